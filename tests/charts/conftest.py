@@ -1,0 +1,248 @@
+"""Rendering the charts with the real Helm, and an API server to try them on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import yaml
+
+Object = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _program(name: str, *folders: str) -> str:
+    path = os.pathsep.join([*folders, str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which(name, path=path)
+    if found is None:
+        pytest.fail(f"{name} is not on PATH")
+    return found
+
+
+@pytest.fixture(scope="session")
+def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Helm with some arguments, in the root of this repository."""
+    program = _program("helm")
+
+    def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [program, *arguments]
+        return subprocess.run(command, input=stdin, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def render_text(
+    helm: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`helm template` of a chart with value files (from the root) and, after them, values of a test's own."""
+
+    def render(chart: str, files: Sequence[str] = (), values: Object | None = None) -> subprocess.CompletedProcess[str]:
+        chosen = [argument for file in files for argument in ("-f", file)]
+        return helm("template", f"charts/{chart}", *chosen, "-f", "-", stdin=yaml.safe_dump(values or {}))
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def render_chart(
+    render_text: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., list[Object]]:
+    """The objects that a chart renders; a render that fails, fails the test with Helm's words."""
+
+    def render(chart: str, files: Sequence[str] = (), values: Object | None = None) -> list[Object]:
+        answer = render_text(chart, files, values)
+        assert answer.returncode == 0, answer.stderr
+        return [one for one in yaml.safe_load_all(answer.stdout) if one]
+
+    return render
+
+
+CATALOGUE = {
+    name: {"architecture": "amd64", "labels": {"jobyard.dev/node-group": name}, "taints": []}
+    for name in ("default", "high-cpu", "gpu")
+}
+TEAMS = {
+    team: {
+        "repo": f"https://git.example.com/{team}/{team}-jobs.git",
+        "allowedNodeGroups": ["default", "high-cpu"],
+        "priorityBand": {"min": 1000, "max": 9999},
+        "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
+    }
+    for team in ("risk", "fraud")
+}
+
+
+class Server(Protocol):
+    """What these tests need of the API server's fixture."""
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """One call as an administrator, whether it succeeds or not."""
+
+
+class Cluster:
+    """An API server with the platform's chart and the charts of teams risk and fraud."""
+
+    def __init__(self, server: Server) -> None:
+        self.kubectl = server.kubectl
+
+    @staticmethod
+    def as_team(team: str) -> list[str]:
+        """kubectl's options to act as Argo CD does when it syncs that team."""
+        return ["--as", f"system:serviceaccount:jobyard-teams:{team}"]
+
+    @staticmethod
+    def as_group(group: str) -> list[str]:
+        """kubectl's options to act as somebody in that group."""
+        return ["--as", "somebody", "--as-group", group, "--as-group", "system:authenticated"]
+
+    @staticmethod
+    def team_values(team: str) -> Object:
+        """Values of that team's chart."""
+        return {
+            "team": team,
+            "allowedNodeGroups": ["default", "high-cpu"],
+            "serviceAccounts": {"jobs": {}},
+            "priorities": {"normal": 2000, "high": 9999},
+            "viewerGroups": [f"jobyard:{team}:viewers"],
+            "nodeGroups": CATALOGUE,
+        }
+
+    def apply(self, objects: list[Object], *options: str) -> None:
+        """Server-side apply, as Argo CD does it; an unknown field fails the test too."""
+        command = ["apply", "--server-side", "--validate=strict", "-f", "-", *options]
+        applied = self.kubectl(*command, stdin=yaml.safe_dump_all(objects))
+        assert applied.returncode == 0, applied.stderr
+
+    def wait_for_policies(self) -> None:
+        """Admission policies come into force a moment after they are made."""
+        probe = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "probe"},
+            "value": 1,
+        }
+        command = ["create", "--dry-run=server", "-f", "-", *self.as_team("risk")]
+        _wait(lambda: "ValidatingAdmissionPolicy" in self.kubectl(*command, stdin=yaml.safe_dump(probe)).stderr)
+
+    def count_nothing(self, team: str) -> None:
+        """Write the status that the quota's controller would: no pod is let in while it is missing."""
+        target = ["resourcequota/team", "-n", f"team-{team}"]
+        hard = json.loads(self.kubectl("get", *target, "-o", "jsonpath={.spec.hard}").stdout)
+        status = {"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}}
+        patched = self.kubectl("patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+        assert patched.returncode == 0, patched.stderr
+
+
+@pytest.fixture(scope="session")
+def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
+    """Both charts on a real API server; each team's is applied as that team's sync identity."""
+    made = Cluster(api_server)
+    made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
+    made.apply(render_chart("platform", values={"teams": TEAMS}))
+    made.wait_for_policies()
+    for team in TEAMS:
+        made.apply(render_chart("team", values=made.team_values(team)), *made.as_team(team))
+        made.count_nothing(team)
+    return made
+
+
+def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f"not ready after {seconds} s"
+        time.sleep(0.2)
+
+
+class ApiServer:
+    """kubectl, as an administrator, against an API server of this test run's own."""
+
+    def __init__(self, kubectl: str, kubeconfig: Path) -> None:
+        self._command = [kubectl, f"--kubeconfig={kubeconfig}"]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """One call, whether it succeeds or not."""
+        command = [*self._command, *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """etcd and kube-apiserver from the folder JOBYARD_BIN, stopped at the end, with Argo CD's kinds."""
+    folder = os.environ.get("JOBYARD_BIN")
+    if not folder:
+        pytest.skip("JOBYARD_BIN names no folder with etcd, kube-apiserver and kubectl")
+    state = tmp_path_factory.mktemp("api-server")
+    etcd_port, peer_port, port = _free_ports(3)
+    key = state / "service-accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    (state / "tokens.csv").write_text('admin,admin,admin,"system:masters"\n')
+    (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
+    etcd = [
+        f"{folder}/etcd",
+        f"--data-dir={state}/etcd",
+        f"--listen-client-urls=http://127.0.0.1:{etcd_port}",
+        f"--advertise-client-urls=http://127.0.0.1:{etcd_port}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+        "--unsafe-no-fsync",
+    ]
+    kube_apiserver = [
+        f"{folder}/kube-apiserver",
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        f"--cert-dir={state}/certificates",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--authorization-mode=Node,RBAC",
+        f"--token-auth-file={state}/tokens.csv",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.212.0.0/16",
+        "--endpoint-reconciler-type=none",
+    ]
+    with ExitStack() as started:
+        for command in (etcd, kube_apiserver):
+            log = started.enter_context((state / f"{Path(command[0]).name}.log").open("w"))
+            process = started.enter_context(subprocess.Popen(command, stdout=log, stderr=log))
+            started.callback(process.terminate)
+        server = ApiServer(_program("kubectl", folder), state / "kubeconfig")
+        _wait(lambda: server.kubectl("get", "--raw=/readyz").stdout == "ok")
+        _install_argocd_kinds(server)
+        yield server
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as sockets:
+        bound = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(one.getsockname()[1]) for one in bound]
+
+
+def _kubeconfig(port: int) -> Object:
+    cluster = {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": "admin"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+    }
+
+
+def _install_argocd_kinds(server: ApiServer) -> None:
+    cache = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True).stdout.strip()
+    for crd in Path(cache).glob("github.com/argoproj/argo-cd/v3@*/manifests/crds/app*-crd.yaml"):
+        applied = server.kubectl("apply", "--server-side", "-f", str(crd))
+        assert applied.returncode == 0, applied.stderr
+    # A new kind is served a moment after its definition is there.
+    _wait(lambda: server.kubectl("get", "applications,appprojects,applicationsets").returncode == 0)

@@ -1,0 +1,93 @@
+"""What the charts render: valid for Kubernetes, as it was reviewed, and refused when the values are wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+Object = dict[str, Any]
+Render = Callable[..., list[Object]]
+RenderText = Callable[..., CompletedProcess[str]]
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+VERSIONS = ("1.30", "1.37")
+"""Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
+NODE_GROUPS = "values/node-groups.yaml"
+RISK = "values/teams/risk.yaml"
+TEAM = {
+    "team": "risk",
+    "allowedNodeGroups": ["default", "high-cpu", "high-memory"],
+    "serviceAccounts": {"jobs": {"roleArn": ""}},
+    "priorities": {"low": 1000, "normal": 2000, "high": 3000},
+    "viewerGroups": ["jobyard:risk:viewers"],
+}
+EXAMPLES: dict[str, tuple[list[str], Object]] = {"platform": ([RISK], {}), "team": ([NODE_GROUPS], TEAM)}
+"""Value files and values of each chart's example."""
+
+
+@pytest.mark.parametrize("chart", EXAMPLES)
+def test_golden(render_text: RenderText, chart: str) -> None:
+    """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
+    rendered = render_text(chart, *EXAMPLES[chart])
+    assert rendered.returncode == 0, rendered.stderr
+    golden = GOLDEN / f"{chart}.yaml"
+    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
+        golden.write_text(rendered.stdout)
+    assert rendered.stdout == golden.read_text()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("chart", EXAMPLES)
+def test_every_object_is_valid(render_chart: Render, chart: str, version: str) -> None:
+    objects = render_chart(chart, *EXAMPLES[chart])
+    # Argo CD's kinds are checked by the API server, in the tests that ask one.
+    known = [one for one in objects if not one["apiVersion"].startswith("argoproj.io/")]
+    assert known
+    for one in known:
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+@pytest.mark.parametrize("chart", EXAMPLES)
+def test_helm_lint(helm: Callable[..., CompletedProcess[str]], chart: str) -> None:
+    files, values = EXAMPLES[chart]
+    chosen = [argument for file in files for argument in ("-f", file)]
+    linted = helm("lint", "--strict", f"charts/{chart}", *chosen, "-f", "-", stdin=yaml.safe_dump(values))
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize("chart", EXAMPLES)
+def test_every_object_says_whose_it_is(render_chart: Render, chart: str) -> None:
+    objects = render_chart(chart, *EXAMPLES[chart])
+    assert objects
+    for one in objects:
+        labels = one["metadata"]["labels"]
+        assert labels["app.kubernetes.io/part-of"] == "jobyard"
+        of_team = chart == "team" or "risk" in (one["metadata"]["name"] + one["metadata"].get("namespace", ""))
+        assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
+
+
+def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:
+    bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
+    classes = [one for one in render_chart("team", *EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
+    assert classes
+    assert all(bounds["priorityBand"]["min"] <= one["value"] <= bounds["priorityBand"]["max"] for one in classes)
+    assert set(TEAM["allowedNodeGroups"]) <= set(bounds["allowedNodeGroups"])
+
+
+def test_without_teams_only_the_shared_parts_are_rendered(render_chart: Render) -> None:
+    assert {(one["kind"], one["metadata"]["name"]) for one in render_chart("platform")} == {
+        ("Namespace", "jobyard-teams"),
+        *(("ClusterRole", f"jobyard-{role}") for role in ("launcher", "viewer", "team-sync", "team-priorities")),
+        ("ValidatingAdmissionPolicy", "jobyard-priority-classes"),
+        ("ValidatingAdmissionPolicy", "jobyard-pods"),
+        ("ValidatingAdmissionPolicyBinding", "jobyard-priority-classes"),
+        ("ValidatingAdmissionPolicyBinding", "jobyard-pods"),
+    }

@@ -1,0 +1,141 @@
+"""Values that the charts refuse, and what Helm then says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Object = dict[str, Any]
+RenderText = Callable[..., CompletedProcess[str]]
+
+TEAM: Object = {
+    "team": "risk",
+    "allowedNodeGroups": ["default"],
+    "serviceAccounts": {"jobs": {}},
+    "priorities": {"normal": 2000},
+    "viewerGroups": [],
+    "nodeGroups": {"default": {"architecture": "amd64", "labels": {}, "taints": []}},
+}
+BOUNDS: Object = {
+    "repo": "https://git.example.com/risk/risk-jobs.git",
+    "allowedNodeGroups": ["default"],
+    "priorityBand": {"min": 1000, "max": 9999},
+    "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
+}
+
+
+def changed(values: Object, path: str, value: object) -> Object:
+    """A copy of the values with the one at a dotted path set, or taken away (...)."""
+    copied = copy.deepcopy(values)
+    *parents, last = path.split(".")
+    place = copied
+    for parent in parents:
+        place = place[parent]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return copied
+
+
+LABEL = "^[a-z]([a-z0-9-]*[a-z0-9])?$"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("team", ..., f"team: Does not match pattern '{LABEL}'"),
+        ("team", "Risk_ML", f"team: Does not match pattern '{LABEL}'"),
+        ("team", "a" * 41, "team: String length must be less than or equal to 40"),
+        ("allowedNodeGroups", [], "allowedNodeGroups: Array must have at least 1 items"),
+        (
+            "allowedNodeGroups",
+            ["default", "default"],
+            "allowedNodeGroups: array items[0,1] must be unique",
+        ),
+        (
+            "allowedNodeGroups",
+            ["default", "high-mem"],
+            "allowedNodeGroups: unknown node group 'high-mem' (the catalogue has: default)",
+        ),
+        (
+            "nodeGroups",
+            {},
+            "unknown node group 'default' (the catalogue has: nothing; give -f values/node-groups.yaml)",
+        ),
+        (
+            "nodeGroups.default.architecture",
+            "x86",
+            "nodeGroups.default.architecture must be one of the following",
+        ),
+        ("nodeGroups.default.taints", [{"key": "a"}], "nodeGroups.default.taints.0: value is required"),
+        ("serviceAccounts", {"reports": {}}, "serviceAccounts: jobs is required"),
+        (
+            "serviceAccounts.jobs.roleArn",
+            "risk-jobs",
+            "serviceAccounts.jobs.roleArn: Does not match pattern '^(arn:aws",
+        ),
+        ("serviceAccounts.jobs.role", "x", "serviceAccounts.jobs: Additional property role is not allowed"),
+        ("priorities", {"high": 3000}, "priorities: normal is required"),
+        ("priorities.normal", "2000", "priorities.normal: Invalid type. Expected: integer, given: string"),
+        ("priorities.normal", 0, "priorities.normal: Must be greater than or equal to 1"),
+        ("priorities.normal", 2000000000, "priorities.normal: Must be less than or equal to 1e+09"),
+        ("priorities.Top", 1, 'priorities: Property name of "Top" does not match'),
+        ("quota", {}, "(root): Additional property quota is not allowed"),
+    ],
+)
+def test_the_teams_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
+    answer = render_text("team", values=changed(TEAM, path, value))
+    assert answer.returncode != 0
+    assert message in answer.stderr
+
+
+def test_the_teams_values_that_the_others_change_are_right(render_text: RenderText) -> None:
+    assert render_text("team", values=TEAM).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("repo", ..., "teams.risk: repo is required"),
+        ("repo", "*", "teams.risk.repo: Does not match pattern"),
+        ("allowedNodeGroups", [], "teams.risk.allowedNodeGroups: Array must have at least 1 items"),
+        ("priorityBand", {"min": 2, "max": 1}, "teams.risk.priorityBand: min 2 is above max 1"),
+        ("priorityBand.max", 1000000001, "teams.risk.priorityBand.max: Must be less than or equal to 1e+09"),
+        ("quota", ..., "teams.risk: quota is required"),
+        ("quota.pods", 0, "teams.risk.quota.pods: Must be greater than or equal to 1"),
+        ("quota.cpu", "4000m", "teams.risk.quota.cpu: Does not match pattern"),
+        ("quota.cpu", 4, "teams.risk.quota.cpu: Invalid type. Expected: string, given: integer"),
+        ("quota.memory", "8", "teams.risk.quota.memory: Does not match pattern"),
+        ("quota.gpus", 1, "teams.risk.quota: Additional property gpus is not allowed"),
+        ("role", "admin", "teams.risk: Additional property role is not allowed"),
+    ],
+)
+def test_the_platforms_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
+    answer = render_text("platform", values={"teams": {"risk": changed(BOUNDS, path, value)}})
+    assert answer.returncode != 0
+    assert message in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"teams": {"Risk": BOUNDS}}, 'teams: Property name of "Risk" does not match'),
+        ({"teams": {"airflow": BOUNDS}}, "teams: 'airflow' is reserved for the platform"),
+        ({"teams": {"kube-risk": BOUNDS}}, "teams: 'kube-risk' is reserved for the platform"),
+        ({"team": {}}, "(root): Additional property team is not allowed"),
+        ({"clusterServer": "in-cluster"}, "clusterServer: Does not match pattern '^https://'"),
+    ],
+)
+def test_the_platforms_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("platform", values=values)
+    assert answer.returncode != 0
+    assert message in answer.stderr
+
+
+def test_the_platforms_values_that_the_others_change_are_right(render_text: RenderText) -> None:
+    assert render_text("platform", values={"teams": {"risk": BOUNDS}}).returncode == 0

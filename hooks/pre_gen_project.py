@@ -1,0 +1,98 @@
+"""Refuses answers that would not make a working team repository, all at once, and says what would be right.
+
+cookiecutter renders this file and runs it before it writes anything. It imports nothing of Jobyard, which need not
+be installed where cookiecutter or cruft is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+ANSWERS = r"""{{ cookiecutter | tojson }}"""
+
+LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+URL = re.compile(r"((https|ssh|git|file)://|[A-Za-z0-9_-]+@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._~/+-]+")
+RESERVED = ("jobyard", "platform", "airflow", "argocd", "default")
+LONGEST_TEAM = 40
+"""Leaves room for `team-` and a suffix in a namespace's 63 characters."""
+LONGEST_REPO = 63
+
+
+def problems(answers: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with the answers, one line each."""
+    return [
+        *label_problems("team", answers["team"], LONGEST_TEAM),
+        *reserved_problems(answers["team"]),
+        *email_problems(answers["owner"]),
+        *label_problems("repo_name", answers["repo_name"], LONGEST_REPO),
+        *url_problems(answers["repo_url"]),
+        *node_group_problems(answers["allowed_node_groups"], answers["_node_groups"]),
+    ]
+
+
+def label_problems(answer: str, value: str, longest: int) -> Iterator[str]:
+    """The rule for a name (RFC 1123 label that starts with a letter)."""
+    if LABEL.fullmatch(value) and len(value) <= longest:
+        return
+    suggestion = suggest_label(value, longest)
+    yield (
+        f"{answer} '{value}' is not a DNS label (lower-case letters, digits and '-', starting with a letter, "
+        f"at most {longest} characters)" + (f"; try '{suggestion}'" if suggestion else "")
+    )
+
+
+def suggest_label(value: str, longest: int) -> str:
+    """The nearest name that is right, or "" where nothing is left of it."""
+    dashed = re.sub(r"[^a-z0-9]+", "-", value.lower())
+    return re.sub(r"^[^a-z]+", "", dashed)[:longest].rstrip("-")
+
+
+def reserved_problems(team: str) -> Iterator[str]:
+    """Names that the platform uses itself, for folders of the bucket and for namespaces."""
+    if team in RESERVED or team.startswith("kube-"):
+        yield f"team '{team}' is reserved for the platform (so are {', '.join(RESERVED)} and kube-*); try 'team-{team}'"
+
+
+def email_problems(owner: str) -> Iterator[str]:
+    if not EMAIL.fullmatch(owner):
+        yield f"owner '{owner}' is not an e-mail address; write one like risk-ml@example.com"
+
+
+def url_problems(url: str) -> Iterator[str]:
+    if not URL.fullmatch(url):
+        yield (
+            f"repo_url '{url}' is not the address of a git repository; "
+            "write one like https://git.example.com/risk/risk-jobs.git"
+        )
+
+
+def node_group_problems(answer: str, known: Sequence[str]) -> Iterator[str]:
+    """Each group must be in the catalogue (values/node-groups.yaml), once."""
+    groups = [group.strip() for group in answer.split(",") if group.strip()]
+    if not groups:
+        yield f"allowed_node_groups names no node group (the catalogue has: {', '.join(known)})"
+    for group in dict.fromkeys(groups):
+        if group not in known:
+            close = difflib.get_close_matches(group, known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            yield f"allowed_node_groups: unknown node group '{group}' ({hint}the catalogue has: {', '.join(known)})"
+        if groups.count(group) > 1:
+            yield f"allowed_node_groups names '{group}' {groups.count(group)} times"
+
+
+def main() -> int:
+    """Exit code 1 makes cookiecutter stop and remove what it began."""
+    found = problems(json.loads(ANSWERS))
+    for problem in found:
+        print(problem, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What the answers may be, and what a person reads when one is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from pre_gen_project import problems, suggest_label
+
+ROOT = Path(__file__).resolve().parents[2]
+KNOWN = ["default", "high-cpu", "high-memory", "gpu", "graviton"]
+RIGHT = {
+    "team": "risk",
+    "owner": "risk-ml@example.com",
+    "repo_name": "risk-jobs",
+    "repo_url": "https://git.example.com/risk/risk-jobs.git",
+    "allowed_node_groups": "default, high-cpu",
+    "_node_groups": KNOWN,
+}
+LABEL_RULE = "is not a DNS label (lower-case letters, digits and '-', starting with a letter, at most {} characters)"
+TEAM_RULE = LABEL_RULE.format(40)
+RESERVED_RULE = "is reserved for the platform (so are jobyard, platform, airflow, argocd, default and kube-*)"
+CATALOGUE = "the catalogue has: default, high-cpu, high-memory, gpu, graviton"
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("team", "r"),
+        ("team", "risk-2"),
+        ("team", "a" * 40),
+        ("repo_url", "git@git.example.com:risk/risk-jobs.git"),
+        ("repo_url", "ssh://git@git.example.com:2222/risk/risk-jobs.git"),
+        ("repo_url", "file:///srv/git/risk-jobs.git"),
+        ("allowed_node_groups", "gpu"),
+        ("allowed_node_groups", "default,gpu , graviton,"),
+    ],
+)
+def test_a_right_answer_has_no_problem(answer: str, value: str) -> None:
+    assert problems({**RIGHT, answer: value}) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "message"),
+    [
+        ("team", "Risk_ML", f"team 'Risk_ML' {TEAM_RULE}; try 'risk-ml'"),
+        ("team", "2fast", f"team '2fast' {TEAM_RULE}; try 'fast'"),
+        ("team", "risk-", f"team 'risk-' {TEAM_RULE}; try 'risk'"),
+        ("team", "risk.eu", f"team 'risk.eu' {TEAM_RULE}; try 'risk-eu'"),
+        ("team", "risk\n", f"team 'risk\n' {TEAM_RULE}; try 'risk'"),
+        ("team", "a" * 41, f"team '{'a' * 41}' {TEAM_RULE}; try '{'a' * 40}'"),
+        ("team", "42", f"team '42' {TEAM_RULE}"),
+        ("team", "", f"team '' {TEAM_RULE}"),
+        ("team", "airflow", f"team 'airflow' {RESERVED_RULE}; try 'team-airflow'"),
+        ("team", "kube-risk", f"team 'kube-risk' {RESERVED_RULE}; try 'team-kube-risk'"),
+        ("repo_name", "../risk", f"repo_name '../risk' {LABEL_RULE.format(63)}; try 'risk'"),
+        ("owner", "risk-ml", "owner 'risk-ml' is not an e-mail address; write one like risk-ml@example.com"),
+        (
+            "repo_url",
+            "risk jobs",
+            "repo_url 'risk jobs' is not the address of a git repository; "
+            "write one like https://git.example.com/risk/risk-jobs.git",
+        ),
+        (
+            "allowed_node_groups",
+            "default, high-mem",
+            f"allowed_node_groups: unknown node group 'high-mem' (did you mean 'high-memory'? {CATALOGUE})",
+        ),
+        ("allowed_node_groups", "tpu-v9", f"allowed_node_groups: unknown node group 'tpu-v9' ({CATALOGUE})"),
+        ("allowed_node_groups", " , ", f"allowed_node_groups names no node group ({CATALOGUE})"),
+        ("allowed_node_groups", "gpu,default,gpu", "allowed_node_groups names 'gpu' 2 times"),
+    ],
+)
+def test_a_wrong_answer_is_named_with_what_would_be_right(answer: str, value: str, message: str) -> None:
+    assert problems({**RIGHT, answer: value}) == [message]
+
+
+@pytest.mark.parametrize("value", ["Risk_ML", "2fast", "--a--", "Équipe Données", "a" * 39 + "-b", "RISK  ml!"])
+def test_a_suggestion_is_itself_a_right_answer(value: str) -> None:
+    assert problems({**RIGHT, "team": suggest_label(value, 40)}) == []
+
+
+def test_everything_wrong_is_told_at_once_and_nothing_is_left(
+    tmp_path: Path, template: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    answers = ["team=Risk_ML", "owner=nobody", "repo_name=risk-jobs", "allowed_node_groups=high-mem"]
+    made = run("cookiecutter", "--no-input", "--output-dir", str(tmp_path / "out"), str(template), *answers)
+    assert made.returncode == 1
+    told = [line for line in made.stderr.splitlines() if "hook" not in line]
+    assert told == [
+        f"team 'Risk_ML' {TEAM_RULE}; try 'risk-ml'",
+        "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
+        f"allowed_node_groups: unknown node group 'high-mem' (did you mean 'high-memory'? {CATALOGUE})",
+    ]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_answer_with_quotes_and_braces_reaches_the_hook_as_it_is(
+    tmp_path: Path, template: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    owner = '\'""" \\ <&>'
+    made = run("cookiecutter", "--no-input", "-o", str(tmp_path / "out"), str(template), f"owner={owner}")
+    assert f"owner '{owner}' is not an e-mail address" in made.stderr
+
+
+def test_the_hook_knows_the_catalogues_node_groups() -> None:
+    # The hook can't read the catalogue: cruft runs it without telling it where the template is.
+    settings = json.loads((ROOT / "cookiecutter.json").read_text())
+    catalogue = yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())
+    assert settings["_node_groups"] == KNOWN == list(catalogue["nodeGroups"])

@@ -1,0 +1,131 @@
+"""A baked repository: complete, equal to its sources, and usable."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+IN_TEMPLATE = ROOT / "{{cookiecutter.repo_name}}"
+COPIED = {
+    "charts/team": "charts/team",
+    "images/feature-generation": "images/feature-generation",
+    "images/inference": "images/inference",
+    "schemas": "schemas",
+    "values/node-groups.yaml": "values/node-groups.yaml",
+}
+"""Path in a team repository -> where this repository has it."""
+
+Bake = Callable[..., Path]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Tree = dict[str, tuple[bytes, bool]]
+
+
+def tree(folder: Path) -> Tree:
+    """Content and executable bit of every file in a folder (or of one file)."""
+    paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), os.access(path, os.X_OK))
+        for path in paths
+        if not {"__pycache__", ".git"} & set(path.parts)
+    }
+
+
+@pytest.mark.parametrize(("copy", "source"), COPIED.items())
+def test_what_is_the_platforms_is_copied_byte_for_byte(bake: Bake, copy: str, source: str) -> None:
+    baked = tree(bake() / copy)
+    assert baked == tree(ROOT / source)
+    assert baked
+
+
+def test_the_baked_chart_is_whole(bake: Bake) -> None:
+    chart = tree(bake() / "charts" / "team")
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", ".helmignore"} <= chart.keys()
+    assert b"{{- define" in chart["templates/_helpers.tpl"][0]
+
+
+def test_every_link_of_the_template_is_copied_without_rendering() -> None:
+    # A linked folder that is not listed would come out empty, without a word.
+    links = [path for path in IN_TEMPLATE.rglob("*") if path.is_symlink()]
+    settings = json.loads((ROOT / "cookiecutter.json").read_text())
+    assert sorted(str(link.relative_to(IN_TEMPLATE)) for link in links) == sorted(COPIED)
+    assert settings["_copy_without_render"] == sorted(COPIED)
+    assert {link.relative_to(IN_TEMPLATE).as_posix(): link.resolve() for link in links} == {
+        copy: ROOT / source for copy, source in COPIED.items()
+    }
+
+
+def test_nothing_is_left_unrendered_and_no_link_leaves_the_repository(bake: Bake) -> None:
+    repo = bake()
+    assert not [path for path in repo.rglob("*") if path.is_symlink()]
+    assert not [name for name, (content, _) in tree(repo).items() if b"cookiecutter." in content]
+
+
+def test_the_answers_are_in_the_teams_values(bake: Bake) -> None:
+    repo = bake(allowed_node_groups="default,gpu , graviton,")
+    assert repo.name == "risk-jobs"
+    assert yaml.safe_load((repo / "values" / "team.yaml").read_text()) == {
+        "team": "risk",
+        "allowedNodeGroups": ["default", "gpu", "graviton"],
+        "serviceAccounts": {"jobs": {"roleArn": ""}},
+        "priorities": {"low": 1000, "normal": 2000, "high": 3000},
+        "viewerGroups": ["jobyard:risk:viewers"],
+    }
+
+
+def test_helm_renders_the_baked_chart_with_the_baked_values(bake: Bake, run: Run) -> None:
+    repo = bake()
+    values = ["-f", "values/node-groups.yaml", "-f", "values/team.yaml"]
+    rendered = run("helm", "template", "charts/team", *values, cwd=repo)
+    assert rendered.returncode == 0, rendered.stderr
+    golden = ROOT / "tests" / "charts" / "golden" / "team.yaml"
+    assert rendered.stdout == golden.read_text()
+
+
+def test_the_check_passes_on_a_new_repository(bake: Bake) -> None:
+    repo = bake()
+    command = [sys.executable, "-m", "jobyard_cli", "check"]
+    checked = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.fixture
+def crufted(tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]) -> Path:
+    """Team risk's repository as cruft makes it, committed."""
+    answers = json.dumps({"team": "risk", "owner": "risk-ml@example.com"})
+    options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml")]
+    options += ["--output-dir", str(tmp_path / "crufted"), "--extra-context", answers]
+    made = run("cruft", "create", str(template), *options)
+    assert made.returncode == 0, made.stdout + made.stderr
+    repo = tmp_path / "crufted" / "risk-jobs"
+    commit_all(repo)
+    return repo
+
+
+def test_cruft_makes_what_cookiecutter_makes(bake: Bake, crufted: Path) -> None:
+    made = tree(crufted)
+    assert made.pop(".cruft.json")
+    assert made == tree(bake())
+
+
+def test_cruft_update_brings_the_platforms_part_and_leaves_the_teams(
+    crufted: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
+) -> None:
+    teams = ("values/team.yaml", "images/inference/Dockerfile", "dags/README.md")
+    for path in (*teams, "charts/team/values.yaml", "README.md"):
+        source = template / path if path.startswith(("charts", "images")) else template / IN_TEMPLATE.name / path
+        source.write_text(source.read_text() + "# newer\n")
+    (template / "charts" / "team" / "templates" / "new.yaml").write_text("# {{ .Values.team }}\n")
+    commit_all(template)
+    updated = run("cruft", "update", "--skip-apply-ask", cwd=crufted)
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert tree(crufted / "charts" / "team") == tree(template / "charts" / "team")
+    assert (crufted / "README.md").read_text().endswith("# newer\n")
+    assert not [path for path in teams if "# newer" in (crufted / path).read_text()]

@@ -1,0 +1,54 @@
+"""A job that cannot be built stays visible: a DAG under its own id, whose one task fails with the reason.
+
+Not as an import error: Airflow ties those to the loader's file and then starts no run of any DAG of that file
+(`DagModel.dags_needing_dagruns` leaves out `has_import_errors`, in 2.10 to 3.3), so one bad job would stop
+the team's others. Its schedule stays, so that a nightly job that broke fails at night, where someone looks,
+and can be cleared for the very same data interval once it is mended. A new job that is broken starts paused.
+"""
+
+import re
+from typing import Any, cast
+
+from jobyard.compat import DAG, BaseOperator, Context
+from jobyard.docs import job_page
+from jobyard.errors import JobError
+from jobyard.release import Job
+from jobyard.schedule import schedule_arguments
+
+TAG = "broken"
+
+
+class BrokenJobOperator(BaseOperator):
+    """Fails with the reason why the job could not be built."""
+
+    reason: str
+
+    def execute(self, context: Context) -> None:
+        """Raise JobError, always."""
+        raise JobError(self.reason)
+
+
+def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
+    """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is."""
+    source = job.get("source") if isinstance(job, dict) else None
+    dag = DAG(
+        # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
+        dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:100]}",
+        description=f"Broken: {reason}",
+        doc_md=job_page(f"**This job is broken, and does not run:** {reason}", str(source or "")),
+        tags=sorted({f"team:{team}", TAG}),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=True,
+        **_schedule(job),
+    )
+    BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
+    return dag
+
+
+def _schedule(job: object) -> dict[str, Any]:
+    """Return the job's schedule where that much of it is sound, else none."""
+    try:
+        return schedule_arguments(cast(Job, job))
+    except Exception:  # the entry is already known to be bad, and the reason is told elsewhere
+        return {"schedule": None}

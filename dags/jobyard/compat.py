@@ -1,0 +1,44 @@
+"""What moved between Airflow 2 and Airflow 3; every other module imports it from here.
+
+A type checker sees Airflow 3 alone.
+"""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+AIRFLOW_3 = find_spec("airflow.sdk") is not None
+
+if TYPE_CHECKING or AIRFLOW_3:
+    from airflow.sdk import (
+        DAG,
+        BaseOperator,
+        Context,
+        CronDataIntervalTimetable,
+        Variable,
+        get_parsing_context,
+    )
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+else:
+    from airflow.exceptions import AirflowException, AirflowFailException
+    from airflow.models import DAG, BaseOperator, Variable
+    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.utils.context import Context
+    from airflow.utils.dag_parsing_context import get_parsing_context
+
+# Airflow 2 takes a flag and doubles; Airflow 3 takes the multiplier itself, and reads True as 1: no growth.
+EXPONENTIAL_BACKOFF: float = 2.0 if AIRFLOW_3 else True
+CONSTANT_BACKOFF: float = 0.0 if AIRFLOW_3 else False
+
+__all__ = [
+    "AIRFLOW_3",
+    "CONSTANT_BACKOFF",
+    "DAG",
+    "EXPONENTIAL_BACKOFF",
+    "AirflowException",
+    "AirflowFailException",
+    "BaseOperator",
+    "Context",
+    "CronDataIntervalTimetable",
+    "Variable",
+    "get_parsing_context",
+]

@@ -1,0 +1,36 @@
+"""What a team's loader calls.
+
+The loader is `dags/<team>.py`, the platform's, in the bucket beside the folder of the same name:
+
+    import jobyard  # Airflow reads a file for DAGs only if it names both
+    globals().update(jobyard.load(__file__))
+"""
+
+from pathlib import Path
+
+from jobyard.builder import build
+from jobyard.compat import DAG, get_parsing_context
+from jobyard.platform import read_platform
+from jobyard.release import read_jobs
+
+
+def load(file: str) -> dict[str, DAG]:
+    """Return the DAGs of the team whose loader `file` is, by DAG id.
+
+    The team is the loader's name. Nothing is kept between calls. In a task's own run, where Airflow reads the
+    loader once more for one DAG, only that one is built.
+
+    Raises:
+        ReleaseError: `<team>/jobs.json` or `jobyard/platform.json` cannot be used at all. Airflow shows it as
+            an import error of the loader. A single bad job raises nothing: it becomes a DAG that says why.
+    """
+    loader = Path(file).absolute()
+    team = loader.stem
+    jobs = read_jobs(loader.parent / team / "jobs.json", team)
+    if not jobs:
+        return {}
+    platform = read_platform(loader.parent / "jobyard" / "platform.json")
+    wanted = get_parsing_context().dag_id
+    names = [name for name in sorted(jobs) if wanted in (None, f"{team}.{name}")]
+    dags = [build(platform, team, name, jobs[name]) for name in names]
+    return {dag.dag_id: dag for dag in dags}

@@ -1,0 +1,75 @@
+"""KubernetesPodOperator with what its versions 9.0.1 to 10.21 lack or do differently, and nothing else."""
+
+import time
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped]
+
+from jobyard.compat import AirflowException, Context
+from jobyard.errors import JobyardError, PodInterruptedError
+from jobyard.start import StartWatch
+
+
+class JobPodOperator(KubernetesPodOperator):
+    """One task of a job: one pod."""
+
+    _start_error: JobyardError | None = None
+
+    def execute(self, context: Context) -> object:
+        """Run the pod; its own exit decides about success.
+
+        Raises:
+            PodCannotStartError: see `await_pod_start`; likewise PodNotStartedError.
+            PodInterruptedError: the task was told to stop (worker shut down, run marked) while the pod ran.
+        """
+        try:
+            result = super().execute(context)
+        except Exception:
+            # The provider's clean-up raises over the cause ("Pod ... returned a failure"): put it back,
+            # also because the cause says whether another try makes sense.
+            if self._start_error is not None:
+                raise self._start_error from None
+            raise
+        # After SIGTERM the provider deletes the pod and returns as if all were well: apache/airflow#73006.
+        if self._killed and not self._succeeded():
+            raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")
+        return result
+
+    def await_pod_start(self, pod: V1Pod) -> None:
+        """Wait until the pod runs, with its events in the log as they come.
+
+        Raises:
+            PodCannotStartError: the image cannot be pulled or may not run; no further try.
+            PodNotStartedError: not running within `startup_timeout_seconds`, or the pull keeps failing.
+        """
+        watch = StartWatch(self.startup_timeout_seconds)
+        try:
+            while True:
+                self._log_events(pod, watch)
+                if self._killed or watch.is_over(self.pod_manager.read_pod(pod)):
+                    return
+                time.sleep(self.startup_check_interval_seconds)
+        except JobyardError as error:
+            self._start_error = error
+            raise
+
+    def build_pod_request_obj(self, context: Context | None = None, **options: bool) -> V1Pod:
+        """Return the pod, without a Kubernetes token: provider 9.0.1 has no argument for that."""
+        pod = super().build_pod_request_obj(context, **options)
+        pod.spec.automount_service_account_token = False
+        return pod
+
+    def _log_events(self, pod: V1Pod, watch: StartWatch) -> None:
+        """Log what is new. Events only explain: failing to read them must not fail the task."""
+        try:
+            events = self.pod_manager.read_pod_events(pod).items
+        except (ApiException, AirflowException) as error:
+            self.log.warning("The pod's events cannot be read: %s", error)
+            return
+        for event in filter(watch.is_new, events):
+            log = self.log.warning if event.type == "Warning" else self.log.info
+            log("Pod event: %s: %s", event.reason, event.message)
+
+    def _succeeded(self) -> bool:
+        status = getattr(self.remote_pod, "status", None)
+        return getattr(status, "phase", None) == "Succeeded"

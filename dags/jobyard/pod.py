@@ -1,0 +1,118 @@
+"""A task of the release becomes the arguments of one KubernetesPodOperator.
+
+Only arguments that provider 9.0.1, the oldest supported, has too; newer ones' defaults suit. Left out on
+purpose: `random_name_suffix` (False deletes the wrong pod, apache/airflow#21169), `reattach_on_restart` (on
+by default, deprecated later), `init_container_logs` (hangs, #68445).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from kubernetes.client import (  # type: ignore[import-untyped]
+    V1Capabilities,
+    V1PodSecurityContext,
+    V1ResourceRequirements,
+    V1SeccompProfile,
+    V1SecurityContext,
+)
+from kubernetes.client.configuration import Configuration  # type: ignore[import-untyped]
+
+from jobyard.compat import CONSTANT_BACKOFF, EXPONENTIAL_BACKOFF
+from jobyard.images import image_field
+from jobyard.platform import Platform
+from jobyard.release import Retries, Task
+
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+# Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
+POD_SECURITY = V1PodSecurityContext(run_as_non_root=True, seccomp_profile=V1SeccompProfile(type="RuntimeDefault"))
+CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
+# Without it each object makes its own, which resets the log levels of the process: a quarter of a parse.
+CLIENT = Configuration()
+# A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate its node.
+ANNOTATIONS = {"karpenter.sh/do-not-disrupt": "true"}
+
+
+def operator_arguments(platform: Platform, team: str, job: str, name: str, task: Task) -> dict[str, Any]:
+    """Return the keyword arguments of the task's operator, all but its DAG.
+
+    Raises:
+        UnknownNameError: the environment has no such node group.
+        KeyError: the entry lacks something.
+    """
+    group = platform.node_group(task["node_group"])
+    return {
+        "task_id": name,
+        "name": f"{job}-{name}",
+        "image": image_field(task["image"]),
+        "cmds": task["command"],
+        "arguments": task["args"],
+        "env_vars": task["env"],
+        "labels": labels(platform.environment, team, job, name),
+        "annotations": ANNOTATIONS,
+        "container_resources": V1ResourceRequirements(**task["resources"], local_vars_configuration=CLIENT),
+        "node_selector": group.node_selector,
+        "tolerations": group.tolerations,
+        "service_account_name": task["service_account"],
+        "priority_class_name": task["priority_class"],
+        "startup_timeout_seconds": task["startup_timeout"] or group.startup_timeout,
+        # Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
+        "active_deadline_seconds": task["timeout"],
+        "execution_timeout": seconds(task["timeout"]),
+        "trigger_rule": task["trigger_rule"],
+        **connection_arguments(platform, team),
+        **retry_arguments(task["retries"]),
+        **FIXED,
+    }
+
+
+FIXED: dict[str, Any] = {
+    "security_context": POD_SECURITY,
+    "container_security_context": CONTAINER_SECURITY,
+    "on_finish_action": "delete_pod",
+    "deferrable": False,
+    "do_xcom_push": False,
+    "get_logs": True,
+    "log_events_on_failure": True,
+    # The pod's specification holds the task's environment, and buries the message.
+    "log_pod_spec_on_failure": False,
+}
+
+
+def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
+    """Return how the operator reaches the cluster: as the team, in the team's namespace.
+
+    Both follow from the loader's name, which is the platform's, never from the release, which is the team's.
+    """
+    return {
+        "config_file": platform.kubeconfig,
+        "cluster_context": team,
+        "namespace": f"team-{team}",
+        "in_cluster": False,
+        # An Airflow connection could point elsewhere.
+        "kubernetes_conn_id": None,
+    }
+
+
+def labels(environment: str, team: str, job: str, task: str) -> dict[str, str]:
+    """Return the labels by which, with Airflow's own, a retry finds the pod of a lost try again."""
+    return {
+        "jobyard.dev/team": team,
+        "jobyard.dev/job": job,
+        "jobyard.dev/task": task,
+        "jobyard.dev/environment": environment,
+    }
+
+
+def retry_arguments(retries: Retries) -> dict[str, Any]:
+    """Return Airflow's arguments; `attempts` counts the tries after the first, as Airflow's `retries` do."""
+    return {
+        "retries": retries["attempts"],
+        "retry_delay": timedelta(seconds=retries["delay"]),
+        "retry_exponential_backoff": (EXPONENTIAL_BACKOFF if retries["backoff"] == "exponential" else CONSTANT_BACKOFF),
+        "max_retry_delay": seconds(retries["max_delay"]),
+    }
+
+
+def seconds(value: int | None) -> timedelta | None:
+    """Return the duration; None stays None, which is "no limit"."""
+    return None if value is None else timedelta(seconds=value)

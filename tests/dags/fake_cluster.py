@@ -1,0 +1,136 @@
+"""A Kubernetes API of pods and events, small enough to say in a test what happens to a pod."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+PENDING = {"phase": "Pending"}
+RUNNING = {"phase": "Running", "containerStatuses": []}
+
+
+def container(**state: Any) -> dict[str, Any]:
+    """Return the status of the task's container in that state."""
+    names = {"name": "base", "image": "", "imageID": "", "ready": False, "restartCount": 0}
+    return {**names, "state": state}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    """Return the status of a pod whose container cannot start."""
+    state = container(waiting={"reason": reason, "message": message})
+    return {"phase": "Pending", "containerStatuses": [state]}
+
+
+def ended(exit_code: int) -> dict[str, Any]:
+    """Return the status of a pod whose container has ended."""
+    terminated = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed"}
+    phase = "Failed" if exit_code else "Succeeded"
+    return {"phase": phase, "containerStatuses": [container(terminated=terminated)]}
+
+
+def event(reason: str, message: str, kind: str = "Warning") -> dict[str, Any]:
+    """Return an event of the pod."""
+    uid = f"{reason} {message}"
+    return {
+        "metadata": {"uid": uid, "name": reason.lower()},
+        "involvedObject": {},
+        "type": kind,
+        "reason": reason,
+        "message": message,
+    }
+
+
+class FakeCluster:
+    """Pods live here from create to delete; each reading of one shows the next of `states`, the last for good."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Any]] = [PENDING]
+        self.events: list[dict[str, Any]] = []
+        self.log = "done\n"
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.created: list[dict[str, Any]] = []
+        self.on_read: Callable[[], None] = lambda: None
+        # What a deleted pod shows while its container winds up; None: it is gone at once.
+        self.winding_up: dict[str, Any] | None = None
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, object]:
+        """Return the status and the object, or text, that answers the request."""
+        address = urlsplit(url)
+        kind, *rest = address.path.removeprefix("/api/v1/namespaces/team-risk/").split("/")
+        if kind == "events":
+            return 200, {"metadata": {}, "items": self.events}
+        if kind != "pods":
+            return 404, {}
+        if not rest:
+            return self._pods(method, body, parse_qs(address.query))
+        return self._pod(method, rest)
+
+    def _pods(self, method: str, body: dict[str, Any], query: dict[str, list[str]]) -> tuple[int, object]:
+        if method == "POST":
+            self.created.append(body)
+            self.pods[body["metadata"]["name"]] = {**body, "status": PENDING}
+            return 201, body
+        terms = query["labelSelector"][0].split(",")
+        found = [pod for pod in self.pods.values() if _selected(pod["metadata"]["labels"], terms)]
+        return 200, {"metadata": {}, "items": found}
+
+    def _pod(self, method: str, rest: list[str]) -> tuple[int, object]:
+        pod = self.pods.get(rest[0])
+        if pod is None:
+            return 404, {}
+        if rest[1:] == ["log"]:
+            return 200, self.log
+        if method == "DELETE" and self.winding_up:
+            self.states = [self.winding_up]
+        elif method == "DELETE":
+            del self.pods[rest[0]]
+        if method == "GET":
+            self.on_read()
+            pod["status"] = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return 200, pod
+
+
+def _selected(labels: dict[str, str], terms: list[str]) -> bool:
+    for term in terms:
+        key, different, value = term.partition("!=")
+        if different:
+            matches = labels.get(key) != value
+        elif term.startswith("!"):
+            matches = term[1:] not in labels
+        else:
+            key, _, value = term.partition("=")
+            matches = labels.get(key) == value
+        if not matches:
+            return False
+    return True
+
+
+def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"{}")
+            status, answer = cluster.answer(self.command, self.path, body)
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        do_GET = do_POST = do_DELETE = do_PATCH = _do
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output quiet."""
+
+    return Handler

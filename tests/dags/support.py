@@ -1,0 +1,138 @@
+"""A dags folder as it lies in the bucket, and the entries of a release, for the tests of the library."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jobyard.compat import AIRFLOW_3, DAG
+
+if AIRFLOW_3:
+    from airflow.dag_processing.dagbag import DagBag
+else:
+    from airflow.models.dagbag import DagBag
+
+LIBRARY = Path(__file__).parents[2] / "dags"
+# The text that the command line writes as a team's loader.
+LOADER = """\
+import jobyard  # Airflow reads a file for DAGs only if it names both
+globals().update(jobyard.load(__file__))
+"""
+PLATFORM: dict[str, Any] = {
+    "schema_version": 1,
+    "environment": "local",
+    "kubeconfig": "kubeconfig.yaml",
+    "xcom_sidecar_image": None,
+    "node_groups": {
+        "default": {
+            "node_selector": {"jobyard.dev/node-group": "default", "kubernetes.io/arch": "amd64"},
+            "tolerations": [],
+            "startup_timeout": 600,
+        },
+        "graviton": {
+            "node_selector": {"jobyard.dev/node-group": "graviton", "kubernetes.io/arch": "arm64"},
+            "tolerations": [
+                {
+                    "key": "jobyard.dev/node-group",
+                    "operator": "Equal",
+                    "value": "graviton",
+                    "effect": "NoSchedule",
+                }
+            ],
+            "startup_timeout": 900,
+        },
+    },
+}
+# Nobody listens there: building a pod connects to nothing.
+NO_SERVER = "http://127.0.0.1:9"
+
+
+def kubeconfig(server: str) -> dict[str, Any]:
+    """Return a kubeconfig with one team's context; JSON is YAML."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "local", "cluster": {"server": server}}],
+        "users": [{"name": "airflow", "user": {"token": "none"}}],
+        "contexts": [{"name": "risk", "context": {"cluster": "local", "user": "airflow"}}],
+    }
+
+
+def task(**changes: Any) -> dict[str, Any]:
+    """Return a task's entry as the compiler writes it, with some of it changed."""
+    entry = {
+        "image": "inference",
+        "command": None,
+        "args": ["--date", "{{ ds }}"],
+        "env": {},
+        "node_group": "default",
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+        "needs": [],
+        "retries": {"attempts": 3, "delay": 300, "backoff": "exponential", "max_delay": 3600},
+        "timeout": 7200,
+        "trigger_rule": "all_success",
+        "service_account": "jobs",
+        "priority_class": "risk.normal-2000",
+        "startup_timeout": None,
+    }
+    return {**entry, **changes}
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    """Return a job's entry as the compiler writes it, with some of it changed."""
+    entry = {
+        "source": "apiVersion: jobyard/v1\nschedule: 0 2 * * *\n",
+        "description": "Scores yesterday's consultations.",
+        "owner": "risk-ml@example.com",
+        "schedule": "0 2 * * *",
+        "timezone": "UTC",
+        "start_date": "2026-11-01",
+        "end_date": None,
+        "catchup": False,
+        "max_active_runs": 16,
+        "timeout": None,
+        "tags": [],
+        "params": {},
+        "tasks": {"score": task()},
+    }
+    return {**entry, **changes}
+
+
+class Bucket:
+    """The dags folder of an environment: the library, the platform's data, and whatever teams release."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(LIBRARY / "jobyard", folder / "jobyard", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(LIBRARY / ".airflowignore", folder)
+        self.write("jobyard/platform.json", PLATFORM)
+        self.write("jobyard/kubeconfig.yaml", kubeconfig(NO_SERVER))
+
+    def write(self, path: str, data: object) -> Path:
+        """Put a JSON file into the bucket."""
+        file = self.folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(data))
+        return file
+
+    def loader(self, team: str = "risk") -> Path:
+        """Put a team's loader into the bucket."""
+        file = self.folder / f"{team}.py"
+        file.write_text(LOADER)
+        return file
+
+    def release(self, jobs: dict[str, Any], team: str = "risk", **changes: Any) -> Path:
+        """Put a team's loader and release into the bucket; return the loader."""
+        release = {"schema_version": 1, "team": team, "namespace": f"team-{team}", "jobs": jobs, **changes}
+        self.write(f"{team}/jobs.json", release)
+        return self.loader(team)
+
+    def parse(self, folder: Path | None = None) -> DagBag:
+        """Return what Airflow finds in the bucket, or in one file of it, with its default settings."""
+        return DagBag(str(folder or self.folder), safe_mode=True)
+
+    def dag(self, entry: dict[str, Any], name: str = "score") -> DAG:
+        """Return the DAG that a team's only job becomes."""
+        bag = self.parse(self.release({name: entry}))
+        assert bag.import_errors == {}
+        return bag.dags[f"risk.{name}"]

@@ -1,0 +1,73 @@
+"""One bad job is seen, with its reason, and takes no other with it."""
+
+from typing import Any
+
+import pytest
+from jobyard.compat import AirflowFailException
+from support import Bucket, job, task
+
+
+def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the entry without that key."""
+    return {name: value for name, value in entry.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (
+            job(tasks={"score": task(node_group="gravitom")}),
+            "unknown node group 'gravitom' (did you mean 'graviton'? there are: default, graviton)",
+        ),
+        (
+            job(tasks={"score": task(needs=["scor"])}),
+            "unknown task in needs of 'score': 'scor' (did you mean 'score'? there are: score)",
+        ),
+        (job(tasks={"a": task(needs=["b"]), "b": task(needs=["a"])}), "CycleError"),
+        (job(tasks={}), "the job has no tasks"),
+        (job(tasks={"Score": task()}), "task name 'Score' is not lower-case letters"),
+        (job(schedule="0 25 * * *"), "malformed entry: "),
+        (job(timezone="Asia/Jakata"), "malformed entry: "),
+        (job(start_date="tomorrow"), "malformed entry: ValueError: Invalid isoformat string: 'tomorrow'"),
+        (job(tasks={"score": task(trigger_rule="sometimes")}), "malformed entry: "),
+        (job(tags=["t" * 200]), "malformed entry: "),
+        (without(job(), "owner"), "malformed entry: KeyError: 'owner'"),
+        (job(tasks={"score": without(task(), "image")}), "malformed entry: KeyError: 'image'"),
+        (job(tasks=["score"]), "malformed entry: TypeError"),
+        ("a string", "malformed entry: TypeError"),
+        (None, "malformed entry: TypeError"),
+    ],
+)
+def test_a_bad_job_says_why_and_hides_no_other(bucket: Bucket, entry: object, reason: str) -> None:
+    bucket.release({"bad": entry, "score": job()})
+    bag = bucket.parse()
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == ["risk.bad", "risk.score"]
+    dag = bag.dags["risk.bad"]
+    assert reason in dag.doc_md and reason in dag.description
+    assert set(dag.tags) == {"team:risk", "broken"}
+    assert dag.is_paused_upon_creation is True
+    [only] = dag.tasks
+    with pytest.raises(AirflowFailException) as raised:
+        type(only).execute.__wrapped__(only, {})
+    assert reason in str(raised.value)
+
+
+def test_a_job_whose_name_is_no_dag_id_is_seen_too(bucket: Bucket) -> None:
+    bucket.release({"a job": job(), "score": job()})
+    bag = bucket.parse()
+    assert sorted(bag.dags) == ["risk.a_job", "risk.score"]
+    assert "job name 'a job' is not lower-case letters" in bag.dags["risk.a_job"].doc_md
+
+
+def test_a_job_that_broke_keeps_its_schedule_and_so_fails_where_it_is_looked_for(bucket: Bucket) -> None:
+    entry = job(schedule="0 2 * * *", tasks={"score": task(node_group="gone")})
+    bucket.release({"bad": entry})
+    dag = bucket.parse().dags["risk.bad"]
+    assert dag.timetable == bucket.dag(job(schedule="0 2 * * *")).timetable
+    assert dag.doc_md.endswith(f"```yaml\n{entry['source'].rstrip()}\n```")
+
+
+def test_a_job_whose_schedule_is_what_is_bad_has_none(bucket: Bucket) -> None:
+    bucket.release({"bad": job(schedule="now and then")})
+    assert type(bucket.parse().dags["risk.bad"].timetable).__name__ == "NullTimetable"

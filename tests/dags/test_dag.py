@@ -1,0 +1,136 @@
+"""What of a job the DAG carries."""
+
+from datetime import timedelta
+
+import pytest
+from jobyard.compat import AIRFLOW_3, DAG
+from support import Bucket, job, task
+
+
+def core_dag(dag: DAG) -> object:
+    """Return the DAG as the scheduler has it."""
+    if not AIRFLOW_3:
+        return dag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
+def intervals(dag: DAG, start: str, end: str) -> list[tuple[str, str]]:
+    """Return the data intervals of a backfill, in UTC."""
+    import pendulum
+
+    runs = core_dag(dag).iter_dagrun_infos_between(pendulum.parse(start), pendulum.parse(end))
+    return [tuple(at.in_timezone("UTC").isoformat() for at in run.data_interval) for run in runs]
+
+
+def scheduled(dag: DAG) -> list[tuple[str, str]]:
+    """Return the data intervals of every run the scheduler would make between the DAG's own dates, in UTC."""
+    from airflow.timetables.base import TimeRestriction
+
+    bounds = TimeRestriction(earliest=dag.start_date, latest=dag.end_date, catchup=True)
+    found, interval = [], None
+    while run := core_dag(dag).timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=bounds):
+        interval = run.data_interval
+        found.append(tuple(at.in_timezone("UTC").isoformat() for at in interval))
+    return found
+
+
+def test_what_the_job_says_of_itself(bucket: Bucket) -> None:
+    dag = bucket.dag(job(tags=["nightly"], timeout=3600, max_active_runs=2, params={"limit": 5}))
+    assert dag.description == "Scores yesterday's consultations."
+    assert set(dag.tags) == {"team:risk", "owner:risk-ml@example.com", "nightly"}
+    assert dag.dagrun_timeout == timedelta(hours=1)
+    assert (dag.max_active_runs, dag.catchup) == (2, False)
+    assert dag.params["limit"] == 5
+    assert dag.owner == "risk-ml@example.com"
+
+
+def test_a_job_without_an_owner_is_its_teams(bucket: Bucket) -> None:
+    assert bucket.dag(job(owner="")).owner == "risk"
+
+
+def test_the_page_shows_the_source_as_it_is(bucket: Bucket) -> None:
+    source = "args: ['{{ ds }}', '{% x %}']\ndescription: |\n  ```\n  a fence\n  see job.md"
+    assert bucket.dag(job(source=source)).doc_md == (f"Scores yesterday's consultations.\n\n````yaml\n{source}\n````")
+
+
+def test_a_backfill_gives_each_run_its_own_day(bucket: Bucket) -> None:
+    dag = bucket.dag(job(schedule="@daily"))
+    assert intervals(dag, "2026-11-03T00:00Z", "2026-11-05T00:00Z") == [
+        ("2026-11-03T00:00:00+00:00", "2026-11-04T00:00:00+00:00"),
+        ("2026-11-04T00:00:00+00:00", "2026-11-05T00:00:00+00:00"),
+        ("2026-11-05T00:00:00+00:00", "2026-11-06T00:00:00+00:00"),
+    ]
+
+
+def test_the_schedule_and_the_dates_are_in_the_jobs_timezone(bucket: Bucket) -> None:
+    dag = bucket.dag(job(timezone="Asia/Jakarta", end_date="2026-11-02"))
+    assert dag.timezone.name == "Asia/Jakarta"
+    # 02:00 in Jakarta is 19:00 UTC of the day before; the last day is included.
+    assert scheduled(dag) == [
+        ("2026-10-31T19:00:00+00:00", "2026-11-01T19:00:00+00:00"),
+        ("2026-11-01T19:00:00+00:00", "2026-11-02T19:00:00+00:00"),
+    ]
+
+
+def test_clocks_going_back_do_not_move_the_job(bucket: Bucket) -> None:
+    dag = bucket.dag(job(timezone="Europe/Berlin", start_date="2027-10-29"))
+    assert intervals(dag, "2027-10-29T00:00Z", "2027-10-31T00:00Z") == [
+        ("2027-10-29T00:00:00+00:00", "2027-10-30T00:00:00+00:00"),
+        ("2027-10-30T00:00:00+00:00", "2027-10-31T01:00:00+00:00"),
+    ]
+
+
+def test_without_a_schedule_a_job_runs_by_hand_alone(bucket: Bucket) -> None:
+    assert intervals(bucket.dag(job(schedule=None)), "2026-11-01T00:00Z", "2026-12-01T00:00Z") == []
+
+
+def test_once_is_airflows_own_word(bucket: Bucket) -> None:
+    assert type(bucket.dag(job(schedule="@once")).timetable).__name__ == "OnceTimetable"
+
+
+def test_tasks_wait_for_what_they_need(bucket: Bucket) -> None:
+    tasks = {"c": task(needs=["a", "b"]), "a": task(), "b": task(needs=["a"], trigger_rule="all_done")}
+    dag = bucket.dag(job(tasks=tasks))
+    assert {t.task_id: t.upstream_task_ids for t in dag.tasks} == {"a": set(), "b": {"a"}, "c": {"a", "b"}}
+    assert {t.task_id: t.trigger_rule.value for t in dag.tasks} == {
+        "a": "all_success",
+        "b": "all_done",
+        "c": "all_success",
+    }
+
+
+def retry_delays(dag: DAG, tries: int) -> list[float]:
+    """Return the seconds Airflow would wait after each try."""
+    import pendulum
+    from airflow.models.taskinstance import TaskInstance
+
+    scheduled = core_dag(dag).get_task("score")
+    instance = TaskInstance(scheduled, run_id="run", **({"dag_version_id": None} if AIRFLOW_3 else {}))
+    instance.end_date = pendulum.datetime(2026, 11, 1)
+    delays = []
+    for instance.try_number in range(1, tries + 1):
+        delays.append((instance.next_retry_datetime() - instance.end_date).total_seconds())
+    return delays
+
+
+def test_retries_grow_to_their_limit(bucket: Bucket) -> None:
+    retries = {"attempts": 5, "delay": 300, "backoff": "exponential", "max_delay": 1800}
+    dag = bucket.dag(job(tasks={"score": task(retries=retries)}))
+    delays = retry_delays(dag, 5)
+    assert dag.get_task("score").retries == 5
+    # Airflow spreads each delay by up to its own length again.
+    assert 300 <= delays[0] <= 600 and 600 <= delays[1] <= 1200 and delays[4] == 1800
+
+
+def test_retries_without_backoff_stay_the_same(bucket: Bucket) -> None:
+    retries = {"attempts": 3, "delay": 60, "backoff": "none", "max_delay": None}
+    assert retry_delays(bucket.dag(job(tasks={"score": task(retries=retries)})), 3) == [60, 60, 60]
+
+
+@pytest.mark.parametrize("timeout", [None, 90])
+def test_a_tasks_timeout_is_airflows_and_the_pods(bucket: Bucket, timeout: int | None) -> None:
+    operator = bucket.dag(job(tasks={"score": task(timeout=timeout)})).get_task("score")
+    assert operator.execution_timeout == (timedelta(seconds=timeout) if timeout else None)
+    assert operator.active_deadline_seconds == timeout

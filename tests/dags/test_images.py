@@ -1,0 +1,54 @@
+"""Image names become URLs when a task runs."""
+
+import json
+
+import pytest
+from jobyard.compat import AirflowFailException
+from jobyard.errors import ImageError
+from jobyard.images import ImageLookup, image_field
+from support import Bucket, job, task
+
+URL = "registry.example.com/risk/inference@sha256:0123"
+NAME = "AIRFLOW_VAR_JOBYARD_IMAGES_RISK"
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.mark.parametrize("image", [URL, "registry.example.com/inference", "inference:1", "inference@sha256:0"])
+def test_a_url_is_taken_as_it_is(image: str) -> None:
+    assert image_field(image) == image
+
+
+def test_a_name_is_looked_up_when_the_task_runs(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = bucket.dag(job(tasks={"score": task(image="inference")})).get_task("score")
+    monkeypatch.setenv(NAME, json.dumps({"inference": URL}))
+    operator.render_template_fields({"ds": "2026-11-02"})
+    assert operator.image == URL
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "it does not exist; publishing the team's images writes it"),
+        (
+            {"inference": URL, "train": URL},
+            "no such key; did you mean 'inference'? there are: inference, train",
+        ),
+        ({"x": URL}, "no such key; there are: x"),
+        ({}, "no such key; there are none"),
+        ({"inferense": ""}, "no such key; did you mean 'inferense'? there are: inferense"),
+        ([], "it is not a JSON object"),
+    ],
+)
+def test_a_failed_lookup_says_what_there_is(value: object, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if value is not None:
+        monkeypatch.setenv(NAME, json.dumps(value))
+    with pytest.raises(ImageError) as raised:
+        ImageLookup("risk")("inferense")
+    assert str(raised.value) == f"image 'inferense': Airflow Variable 'jobyard_images_risk': {message}"
+    assert isinstance(raised.value, AirflowFailException)
+
+
+def test_a_variable_that_is_not_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, "{")
+    with pytest.raises(ImageError, match="'jobyard_images_risk': it is not JSON"):
+        ImageLookup("risk")("inference")

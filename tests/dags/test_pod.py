@@ -1,0 +1,169 @@
+"""The pod that a task becomes, whole: everything that bounds it is in there."""
+
+import inspect
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow import __version__ as airflow_version
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from jobyard.operator import JobPodOperator
+from jobyard.platform import read_platform
+from jobyard.pod import operator_arguments
+from kubernetes.client import ApiClient
+from support import Bucket, job, task
+
+URL = "registry.example.com/risk/inference@sha256:0123"
+
+
+def operator(bucket: Bucket, **changes: Any) -> JobPodOperator:
+    """Return the operator of a job's only task, its image a URL."""
+    dag = bucket.dag(job(tasks={"predict": task(**{"image": URL, **changes})}))
+    found = dag.get_task("predict")
+    assert isinstance(found, JobPodOperator)
+    return found
+
+
+def pod(bucket: Bucket, context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return the pod as it would be sent to the API server."""
+    built = operator(bucket, **changes).build_pod_request_obj(context)
+    return ApiClient().sanitize_for_serialization(built)
+
+
+def test_the_whole_pod(bucket: Bucket) -> None:
+    sent = pod(
+        bucket,
+        command=["python", "-m", "inference"],
+        env={"MODEL": "xgboost"},
+        node_group="graviton",
+        resources={"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+    )
+    assert re.fullmatch(r"score-predict-[a-z0-9]{8}", sent["metadata"].pop("name"))
+    assert sent == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "team-risk",
+            "annotations": {"karpenter.sh/do-not-disrupt": "true"},
+            "labels": {
+                "jobyard.dev/team": "risk",
+                "jobyard.dev/job": "score",
+                "jobyard.dev/task": "predict",
+                "jobyard.dev/environment": "local",
+                "airflow_version": airflow_version,
+                "airflow_kpo_in_cluster": "False",
+            },
+        },
+        "spec": {
+            "activeDeadlineSeconds": 7200,
+            "affinity": {},
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "base",
+                    "image": URL,
+                    "command": ["python", "-m", "inference"],
+                    "args": ["--date", "{{ ds }}"],
+                    "env": [{"name": "MODEL", "value": "xgboost"}],
+                    "envFrom": [],
+                    "ports": [],
+                    "volumeMounts": [],
+                    "resources": {
+                        "requests": {"cpu": "500m", "memory": "1Gi"},
+                        "limits": {"memory": "1Gi"},
+                    },
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "terminationMessagePolicy": "File",
+                }
+            ],
+            "hostNetwork": False,
+            "imagePullSecrets": [],
+            "initContainers": [],
+            "nodeSelector": {"jobyard.dev/node-group": "graviton", "kubernetes.io/arch": "arm64"},
+            "priorityClassName": "risk.normal-2000",
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "serviceAccountName": "jobs",
+            "tolerations": [
+                {
+                    "key": "jobyard.dev/node-group",
+                    "operator": "Equal",
+                    "value": "graviton",
+                    "effect": "NoSchedule",
+                }
+            ],
+            "volumes": [],
+        },
+    }
+
+
+def test_a_retry_finds_the_pod_by_team_environment_and_run_whatever_the_try(bucket: Bucket) -> None:
+    instance = SimpleNamespace(dag_id="risk.score", task_id="predict", map_index=-1, try_number=2)
+    context: Any = {"ti": instance, "run_id": "scheduled__2026-11-02", "dag": SimpleNamespace()}
+    sent = pod(bucket, context)
+    selector = operator(bucket)._build_find_pod_label_selector(context)
+    assert selector.split(",") == [
+        "dag_id=risk.score",
+        "jobyard.dev/environment=local",
+        "jobyard.dev/job=score",
+        "jobyard.dev/task=predict",
+        "jobyard.dev/team=risk",
+        "kubernetes_pod_operator=True",
+        "run_id=scheduled__2026-11-02",
+        "task_id=predict",
+        "already_checked!=True",
+        "!airflow-worker",
+    ]
+    assert sent["metadata"]["labels"]["try_number"] == "2"
+
+
+def test_how_the_operator_goes_about_it(bucket: Bucket) -> None:
+    found = operator(bucket)
+    assert found.config_file == str(bucket.folder / "jobyard" / "kubeconfig.yaml")
+    assert (found.in_cluster, found.cluster_context, found.kubernetes_conn_id) == (False, "risk", None)
+    assert found.on_finish_action.value == "delete_pod"
+    assert (found.random_name_suffix, found.reattach_on_restart) == (True, True)
+    assert (found.get_logs, found.log_events_on_failure, found.log_pod_spec_on_failure) == (True, True, False)
+    assert (found.deferrable, found.do_xcom_push) == (False, False)
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 600), (1200, 1200)])
+def test_the_start_may_take_as_long_as_the_task_or_else_its_node_group_says(
+    bucket: Bucket, own: int | None, expected: int
+) -> None:
+    assert operator(bucket, startup_timeout=own).startup_timeout_seconds == expected
+
+
+def test_a_pods_name_is_at_most_63_characters(bucket: Bucket) -> None:
+    long = "a" * 50
+    dag = bucket.dag(job(tasks={long: task(image=URL)}), name=long)
+    name = dag.get_task(long).build_pod_request_obj().metadata.name
+    assert re.fullmatch(r"a{50}-a{3}-[a-z0-9]{8}", name)
+
+
+def test_jinja_is_rendered_in_args_and_env(bucket: Bucket) -> None:
+    found = operator(bucket, env={"DAY": "{{ ds }}"}, command=["run-{{ ds_nodash }}"])
+    found.render_template_fields({"ds": "2026-11-02", "ds_nodash": "20261102"})
+    [container] = found.build_pod_request_obj().spec.containers
+    assert (container.args, container.command) == (["--date", "2026-11-02"], ["run-20261102"])
+    assert [(entry.name, entry.value) for entry in container.env] == [("DAY", "2026-11-02")]
+
+
+def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
+    platform = read_platform(bucket.folder / "jobyard" / "platform.json")
+    passed = set(operator_arguments(platform, "risk", "score", "predict", task()))
+    of_pods = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
+    of_any_task = {
+        "task_id",
+        "execution_timeout",
+        "trigger_rule",
+        "retries",
+        "retry_delay",
+        "retry_exponential_backoff",
+        "max_retry_delay",
+    }
+    assert passed <= of_pods | of_any_task

@@ -1,0 +1,159 @@
+"""Tasks that run, against a Kubernetes API that does what a test says."""
+
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_cluster import PENDING, RUNNING, FakeCluster, ended, event, waiting
+from jobyard.compat import AirflowException, AirflowFailException
+from jobyard.errors import PodCannotStartError, PodInterruptedError, PodNotStartedError
+from jobyard.operator import JobPodOperator
+from support import Bucket, job, task
+
+URL = "registry.example.com/risk/inference@sha256:0123"
+NOT_FOUND = f'Failed to pull image "{URL}": {URL}: not found'
+RETRIES = {"attempts": 3, "delay": 300, "backoff": "none", "max_delay": None}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every pause between two looks at a pod pass at once."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def operator(bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> JobPodOperator:
+    """A task's operator whose log a test can read."""
+    monkeypatch.setattr(JobPodOperator, "log", logging.getLogger("task"))
+    found = bucket.dag(job(tasks={"score": task(image=URL)})).get_task("score")
+    assert isinstance(found, JobPodOperator)
+    return found
+
+
+def execute(operator: JobPodOperator, try_number: int = 1) -> None:
+    """Run the task as a worker does, in this process."""
+    instance = SimpleNamespace(
+        dag_id="risk.score",
+        task_id="score",
+        map_index=-1,
+        try_number=try_number,
+        xcom_push=lambda **_: None,
+    )
+    context: Any = {"ti": instance, "run_id": "manual", "dag": SimpleNamespace()}
+    operator.execute(context)
+
+
+def test_a_pod_that_succeeds(operator: JobPodOperator, cluster: FakeCluster) -> None:
+    cluster.states = [PENDING, waiting("ContainerCreating"), RUNNING, ended(0)]
+    execute(operator)
+    assert len(cluster.created) == 1
+    assert cluster.pods == {}
+
+
+def test_a_pod_that_fails(operator: JobPodOperator, cluster: FakeCluster) -> None:
+    cluster.states = [PENDING, RUNNING, ended(1)]
+    with pytest.raises(AirflowException, match="returned a failure") as raised:
+        execute(operator)
+    assert not isinstance(raised.value, AirflowFailException)
+    assert cluster.pods == {}
+
+
+def test_an_image_that_is_not_there_fails_with_the_pods_event_in_the_log(
+    operator: JobPodOperator, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.states = [PENDING, waiting("ImagePullBackOff", "Back-off pulling image")]
+    cluster.events = [event("Failed", NOT_FOUND), event("Failed", "Error: ErrImagePull")]
+    with pytest.raises(PodCannotStartError) as raised:
+        execute(operator)
+    assert str(raised.value) == f"container 'base' cannot start: ImagePullBackOff: {NOT_FOUND}"
+    assert f"Pod event: Failed: {NOT_FOUND}" in caplog.messages
+    assert cluster.pods == {}
+
+
+def test_a_pod_that_never_gets_a_node(
+    operator: JobPodOperator, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.startup_timeout_seconds = 0
+    cluster.events = [event("FailedScheduling", "0/5 nodes are available")]
+    with pytest.raises(PodNotStartedError, match="last warning: FailedScheduling: 0/5 nodes are available"):
+        execute(operator)
+    assert cluster.pods == {}
+
+
+@pytest.mark.parametrize("look", [1, 3])
+def test_a_task_that_is_stopped_while_its_pod_runs_has_not_succeeded(
+    operator: JobPodOperator, cluster: FakeCluster, look: int
+) -> None:
+    looks = iter(range(1, 1000))
+    cluster.states = [PENDING, RUNNING]
+    cluster.winding_up = ended(143)
+    cluster.on_read = lambda: operator.on_kill() if next(looks) == look else None
+    with pytest.raises(PodInterruptedError) as raised:
+        execute(operator)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_task_that_is_stopped_after_its_pod_succeeded_has_succeeded(
+    operator: JobPodOperator, cluster: FakeCluster
+) -> None:
+    cluster.states = [RUNNING]
+    cluster.winding_up = ended(0)
+    looks = iter(range(1, 1000))
+    cluster.on_read = lambda: operator.on_kill() if next(looks) == 3 else None
+    execute(operator)
+
+
+def test_a_try_takes_up_the_pod_that_a_lost_try_left_running(
+    bucket: Bucket, operator: JobPodOperator, cluster: FakeCluster
+) -> None:
+    instance = SimpleNamespace(dag_id="risk.score", task_id="score", map_index=-1, try_number=1)
+    context: Any = {"ti": instance, "run_id": "manual", "dag": SimpleNamespace()}
+    operator.pod_manager.create_pod(operator.build_pod_request_obj(context))
+    cluster.pods[next(iter(cluster.pods))]["status"] = RUNNING
+    cluster.states = [RUNNING, ended(0)]
+    execute(operator, try_number=2)
+    assert len(cluster.created) == 1
+
+
+def test_unreadable_events_do_not_fail_the_task(
+    operator: JobPodOperator, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = cluster.answer
+    cluster.answer = lambda method, url, body: (403, {}) if "/events" in url else answer(method, url, body)  # type: ignore[method-assign]
+    cluster.states = [PENDING, RUNNING, ended(0)]
+    execute(operator)
+    assert "events cannot be read" in caplog.text
+
+
+def run(bucket: Bucket, **entry: Any) -> dict[str, tuple[str, int]]:
+    """Have Airflow run the job once; return each task's state and number of tries."""
+    run = bucket.dag(job(**entry)).test()
+    return {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
+
+
+@pytest.mark.usefixtures("database")
+class TestByAirflow:
+    """Whole runs, by Airflow's own machinery: templates, the guard around `execute`, what ends a task."""
+
+    def test_a_run(self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_VAR_JOBYARD_IMAGES_RISK", json.dumps({"inference": URL}))
+        cluster.states = [RUNNING, RUNNING, RUNNING, ended(0)]
+        states = run(bucket, schedule="@daily", tasks={"a": task(), "b": task(needs=["a"])})
+        assert states == {"a": ("success", 1), "b": ("success", 1)}
+        [one, other] = [pod["spec"]["containers"][0] for pod in cluster.created]
+        assert one["image"] == other["image"] == URL
+        assert one["args"][0] == "--date" and one["args"][1].startswith("20")
+
+    def test_an_image_that_is_not_there_is_not_tried_again(self, bucket: Bucket, cluster: FakeCluster) -> None:
+        cluster.states = [waiting("ErrImagePull", NOT_FOUND)]
+        states = run(bucket, tasks={"score": task(image=URL, retries=RETRIES)})
+        assert states == {"score": ("failed", 1)}
+
+    def test_an_image_without_a_url_is_not_tried_again(self, bucket: Bucket, cluster: FakeCluster) -> None:
+        assert run(bucket, tasks={"score": task(retries=RETRIES)}) == {"score": ("failed", 1)}
+        assert cluster.created == []
+
+    def test_a_broken_job_fails(self, bucket: Bucket) -> None:
+        assert run(bucket, tasks={"score": task(node_group="gone")}) == {"broken": ("failed", 1)}

@@ -1,0 +1,147 @@
+"""The few calls of Airflow's REST API (version 2, of Airflow 3) that Jobyard makes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from jobyard_cli.errors import JobyardError
+
+FINISHED = ("success", "failed")
+
+
+class AirflowError(JobyardError):
+    """Airflow refused a call, or could not be reached."""
+
+
+class AirflowTimeout(JobyardError):
+    """Airflow did not get somewhere in time."""
+
+
+class AirflowClient:
+    """One Airflow, reached over plain HTTP as its simple auth manager lets everyone in on loopback."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+
+    def call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
+        """One call below /api/v2; the parsed answer, or None where there is no content.
+
+        Raises:
+            AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
+        """
+        if "Authorization" not in self._session.headers:
+            self._log_in()
+        answer = self._request(method, f"/api/v2/{path}", body, accept)
+        return answer.json() if answer.content else None
+
+    def _log_in(self) -> None:
+        token = self._request("GET", "/auth/token", None, "application/json").json()["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def _request(self, method: str, path: str, body: Any, accept: str) -> requests.Response:
+        try:
+            answer = self._session.request(method, self.url + path, json=body, headers={"Accept": accept}, timeout=30)
+        except requests.RequestException as error:
+            raise AirflowError(f"Airflow at {self.url} can't be reached: {error}") from error
+        if answer.status_code >= 400:
+            raise AirflowError(f"Airflow refused {method} {path} ({answer.status_code}): {answer.text[:500]}")
+        return answer
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Create or replace an Airflow Variable."""
+        existing = self.call("GET", "variables?limit=1000")["variables"]
+        body = {"key": key, "value": value}
+        if any(variable["key"] == key for variable in existing):
+            self.call("PATCH", f"variables/{key}", body)
+        else:
+            self.call("POST", "variables", body)
+
+    def dag_ids(self) -> set[str]:
+        """The DAGs that Airflow has parsed and not lost since."""
+        return {dag["dag_id"] for dag in self.call("GET", "dags?limit=1000")["dags"]}
+
+    def import_errors(self) -> dict[str, str]:
+        """File name to stack trace of every file that Airflow can't import."""
+        errors = self.call("GET", "importErrors?limit=1000")["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
+
+    def wait_for_dags(self, wanted: set[str], timeout: float) -> None:
+        """Wait until Airflow has parsed these DAGs.
+
+        Raises:
+            AirflowError: a file can't be imported.
+            AirflowTimeout: some are still missing.
+        """
+        deadline = time.monotonic() + timeout
+        while missing := wanted - self.dag_ids():
+            if errors := self.import_errors():
+                raise AirflowError(
+                    "\n".join(f"Airflow can't import {name}:\n{error}" for name, error in errors.items())
+                )
+            if time.monotonic() > deadline:
+                raise AirflowTimeout(f"Airflow does not have {', '.join(sorted(missing))} after {timeout:.0f} s")
+            time.sleep(0.5)
+
+    def trigger(self, dag_id: str, run_id: str, logical_date: str | None) -> str:
+        """Start a run; for a logical date (ISO 8601) its data interval is the one the schedule gives that date."""
+        self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        run = self.call("POST", f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": logical_date})
+        return str(run["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: str, last: str) -> int:
+        """Start a backfill over the runs between two dates (ISO 8601), and return its id."""
+        self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        body = {"dag_id": dag_id, "from_date": first, "to_date": last, "reprocess_behavior": "completed"}
+        return int(self.call("POST", "backfills", body)["id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Every run of a DAG."""
+        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns?limit=1000")["dag_runs"]
+        return found
+
+    def wait_for_first_run(self, dag_id: str, timeout: float) -> dict[str, Any]:
+        """The first run that the scheduler made of a DAG.
+
+        Raises:
+            AirflowTimeout: it made none in time.
+        """
+        deadline = time.monotonic() + timeout
+        while not (runs := self.runs(dag_id)):
+            if time.monotonic() > deadline:
+                raise AirflowTimeout(f"Airflow started no run of {dag_id} within {timeout:.0f} s")
+            time.sleep(0.5)
+        return runs[0]
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float) -> Iterator[list[dict[str, Any]]]:
+        """Yield the run's task instances about every second, the last time when it has finished.
+
+        Raises:
+            AirflowTimeout: it has not finished in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            state = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+            yield self.tasks(dag_id, run_id)
+            if state in FINISHED:
+                return
+            if time.monotonic() > deadline:
+                raise AirflowTimeout(f"{dag_id} run {run_id} is {state} after {timeout:.0f} s")
+            time.sleep(1)
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run."""
+        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
+            "task_instances"
+        ]
+        return found
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """The log of one try of a task, a line for each event."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
+        content = self.call("GET", path)["content"]
+        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content)

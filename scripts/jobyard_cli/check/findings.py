@@ -1,0 +1,34 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One problem: where (path from the repository's root, line and column from 1), what, and the rule's name."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word as `did you mean 'x'?`, or nothing where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
+def unknown(what: str, word: str, known: Iterable[str], may: str) -> str:
+    """`unknown node group 'high-mem' (did you mean 'high-memory'? team risk may use: default, high-memory)`."""
+    names = sorted(known)
+    hint = " ".join(part for part in (did_you_mean(word, names), f"{may}: {', '.join(names) or 'none'}") if part)
+    return f"unknown {what} '{word}' ({hint})"

@@ -1,0 +1,125 @@
+"""What the JSON Schema says of a document, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from jobyard_cli.check.findings import Finding, did_you_mean
+from jobyard_cli.documents import Document, KeyPath
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of names to values",
+    "null": "null",
+}
+
+
+@cache
+def validator(schema: Path) -> Draft202012Validator:
+    """The validator of a schema file, compiled once a process."""
+    return Draft202012Validator(json.loads(schema.read_text()))
+
+
+def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
+    """A finding for each thing in the document that the schema does not allow."""
+    for error in validator(schema).iter_errors(document.data):
+        yield from _findings(document, error)
+
+
+def _findings(document: Document, error: ValidationError) -> Iterator[Finding]:
+    path: KeyPath = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties" if isinstance(error.validator_value, bool):
+            yield from _unknown_keys(document, path, error)
+        case "required":
+            missing = [name for name in error.validator_value if name not in error.instance]
+            # jsonschema reports each missing key by itself; its message starts with that key.
+            name = next(name for name in missing if error.message.startswith(repr(name)))
+            yield document.finding(path, f"{_here(path)} lacks '{name}'", "required", at_key=bool(path))
+        case _ if "propertyNames" in error.absolute_schema_path:
+            name = str(error.instance)
+            message = f"'{name}' can't be a name: {_pattern_rule(error)}"
+            yield document.finding((*path, name), message, "name", at_key=True)
+        case _:
+            yield document.finding(path, _message(document, path, error), str(error.validator))
+
+
+def _unknown_keys(document: Document, path: KeyPath, error: ValidationError) -> Iterator[Finding]:
+    known = list(error.schema.get("properties", {})) if isinstance(error.schema, Mapping) else []
+    for name in error.instance:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
+            yield document.finding((*path, name), f"unknown key '{name}' ({hint})", "unknown-key", at_key=True)
+
+
+def _message(document: Document, path: KeyPath, error: ValidationError) -> str:
+    what, value = _here(path), error.instance
+    match error.validator:
+        case "type":
+            return _type_message(document, path, error)
+        case "enum":
+            choices = [str(choice) for choice in error.validator_value]
+            hint = did_you_mean(str(value), choices)
+            return f"{what} can't be {_show(value)} ({' '.join(filter(None, [hint, 'one of: ' + ', '.join(choices)]))})"
+        case "const":
+            return f"{what} must be {_show(error.validator_value)}, not {_show(value)}"
+        case "pattern":
+            return f"{what} can't be {_show(value)}: {_pattern_rule(error)}"
+        case "minProperties" | "minLength" | "minItems":
+            return f"{what} is empty"
+        case "minimum" | "exclusiveMinimum":
+            least = "at least" if error.validator == "minimum" else "more than"
+            return f"{what} must be {least} {error.validator_value}, not {value}"
+        case "maximum" | "maxLength":
+            unit = " characters" if error.validator == "maxLength" else ""
+            return f"{what} can be at most {error.validator_value}{unit}"
+        case "uniqueItems":
+            return f"{what} names something twice"
+        case _:
+            return f"{what}: {error.message}"
+
+
+def _type_message(document: Document, path: KeyPath, error: ValidationError) -> str:
+    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    words = " or ".join(_TYPES[name] for name in wanted)
+    plain = document.plain.get(path)
+    if "string" in wanted and plain:
+        return f'{_here(path)} must be {words}; YAML reads {plain} as {_kind(error.instance)}: write "{plain}"'
+    return f"{_here(path)} must be {words}, not {_kind(error.instance)}"
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _TYPES[names.get(type(value), "null")]
+
+
+def _pattern_rule(error: ValidationError) -> str:
+    """The rule in words is the schema's own description of the thing, and its example."""
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")
+    rule = rule[:1].lower() + rule[1:]
+    example = next(iter(schema.get("examples", [])), None)
+    return rule if example is None else f"{rule}; for example {_show(example)}"
+
+
+def _here(path: KeyPath) -> str:
+    """What a path is called: its last name, and for something in a list the list's name."""
+    names = [str(part) for part in path if isinstance(part, str)]
+    return f"'{names[-1]}'" if names else "the file"
+
+
+def _show(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,155 @@
+"""`jobyard demo`: the main job from end to end, on a platform of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from jobyard_cli.demo.story import SCORING, TRAINING, DemoFailed, Story
+from jobyard_cli.demo.team_repo import TEAM
+from jobyard_cli.local import argocd
+from jobyard_cli.local.commands import show_addresses, show_applications
+from jobyard_cli.local.platform import LocalPlatform, build
+from jobyard_cli.local.settings import Source, cache_dir, state_dir
+from jobyard_cli.local.usage import PodUsage
+from jobyard_cli.steps import Steps
+
+NAME = "demo"
+
+
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave the platform up until Ctrl-C.")] = True,
+) -> None:
+    """Make a team, add its jobs, and follow them from a merge request to predictions on S3."""
+    started, console = time.monotonic(), Console()
+    platform = LocalPlatform(state_dir(NAME), Source.find())
+    # `timeout` and CI end a command with SIGTERM: stop what was started then too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        platform.down(purge=True)
+        with Steps(console) as steps:
+            run(platform, steps, console)
+        console.print(f"\n[bold green]All of it held[/bold green], in {time.monotonic() - started:.0f} s.")
+        if keep:
+            _wait(platform, console)
+    except KeyboardInterrupt:
+        console.print("stopped")
+    finally:
+        with Steps(console) as steps, steps.step("the platform stops"):
+            platform.down(purge=False)
+
+
+def run(platform: LocalPlatform, steps: Steps, console: Console) -> None:
+    """The whole story; what it promises is checked on the way.
+
+    Raises:
+        JobyardError: some part did not hold.
+    """
+    cache = cache_dir()
+    built = build(platform.source, cache, steps)
+    story = Story(platform, cache, steps)
+    tree = story.bake()
+    console.print(_tree(tree))
+    _quote(console, "jobyard check", story.check(tree))
+    with ThreadPoolExecutor() as pool:
+        images = pool.submit(story.build_images, tree)
+        platform.up(built, steps)
+        story.join_platform(tree)
+        images.result()
+    story.publish_images()
+    story.land_data()
+    with story.watch() as watcher:
+        _quote(console, "jobyard check", story.add_job(tree, TRAINING, "batch-training"))
+        story.train()
+        _quote(console, "jobyard check", story.add_job(tree, SCORING, "batch-inference"))
+        day = story.score()
+    show(story, day, list(watcher.pods.values()), console)
+
+
+def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:
+    """The result, each part of it checked.
+
+    Raises:
+        DemoFailed: a pod ran on another node group than its job says, an Application is not in sync, or there are no
+            predictions.
+    """
+    _show_predictions(story, day, console)
+    _show_pods(story, pods, console)
+    applications = argocd.statuses(story.platform.kubectl)
+    show_applications(applications, console)
+    if not all(application.settled for application in applications):
+        raise DemoFailed("an Argo CD Application is not Synced and Healthy")
+    show_addresses(story.platform, console)
+
+
+def _show_predictions(story: Story, day: str, console: Console) -> None:
+    predictions, model = story.predictions(day), story.model()
+    if predictions.empty:
+        raise DemoFailed(f"there are no predictions for {day}")
+    title = f"Predictions for {day}: {len(predictions)} rows, by the model of {model['dt']} (AUC {model['auc']:.3f})"
+    table = Table(*predictions.columns, title=title, title_justify="left")
+    for row in predictions.head().itertuples(index=False):
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+EXPECTED_GROUPS = {
+    (TRAINING, "features"): "high-cpu",
+    (TRAINING, "train"): "default",
+    (SCORING, "features"): "high-cpu",
+    (SCORING, "inference"): "default",
+}
+
+
+def _show_pods(story: Story, pods: list[PodUsage], console: Console) -> None:
+    nodes = {node.name: node.group for node in story.platform.real_nodes()}
+    table = Table("job", "task", "node", "node group", "seconds", "peak memory", title="Pods", title_justify="left")
+    for pod in sorted(pods, key=lambda pod: (pod.started is None, pod.started)):
+        group = nodes.get(pod.node, "?")
+        peak = f"{pod.peak_bytes / 2**20:.0f} MiB" if pod.peak_bytes else "?"
+        seconds = "?" if pod.seconds is None else f"{pod.seconds:.0f}"
+        table.add_row(pod.job, pod.task, pod.node, group, seconds, peak)
+    console.print(table)
+    placed = {(pod.job, pod.task): nodes.get(pod.node, "?") for pod in pods}
+    if placed != EXPECTED_GROUPS:
+        raise DemoFailed(f"pods ran on {placed}, where the jobs say {EXPECTED_GROUPS}")
+
+
+def _quote(console: Console, command: str, answer: str) -> None:
+    for line in answer.strip().splitlines():
+        console.print(f"  [dim]{command}:[/dim] {line}", highlight=False)
+
+
+def _tree(folder: Path) -> Tree:
+    tree = Tree(f"[bold]{folder.name}/[/bold]")
+    _grow(tree, folder, depth=2)
+    return tree
+
+
+def _grow(branch: Tree, folder: Path, depth: int) -> None:
+    for entry in sorted(folder.iterdir(), key=lambda path: (path.is_file(), path.name)):
+        if entry.name == ".git":
+            continue
+        leaf = branch.add(entry.name + ("/" if entry.is_dir() else ""))
+        if entry.is_dir() and depth > 1:
+            _grow(leaf, entry, depth - 1)
+
+
+def _wait(platform: LocalPlatform, console: Console) -> None:
+    console.print(f"Look around: {platform.layout.airflow_url} (team {TEAM}). Ctrl-C stops the platform.")
+    while True:
+        time.sleep(3600)
+
+
+def keep_by_default() -> bool:
+    """`make demo KEEP=0` ends by itself."""
+    return os.environ.get("KEEP", "1") != "0"

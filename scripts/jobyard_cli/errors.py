@@ -1,0 +1,7 @@
+"""The one family of exceptions that Jobyard raises for a person's mistake or a service's refusal."""
+
+from __future__ import annotations
+
+
+class JobyardError(Exception):
+    """Base of every error that a person is meant to read; its text is the whole message."""

@@ -1,0 +1,216 @@
+"""Argo CD beside the cluster: three of its processes, the objects it expects, and how its Applications stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobyard_cli.local.control_plane import Kubectl
+from jobyard_cli.local.errors import TookTooLong
+from jobyard_cli.local.layout import Layout
+from jobyard_cli.local.processes import Process, listens
+from jobyard_cli.local.shell import run
+
+NAMESPACE = "argocd"
+POLL_SECONDS = 10
+
+
+def processes(layout: Layout, kubeconfig: Path) -> list[Process]:
+    """Repository server, application controller and ApplicationSet controller.
+
+    Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
+    """
+    ports = layout.ports
+    repo_server = f"127.0.0.1:{ports['repo-server']}"
+    redis = f"--redis=127.0.0.1:{ports['redis']}"
+    client = [f"--kubeconfig={kubeconfig}", f"--namespace={NAMESPACE}", "--loglevel=warn"]
+    repo_command = [
+        layout.tool("argocd-repo-server"),
+        "--address=127.0.0.1",
+        f"--port={ports['repo-server']}",
+        "--metrics-address=127.0.0.1",
+        f"--metrics-port={ports['repo-server-metrics']}",
+        "--disable-tls",
+        "--client-ca-path=",
+        "--loglevel=warn",
+        redis,
+    ]
+    controller_command = [
+        layout.tool("argocd-application-controller"),
+        *client,
+        f"--repo-server={repo_server}",
+        "--repo-server-plaintext",
+        f"--metrics-port={ports['application-metrics']}",
+        f"--app-resync={POLL_SECONDS}",
+        "--app-resync-jitter=0",
+        redis,
+    ]
+    sets_command = [
+        layout.tool("argocd-applicationset-controller"),
+        *client,
+        f"--argocd-repo-server={repo_server}",
+        "--repo-server-plaintext",
+        f"--metrics-addr=127.0.0.1:{ports['applicationset-metrics']}",
+        f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
+        f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
+    ]
+    environment = {**_environment(layout), "KUBECONFIG": str(kubeconfig)}
+    return [
+        Process(name, command, listens("127.0.0.1", ports[port]), environment)
+        for name, command, port in (
+            ("argocd-repo-server", repo_command, "repo-server"),
+            ("argocd-application-controller", controller_command, "application-metrics"),
+            ("argocd-applicationset-controller", sets_command, "applicationset-probe"),
+        )
+    ]
+
+
+def _environment(layout: Layout) -> dict[str, str]:
+    # helm is in the environment's own bin folder, Argo CD's wrappers are among the built tools.
+    path = os.pathsep.join([str(layout.tools), str(Path(sys.executable).parent), os.environ["PATH"]])
+    scratch = layout.state / "argocd"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {"PATH": path, "ARGOCD_GPG_ENABLED": "false", "TMPDIR": str(scratch), "HOME": str(scratch)}
+
+
+def install(kubectl: Kubectl, layout: Layout) -> None:
+    """Create the custom resource definitions, and the settings that Argo CD needs before it starts."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str((layout.tools / "argocd-crds").resolve()))
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    settings = {
+        "application.sync.impersonation.enabled": "true",
+        "timeout.reconciliation": f"{POLL_SECONDS}s",
+    }
+    kubectl.apply(
+        _config_map("argocd-cm", settings),
+        *(_config_map(f"argocd-{name}-cm", {}) for name in ("rbac", "gpg-keys", "tls-certs")),
+        _secret("argocd-secret", {"server.secretkey": os.urandom(32).hex()}),
+    )
+    _wait_established(kubectl)
+
+
+def _wait_established(kubectl: Kubectl, timeout: float = 30) -> None:
+    """Wait until the API server serves every custom resource (`kubectl wait` fails on one with no condition yet)."""
+    deadline = time.monotonic() + timeout
+    while waiting := [crd["metadata"]["name"] for crd in kubectl.json("get", "crd")["items"] if not _established(crd)]:
+        if time.monotonic() > deadline:
+            raise TookTooLong("serving Argo CD's custom resources", timeout, f"not yet {', '.join(waiting)}")
+        time.sleep(0.2)
+
+
+def _established(crd: dict[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def register_cluster(kubectl: Kubectl, layout: Layout, credentials: dict[str, str], authority: str) -> None:
+    """Tell Argo CD of the cluster it syncs to; `credentials` and `authority` are base64 as in a kubeconfig."""
+    config = {
+        "tlsClientConfig": {
+            "caData": authority,
+            "certData": credentials["client-certificate-data"],
+            "keyData": credentials["client-key-data"],
+        }
+    }
+    data = {"name": "local", "server": layout.api_url, "config": json.dumps(config)}
+    kubectl.apply(_secret("cluster-local", data, {"argocd.argoproj.io/secret-type": "cluster"}))
+
+
+def _metadata(name: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": NAMESPACE,
+        "labels": {"app.kubernetes.io/part-of": "argocd", **(labels or {})},
+    }
+
+
+def _config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(name), "data": data}
+
+
+def _secret(name: str, data: dict[str, str], labels: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(name, labels), "stringData": data}
+
+
+def render(chart: Path, *arguments: str) -> str:
+    """`helm template` of a chart, for what has to be there before Argo CD can sync anything."""
+    helm = str(Path(sys.executable).parent / "helm")
+    return run([helm, "template", chart.name, chart, *arguments], what=f"rendering {chart.name}")
+
+
+@dataclass(frozen=True)
+class ApplicationStatus:
+    """How one Application stands, in Argo CD's own words."""
+
+    name: str
+    sync: str
+    health: str
+    revision: str
+    phase: str
+    messages: tuple[str, ...]
+
+    @property
+    def settled(self) -> bool:
+        return self.sync == "Synced" and self.health == "Healthy" and self.phase == "Succeeded"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.sync}, {self.health}" + "".join(f"; {message}" for message in self.messages)
+
+
+def statuses(kubectl: Kubectl) -> list[ApplicationStatus]:
+    """Every Application, sorted by name."""
+    items = kubectl.json("get", "applications.argoproj.io", "--namespace", NAMESPACE)["items"]
+    return sorted((_status(item) for item in items), key=lambda status: status.name)
+
+
+def _status(item: dict[str, Any]) -> ApplicationStatus:
+    status = item.get("status", {})
+    sync, operation = status.get("sync", {}), status.get("operationState", {})
+    phase = operation.get("phase", "")
+    messages = [condition["message"] for condition in status.get("conditions", [])]
+    if phase not in ("Succeeded", "") and operation.get("message"):
+        messages.append(operation["message"])
+    return ApplicationStatus(
+        name=item["metadata"]["name"],
+        sync=sync.get("status", "Unknown"),
+        health=status.get("health", {}).get("status", "Unknown"),
+        revision=sync.get("revision", ""),
+        phase=phase,
+        messages=tuple(messages),
+    )
+
+
+def refresh(kubectl: Kubectl, application: str) -> None:
+    """Ask Argo CD to look at the Application's repository now, as a webhook from the git host does."""
+    annotation = "argocd.argoproj.io/refresh=normal"
+    kubectl(
+        "annotate",
+        "--overwrite",
+        "--namespace",
+        NAMESPACE,
+        "applications.argoproj.io",
+        application,
+        annotation,
+    )
+
+
+def wait_settled(kubectl: Kubectl, application: str, revision: str, timeout: float = 120) -> ApplicationStatus:
+    """Wait until an Application is Synced and Healthy at a commit.
+
+    Raises:
+        TookTooLong: it is not, with how it stands and Argo CD's messages.
+    """
+    deadline, last = time.monotonic() + timeout, "no such Application yet"
+    while time.monotonic() < deadline:
+        found = next((status for status in statuses(kubectl) if status.name == application), None)
+        if found is not None:
+            if found.settled and found.revision == revision:
+                return found
+            last = str(found)
+        time.sleep(0.5)
+    raise TookTooLong(f"Argo CD's sync of {application}", timeout, last)

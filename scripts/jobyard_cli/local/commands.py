@@ -1,0 +1,89 @@
+"""`jobyard local`: start, look at and stop a platform on this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobyard_cli.local import argocd
+from jobyard_cli.local.platform import LocalPlatform, build
+from jobyard_cli.local.settings import Source, cache_dir, state_dir
+from jobyard_cli.steps import Steps
+
+app = typer.Typer(no_args_is_help=True, help="A whole platform on this machine: Kubernetes, Argo CD, S3 and Airflow.")
+
+Name = Annotated[str, typer.Option(help="Which platform; each name has a state folder of its own.")]
+
+
+@app.command()
+def up(name: Name = "local") -> None:
+    """Start the platform; build what it needs the first time, and repair one that was killed."""
+    source, console = Source.find(), Console()
+    platform = LocalPlatform(state_dir(name), source)
+    with Steps(console) as steps:
+        platform.up(build(source, cache_dir(), steps), steps)
+    show_addresses(platform, console)
+
+
+@app.command()
+def down(
+    name: Name = "local",
+    purge: Annotated[bool, typer.Option(help="Forget its state too: the next `up` starts anew.")] = False,
+) -> None:
+    """Stop the platform; what was built stays in the cache."""
+    LocalPlatform(state_dir(name), Source.find()).down(purge)
+
+
+@app.command()
+def status(
+    name: Name = "local",
+    output: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+) -> None:
+    """Show the platform's processes, and how each Argo CD Application stands."""
+    platform, console = LocalPlatform(state_dir(name), Source.find()), Console()
+    processes = platform.processes()
+    serves = processes.get("kube-apiserver", False)
+    applications = argocd.statuses(platform.kubectl) if serves else []
+    if output == "json":
+        console.print_json(json.dumps({"processes": processes, "applications": [asdict(one) for one in applications]}))
+    else:
+        show_processes(processes, console)
+        show_applications(applications, console)
+        show_addresses(platform, console)
+    if not processes or not all(processes.values()):
+        raise typer.Exit(1)
+
+
+def show_processes(processes: dict[str, bool], console: Console) -> None:
+    """A line that counts them; the ones that ended by name."""
+    dead = [name for name, alive in processes.items() if not alive]
+    console.print(f"{len(processes) - len(dead)} of {len(processes)} processes run", highlight=False)
+    for name in dead:
+        console.print(f"[red]✗[/red] {name} ended; `jobyard local up` starts it again")
+
+
+def show_applications(applications: list[argocd.ApplicationStatus], console: Console) -> None:
+    """How each Application stands, with Argo CD's messages."""
+    table = Table("Application", "sync", "health", "commit", "messages", title="Argo CD", title_justify="left")
+    for one in applications:
+        table.add_row(one.name, one.sync, one.health, one.revision[:10], "\n".join(one.messages))
+    console.print(table)
+
+
+def show_addresses(platform: LocalPlatform, console: Console) -> None:
+    """Where a person finds each part."""
+    layout = platform.layout
+    rows = {
+        "Airflow": layout.airflow_url,
+        "Kubernetes": f"KUBECONFIG={layout.admin_kubeconfig}",
+        "S3": f"{layout.s3_url} (key in {layout.state / 's3' / 'root'})",
+        "registry": layout.registry,
+        "logs": str(layout.state / "logs"),
+    }
+    for title, value in rows.items():
+        console.print(f"[bold]{title:<11}[/bold]{value}", highlight=False, soft_wrap=True)

@@ -1,0 +1,194 @@
+"""etcd, kube-apiserver, kube-controller-manager and kube-scheduler."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import ssl
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobyard_cli.local.certificates import CertificateAuthority, KeyPair
+from jobyard_cli.local.layout import SERVICE_NETWORK, Layout
+from jobyard_cli.local.processes import Process
+from jobyard_cli.local.shell import run
+
+ADMIN_GROUP = "system:masters"
+
+
+def processes(layout: Layout, authority: CertificateAuthority) -> list[Process]:
+    """The control plane, in the order in which it starts."""
+    return [_etcd(layout), _api_server(layout, authority), *_controllers(layout, authority)]
+
+
+def _etcd(layout: Layout) -> Process:
+    # A socket in the state folder: only root reaches it, and it takes no port.
+    socket = layout.state / "etcd.sock"
+    command = [
+        layout.tool("etcd"),
+        f"--data-dir={layout.state / 'etcd'}",
+        f"--listen-client-urls=unix://{socket}",
+        f"--advertise-client-urls=unix://{socket}",
+        f"--listen-peer-urls=unix://{layout.state / 'etcd-peer.sock'}",
+        "--log-level=warn",
+        # The state is thrown away with the platform, so it need not survive a power cut.
+        "--unsafe-no-fsync",
+    ]
+    return Process("etcd", command, ready=socket.exists)
+
+
+def _api_server(layout: Layout, authority: CertificateAuthority) -> Process:
+    first_service = str(ipaddress.ip_network(SERVICE_NETWORK)[1])
+    hosts = ["127.0.0.1", "localhost", layout.host, first_service, "kubernetes.default.svc"]
+    serving = authority.issue("api-server", "kube-apiserver", hosts=hosts)
+    kubelet = authority.issue("api-server-kubelet", "kube-apiserver-kubelet-client", [ADMIN_GROUP])
+    signing = authority.key_pair("service-accounts")
+    admin = write_kubeconfig(layout, authority, "admin", "jobyard-admin", [ADMIN_GROUP])
+    command = [
+        layout.tool("kube-apiserver"),
+        f"--etcd-servers=unix://{layout.state / 'etcd.sock'}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={layout.ports['api']}",
+        f"--client-ca-file={authority.root.certificate}",
+        f"--tls-cert-file={serving.certificate}",
+        f"--tls-private-key-file={serving.key}",
+        f"--kubelet-client-certificate={kubelet.certificate}",
+        f"--kubelet-client-key={kubelet.key}",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        f"--service-account-key-file={signing.certificate}",
+        f"--service-account-signing-key-file={signing.key}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-cluster-ip-range={SERVICE_NETWORK}",
+        "--endpoint-reconciler-type=none",
+        "--profiling=false",
+    ]
+    return Process("kube-apiserver", command, ready=_api_answers(layout, authority, admin))
+
+
+def _api_answers(layout: Layout, authority: CertificateAuthority, kubeconfig: Path) -> Callable[[], bool]:
+    def ready() -> bool:
+        context = ssl.create_default_context(cafile=str(authority.root.certificate))
+        pair = KeyPair(authority.folder / "admin.crt", authority.folder / "admin.key")
+        context.load_cert_chain(pair.certificate, pair.key)
+        with urllib.request.urlopen(f"{layout.api_url}/readyz", context=context, timeout=2) as answer:
+            return bool(answer.status == 200)
+
+    return ready
+
+
+def _controllers(layout: Layout, authority: CertificateAuthority) -> list[Process]:
+    manager = write_kubeconfig(layout, authority, "controller-manager", "system:kube-controller-manager")
+    scheduler = write_kubeconfig(layout, authority, "scheduler", "system:kube-scheduler")
+    signing = authority.key_pair("service-accounts")
+    return [
+        Process(
+            "kube-controller-manager",
+            [
+                layout.tool("kube-controller-manager"),
+                f"--kubeconfig={manager}",
+                f"--secure-port={layout.ports['controller-manager']}",
+                "--bind-address=127.0.0.1",
+                f"--root-ca-file={authority.root.certificate}",
+                f"--service-account-private-key-file={signing.key}",
+                "--use-service-account-credentials",
+                "--leader-elect=false",
+            ],
+        ),
+        Process(
+            "kube-scheduler",
+            [
+                layout.tool("kube-scheduler"),
+                f"--kubeconfig={scheduler}",
+                f"--secure-port={layout.ports['scheduler']}",
+                "--bind-address=127.0.0.1",
+                "--leader-elect=false",
+            ],
+        ),
+    ]
+
+
+def write_kubeconfig(
+    layout: Layout, authority: CertificateAuthority, name: str, user: str, groups: list[str] | None = None
+) -> Path:
+    """A kubeconfig with a fresh client certificate for `user` in `groups`, readable by root alone."""
+    pair = authority.issue(name, user, groups or [])
+    return write_contexts(layout, authority, name, {user: pair})
+
+
+def write_contexts(
+    layout: Layout,
+    authority: CertificateAuthority,
+    name: str,
+    users: Mapping[str, KeyPair],
+    namespaces: Mapping[str, str] | None = None,
+) -> Path:
+    """A kubeconfig with a context for each user, named as the user; the first one is current."""
+    path = layout.state / "kubeconfig" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = kubeconfig(layout, authority, users, namespaces or {})
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+def kubeconfig(
+    layout: Layout,
+    authority: CertificateAuthority,
+    users: Mapping[str, KeyPair],
+    namespaces: Mapping[str, str],
+) -> dict[str, Any]:
+    """The content of such a kubeconfig, with certificates inline so that it can be copied elsewhere."""
+    cluster = {"server": layout.api_url, "certificate-authority-data": _base64(authority.root.certificate)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": next(iter(users), ""),
+        "clusters": [{"name": "local", "cluster": cluster}],
+        "users": [{"name": user, "user": _credentials(pair)} for user, pair in users.items()],
+        "contexts": [
+            {
+                "name": user,
+                "context": {"cluster": "local", "user": user, "namespace": namespaces.get(user, "default")},
+            }
+            for user in users
+        ],
+    }
+
+
+def _credentials(pair: KeyPair) -> dict[str, str]:
+    return {"client-certificate-data": _base64(pair.certificate), "client-key-data": _base64(pair.key)}
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+class Kubectl:
+    """kubectl with one kubeconfig."""
+
+    def __init__(self, layout: Layout, kubeconfig: Path | None = None) -> None:
+        self._command = [layout.tool("kubectl"), f"--kubeconfig={kubeconfig or layout.admin_kubeconfig}"]
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """Standard output of one call.
+
+        Raises:
+            CommandFailed: kubectl refused; the message carries its words.
+        """
+        return run([*self._command, *arguments], what=f"kubectl {' '.join(arguments[:3])}", stdin=stdin)
+
+    def json(self, *arguments: str) -> Any:
+        """The parsed answer of one call with `-o json`."""
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Server-side apply of these objects."""
+        documents = yaml.safe_dump_all([dict(one) for one in objects])
+        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=documents)

@@ -1,0 +1,61 @@
+"""What can go wrong with the local platform, each said so that a person can act on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobyard_cli.errors import JobyardError
+
+
+class LocalPlatformError(JobyardError):
+    """The local platform can't do what was asked."""
+
+
+class Unsupported(LocalPlatformError):
+    """This machine can't run the local platform."""
+
+
+class CommandFailed(LocalPlatformError):
+    """A program that the platform called ended with an error."""
+
+    def __init__(self, what: str, output: str) -> None:
+        super().__init__(f"{what} failed:\n{_tail(output)}")
+
+
+class ProcessDied(LocalPlatformError):
+    """A process of the platform ended while it was starting."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        super().__init__(f"{name} ended while starting; the end of {log}:\n{_tail(_read(log))}")
+
+
+class ProcessNotReady(LocalPlatformError):
+    """A process of the platform runs but does not answer."""
+
+    def __init__(self, name: str, seconds: float, log: Path) -> None:
+        super().__init__(f"{name} did not answer within {seconds:.0f} s; the end of {log}:\n{_tail(_read(log))}")
+
+
+class NotRunning(LocalPlatformError):
+    """A command needs a running platform and there is none."""
+
+    def __init__(self) -> None:
+        super().__init__("the local platform is not running; start it with `jobyard local up`")
+
+
+class TookTooLong(LocalPlatformError):
+    """Something the platform waits for did not happen in time."""
+
+    def __init__(self, what: str, seconds: float, last: str) -> None:
+        super().__init__(f"{what} did not happen within {seconds:.0f} s; last seen: {last}")
+
+
+def _read(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _tail(text: str, lines: int = 15) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-lines:])

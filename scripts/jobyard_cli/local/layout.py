@@ -1,0 +1,121 @@
+"""The addresses and folders of one local platform, chosen once and remembered."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobyard_cli.local.errors import Unsupported
+from jobyard_cli.local.machine import free_port
+from jobyard_cli.local.shell import run
+
+PREFERRED_PORTS = {
+    "airflow": 18080,
+    "api": 16443,
+    "controller-manager": 16444,
+    "scheduler": 16445,
+    "registry": 15000,
+    "redis": 16379,
+    "s3": 17070,
+    "repo-server": 18081,
+    "repo-server-metrics": 18082,
+    "application-metrics": 18083,
+    "applicationset-metrics": 18084,
+    "applicationset-probe": 18085,
+    "applicationset-webhook": 18086,
+    "kwok": 18087,
+    "airflow-log": 18793,
+    "airflow-trigger-log": 18794,
+}
+KUBELET_PORT = 16450
+SERVICE_NETWORK = "10.212.0.0/16"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`network` is the pods' own bridge, whose first address is this machine as pods see it."""
+
+    state: Path
+    tools: Path
+    ports: dict[str, int]
+    bridge: str
+    network: str
+
+    @property
+    def host(self) -> str:
+        """This machine's address on the pods' bridge."""
+        return str(ipaddress.ip_network(self.network)[1])
+
+    @property
+    def api_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports['api']}"
+
+    @property
+    def s3_url(self) -> str:
+        return f"http://{self.host}:{self.ports['s3']}"
+
+    @property
+    def registry(self) -> str:
+        return f"127.0.0.1:{self.ports['registry']}"
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['airflow']}"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        return self.state / "kubeconfig" / "admin.yaml"
+
+    def tool(self, name: str) -> str:
+        """The path of one of the programs that `tools` built."""
+        return str(self.tools / name)
+
+    def save(self) -> None:
+        """Remember this layout, so that other commands find the platform."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fields = {**asdict(self), "state": str(self.state), "tools": str(self.tools)}
+        partial = self.state / "layout.json.partial"
+        partial.write_text(json.dumps(fields, indent=2))
+        partial.rename(self.state / "layout.json")
+
+    @classmethod
+    def load(cls, state: Path) -> Layout | None:
+        """The remembered layout, or None where there is none that can be read."""
+        try:
+            fields = json.loads((state / "layout.json").read_text())
+            return cls(**{**fields, "state": Path(fields["state"]), "tools": Path(fields["tools"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    @classmethod
+    def choose(cls, state: Path, tools: Path, nodes: int) -> Layout:
+        """Free ports near the preferred ones, and a bridge and network that nothing on this machine uses.
+
+        Raises:
+            Unsupported: there is no free port or network left.
+        """
+        ports: dict[str, int] = {}
+        preferred = {
+            **PREFERRED_PORTS,
+            **{f"kubelet-{number}": KUBELET_PORT + number for number in range(nodes)},
+        }
+        for name, port in preferred.items():
+            ports[name] = free_port(port, ports.values())
+        index = _free_network()
+        return cls(state, tools, ports, f"jobyard{index}", f"10.{213 + index}.0.0/16")
+
+
+def _free_network() -> int:
+    routes = [
+        ipaddress.ip_network(route["dst"])
+        for route in json.loads(run(["ip", "-j", "-4", "route"]))
+        if "/" in route["dst"]
+    ]
+    bridges = {link["ifname"] for link in json.loads(run(["ip", "-j", "link"]))}
+    for index in range(16):
+        network = ipaddress.ip_network(f"10.{213 + index}.0.0/16")
+        if f"jobyard{index}" not in bridges and not any(network.overlaps(route) for route in routes):
+            return index
+    raise Unsupported("no free network between 10.213.0.0/16 and 10.228.0.0/16 for the pods")

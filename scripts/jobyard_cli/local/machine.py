@@ -1,0 +1,112 @@
+"""What the local platform asks of the machine: Linux, root, and Debian's packages for the parts that Debian has."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Collection
+from pathlib import Path
+
+from jobyard_cli.local.errors import Unsupported
+from jobyard_cli.local.shell import Report, run
+
+# package -> a program it brings, by which we see whether it is there already
+PACKAGES = {
+    "buildah": "buildah",
+    "containerd": "containerd",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "docker-registry": "docker-registry",
+    "git": "git",
+    "iproute2": "ip",
+    "mmdebstrap": "mmdebstrap",
+    "redis-server": "redis-server",
+    "runc": "runc",
+}
+CNI_PLUGINS = Path("/usr/lib/cni")
+
+
+def check() -> None:
+    """Refuse a machine that can't run the platform, with everything that is missing at once.
+
+    Raises:
+        Unsupported: it is not Linux on amd64, we are not root, or packages are missing and there is no apt-get.
+    """
+    reasons = [*_unfit()]
+    if (missing := missing_packages()) and shutil.which("apt-get") is None:
+        reasons.append(f"it lacks {', '.join(missing)}, and there is no apt-get to install them with")
+    if reasons:
+        raise Unsupported("the local platform can't run here: " + "; ".join(reasons))
+
+
+def _unfit() -> list[str]:
+    if platform.system() != "Linux":
+        return [f"it needs Linux (this is {platform.system()}); a Linux virtual machine will do"]
+    reasons = []
+    if platform.machine() != "x86_64":
+        reasons.append(f"it needs an x86-64 processor (this is {platform.machine()})")
+    if os.geteuid() != 0:
+        reasons.append("it needs root, because the kubelet starts containers (try `sudo -E`)")
+    return reasons
+
+
+def missing_packages() -> list[str]:
+    """Names of the Debian packages whose program is not here."""
+    return [package for package, program in PACKAGES.items() if shutil.which(program) is None]
+
+
+def install_packages(report: Report) -> None:
+    """Install what is missing with apt-get.
+
+    Raises:
+        CommandFailed: apt-get failed.
+    """
+    missing = missing_packages()
+    if not missing:
+        return
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    report("apt-get update")
+    run(["apt-get", "update", "-qq"], what="apt-get update", environment=quiet)
+    report(f"apt-get install {' '.join(missing)}")
+    # Services that the packages would start are not wanted: the platform starts its own.
+    with _no_services():
+        run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+            what="apt-get install",
+            environment=quiet,
+        )
+
+
+class _no_services:
+    """While this is entered, packages that are installed start no service (invoke-rc.d obeys policy-rc.d)."""
+
+    policy = Path("/usr/sbin/policy-rc.d")
+
+    def __enter__(self) -> None:
+        self.ours = not self.policy.exists()
+        if self.ours:
+            self.policy.write_text("#!/bin/sh\nexit 101\n")
+            self.policy.chmod(0o755)
+
+    def __exit__(self, *_error: object) -> None:
+        if self.ours:
+            self.policy.unlink(missing_ok=True)
+
+
+def free_port(preferred: int, taken: Collection[int], host: str = "127.0.0.1") -> int:
+    """The preferred port, or where something listens there already the next one that is free."""
+    for port in range(preferred, preferred + 200):
+        if port not in taken and _is_free(port, host):
+            return port
+    raise Unsupported(f"no free port between {preferred} and {preferred + 199}")
+
+
+def _is_free(port: int, host: str) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,320 @@
+"""One local platform: what it is made of, the order in which it starts, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import yaml
+
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.local import (
+    airflow,
+    argocd,
+    bridge,
+    control_plane,
+    machine,
+    nodes,
+    pod_identity,
+    services,
+    simulated_nodes,
+    tools,
+)
+from jobyard_cli.local.certificates import CertificateAuthority
+from jobyard_cli.local.errors import NotRunning
+from jobyard_cli.local.layout import Layout
+from jobyard_cli.local.processes import Supervisor
+from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
+from jobyard_cli.local.shell import Report
+from jobyard_cli.platform_data import platform_data
+from jobyard_cli.platform_files import platform_files, put_changed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+AIRFLOW_BUCKET = "jobyard-airflow"
+DATA_BUCKET = "jobyard-data"
+ENVIRONMENT = "local"
+
+
+class Steps(Protocol):
+    """Where a long command shows its steps."""
+
+    def step(self, title: str) -> AbstractContextManager[Report]:
+        """Time what happens inside; it may say what it is doing."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` made: paths in the cache."""
+
+    tools: Path
+    airflow: Path
+
+
+def build(source: Source, cache: Path, steps: Steps) -> Built:
+    """Install and build everything that is kept between platforms; a few seconds where it is all there.
+
+    Raises:
+        Unsupported: this machine can't run the platform.
+        CommandFailed: an installation or a build failed.
+    """
+    machine.check()
+    cache.mkdir(parents=True, exist_ok=True)
+    with steps.step("system packages") as report:
+        machine.install_packages(report)
+
+    def build_tools() -> Path:
+        with steps.step("Kubernetes, Argo CD, kwok and the S3 server, from source") as report:
+            return tools.ensure(cache, report)
+
+    def install_airflow() -> Path:
+        with steps.step("Airflow with MWAA's pins") as report:
+            return airflow.ensure(source, cache, report)
+
+    with ThreadPoolExecutor() as pool:
+        built, installed = pool.submit(build_tools), pool.submit(install_airflow)
+        return Built(built.result(), installed.result())
+
+
+class LocalPlatform:
+    """The platform whose state is in one folder."""
+
+    def __init__(self, state: Path, source: Source) -> None:
+        self.state = state
+        self.source = source
+        self.supervisor = Supervisor(state)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Raises: NotRunning where `up` has not been here."""
+        layout = Layout.load(self.state)
+        if layout is None:
+            raise NotRunning
+        return layout
+
+    @cached_property
+    def authority(self) -> CertificateAuthority:
+        return CertificateAuthority(self.state / "pki")
+
+    @cached_property
+    def kubectl(self) -> control_plane.Kubectl:
+        return control_plane.Kubectl(self.layout)
+
+    @cached_property
+    def airflow(self) -> AirflowClient:
+        return AirflowClient(self.layout.airflow_url)
+
+    @cached_property
+    def root_credentials(self) -> services.Credentials:
+        return services.Credentials.ensure(self.state / "s3" / "root")
+
+    @cached_property
+    def job_credentials(self) -> services.Credentials:
+        return services.Credentials.ensure(self.state / "s3" / "jobs")
+
+    @cached_property
+    def node_groups(self) -> dict[str, Any]:
+        groups: dict[str, Any] = yaml.safe_load((self.source.values / "node-groups.yaml").read_text())["nodeGroups"]
+        return groups
+
+    @cached_property
+    def platform_repository(self) -> services.GitRepository:
+        return services.GitRepository(self.layout, "platform")
+
+    def s3(self) -> S3Client:
+        """A client with every right on the S3 server."""
+        return services.s3_client(self.layout, self.root_credentials)
+
+    def up(self, built: Built, steps: Steps) -> None:
+        """Start what does not run; on a platform that was killed, on the state it left.
+
+        Raises:
+            ProcessDied, ProcessNotReady, CommandFailed: a part did not start, with the end of its log.
+        """
+        if Layout.load(self.state) is None:
+            Layout.choose(self.state, built.tools, len(REAL_NODE_GROUPS)).save()
+        with ThreadPoolExecutor() as pool:
+            storage = pool.submit(self._start_storage, steps)
+            cluster = pool.submit(self._start_cluster, steps)
+            storage.result()
+            scheduler = pool.submit(self._start_airflow, built, steps)
+            cluster.result()
+            self._start_argocd(steps)
+            scheduler.result()
+
+    def _start_storage(self, steps: Steps) -> None:
+        with steps.step("S3 server, image registry"):
+            bridge.create(self.layout)
+            self.supervisor.start(services.s3_process(self.layout, self.root_credentials))
+            self.supervisor.start(services.registry_process(self.layout, cache_dir() / "registry"))
+            self._create_buckets()
+
+    def _create_buckets(self) -> None:
+        client = self.s3()
+        existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        for name in {AIRFLOW_BUCKET, DATA_BUCKET} - existing:
+            client.create_bucket(Bucket=name)
+        # MWAA refuses a bucket without versions; going back to an earlier release rests on them too.
+        client.put_bucket_versioning(Bucket=AIRFLOW_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        if DATA_BUCKET not in existing:
+            services.create_user(self.layout, self.root_credentials, self.job_credentials)
+            client.put_bucket_policy(Bucket=DATA_BUCKET, Policy=json.dumps(_data_policy(self.job_credentials)))
+
+    def _start_cluster(self, steps: Steps) -> None:
+        with steps.step("Kubernetes control plane"):
+            for process in control_plane.processes(self.layout, self.authority):
+                self.supervisor.start(process)
+            self.kubectl.apply(*pod_identity.policy(self._pod_environment()))
+        with steps.step("nodes"):
+            for node in self.real_nodes():
+                for process in node.processes(self.authority):
+                    self.supervisor.start(process)
+            self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
+            self.kubectl.apply(*self._simulated_nodes())
+            self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+
+    def _pod_environment(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": self.job_credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.job_credentials.secret_key,
+            "AWS_REGION": services.REGION,
+            "AWS_ENDPOINT_URL_S3": self.layout.s3_url,
+        }
+
+    def real_nodes(self) -> list[nodes.RealNode]:
+        """The nodes that run containers."""
+        return [
+            nodes.RealNode(
+                self.layout,
+                number,
+                group,
+                self.node_groups[group]["labels"],
+                self.node_groups[group]["taints"],
+            )
+            for number, group in enumerate(REAL_NODE_GROUPS)
+        ]
+
+    def _simulated_nodes(self) -> Iterator[dict[str, Any]]:
+        for name, group in self.node_groups.items():
+            if name not in REAL_NODE_GROUPS:
+                yield simulated_nodes.simulated_node(name, group)
+
+    def _start_argocd(self, steps: Steps) -> None:
+        with steps.step("Argo CD"):
+            argocd.install(self.kubectl, self.layout)
+            user = "jobyard-argocd"
+            pair = self.authority.issue("argocd", user, [control_plane.ADMIN_GROUP])
+            config = control_plane.kubeconfig(self.layout, self.authority, {user: pair}, {user: argocd.NAMESPACE})
+            authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
+            argocd.register_cluster(self.kubectl, self.layout, config["users"][0]["user"], authority)
+            path = control_plane.write_contexts(
+                self.layout, self.authority, "argocd", {user: pair}, {user: argocd.NAMESPACE}
+            )
+            self.supervisor.start(services.redis_process(self.layout))
+            for process in argocd.processes(self.layout, path):
+                self.supervisor.start(process)
+        with steps.step("the platform's chart, synced by Argo CD"):
+            self._bootstrap()
+
+    def _bootstrap(self) -> None:
+        """What an administrator applies by hand on a real cluster: the Application that syncs all the rest."""
+        self.platform_repository.create()
+        revision = self.push_platform()
+        values = {
+            "repo": self.platform_repository.url,
+            "clusterServer": self.layout.api_url,
+        }
+        settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+        rendered = argocd.render(self.source.charts / "bootstrap", *settings)
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
+        argocd.refresh(self.kubectl, "platform")
+        argocd.wait_settled(self.kubectl, "platform", revision)
+
+    def push_platform(self) -> str:
+        """Commit this checkout's platform chart, and the teams registered so far, to the repository Argo CD follows."""
+        files: dict[str, Path | str] = {"charts/platform": self.source.charts / "platform"}
+        for team, values in self.teams().items():
+            files[f"values/teams/{team}.yaml"] = yaml.safe_dump({"teams": {team: values}}, sort_keys=False)
+        return self.platform_repository.replace(files, "Update the platform", self.state / "platform-worktree")
+
+    def teams(self) -> dict[str, dict[str, Any]]:
+        """The registered teams and what the platform grants each."""
+        try:
+            teams: dict[str, dict[str, Any]] = json.loads((self.state / "teams.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return teams
+
+    def add_team(self, team: str, values: Mapping[str, Any]) -> None:
+        """Register a team: its bounds through Argo CD, its loader and its kubeconfig context through the bucket.
+
+        Raises:
+            TookTooLong: Argo CD could not sync the platform's chart with this team.
+        """
+        (self.state / "teams.json").write_text(json.dumps({**self.teams(), team: dict(values)}))
+        revision = self.push_platform()
+        argocd.refresh(self.kubectl, "platform")
+        argocd.wait_settled(self.kubectl, "platform", revision)
+        self.put_platform_files()
+
+    def put_platform_files(self) -> list[str]:
+        """Put the platform's own files into Airflow's bucket; the names of those that changed."""
+        teams = sorted(self.teams())
+        users = {
+            team: self.authority.issue(f"launcher-{team}", "airflow", [f"jobyard:{team}:launchers"]) for team in teams
+        }
+        namespaces = {team: f"team-{team}" for team in teams}
+        config = control_plane.kubeconfig(self.layout, self.authority, users, namespaces)
+        platform = platform_data(self.node_groups, ENVIRONMENT)
+        files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
+        return put_changed(self.s3(), AIRFLOW_BUCKET, files)
+
+    def _start_airflow(self, built: Built, steps: Steps) -> None:
+        with steps.step("Airflow"):
+            airflow.prepare(self.layout, built.airflow)
+            self.put_platform_files()
+            environment = {
+                "AWS_ACCESS_KEY_ID": self.root_credentials.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.root_credentials.secret_key,
+                "AWS_REGION": services.REGION,
+                "AWS_ENDPOINT_URL_S3": self.layout.s3_url,
+            }
+            for process in airflow.processes(self.layout, built.airflow, AIRFLOW_BUCKET, environment):
+                self.supervisor.start(process)
+            self.airflow.set_variable("jobyard_data_bucket", DATA_BUCKET)
+
+    def down(self, purge: bool) -> None:
+        """Stop everything; with `purge` forget the state too, so that the next `up` starts anew."""
+        self.supervisor.stop(self.supervisor.names(), grace=5)
+        layout = Layout.load(self.state)
+        if layout is not None:
+            for node in self.real_nodes():
+                nodes.remove_containers(node)
+            bridge.remove(layout)
+        if purge:
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def processes(self) -> dict[str, bool]:
+        """Each process's name, and whether it runs."""
+        return {name: self.supervisor.alive(name) for name in sorted(self.supervisor.names())}
+
+
+def _data_policy(jobs: services.Credentials) -> dict[str, Any]:
+    """What the jobs' key may do with the data bucket: read and write objects, not delete them or change the bucket."""
+    resources = [f"arn:aws:s3:::{DATA_BUCKET}", f"arn:aws:s3:::{DATA_BUCKET}/*"]
+    actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [jobs.access_key]},
+        "Action": actions,
+        "Resource": resources,
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}

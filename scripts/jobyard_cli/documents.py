@@ -145,8 +145,9 @@ class _Builder:
         self.document = document
         self.open: list[_Open] = []
         self.documents = 0
-        self.constructor = SafeConstructor()
-        self.resolver = Resolver()
+        # PyYAML's own annotations stop here.
+        self.constructor: Any = SafeConstructor()
+        self.resolver: Any = Resolver()
 
     def build(self, text: str) -> None:
         for event in yaml.parse(text, Loader=_Loader):
@@ -213,7 +214,7 @@ class _Builder:
         if tag not in SafeConstructor.yaml_constructors:
             self._refuse(event, f"an unknown tag {tag}")
         try:
-            return self.constructor.construct_object(ScalarNode(tag, event.value))  # type: ignore[no-untyped-call]
+            return self.constructor.construct_object(ScalarNode(tag, event.value))
         except (ValueError, yaml.YAMLError):
             return event.value
 

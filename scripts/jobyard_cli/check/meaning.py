@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -66,21 +66,12 @@ def _cron_problem(expression: str) -> str | None:
             "such as '0 2 * * *'"
         )
     try:
-        next(CronSim(expression, _CRON_BASE))
+        next(CronSim(expression, datetime(2024, 1, 1)))
     except CronSimError as error:
         return f"'{expression}' is no cron expression: {str(error).lower()}"
     except StopIteration:
         return f"'{expression}' never comes: there is no such day"
     return None
-
-
-def _cron_base() -> Any:
-    from datetime import datetime
-
-    return datetime(2024, 1, 1)
-
-
-_CRON_BASE = _cron_base()
 
 
 @cache

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from jobyard_cli.check.findings import Finding, did_you_mean
 from jobyard_cli.documents import Document, KeyPath
@@ -37,7 +36,8 @@ def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
         yield from _findings(document, error)
 
 
-def _findings(document: Document, error: ValidationError) -> Iterator[Finding]:
+def _findings(document: Document, error: Any) -> Iterator[Finding]:
+    # `error` is a ValidationError; its parts are annotated as possibly unset, which they are not once it was raised.
     path: KeyPath = tuple(error.absolute_path)
     match error.validator:
         case "additionalProperties" if isinstance(error.validator_value, bool):
@@ -55,7 +55,7 @@ def _findings(document: Document, error: ValidationError) -> Iterator[Finding]:
             yield document.finding(path, _message(document, path, error), str(error.validator))
 
 
-def _unknown_keys(document: Document, path: KeyPath, error: ValidationError) -> Iterator[Finding]:
+def _unknown_keys(document: Document, path: KeyPath, error: Any) -> Iterator[Finding]:
     known = list(error.schema.get("properties", {})) if isinstance(error.schema, Mapping) else []
     for name in error.instance:
         if name not in known:
@@ -63,7 +63,7 @@ def _unknown_keys(document: Document, path: KeyPath, error: ValidationError) -> 
             yield document.finding((*path, name), f"unknown key '{name}' ({hint})", "unknown-key", at_key=True)
 
 
-def _message(document: Document, path: KeyPath, error: ValidationError) -> str:
+def _message(document: Document, path: KeyPath, error: Any) -> str:
     what, value = _here(path), error.instance
     match error.validator:
         case "type":
@@ -90,7 +90,7 @@ def _message(document: Document, path: KeyPath, error: ValidationError) -> str:
             return f"{what}: {error.message}"
 
 
-def _type_message(document: Document, path: KeyPath, error: ValidationError) -> str:
+def _type_message(document: Document, path: KeyPath, error: Any) -> str:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     words = " or ".join(_TYPES[name] for name in wanted)
     plain = document.plain.get(path)
@@ -106,7 +106,7 @@ def _kind(value: Any) -> str:
     return _TYPES[names.get(type(value), "null")]
 
 
-def _pattern_rule(error: ValidationError) -> str:
+def _pattern_rule(error: Any) -> str:
     """The rule in words is the schema's own description of the thing, and its example."""
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")

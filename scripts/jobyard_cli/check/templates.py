@@ -13,12 +13,37 @@ if TYPE_CHECKING:
 
 # https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html: what is there on 2.10, 2.11 and 3 alike.
 VARIABLES = frozenset(
-    """
-    conn dag dag_run data_interval_end data_interval_start ds ds_nodash expanded_ti_count inlets logical_date macros
-    map_index_template outlets params prev_data_interval_end_success prev_data_interval_start_success
-    prev_end_date_success prev_start_date_success run_id task task_instance task_instance_key_str templates_dict ti
-    triggering_asset_events ts ts_nodash ts_nodash_with_tz var
-    """.split()
+    [
+        "conn",
+        "dag",
+        "dag_run",
+        "data_interval_end",
+        "data_interval_start",
+        "ds",
+        "ds_nodash",
+        "expanded_ti_count",
+        "inlets",
+        "logical_date",
+        "macros",
+        "map_index_template",
+        "outlets",
+        "params",
+        "prev_data_interval_end_success",
+        "prev_data_interval_start_success",
+        "prev_end_date_success",
+        "prev_start_date_success",
+        "run_id",
+        "task",
+        "task_instance",
+        "task_instance_key_str",
+        "templates_dict",
+        "ti",
+        "triggering_asset_events",
+        "ts",
+        "ts_nodash",
+        "ts_nodash_with_tz",
+        "var",
+    ]
 )
 
 

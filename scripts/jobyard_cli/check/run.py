@@ -1,0 +1,84 @@
+"""The whole check of a team's repository."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.meaning import check_meaning
+from jobyard_cli.check.schema import check_schema
+from jobyard_cli.documents import Document, load
+from jobyard_cli.repo import TeamRepo
+
+JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
+
+
+@dataclass
+class Checked:
+    """What a check read and found. `jobs` is by name; `findings` are in the order of file, line and column."""
+
+    repo: TeamRepo
+    jobs: dict[str, Document] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def documents(self) -> dict[str, Document]:
+        """Every file that was read, by its path."""
+        read = [self.repo.team_values, self.repo.catalogue, *self.jobs.values()]
+        return {document.path: document for document in read}
+
+
+def check_repo(root: Path) -> Checked:
+    """Check all jobs of the repository whose top folder is `root`, and report every problem, not the first.
+
+    Raises:
+        NotATeamRepo: the folder is no team's repository.
+    """
+    repo = TeamRepo.load(root)
+    checked = Checked(repo)
+    findings = [*repo.team_values.findings, *repo.catalogue.findings, *_values(repo), *_misplaced(repo)]
+    for file in repo.job_files:
+        document = load(file, file.relative_to(repo.root).as_posix())
+        checked.jobs[file.parent.name] = document
+        findings += check_job(document, repo)
+    checked.findings = sorted(set(findings))
+    return checked
+
+
+def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
+    """A finding for each problem of one job."""
+    yield from document.findings
+    name = document.path.split("/")[-2]
+    if not JOB_NAME.fullmatch(name):
+        rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
+        yield document.finding((), f"the folder's name is the job's, and '{name}' can't be one: {rule}", "name")
+    if document.data is not None:
+        yield from check_schema(document, repo.job_schema)
+    # With the team's values or the catalogue unreadable, every name in a job would look unknown.
+    if not repo.team_values.findings and not repo.catalogue.findings:
+        yield from check_meaning(document, repo)
+
+
+def _values(repo: TeamRepo) -> Iterator[Finding]:
+    document = repo.team_values
+    if document.findings:
+        return
+    if not isinstance(document.data, dict):
+        yield document.finding((), "must be a mapping with the keys team, allowedNodeGroups and others", "team")
+        return
+    for name in ("team", "allowedNodeGroups", "serviceAccounts", "priorities"):
+        if not document.data.get(name):
+            yield document.finding((name,), f"'{name}' is missing or empty", "team")
+
+
+def _misplaced(repo: TeamRepo) -> Iterator[Finding]:
+    """Files that look like jobs and would be passed over in silence."""
+    for file in sorted((repo.root / "dags").rglob("*.y*ml")):
+        place = file.relative_to(repo.root / "dags")
+        if file.suffix in (".yaml", ".yml") and (len(place.parts) != 2 or place.name != "job.yaml"):
+            folder = place.parts[0] if len(place.parts) > 1 else place.stem
+            message = f"is not read: a job is one file, dags/<job>/job.yaml (here: dags/{folder}/job.yaml)"
+            yield Finding(f"dags/{place.as_posix()}", 1, 1, message, "misplaced")

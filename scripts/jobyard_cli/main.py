@@ -1,0 +1,135 @@
+"""The `jobyard` command: only this module and the sub-commands' print."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobyard_cli.check import report
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.errors import JobyardError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
+
+Repo = Annotated[Path, typer.Option("--repo", help="Top folder of the team's repository.", show_default="here")]
+
+
+class Format(StrEnum):
+    """How the check answers."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command()
+def check(
+    repo: Repo = Path(),
+    output: Annotated[Format, typer.Option("--format", help="For a person, or for a program.")] = Format.text,
+) -> None:
+    """Check all jobs; say for each problem where it is, what is wrong and what would be right."""
+    checked = check_repo(repo)
+    if output is Format.json:
+        print(report.as_json(checked))
+    else:
+        for line in report.lines(checked, snippets=sys.stdout.isatty()):
+            print(line)
+    if checked.findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    job: Annotated[str, typer.Argument(help="The new job's name.")],
+    like: Annotated[str, typer.Option(help="The example to start from.")] = "batch-inference",
+    repo: Repo = Path(),
+) -> None:
+    """Start a job from an example: writes dags/JOB/job.yaml."""
+    from jobyard_cli.scaffold import new_job
+
+    file = new_job(repo, job, like)
+    print(f"wrote {file.relative_to(repo.absolute())}; change it, then run `jobyard check`")
+
+
+@app.command()
+def release(
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+    repo: Repo = Path(),
+) -> None:
+    """Check all jobs and compile them into one release."""
+    from jobyard_cli.release import compile_release
+
+    content = compile_release(repo, _commit(repo))
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+
+
+@app.command()
+def publish(
+    bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
+    endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
+    repo: Repo = Path(),
+) -> None:
+    """Check and compile all jobs, and put the release where Airflow reads it."""
+    from jobyard_cli.release import compile_release
+    from jobyard_cli.release import publish as put
+
+    content = compile_release(repo, _commit(repo))
+    published = put(_s3(endpoint_url), bucket, content)
+    print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
+
+
+def _s3(endpoint_url: str | None) -> S3Client:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+
+
+def _commit(repo: Path) -> str:
+    """The commit that is checked out, or nothing where the folder is no git work tree."""
+    command = ["git", "-C", str(repo), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def run() -> None:
+    """Run the command; a mistake of a person's ends with its message and exit code 1, without a traceback."""
+    try:
+        _mount(sys.argv[1:2])
+        app()
+    except JobyardError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # `jobyard check | head`: nobody reads on.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _mount(command: list[str]) -> None:
+    """Load the local platform only where it is asked for: the check's start-up time is a person's waiting time."""
+    if command == ["check"]:
+        return
+    try:
+        from jobyard_cli.demo.commands import demo
+        from jobyard_cli.local.commands import app as local
+    except ModuleNotFoundError as error:
+        if command in (["local"], ["demo"]):
+            raise JobyardError(f"this needs the extra `local` (pip install jobyard[local]): no {error.name}") from error
+        return
+    app.add_typer(local, name="local")
+    app.command()(demo)

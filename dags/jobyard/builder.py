@@ -60,6 +60,8 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         "default_args": {"owner": owner},
         "tags": sorted({f"team:{team}", f"owner:{owner}", *job["tags"]}),
         "params": job["params"],
+        # A merged job runs; Airflow's default is to wait, paused, for somebody's click.
+        "is_paused_upon_creation": False,
         "catchup": job["catchup"],
         "max_active_runs": job["max_active_runs"],
         "dagrun_timeout": seconds(job["timeout"]),

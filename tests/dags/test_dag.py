@@ -46,6 +46,11 @@ def test_what_the_job_says_of_itself(bucket: Bucket) -> None:
     assert dag.owner == "risk-ml@example.com"
 
 
+def test_a_new_job_runs_without_a_click(bucket: Bucket) -> None:
+    # Airflow, MWAA's too, pauses a DAG that it sees for the first time, unless the DAG says otherwise.
+    assert bucket.dag(job()).is_paused_upon_creation is False
+
+
 def test_a_job_without_an_owner_is_its_teams(bucket: Bucket) -> None:
     assert bucket.dag(job(owner="")).owner == "risk"
 

@@ -1,0 +1,32 @@
+# `make demo` and `make test` each do all their own set-up; see README.md.
+.PHONY: help setup demo test check lint format
+.DEFAULT_GOAL := help
+
+RUN := .venv/bin
+
+help:
+	@echo 'make demo    the main job from end to end on this machine, up until Ctrl-C (KEEP=0: ends by itself)'
+	@echo 'make test    every test, the end-to-end ones included'
+	@echo 'make check   lint, types and unit tests'
+	@echo 'make lint    lint and types;  make format  mends what can be mended'
+
+setup:
+	@scripts/bootstrap.sh
+
+demo: setup
+	@$(RUN)/jobyard demo $(if $(filter 0,$(KEEP)),--no-keep)
+
+test: lint
+	@$(RUN)/pytest
+
+check: lint
+	@$(RUN)/pytest --quiet tests/unit
+
+lint: setup
+	@$(RUN)/ruff check
+	@$(RUN)/ruff format --check
+	@$(RUN)/python scripts/check_types.py
+
+format: setup
+	@$(RUN)/ruff check --fix
+	@$(RUN)/ruff format

@@ -6,10 +6,10 @@ import argparse
 import io
 import sys
 from datetime import date, timedelta
+from typing import Any
 
 import boto3
 import pandas as pd
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -20,7 +20,7 @@ class JobFailed(Exception):
     """The job can't go on; the message is all a person needs."""
 
 
-def generate_day(client: BaseClient, bucket: str, team: str, table: str, day: date) -> str:
+def generate_day(client: Any, bucket: str, team: str, table: str, day: date) -> str:
     """Make one day's feature table and return its key.
 
     The table is one object, put in one request: running the day again replaces it, and a reader never sees half of it.
@@ -39,7 +39,7 @@ def generate_day(client: BaseClient, bucket: str, team: str, table: str, day: da
     return target
 
 
-def _read(client: BaseClient, bucket: str, key: str) -> bytes:
+def _read(client: Any, bucket: str, key: str) -> bytes:
     try:
         content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -148,8 +147,3 @@ def _wait(platform: LocalPlatform, console: Console) -> None:
     console.print(f"Look around: {platform.layout.airflow_url} (team {TEAM}). Ctrl-C stops the platform.")
     while True:
         time.sleep(3600)
-
-
-def keep_by_default() -> bool:
-    """`make demo KEEP=0` ends by itself."""
-    return os.environ.get("KEEP", "1") != "0"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 
 from jobyard_cli.demo import data, team_repo
 from jobyard_cli.demo.team_repo import TEAM

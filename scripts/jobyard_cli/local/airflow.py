@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import uv
@@ -16,46 +17,61 @@ from jobyard_cli.local.processes import Process, answers
 from jobyard_cli.local.settings import AIRFLOW_VERSION, Source
 from jobyard_cli.local.shell import Report, run
 
+INSTALLED = "installed"
+"""A file in an environment that is complete; one whose installation was interrupted is made anew."""
+
 COPY_SECONDS = 3
 """How often the bucket is copied; MWAA does it about every 30 s."""
 
 
-def ensure(source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION) -> Path:
-    """A virtual environment with this Airflow and MWAA's pins, and beside it an empty database, made once.
+def environment(
+    source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION, extra: Sequence[str] = ()
+) -> Path:
+    """A virtual environment with this Airflow, MWAA's pins, and `extra` packages under the same pins.
 
     Raises:
         CommandFailed: the installation failed.
     """
     pins = source.mwaa / version
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(repr((sys.version, extra)).encode())
     for name in ("constraints.txt", "requirements.txt"):
         digest.update((pins / name).read_bytes())
     target = cache / "airflow" / f"{version}-{digest.hexdigest()[:12]}"
-    if not (target / "airflow.db").exists():
+    if not (target / INSTALLED).exists():
+        report(f"installing Airflow {version} with MWAA's pins")
         shutil.rmtree(target, ignore_errors=True)
-        _install(target, pins, version, report)
+        _install(target, pins, [f"apache-airflow=={version}", *extra])
+        (target / INSTALLED).touch()
     return target
 
 
-def _install(target: Path, pins: Path, version: str, report: Report) -> None:
-    report(f"installing Airflow {version} with MWAA's pins")
-    uv_program = uv.find_uv_bin()
-    run(
-        [uv_program, "venv", "--quiet", "--python", sys.executable, target],
-        what="making Airflow's environment",
-    )
-    install = [uv_program, "pip", "install", "--quiet", "--python", str(target / "bin" / "python")]
-    wanted = [f"apache-airflow=={version}", "--requirement", str(pins / "requirements.txt")]
-    run([*install, *wanted, "--constraint", str(pins / "constraints.txt")], what=f"installing Airflow {version}")
-    report("creating Airflow's database")
+def _install(target: Path, pins: Path, packages: list[str]) -> None:
+    program = uv.find_uv_bin()
+    run([program, "venv", "--quiet", "--python", sys.executable, target], what="making Airflow's environment")
+    install = [program, "pip", "install", "--quiet", "--python", str(target / "bin" / "python")]
+    wanted = [*packages, "--requirement", str(pins / "requirements.txt")]
+    run([*install, *wanted, "--constraint", str(pins / "constraints.txt")], what=f"installing {packages[0]}")
+
+
+def ensure(source: Source, cache: Path, report: Report) -> Path:
+    """The environment of the platform's own Airflow, and beside it an empty database, made once.
+
+    Raises:
+        CommandFailed: the installation failed.
+    """
+    target = environment(source, cache, report)
+    if not (target / "airflow.db").exists():
+        report("creating Airflow's database")
+        _create_database(target)
+    return target
+
+
+def _create_database(target: Path) -> None:
     # Migrating an empty database takes longer than all the rest of Airflow's start: it is done once, and copied.
     partial = target / "airflow.db.partial"
-    environment = {"AIRFLOW_HOME": str(target), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{partial}"}
-    run(
-        [target / "bin" / "airflow", "db", "migrate"],
-        what="creating Airflow's database",
-        environment=environment,
-    )
+    partial.unlink(missing_ok=True)
+    variables = {"AIRFLOW_HOME": str(target), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{partial}"}
+    run([target / "bin" / "airflow", "db", "migrate"], what="creating Airflow's database", environment=variables)
     partial.rename(target / "airflow.db")
 
 

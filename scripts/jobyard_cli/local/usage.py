@@ -47,6 +47,8 @@ class UsageWatcher:
         self.pods: dict[str, PodUsage] = {}
         self._url = f"{layout.api_url}/api/v1/namespaces/{namespace}/pods"
         self._session = requests.Session()
+        # Else REQUESTS_CA_BUNDLE, where it is set, wins over the authority below.
+        self._session.trust_env = False
         self._session.verify = str(authority.root.certificate)
         self._session.cert = (str(authority.folder / "admin.crt"), str(authority.folder / "admin.key"))
         self._nodes = nodes

@@ -14,6 +14,15 @@ QUIET_SECONDS = 20.0
 """Where output is not a terminal (CI's log), a step that goes on says what it is doing this often."""
 
 
+LOG_WIDTH = 120
+
+
+def new_console() -> Console:
+    """A console as wide as the terminal; in a log, wide enough that tables need no cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
+
+
 class Steps:
     """Prints one line for each finished step; on a terminal, the running ones stay live below."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,23 +14,17 @@ from typing import Any, Protocol
 
 import pytest
 import yaml
+from jobyard_cli.local.certificates import CertificateAuthority
+from jobyard_cli.local.processes import Process, Supervisor
 
 Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _program(name: str, *folders: str) -> str:
-    path = os.pathsep.join([*folders, str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = shutil.which(name, path=path)
-    if found is None:
-        pytest.fail(f"{name} is not on PATH")
-    return found
-
-
 @pytest.fixture(scope="session")
 def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run Helm with some arguments, in the root of this repository."""
-    program = _program("helm")
+    program = str(Path(sys.executable).parent / "helm")
 
     def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         command = [program, *arguments]
@@ -170,6 +162,10 @@ class ApiServer:
     def __init__(self, kubectl: str, kubeconfig: Path) -> None:
         self._command = [kubectl, f"--kubeconfig={kubeconfig}"]
 
+    def answers(self) -> bool:
+        """Whether it serves yet."""
+        return self.kubectl("get", "--raw=/readyz").stdout == "ok"
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """One call, whether it succeeds or not."""
         command = [*self._command, *arguments]
@@ -177,15 +173,12 @@ class ApiServer:
 
 
 @pytest.fixture(scope="session")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """etcd and kube-apiserver from the folder JOBYARD_BIN, stopped at the end, with Argo CD's kinds."""
-    folder = os.environ.get("JOBYARD_BIN")
-    if not folder:
-        pytest.skip("JOBYARD_BIN names no folder with etcd, kube-apiserver and kubectl")
+def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[ApiServer]:
+    """etcd and kube-apiserver with Argo CD's kinds, stopped at the end."""
+    folder = programs
     state = tmp_path_factory.mktemp("api-server")
     etcd_port, peer_port, port = _free_ports(3)
-    key = state / "service-accounts.key"
-    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
     (state / "tokens.csv").write_text('admin,admin,admin,"system:masters"\n')
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
@@ -204,21 +197,21 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         f"--secure-port={port}",
         "--authorization-mode=Node,RBAC",
         f"--token-auth-file={state}/tokens.csv",
-        f"--service-account-key-file={key}",
-        f"--service-account-signing-key-file={key}",
+        f"--service-account-key-file={signing.certificate}",
+        f"--service-account-signing-key-file={signing.key}",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.212.0.0/16",
         "--endpoint-reconciler-type=none",
     ]
-    with ExitStack() as started:
-        for command in (etcd, kube_apiserver):
-            log = started.enter_context((state / f"{Path(command[0]).name}.log").open("w"))
-            process = started.enter_context(subprocess.Popen(command, stdout=log, stderr=log))
-            started.callback(process.terminate)
-        server = ApiServer(_program("kubectl", folder), state / "kubeconfig")
-        _wait(lambda: server.kubectl("get", "--raw=/readyz").stdout == "ok")
-        _install_argocd_kinds(server)
+    server = ApiServer(str(folder / "kubectl"), state / "kubeconfig")
+    supervisor = Supervisor(state)
+    try:
+        supervisor.start(Process("etcd", etcd))
+        supervisor.start(Process("kube-apiserver", kube_apiserver, ready=server.answers))
+        _install_argocd_kinds(server, folder / "argocd-crds")
         yield server
+    finally:
+        supervisor.stop(supervisor.names())
 
 
 def _free_ports(count: int) -> list[int]:
@@ -239,9 +232,8 @@ def _kubeconfig(port: int) -> Object:
     }
 
 
-def _install_argocd_kinds(server: ApiServer) -> None:
-    cache = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True).stdout.strip()
-    for crd in Path(cache).glob("github.com/argoproj/argo-cd/v3@*/manifests/crds/app*-crd.yaml"):
+def _install_argocd_kinds(server: ApiServer, folder: Path) -> None:
+    for crd in folder.glob("*.yaml"):
         applied = server.kubectl("apply", "--server-side", "-f", str(crd))
         assert applied.returncode == 0, applied.stderr
     # A new kind is served a moment after its definition is there.

@@ -29,7 +29,12 @@ TEAM = {
     "priorities": {"low": 1000, "normal": 2000, "high": 3000},
     "viewerGroups": ["jobyard:risk:viewers"],
 }
-EXAMPLES: dict[str, tuple[list[str], Object]] = {"platform": ([RISK], {}), "team": ([NODE_GROUPS], TEAM)}
+BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git"}
+EXAMPLES: dict[str, tuple[list[str], Object]] = {
+    "bootstrap": ([], BOOTSTRAP),
+    "platform": ([RISK], {}),
+    "team": ([NODE_GROUPS], TEAM),
+}
 """Value files and values of each chart's example."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,35 +21,50 @@ from jobyard_cli.local.commands import show_addresses, show_applications
 from jobyard_cli.local.platform import LocalPlatform, build
 from jobyard_cli.local.settings import Source, cache_dir, state_dir
 from jobyard_cli.local.usage import PodUsage
-from jobyard_cli.steps import Steps
+from jobyard_cli.steps import Steps, new_console
 
 NAME = "demo"
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A demo that held: its story, the team's work tree, and the day (YYYY-MM-DD) that was scored."""
+
+    story: Story
+    tree: Path
+    day: str
 
 
 def demo(
     keep: Annotated[bool, typer.Option(help="Leave the platform up until Ctrl-C.")] = True,
 ) -> None:
     """Make a team, add its jobs, and follow them from a merge request to predictions on S3."""
-    started, console = time.monotonic(), Console()
+    started, console = time.monotonic(), new_console()
     platform = LocalPlatform(state_dir(NAME), Source.find())
     # `timeout` and CI end a command with SIGTERM: stop what was started then too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        platform.down(purge=True)
-        with Steps(console) as steps:
-            run(platform, steps, console)
-        console.print(f"\n[bold green]All of it held[/bold green], in {time.monotonic() - started:.0f} s.")
-        if keep:
-            _wait(platform, console)
-    except KeyboardInterrupt:
-        console.print("stopped")
-    finally:
-        with Steps(console) as steps, steps.step("the platform stops"):
-            platform.down(purge=False)
+    held = False
+    with platform.claim():
+        try:
+            platform.down(purge=True)
+            with Steps(console) as steps:
+                tell(platform, steps, console)
+            held = True
+            console.print(f"\n[bold green]All of it held[/bold green], in {time.monotonic() - started:.0f} s.")
+            if keep:
+                _wait(platform, console)
+        except KeyboardInterrupt:
+            console.print("stopped by hand")
+        finally:
+            with Steps(console) as steps, steps.step("the platform stops"):
+                platform.down(purge=False)
+    raise typer.Exit(0 if held else INTERRUPTED)
 
 
-def run(platform: LocalPlatform, steps: Steps, console: Console) -> None:
-    """The whole story; what it promises is checked on the way.
+def tell(platform: LocalPlatform, steps: Steps, console: Console) -> Told:
+    """The whole story on a platform that it starts; what it promises is checked on the way.
 
     Raises:
         JobyardError: some part did not hold.
@@ -72,6 +88,7 @@ def run(platform: LocalPlatform, steps: Steps, console: Console) -> None:
         _quote(console, "jobyard check", story.add_job(tree, SCORING, "batch-inference"))
         day = story.score()
     show(story, day, list(watcher.pods.values()), console)
+    return Told(story, tree, day)
 
 
 def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:

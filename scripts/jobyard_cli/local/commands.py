@@ -13,7 +13,7 @@ from rich.table import Table
 from jobyard_cli.local import argocd
 from jobyard_cli.local.platform import LocalPlatform, build
 from jobyard_cli.local.settings import Source, cache_dir, state_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.steps import Steps, new_console
 
 app = typer.Typer(no_args_is_help=True, help="A whole platform on this machine: Kubernetes, Argo CD, S3 and Airflow.")
 
@@ -23,9 +23,9 @@ Name = Annotated[str, typer.Option(help="Which platform; each name has a state f
 @app.command()
 def up(name: Name = "local") -> None:
     """Start the platform; build what it needs the first time, and repair one that was killed."""
-    source, console = Source.find(), Console()
+    source, console = Source.find(), new_console()
     platform = LocalPlatform(state_dir(name), source)
-    with Steps(console) as steps:
+    with platform.claim(), Steps(console) as steps:
         platform.up(build(source, cache_dir(), steps), steps)
     show_addresses(platform, console)
 
@@ -36,7 +36,9 @@ def down(
     purge: Annotated[bool, typer.Option(help="Forget its state too: the next `up` starts anew.")] = False,
 ) -> None:
     """Stop the platform; what was built stays in the cache."""
-    LocalPlatform(state_dir(name), Source.find()).down(purge)
+    platform = LocalPlatform(state_dir(name), Source.find())
+    with platform.claim():
+        platform.down(purge)
 
 
 @app.command()
@@ -45,7 +47,7 @@ def status(
     output: Annotated[str, typer.Option("--format", help="text or json")] = "text",
 ) -> None:
     """Show the platform's processes, and how each Argo CD Application stands."""
-    platform, console = LocalPlatform(state_dir(name), Source.find()), Console()
+    platform, console = LocalPlatform(state_dir(name), Source.find()), new_console()
     processes = platform.processes()
     serves = processes.get("kube-apiserver", False)
     applications = argocd.statuses(platform.kubectl) if serves else []

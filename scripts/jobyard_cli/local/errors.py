@@ -43,6 +43,13 @@ class NotRunning(LocalPlatformError):
         super().__init__("the local platform is not running; start it with `jobyard local up`")
 
 
+class Busy(LocalPlatformError):
+    """Another command is starting, stopping or using the platform."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another jobyard command has the platform '{name}'; wait for it to end, or stop it")
+
+
 class TookTooLong(LocalPlatformError):
     """Something the platform waits for did not happen in time."""
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobyard_cli.local.errors import Unsupported
-from jobyard_cli.local.machine import free_port
+from jobyard_cli.local.machine import free_port, is_free
 from jobyard_cli.local.shell import run
 
 PREFERRED_PORTS = {
@@ -71,6 +71,17 @@ class Layout:
     def tool(self, name: str) -> str:
         """The path of one of the programs that `tools` built."""
         return str(self.tools / name)
+
+    def check_ports(self) -> None:
+        """Make sure that the ports are free, before the platform starts on a state that it left.
+
+        Raises:
+            Unsupported: some are taken; the state has addresses with these ports in it, so others won't do.
+        """
+        taken = [f"{port} ({name})" for name, port in self.ports.items() if not is_free(port)]
+        if taken:
+            advice = "end what listens there, or start anew after `jobyard local down --purge`"
+            raise Unsupported(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
 
     def save(self) -> None:
         """Remember this layout, so that other commands find the platform."""

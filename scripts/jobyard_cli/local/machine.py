@@ -97,12 +97,13 @@ class _no_services:
 def free_port(preferred: int, taken: Collection[int], host: str = "127.0.0.1") -> int:
     """The preferred port, or where something listens there already the next one that is free."""
     for port in range(preferred, preferred + 200):
-        if port not in taken and _is_free(port, host):
+        if port not in taken and is_free(port, host):
             return port
     raise Unsupported(f"no free port between {preferred} and {preferred + 199}")
 
 
-def _is_free(port: int, host: str) -> bool:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server may listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -155,6 +155,9 @@ def _kubelet_config(node: RealNode, authority: CertificateAuthority) -> dict[str
         "readOnlyPort": 0,
         "healthzPort": 0,
         "containerRuntimeEndpoint": f"unix://{node.socket}",
+        # No DNS runs there: pods reach this machine alone, by address. Without the setting every pod gets a warning.
+        "clusterDNS": [node.layout.host],
+        "clusterDomain": "cluster.local",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{node.cgroup}",
         "failCgroupV1": False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,7 +29,7 @@ from jobyard_cli.local import (
     tools,
 )
 from jobyard_cli.local.certificates import CertificateAuthority
-from jobyard_cli.local.errors import NotRunning
+from jobyard_cli.local.errors import Busy, NotRunning
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
@@ -133,14 +134,30 @@ class LocalPlatform:
         """A client with every right on the S3 server."""
         return services.s3_client(self.layout, self.root_credentials)
 
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keep every other command from starting or stopping this platform meanwhile.
+
+        Raises:
+            Busy: another command has it.
+        """
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the folder, not in it: `down` takes the folder away.
+        with self.state.with_suffix(".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Busy(self.state.name) from error
+            yield
+
     def up(self, built: Built, steps: Steps) -> None:
         """Start what does not run; on a platform that was killed, on the state it left.
 
         Raises:
+            Unsupported: another program took a port of the platform while it was stopped.
             ProcessDied, ProcessNotReady, CommandFailed: a part did not start, with the end of its log.
         """
-        if Layout.load(self.state) is None:
-            Layout.choose(self.state, built.tools, len(REAL_NODE_GROUPS)).save()
+        self._prepare_layout(built.tools)
         with ThreadPoolExecutor() as pool:
             storage = pool.submit(self._start_storage, steps)
             cluster = pool.submit(self._start_cluster, steps)
@@ -149,6 +166,15 @@ class LocalPlatform:
             cluster.result()
             self._start_argocd(steps)
             scheduler.result()
+
+    def _prepare_layout(self, built: Path) -> None:
+        layout = Layout.load(self.state)
+        if layout is None:
+            layout = Layout.choose(self.state, built, len(REAL_NODE_GROUPS))
+        elif not any(self.processes().values()):
+            layout.check_ports()
+        self.layout = replace(layout, tools=built)
+        self.layout.save()
 
     def _start_storage(self, steps: Steps) -> None:
         with steps.step("S3 server, image registry"):

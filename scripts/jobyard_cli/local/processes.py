@@ -40,6 +40,7 @@ class Supervisor:
     def __init__(self, state: Path) -> None:
         self.run = state / "run"
         self.logs = state / "logs"
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, process: Process) -> None:
         """Start a process unless it runs already, and wait until it is ready.
@@ -55,6 +56,9 @@ class Supervisor:
     def _spawn(self, process: Process) -> None:
         self.run.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
+        # Children of one that was killed may live on, and hold its port.
+        if (group := self._group(process.name)) is not None:
+            _signal_group(group, signal.SIGKILL)
         with self.log(process.name).open("wb") as log:
             child = subprocess.Popen(
                 list(process.command),
@@ -65,6 +69,7 @@ class Supervisor:
                 cwd=self.run,
                 start_new_session=True,
             )
+        self._children[process.name] = child
         record = {"pid": child.pid, "started": _start_time(child.pid)}
         self._record(process.name).write_text(json.dumps(record))
 
@@ -87,17 +92,19 @@ class Supervisor:
         return [path.stem for path in records]
 
     def stop(self, names: Sequence[str], grace: float = 10.0) -> None:
-        """End these processes together: SIGTERM to each session, SIGKILL to what is left after `grace` seconds."""
-        pids = {name: pid for name in names if (pid := self._pid(name)) is not None}
-        for pid in pids.values():
-            _signal_group(pid, signal.SIGTERM)
+        """End these processes and their children: SIGTERM, and SIGKILL to what is left after `grace` seconds."""
+        groups = [group for name in names if (group := self._group(name)) is not None]
+        for group in groups:
+            _signal_group(group, signal.SIGTERM)
         deadline = time.monotonic() + grace
-        while any(self.alive(name) for name in pids) and time.monotonic() < deadline:
+        while any(self.alive(name) for name in names) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for pid in pids.values():
-            _signal_group(pid, signal.SIGKILL)
+        for group in groups:
+            _signal_group(group, signal.SIGKILL)
         for name in names:
             self._record(name).unlink(missing_ok=True)
+            if child := self._children.pop(name, None):
+                child.wait()
 
     def log(self, name: str) -> Path:
         """The file with a process's output."""
@@ -107,12 +114,24 @@ class Supervisor:
         return self.run / f"{name}.json"
 
     def _pid(self, name: str) -> int | None:
+        pid, started = self._recorded(name)
+        return pid if pid is not None and _start_time(pid) == started else None
+
+    def _group(self, name: str) -> int | None:
+        """The process group of a process that was started under this name, also where only children are left of it.
+
+        The kernel gives an id to no new process as long as a group has it, so a stranger with that id means that
+        nothing of ours is left.
+        """
+        pid, started = self._recorded(name)
+        return pid if pid is not None and _start_time(pid) in (None, started) else None
+
+    def _recorded(self, name: str) -> tuple[int | None, str | None]:
         try:
             record = json.loads(self._record(name).read_text())
         except (OSError, ValueError):
-            return None
-        pid = int(record["pid"])
-        return pid if _start_time(pid) == record["started"] else None
+            return None, None
+        return int(record["pid"]), record["started"]
 
 
 def listens(host: str, port: int) -> Callable[[], bool]:

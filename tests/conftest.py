@@ -11,9 +11,6 @@ from jobyard_cli.local import tools
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps, new_console
 
-NOT_RUN = pytest.StashKey[str]()
-"""Why this machine did not run the end-to-end tests."""
-
 
 @pytest.fixture(scope="session")
 def shown(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[Steps]]:
@@ -38,10 +35,3 @@ def programs(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
     title = "Kubernetes, Argo CD, kwok and the S3 server, from source"
     with shown() as steps, steps.step(title) as report:
         return tools.ensure(cache_dir(), report)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """A run without the end-to-end tests says so where it is read: at the end."""
-    if reason := config.stash.get(NOT_RUN, None):
-        terminalreporter.section("the end-to-end tests were NOT run", red=True, bold=True)
-        terminalreporter.line(reason, red=True)

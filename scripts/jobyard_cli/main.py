@@ -88,6 +88,29 @@ def publish(
     print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
 
 
+@app.command()
+def publish_platform(
+    bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
+    environment: Annotated[str, typer.Option(help="Its name, which every pod carries as a label.")],
+    kubeconfig: Annotated[
+        Path, typer.Option(help="Airflow's kubeconfig: a context for each team, named as it.", exists=True)
+    ],
+    endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
+    repo: Annotated[Path, typer.Option(help="Top folder of the platform's repository.", show_default="here")] = Path(),
+) -> None:
+    """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
+    from jobyard_cli import platform_files
+    from jobyard_cli.platform_data import platform_data
+
+    teams = platform_files.registered_teams(repo / "values")
+    platform = platform_data(platform_files.node_groups(repo / "values"), environment)
+    files = platform_files.platform_files(repo / "dags", teams, platform, kubeconfig.read_text(encoding="utf-8"))
+    changed = platform_files.put_changed(_s3(endpoint_url), bucket, files)
+    for name in changed:
+        print(f"put s3://{bucket}/dags/{name}")
+    print(f"{len(files) - len(changed)} of {len(files)} files were there already")
+
+
 def _s3(endpoint_url: str | None) -> S3Client:
     import boto3
     from botocore.config import Config

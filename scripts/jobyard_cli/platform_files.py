@@ -8,10 +8,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobyard_cli.documents import load
+from jobyard_cli.errors import JobyardError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "dags/"
+
+
+class NotThePlatformRepo(JobyardError):
+    """A file that the platform's repository has is not there."""
+
+    def __init__(self, missing: Path) -> None:
+        super().__init__(f"{missing} is not there: run this in the top folder of the platform's repository")
+
+
+class PutFailed(JobyardError):
+    """The bucket did not take the files."""
+
+
+class UnreadableValues(JobyardError):
+    """A file of values can't be used; the message says where and why."""
 
 
 def loader_source(team: str) -> str:
@@ -35,13 +53,57 @@ def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], k
     return files
 
 
+def registered_teams(values: Path) -> list[str]:
+    """Names of the teams in the files of `values/teams/`.
+
+    Raises:
+        NotThePlatformRepo: the folder is not there.
+        UnreadableValues: a file is no YAML, or not of this form.
+    """
+    folder = values / "teams"
+    if not folder.is_dir():
+        raise NotThePlatformRepo(folder)
+    return sorted(team for file in folder.glob("*.yaml") for team in _mapping(file, "teams"))
+
+
+def node_groups(values: Path) -> dict[str, Any]:
+    """The catalogue of node groups.
+
+    Raises:
+        NotThePlatformRepo: the file is not there.
+        UnreadableValues: it is no YAML, or not of this form.
+    """
+    return _mapping(values / "node-groups.yaml", "nodeGroups")
+
+
+def _mapping(file: Path, key: str) -> dict[str, Any]:
+    if not file.is_file():
+        raise NotThePlatformRepo(file)
+    document = load(file, str(file))
+    if document.findings:
+        raise UnreadableValues("\n".join(str(finding) for finding in document.findings))
+    found = document.data.get(key) if isinstance(document.data, dict) else None
+    if not isinstance(found, dict):
+        raise UnreadableValues(f"{file}: must have a mapping under '{key}'")
+    return found
+
+
 def put_changed(client: S3Client, bucket: str, files: dict[str, bytes]) -> list[str]:
-    """Put the files whose content differs from the bucket's, in their order, and return their names."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-    etags = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
-    changed = []
-    for name, content in files.items():
-        if etags.get(PREFIX + name) != hashlib.md5(content, usedforsecurity=False).hexdigest():
-            client.put_object(Bucket=bucket, Key=PREFIX + name, Body=content)
-            changed.append(name)
+    """Put the files whose content differs from the bucket's, in their order, and return their names.
+
+    Raises:
+        PutFailed: the bucket refuses, is not there, or does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+        etags = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
+        changed = []
+        for name, content in files.items():
+            if etags.get(PREFIX + name) != hashlib.md5(content, usedforsecurity=False).hexdigest():
+                client.put_object(Bucket=bucket, Key=PREFIX + name, Body=content)
+                changed.append(name)
+    except (BotoCoreError, ClientError) as error:
+        raise PutFailed(f"s3://{bucket}/{PREFIX}: {error}") from error
     return changed

@@ -25,7 +25,7 @@ def test_dags(shown: Callable[[], AbstractContextManager[Steps]], version: str) 
     title = f"tests/dags on Airflow {version}"
     with shown() as steps, steps.step(title) as report:
         installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=["pytest"])
-        command = [installed / "bin" / "python", "-m", "pytest", "--quiet", "tests/dags"]
+        command = [str(installed / "bin" / "python"), "-m", "pytest", "--quiet", "tests/dags"]
         # Airflow calls `airflow` by name; what this run of pytest has set is not meant for the other.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "AIRFLOW"))}
         environment = {**inherited, "PATH": f"{installed / 'bin'}{os.pathsep}{inherited['PATH']}"}

@@ -17,6 +17,7 @@ from rich.tree import Tree
 from jobyard_cli.demo.story import SCORING, TRAINING, DemoFailed, Story
 from jobyard_cli.demo.team_repo import TEAM
 from jobyard_cli.local import argocd
+from jobyard_cli.local.cluster import node_groups
 from jobyard_cli.local.commands import show_addresses, show_applications
 from jobyard_cli.local.platform import LocalPlatform, build
 from jobyard_cli.local.settings import Source, cache_dir, state_dir
@@ -127,7 +128,7 @@ EXPECTED_GROUPS = {
 
 
 def _show_pods(story: Story, pods: list[PodUsage], console: Console) -> None:
-    nodes = {node.name: node.group for node in story.platform.real_nodes()}
+    nodes = node_groups(story.platform.kubectl)
     table = Table("job", "task", "node", "node group", "seconds", "peak memory", title="Pods", title_justify="left")
     for pod in sorted(pods, key=lambda pod: (pod.started is None, pod.started)):
         group = nodes.get(pod.node, "?")

@@ -14,11 +14,12 @@ import pandas as pd
 from jobyard_cli.demo import data, team_repo
 from jobyard_cli.demo.team_repo import TEAM
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.local import argocd
+from jobyard_cli.local import argocd, cluster
 from jobyard_cli.local.images import Builder
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform, Steps
+from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 from jobyard_cli.local.services import GitRepository
 from jobyard_cli.local.usage import UsageWatcher
+from jobyard_cli.steps import Steps
 
 TRAINING, SCORING = "train-consultations", "score-consultations"
 HISTORY_DAYS = 20
@@ -68,7 +69,7 @@ class Story:
         with self.steps.step("Argo CD syncs the team's bounds and the team's chart"):
             repository = GitRepository(self.platform.layout, team_repo.NAME)
             repository.create()
-            revision = repository.push(tree, "")
+            revision = repository.push(tree)
             self.platform.add_team(TEAM, {"repo": repository.url, **GRANT})
             argocd.wait_settled(self.platform.kubectl, f"team-{TEAM}", revision)
 
@@ -92,13 +93,17 @@ class Story:
         """A data scientist's merge request with one job.yaml, and the release that follows the merge."""
         with self.steps.step(f"merge request: {job}; the release goes to S3, the DAG comes up in Airflow"):
             answer = team_repo.merge_request(tree, f"add-{job}", job, example)
+            GitRepository(self.platform.layout, team_repo.NAME).push(tree)
             self.publish(tree)
             self.platform.airflow.wait_for_dags({f"{TEAM}.{job}"}, timeout=90)
             return answer
 
     def publish(self, tree: Path) -> None:
-        """Push main, and put its release into Airflow's bucket."""
-        GitRepository(self.platform.layout, team_repo.NAME).push(tree, "")
+        """Put the release of the work tree into Airflow's bucket, as the pipeline does after a merge.
+
+        Raises:
+            CommandFailed: the check found something, or the bucket refused.
+        """
         layout, key = self.platform.layout, self.platform.root_credentials
         environment = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
         team_repo.jobyard(
@@ -107,8 +112,7 @@ class Story:
 
     def watch(self) -> UsageWatcher:
         """A watcher of the team's pods."""
-        platform = self.platform
-        return UsageWatcher(platform.layout, platform.authority, platform.real_nodes(), f"team-{TEAM}")
+        return UsageWatcher(self.platform.cluster, cluster.namespace(TEAM))
 
     def train(self) -> None:
         """Start the training by hand, as its schedule is null."""

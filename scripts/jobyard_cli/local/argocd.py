@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -17,10 +16,12 @@ from jobyard_cli.local.processes import Process, listens
 from jobyard_cli.local.shell import run
 
 NAMESPACE = "argocd"
+OURS = {"jobyard.dev/local-platform": "true"}
+"""Label of the namespace where the local platform made it, and with it Argo CD's kinds."""
 POLL_SECONDS = 10
 
 
-def processes(layout: Layout, kubeconfig: Path) -> list[Process]:
+def processes(layout: Layout) -> list[Process]:
     """Repository server, application controller and ApplicationSet controller.
 
     Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
@@ -28,7 +29,7 @@ def processes(layout: Layout, kubeconfig: Path) -> list[Process]:
     ports = layout.ports
     repo_server = f"127.0.0.1:{ports['repo-server']}"
     redis = f"--redis=127.0.0.1:{ports['redis']}"
-    client = [f"--kubeconfig={kubeconfig}", f"--namespace={NAMESPACE}", "--loglevel=warn"]
+    client = [f"--kubeconfig={layout.admin_kubeconfig}", f"--namespace={NAMESPACE}", "--loglevel=warn"]
     repo_command = [
         layout.tool("argocd-repo-server"),
         "--address=127.0.0.1",
@@ -59,7 +60,8 @@ def processes(layout: Layout, kubeconfig: Path) -> list[Process]:
         f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
         f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
     ]
-    environment = {**_environment(layout), "KUBECONFIG": str(kubeconfig)}
+    # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
+    environment = {**_environment(layout), "KUBECONFIG": str(layout.admin_kubeconfig), "ARGOCD_FAKE_IN_CLUSTER": "true"}
     return [
         Process(name, command, listens("127.0.0.1", ports[port]), environment)
         for name, command, port in (
@@ -78,10 +80,11 @@ def _environment(layout: Layout) -> dict[str, str]:
     return {"PATH": path, "ARGOCD_GPG_ENABLED": "false", "TMPDIR": str(scratch), "HOME": str(scratch)}
 
 
-def install(kubectl: Kubectl, layout: Layout) -> None:
+def install(kubectl: Kubectl, crds: Path) -> None:
     """Create the custom resource definitions, and the settings that Argo CD needs before it starts."""
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str((layout.tools / "argocd-crds").resolve()))
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    # First, as it says whose the rest is.
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OURS}})
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds.resolve()))
     settings = {
         "application.sync.impersonation.enabled": "true",
         "timeout.reconciliation": f"{POLL_SECONDS}s",
@@ -92,6 +95,12 @@ def install(kubectl: Kubectl, layout: Layout) -> None:
         _secret("argocd-secret", {"server.secretkey": os.urandom(32).hex()}),
     )
     _wait_established(kubectl)
+
+
+def is_ours(kubectl: Kubectl) -> bool:
+    """Whether it was a local platform that brought Argo CD into this cluster."""
+    (label,) = OURS
+    return f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", f"--selector={label}", "--output=name").split()
 
 
 def _wait_established(kubectl: Kubectl, timeout: float = 30) -> None:
@@ -108,33 +117,16 @@ def _established(crd: dict[str, Any]) -> bool:
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
-def register_cluster(kubectl: Kubectl, layout: Layout, credentials: dict[str, str], authority: str) -> None:
-    """Tell Argo CD of the cluster it syncs to; `credentials` and `authority` are base64 as in a kubeconfig."""
-    config = {
-        "tlsClientConfig": {
-            "caData": authority,
-            "certData": credentials["client-certificate-data"],
-            "keyData": credentials["client-key-data"],
-        }
-    }
-    data = {"name": "local", "server": layout.api_url, "config": json.dumps(config)}
-    kubectl.apply(_secret("cluster-local", data, {"argocd.argoproj.io/secret-type": "cluster"}))
-
-
-def _metadata(name: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "namespace": NAMESPACE,
-        "labels": {"app.kubernetes.io/part-of": "argocd", **(labels or {})},
-    }
+def _metadata(name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "argocd"}}
 
 
 def _config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(name), "data": data}
 
 
-def _secret(name: str, data: dict[str, str], labels: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(name, labels), "stringData": data}
+def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(name), "stringData": data}
 
 
 def render(chart: Path, *arguments: str) -> str:

@@ -73,6 +73,13 @@ class CertificateAuthority:
         return key
 
 
+def certificate_request(common_name: str, groups: Sequence[str]) -> tuple[bytes, bytes]:
+    """A new private key and a request for a certificate of this user in these groups, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(common_name, groups))
+    return _key_pem(key), request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def _name(common_name: str, groups: Sequence[str]) -> x509.Name:
     # Kubernetes reads the user from the common name and its groups from the organisations.
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
@@ -106,6 +113,10 @@ def _write(pair: KeyPair, certificate: x509.Certificate, key: ec.EllipticCurvePr
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.touch(mode=0o600)
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(_key_pem(key))
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from jobyard_cli.local import argocd
-from jobyard_cli.local.platform import LocalPlatform, build
+from jobyard_cli.local.cluster import node_groups
+from jobyard_cli.local.errors import NotRunning, Unsupported
+from jobyard_cli.local.platform import Existing, LocalPlatform, build
 from jobyard_cli.local.settings import Source, cache_dir, state_dir
 from jobyard_cli.steps import Steps, new_console
 
@@ -21,13 +24,32 @@ Name = Annotated[str, typer.Option(help="Which platform; each name has a state f
 
 
 @app.command()
-def up(name: Name = "local") -> None:
+def up(
+    name: Name = "local",
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="Use this cluster, as its administrator, instead of one of its own.", dir_okay=False),
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Context in --kubeconfig; the current one by default.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --kubeconfig, this machine's address as the cluster's pods reach it. The S3 server (with keys) "
+            "and the image registry (open to all) listen there."
+        ),
+    ] = None,
+) -> None:
     """Start the platform; build what it needs the first time, and repair one that was killed."""
     source, console = Source.find(), new_console()
+    if kubeconfig is None and (context or address):
+        raise Unsupported("--context and --address go with --kubeconfig")
+    existing = Existing(kubeconfig.absolute(), context, address) if kubeconfig else None
     platform = LocalPlatform(state_dir(name), source)
     with platform.claim(), Steps(console) as steps:
-        platform.up(build(source, cache_dir(), steps), steps)
+        platform.up(build(source, cache_dir(), steps, embedded=platform.is_embedded(existing)), steps, existing)
     show_addresses(platform, console)
+    for group in sorted(platform.node_groups.keys() - node_groups(platform.kubectl).values()):
+        console.print(f"[yellow]![/yellow] no node is of node group {group} now", highlight=False)
 
 
 @app.command()
@@ -53,10 +75,12 @@ def status(
     applications = argocd.statuses(platform.kubectl) if serves else []
     if output == "json":
         console.print_json(json.dumps({"processes": processes, "applications": [asdict(one) for one in applications]}))
-    else:
+    elif processes:
         show_processes(processes, console)
         show_applications(applications, console)
         show_addresses(platform, console)
+    else:
+        console.print(str(NotRunning()))
     if not processes or not all(processes.values()):
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ import base64
 import ipaddress
 import json
 import ssl
+import subprocess
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 
 from jobyard_cli.local.certificates import CertificateAuthority, KeyPair
 from jobyard_cli.local.layout import SERVICE_NETWORK, Layout
-from jobyard_cli.local.processes import Process
+from jobyard_cli.local.processes import Process, listens_on_socket
 from jobyard_cli.local.shell import run
 
 ADMIN_GROUP = "system:masters"
@@ -39,7 +40,7 @@ def _etcd(layout: Layout) -> Process:
         # The state is thrown away with the platform, so it need not survive a power cut.
         "--unsafe-no-fsync",
     ]
-    return Process("etcd", command, ready=socket.exists)
+    return Process("etcd", command, ready=listens_on_socket(socket))
 
 
 def _api_server(layout: Layout, authority: CertificateAuthority) -> Process:
@@ -97,6 +98,8 @@ def _controllers(layout: Layout, authority: CertificateAuthority) -> list[Proces
                 "--bind-address=127.0.0.1",
                 f"--root-ca-file={authority.root.certificate}",
                 f"--service-account-private-key-file={signing.key}",
+                f"--cluster-signing-cert-file={authority.root.certificate}",
+                f"--cluster-signing-key-file={authority.root.key}",
                 "--use-service-account-credentials",
                 "--leader-elect=false",
             ],
@@ -119,23 +122,16 @@ def write_kubeconfig(
 ) -> Path:
     """A kubeconfig with a fresh client certificate for `user` in `groups`, readable by root alone."""
     pair = authority.issue(name, user, groups or [])
-    return write_contexts(layout, authority, name, {user: pair})
-
-
-def write_contexts(
-    layout: Layout,
-    authority: CertificateAuthority,
-    name: str,
-    users: Mapping[str, KeyPair],
-    namespaces: Mapping[str, str] | None = None,
-) -> Path:
-    """A kubeconfig with a context for each user, named as the user; the first one is current."""
     path = layout.state / "kubeconfig" / f"{name}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config = kubeconfig(layout, authority, users, namespaces or {})
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    write_private(path, yaml.safe_dump(kubeconfig(layout, authority, {user: pair}, {}), sort_keys=False))
     return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone may read."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def kubeconfig(
@@ -183,6 +179,10 @@ class Kubectl:
             CommandFailed: kubectl refused; the message carries its words.
         """
         return run([*self._command, *arguments], what=f"kubectl {' '.join(arguments[:3])}", stdin=stdin)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a call that goes on until it is ended; its output is read line by line."""
+        return subprocess.Popen([*self._command, *arguments], stdout=subprocess.PIPE)
 
     def json(self, *arguments: str) -> Any:
         """The parsed answer of one call with `-o json`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,18 +36,19 @@ SERVICE_NETWORK = "10.212.0.0/16"
 
 @dataclass(frozen=True)
 class Layout:
-    """`network` is the pods' own bridge, whose first address is this machine as pods see it."""
+    """`host` is this machine as pods reach it. With a cluster of its own, the pods' `bridge` and `network` are here."""
 
     state: Path
     tools: Path
     ports: dict[str, int]
-    bridge: str
-    network: str
+    host: str
+    bridge: str = ""
+    network: str = ""
 
     @property
-    def host(self) -> str:
-        """This machine's address on the pods' bridge."""
-        return str(ipaddress.ip_network(self.network)[1])
+    def embedded(self) -> bool:
+        """Whether the cluster is the platform's own, on this machine."""
+        return bool(self.bridge)
 
     @property
     def api_url(self) -> str:
@@ -58,7 +60,8 @@ class Layout:
 
     @property
     def registry(self) -> str:
-        return f"127.0.0.1:{self.ports['registry']}"
+        # containerd trusts a registry without TLS on loopback alone, where the nodes on this machine find it.
+        return f"{'127.0.0.1' if self.embedded else self.host}:{self.ports['registry']}"
 
     @property
     def airflow_url(self) -> str:
@@ -107,15 +110,48 @@ class Layout:
         Raises:
             Unsupported: there is no free port or network left.
         """
-        ports: dict[str, int] = {}
-        preferred = {
-            **PREFERRED_PORTS,
-            **{f"kubelet-{number}": KUBELET_PORT + number for number in range(nodes)},
-        }
-        for name, port in preferred.items():
-            ports[name] = free_port(port, ports.values())
+        kubelets = {f"kubelet-{number}": KUBELET_PORT + number for number in range(nodes)}
         index = _free_network()
-        return cls(state, tools, ports, f"jobyard{index}", f"10.{213 + index}.0.0/16")
+        network = f"10.{213 + index}.0.0/16"
+        host = str(ipaddress.ip_network(network)[1])
+        return cls(state, tools, _free_ports({**PREFERRED_PORTS, **kubelets}), host, f"jobyard{index}", network)
+
+    @classmethod
+    def beside(cls, state: Path, tools: Path, host: str) -> Layout:
+        """Free ports of a platform whose cluster is elsewhere and reaches this machine at `host`.
+
+        Raises:
+            Unsupported: there is no free port left.
+        """
+        return cls(state, tools, _free_ports(PREFERRED_PORTS), host)
+
+
+def _free_ports(preferred: dict[str, int]) -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for name, port in preferred.items():
+        ports[name] = free_port(port, ports.values())
+    return ports
+
+
+def own_address(server: str) -> str:
+    """The address of this machine that something near `server` (host name or address) is most likely to reach.
+
+    A server on loopback is a cluster in containers or virtual machines here; these reach the address of the default
+    route. Connecting a UDP socket asks the kernel for the route and sends nothing.
+    """
+    address = _source_address(server)
+    return _source_address("192.0.2.1") if ipaddress.ip_address(address).is_loopback else address
+
+
+def _source_address(target: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+        except OSError as error:
+            raise Unsupported(
+                f"no way to {target}: {error}; say with --address where pods reach this machine"
+            ) from error
+        return str(probe.getsockname()[0])
 
 
 def _free_network() -> int:

@@ -6,63 +6,66 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from jobyard_cli.local.errors import Unsupported
 from jobyard_cli.local.shell import Report, run
 
 # package -> a program it brings, by which we see whether it is there already
-PACKAGES = {
+SERVICES = {
     "buildah": "buildah",
-    "containerd": "containerd",
-    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "ca-certificates": "/usr/sbin/update-ca-certificates",
     "docker-registry": "docker-registry",
     "git": "git",
     "iproute2": "ip",
     "mmdebstrap": "mmdebstrap",
     "redis-server": "redis-server",
-    "runc": "runc",
 }
+NODES = {"containerd": "containerd", "containernetworking-plugins": "/usr/lib/cni/bridge", "runc": "runc"}
 CNI_PLUGINS = Path("/usr/lib/cni")
 
 
-def check() -> None:
+def check(embedded: bool = True) -> None:
     """Refuse a machine that can't run the platform, with everything that is missing at once.
+
+    `embedded` is whether the platform is to have a cluster of its own.
 
     Raises:
         Unsupported: it is not Linux on amd64, we are not root, or packages are missing and there is no apt-get.
     """
-    reasons = [*_unfit()]
-    if (missing := missing_packages()) and shutil.which("apt-get") is None:
+    reasons = [*_unfit(embedded)]
+    if (missing := missing_packages(embedded)) and shutil.which("apt-get") is None:
         reasons.append(f"it lacks {', '.join(missing)}, and there is no apt-get to install them with")
     if reasons:
         raise Unsupported("the local platform can't run here: " + "; ".join(reasons))
 
 
-def _unfit() -> list[str]:
+def _unfit(embedded: bool) -> Iterator[str]:
     if platform.system() != "Linux":
-        return [f"it needs Linux (this is {platform.system()}); a Linux virtual machine will do"]
-    reasons = []
+        yield f"it needs Linux (this is {platform.system()}); a Linux virtual machine will do"
+        return
     if platform.machine() != "x86_64":
-        reasons.append(f"it needs an x86-64 processor (this is {platform.machine()})")
-    if os.geteuid() != 0:
-        reasons.append("it needs root, because the kubelet starts containers (try `sudo -E`)")
-    return reasons
+        yield f"it needs an x86-64 processor (this is {platform.machine()})"
+    if os.geteuid() != 0 and embedded:
+        yield "it needs root, because the kubelet starts containers (try `sudo -E`)"
+    elif os.geteuid() != 0 and missing_packages(embedded):
+        yield "it needs root, to install packages (try `sudo -E`)"
 
 
-def missing_packages() -> list[str]:
+def missing_packages(embedded: bool) -> list[str]:
     """Names of the Debian packages whose program is not here."""
-    return [package for package, program in PACKAGES.items() if shutil.which(program) is None]
+    wanted = {**SERVICES, **(NODES if embedded else {})}
+    return [package for package, program in wanted.items() if shutil.which(program) is None]
 
 
-def install_packages(report: Report) -> None:
+def install_packages(embedded: bool, report: Report) -> None:
     """Install what is missing with apt-get.
 
     Raises:
         CommandFailed: apt-get failed.
     """
-    missing = missing_packages()
+    missing = missing_packages(embedded)
     if not missing:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -26,7 +26,7 @@ from jobyard_cli.local.certificates import CertificateAuthority
 from jobyard_cli.local.control_plane import write_kubeconfig
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.machine import CNI_PLUGINS
-from jobyard_cli.local.processes import Process
+from jobyard_cli.local.processes import Process, listens_on_socket
 from jobyard_cli.local.shell import run
 
 PAUSE_IMAGE = "jobyard.local/pause:1"
@@ -79,7 +79,7 @@ class RealNode:
         return cgroups.memory_peaks(self.cgroup)
 
     def _serves(self) -> bool:
-        if not self.socket.exists():
+        if not listens_on_socket(self.socket)():
             return False
         _import_pause(self)
         return True

@@ -7,35 +7,26 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.local import (
-    airflow,
-    argocd,
-    bridge,
-    control_plane,
-    machine,
-    nodes,
-    pod_identity,
-    services,
-    simulated_nodes,
-    tools,
-)
-from jobyard_cli.local.certificates import CertificateAuthority
-from jobyard_cli.local.errors import Busy, NotRunning
-from jobyard_cli.local.layout import Layout
+from jobyard_cli.local import airflow, argocd, bridge, machine, pod_identity, services, tools
+from jobyard_cli.local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
+from jobyard_cli.local.control_plane import Kubectl, write_private
+from jobyard_cli.local.errors import Busy, NotRunning, Unsupported
+from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
-from jobyard_cli.local.shell import Report
 from jobyard_cli.platform_data import platform_data
 from jobyard_cli.platform_files import platform_files, put_changed
+from jobyard_cli.steps import Steps
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,13 +34,6 @@ if TYPE_CHECKING:
 AIRFLOW_BUCKET = "jobyard-airflow"
 DATA_BUCKET = "jobyard-data"
 ENVIRONMENT = "local"
-
-
-class Steps(Protocol):
-    """Where a long command shows its steps."""
-
-    def step(self, title: str) -> AbstractContextManager[Report]:
-        """Time what happens inside; it may say what it is doing."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +44,19 @@ class Built:
     airflow: Path
 
 
-def build(source: Source, cache: Path, steps: Steps) -> Built:
+def build(source: Source, cache: Path, steps: Steps, embedded: bool = True) -> Built:
     """Install and build everything that is kept between platforms; a few seconds where it is all there.
+
+    `embedded` is whether the platform is to have a cluster of its own.
 
     Raises:
         Unsupported: this machine can't run the platform.
         CommandFailed: an installation or a build failed.
     """
-    machine.check()
+    machine.check(embedded)
     cache.mkdir(parents=True, exist_ok=True)
     with steps.step("system packages") as report:
-        machine.install_packages(report)
+        machine.install_packages(embedded, report)
 
     def build_tools() -> Path:
         with steps.step("Kubernetes, Argo CD, kwok and the S3 server, from source") as report:
@@ -83,6 +69,18 @@ def build(source: Source, cache: Path, steps: Steps) -> Built:
     with ThreadPoolExecutor() as pool:
         built, installed = pool.submit(build_tools), pool.submit(install_airflow)
         return Built(built.result(), installed.result())
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A cluster that the person has: its kubeconfig, the context in it, and this machine's address as its pods see it.
+
+    None stands for the current context, and for the address on the way to its API server.
+    """
+
+    kubeconfig: Path
+    context: str | None = None
+    address: str | None = None
 
 
 class LocalPlatform:
@@ -102,12 +100,15 @@ class LocalPlatform:
         return layout
 
     @cached_property
-    def authority(self) -> CertificateAuthority:
-        return CertificateAuthority(self.state / "pki")
+    def cluster(self) -> Cluster:
+        """Raises: NotRunning where `up` has not been here."""
+        if self.layout.embedded:
+            return EmbeddedCluster(self.layout, self.node_groups, self.supervisor)
+        return ExistingCluster(self.layout)
 
-    @cached_property
-    def kubectl(self) -> control_plane.Kubectl:
-        return control_plane.Kubectl(self.layout)
+    @property
+    def kubectl(self) -> Kubectl:
+        return self.cluster.kubectl
 
     @cached_property
     def airflow(self) -> AirflowClient:
@@ -134,6 +135,11 @@ class LocalPlatform:
         """A client with every right on the S3 server."""
         return services.s3_client(self.layout, self.root_credentials)
 
+    def is_embedded(self, existing: Existing | None = None) -> bool:
+        """Whether the platform has, or when it starts gets, a cluster of its own."""
+        layout = Layout.load(self.state)
+        return existing is None and (layout is None or layout.embedded)
+
     @contextmanager
     def claim(self) -> Iterator[None]:
         """Keep every other command from starting or stopping this platform meanwhile.
@@ -150,14 +156,15 @@ class LocalPlatform:
                 raise Busy(self.state.name) from error
             yield
 
-    def up(self, built: Built, steps: Steps) -> None:
+    def up(self, built: Built, steps: Steps, existing: Existing | None = None) -> None:
         """Start what does not run; on a platform that was killed, on the state it left.
 
         Raises:
-            Unsupported: another program took a port of the platform while it was stopped.
+            Unsupported: another program took a port of the platform while it was stopped, or the existing cluster
+                won't do.
             ProcessDied, ProcessNotReady, CommandFailed: a part did not start, with the end of its log.
         """
-        self._prepare_layout(built.tools)
+        self._prepare_layout(built.tools, existing)
         with ThreadPoolExecutor() as pool:
             storage = pool.submit(self._start_storage, steps)
             cluster = pool.submit(self._start_cluster, steps)
@@ -167,18 +174,39 @@ class LocalPlatform:
             self._start_argocd(steps)
             scheduler.result()
 
-    def _prepare_layout(self, built: Path) -> None:
+    def _prepare_layout(self, tools: Path, existing: Existing | None) -> None:
         layout = Layout.load(self.state)
         if layout is None:
-            layout = Layout.choose(self.state, built, len(REAL_NODE_GROUPS))
+            layout = self._first_layout(tools, existing)
+        elif existing and layout.embedded:
+            raise Unsupported(
+                f"the platform '{self.state.name}' has a cluster of its own already; "
+                "take another --name, or end it with `jobyard local down --purge`"
+            )
         elif not any(self.processes().values()):
+            # Children of what was killed may hold ports still.
+            self.supervisor.stop(self.supervisor.names())
             layout.check_ports()
-        self.layout = replace(layout, tools=built)
+        self.layout = replace(layout, tools=tools)
         self.layout.save()
+        # Made here, before threads ask for it, and anew where an earlier start had made one.
+        self.__dict__.pop("cluster", None)
+        _ = self.cluster
+
+    def _first_layout(self, tools: Path, existing: Existing | None) -> Layout:
+        if existing is None:
+            return Layout.choose(self.state, tools, len(REAL_NODE_GROUPS))
+        text = copy_kubeconfig(str(tools / "kubectl"), existing.kubeconfig, existing.context)
+        server = yaml.safe_load(text)["clusters"][0]["cluster"]["server"]
+        host = existing.address or own_address(urlsplit(server).hostname or "")
+        layout = Layout.beside(self.state, tools, host)
+        write_private(layout.admin_kubeconfig, text)
+        return layout
 
     def _start_storage(self, steps: Steps) -> None:
         with steps.step("S3 server, image registry"):
-            bridge.create(self.layout)
+            if self.layout.embedded:
+                bridge.create(self.layout)
             self.supervisor.start(services.s3_process(self.layout, self.root_credentials))
             self.supervisor.start(services.registry_process(self.layout, cache_dir() / "registry"))
             self._create_buckets()
@@ -195,17 +223,8 @@ class LocalPlatform:
             client.put_bucket_policy(Bucket=DATA_BUCKET, Policy=json.dumps(_data_policy(self.job_credentials)))
 
     def _start_cluster(self, steps: Steps) -> None:
-        with steps.step("Kubernetes control plane"):
-            for process in control_plane.processes(self.layout, self.authority):
-                self.supervisor.start(process)
-            self.kubectl.apply(*pod_identity.policy(self._pod_environment()))
-        with steps.step("nodes"):
-            for node in self.real_nodes():
-                for process in node.processes(self.authority):
-                    self.supervisor.start(process)
-            self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
-            self.kubectl.apply(*self._simulated_nodes())
-            self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        self.cluster.start(steps)
+        self.kubectl.apply(*pod_identity.policy(self._pod_environment()))
 
     def _pod_environment(self) -> dict[str, str]:
         return {
@@ -215,37 +234,11 @@ class LocalPlatform:
             "AWS_ENDPOINT_URL_S3": self.layout.s3_url,
         }
 
-    def real_nodes(self) -> list[nodes.RealNode]:
-        """The nodes that run containers."""
-        return [
-            nodes.RealNode(
-                self.layout,
-                number,
-                group,
-                self.node_groups[group]["labels"],
-                self.node_groups[group]["taints"],
-            )
-            for number, group in enumerate(REAL_NODE_GROUPS)
-        ]
-
-    def _simulated_nodes(self) -> Iterator[dict[str, Any]]:
-        for name, group in self.node_groups.items():
-            if name not in REAL_NODE_GROUPS:
-                yield simulated_nodes.simulated_node(name, group)
-
     def _start_argocd(self, steps: Steps) -> None:
         with steps.step("Argo CD"):
-            argocd.install(self.kubectl, self.layout)
-            user = "jobyard-argocd"
-            pair = self.authority.issue("argocd", user, [control_plane.ADMIN_GROUP])
-            config = control_plane.kubeconfig(self.layout, self.authority, {user: pair}, {user: argocd.NAMESPACE})
-            authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
-            argocd.register_cluster(self.kubectl, self.layout, config["users"][0]["user"], authority)
-            path = control_plane.write_contexts(
-                self.layout, self.authority, "argocd", {user: pair}, {user: argocd.NAMESPACE}
-            )
+            argocd.install(self.kubectl, self.layout.tools / "argocd-crds")
             self.supervisor.start(services.redis_process(self.layout))
-            for process in argocd.processes(self.layout, path):
+            for process in argocd.processes(self.layout):
                 self.supervisor.start(process)
         with steps.step("the platform's chart, synced by Argo CD"):
             self._bootstrap()
@@ -254,12 +247,7 @@ class LocalPlatform:
         """What an administrator applies by hand on a real cluster: the Application that syncs all the rest."""
         self.platform_repository.create()
         revision = self.push_platform()
-        values = {
-            "repo": self.platform_repository.url,
-            "clusterServer": self.layout.api_url,
-        }
-        settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-        rendered = argocd.render(self.source.charts / "bootstrap", *settings)
+        rendered = argocd.render(self.source.charts / "bootstrap", "--set", f"repo={self.platform_repository.url}")
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
         argocd.refresh(self.kubectl, "platform")
         argocd.wait_settled(self.kubectl, "platform", revision)
@@ -294,11 +282,7 @@ class LocalPlatform:
     def put_platform_files(self) -> list[str]:
         """Put the platform's own files into Airflow's bucket; the names of those that changed."""
         teams = sorted(self.teams())
-        users = {
-            team: self.authority.issue(f"launcher-{team}", "airflow", [f"jobyard:{team}:launchers"]) for team in teams
-        }
-        namespaces = {team: f"team-{team}" for team in teams}
-        config = control_plane.kubeconfig(self.layout, self.authority, users, namespaces)
+        config = self.cluster.launchers(teams)
         platform = platform_data(self.node_groups, ENVIRONMENT)
         files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
         return put_changed(self.s3(), AIRFLOW_BUCKET, files)
@@ -318,13 +302,16 @@ class LocalPlatform:
             self.airflow.set_variable("jobyard_data_bucket", DATA_BUCKET)
 
     def down(self, purge: bool) -> None:
-        """Stop everything; with `purge` forget the state too, so that the next `up` starts anew."""
+        """Stop everything; with `purge` forget the state too, so that the next `up` starts anew.
+
+        Raises:
+            CommandFailed: the existing cluster could not be cleaned; the state is kept, to try again.
+        """
         self.supervisor.stop(self.supervisor.names(), grace=5)
-        layout = Layout.load(self.state)
-        if layout is not None:
-            for node in self.real_nodes():
-                nodes.remove_containers(node)
-            bridge.remove(layout)
+        if Layout.load(self.state) is not None:
+            if purge:
+                self.cluster.forget()
+            self.cluster.clean_up()
         if purge:
             shutil.rmtree(self.state, ignore_errors=True)
 

@@ -32,12 +32,8 @@ def policy(environment: dict[str, str]) -> list[dict[str, Any]]:
     }
     selector = {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]}
     binding = {"policyName": NAME, "matchResources": {"namespaceSelector": selector}}
+    metadata = {"name": NAME, "labels": {"app.kubernetes.io/part-of": "jobyard"}}
     return [
-        {"apiVersion": _API, "kind": "MutatingAdmissionPolicy", "metadata": {"name": NAME}, "spec": spec},
-        {
-            "apiVersion": _API,
-            "kind": "MutatingAdmissionPolicyBinding",
-            "metadata": {"name": NAME},
-            "spec": binding,
-        },
+        {"apiVersion": _API, "kind": "MutatingAdmissionPolicy", "metadata": metadata, "spec": spec},
+        {"apiVersion": _API, "kind": "MutatingAdmissionPolicyBinding", "metadata": metadata, "spec": binding},
     ]

@@ -69,6 +69,8 @@ class Supervisor:
                 cwd=self.run,
                 start_new_session=True,
             )
+        if (before := self._children.pop(process.name, None)) is not None:
+            before.wait()
         self._children[process.name] = child
         record = {"pid": child.pid, "started": _start_time(child.pid)}
         self._record(process.name).write_text(json.dumps(record))
@@ -139,6 +141,17 @@ def listens(host: str, port: int) -> Callable[[], bool]:
 
     def ready() -> bool:
         with socket.create_connection((host, port), timeout=1):
+            return True
+
+    return ready
+
+
+def listens_on_socket(path: Path) -> Callable[[], bool]:
+    """Readiness of a server on a Unix socket; a socket file that a killed one left is not enough."""
+
+    def ready() -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
             return True
 
     return ready

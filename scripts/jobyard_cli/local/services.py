@@ -142,17 +142,12 @@ class GitRepository:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.path], what="git init")
 
-    def push(self, tree: Path, message: str) -> str:
-        """Commit all of a folder on its main branch, push it, and return the commit.
+    def push(self, tree: Path) -> str:
+        """Push what is checked out in a work tree to main, and return the commit.
 
         Raises:
             CommandFailed: git refused.
         """
-        if not (tree / ".git").exists():
-            git(tree, "init", "--quiet", "--initial-branch=main")
-        git(tree, "add", "--all")
-        if git(tree, "status", "--porcelain"):
-            git(tree, "commit", "--quiet", "--message", message)
         git(tree, "push", "--quiet", str(self.path), "HEAD:main")
         return git(tree, "rev-parse", "HEAD").strip()
 
@@ -165,7 +160,10 @@ class GitRepository:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for name, content in files.items():
             _put(scratch / name, content)
-        return self.push(scratch, message)
+        git(scratch, "add", "--all")
+        if git(scratch, "status", "--porcelain"):
+            git(scratch, "commit", "--quiet", "--message", message)
+        return self.push(scratch)
 
 
 def git(tree: Path, *arguments: str) -> str:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import requests
-
-from jobyard_cli.local.certificates import CertificateAuthority
-from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.nodes import RealNode
+from jobyard_cli.local.cluster import Cluster
 
 SAMPLE_SECONDS = 0.1
+WATCH = ("--watch", "--output=jsonpath={@}{'\\n'}")
+"""One line of JSON for each pod there is and for each change."""
 
 
 @dataclass
@@ -43,37 +40,30 @@ class PodUsage:
 class UsageWatcher:
     """Collects while it is entered; `pods` has the result, by pod UID."""
 
-    def __init__(self, layout: Layout, authority: CertificateAuthority, nodes: list[RealNode], namespace: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.pods: dict[str, PodUsage] = {}
-        self._url = f"{layout.api_url}/api/v1/namespaces/{namespace}/pods"
-        self._session = requests.Session()
-        # Else REQUESTS_CA_BUNDLE, where it is set, wins over the authority below.
-        self._session.trust_env = False
-        self._session.verify = str(authority.root.certificate)
-        self._session.cert = (str(authority.folder / "admin.crt"), str(authority.folder / "admin.key"))
-        self._nodes = nodes
+        self._cluster = cluster
+        self._namespace = namespace
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._watch, self._sample)]
 
     def __enter__(self) -> UsageWatcher:
+        self._process = self._cluster.kubectl.start("get", "pods", "--namespace", self._namespace, *WATCH)
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._stop.set()
+        self._process.terminate()
         for thread in self._threads:
             thread.join(timeout=5)
+        self._process.__exit__(None, None, None)
 
     def _watch(self) -> None:
-        while not self._stop.is_set():
-            try:
-                parameters: dict[str, str | int] = {"watch": "true", "timeoutSeconds": 3}
-                with self._session.get(self._url, params=parameters, stream=True, timeout=10) as answer:
-                    for line in answer.iter_lines():
-                        self._note(json.loads(line)["object"])
-            except (requests.RequestException, ValueError, KeyError):
-                time.sleep(SAMPLE_SECONDS)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._note(json.loads(line))
 
     def _note(self, pod: dict[str, Any]) -> None:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -96,10 +86,9 @@ class UsageWatcher:
 
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            for node in self._nodes:
-                for uid, peak in node.memory_peaks():
-                    if usage := self.pods.get(uid):
-                        usage.peak_bytes = max(usage.peak_bytes, peak)
+            for uid, peak in self._cluster.memory_peaks():
+                if usage := self.pods.get(uid):
+                    usage.peak_bytes = max(usage.peak_bytes, peak)
 
 
 def _time(text: str) -> datetime:

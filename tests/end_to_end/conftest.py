@@ -1,0 +1,53 @@
+"""One platform for all end-to-end tests: the demo itself starts it, and tells its story on it first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from jobyard_cli.demo.commands import Told, tell
+from jobyard_cli.local import machine
+from jobyard_cli.local.errors import Unsupported
+from jobyard_cli.local.platform import LocalPlatform
+from jobyard_cli.local.settings import Source, state_dir
+from jobyard_cli.steps import Steps
+
+Shown = Callable[[], AbstractContextManager[Steps]]
+HERE = Path(__file__).parent
+NOT_RUN = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a machine that can't run the platform these tests are skipped, which the run's last lines say; not in CI."""
+    ours = [item for item in items if HERE in item.path.parents]
+    try:
+        machine.check()
+    except Unsupported as error:
+        if os.environ.get("CI"):
+            raise pytest.UsageError(f"the end-to-end tests have to run in CI: {error}") from error
+        config.stash[NOT_RUN] = str(error)
+        for item in ours:
+            item.add_marker(pytest.mark.skip(reason=str(error)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A run without these tests says so where it is read: at the end."""
+    if reason := config.stash.get(NOT_RUN, None):
+        terminalreporter.section("the end-to-end tests were NOT run", red=True, bold=True)
+        terminalreporter.line(reason, red=True)
+
+
+@pytest.fixture(scope="session")
+def told(shown: Shown) -> Iterator[Told]:
+    """The demo, told to its end on a platform that then stays up."""
+    platform = LocalPlatform(state_dir("test"), Source.find())
+    with platform.claim():
+        try:
+            platform.down(purge=True)
+            with shown() as steps:
+                yield tell(platform, steps, steps.console)
+        finally:
+            platform.down(purge=False)

@@ -1,0 +1,130 @@
+"""A platform on a cluster that is there already: another one on this machine plays it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jobyard_cli.demo.story import Story
+from jobyard_cli.local import argocd, bridge
+from jobyard_cli.local.cluster import EmbeddedCluster
+from jobyard_cli.local.control_plane import Kubectl
+from jobyard_cli.local.errors import CommandFailed, Unsupported
+from jobyard_cli.local.layout import Layout
+from jobyard_cli.local.platform import AIRFLOW_BUCKET, Existing, LocalPlatform, build
+from jobyard_cli.local.processes import Supervisor
+from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir, state_dir
+from jobyard_cli.steps import Steps
+
+Shown = Callable[[], AbstractContextManager[Steps]]
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "probe"},
+    "spec": {
+        "nodeSelector": {"jobyard.dev/node-group": "default", "kubernetes.io/arch": "amd64"},
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "base",
+                "image": "registry.example.com/risk/probe@sha256:" + "0" * 64,
+                "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}},
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+        "restartPolicy": "Never",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def existing(programs: Path, shown: Shown) -> Iterator[EmbeddedCluster]:
+    """Control plane and nodes, and nothing in them."""
+    state = state_dir("test-existing")
+    host = LocalPlatform(state, Source.find())
+    with host.claim(), shown() as steps:
+        host.down(purge=True)
+        build(host.source, cache_dir(), steps)
+        layout = Layout.choose(state, programs, len(REAL_NODE_GROUPS))
+        layout.save()
+        bridge.create(layout)
+        cluster = EmbeddedCluster(layout, host.node_groups, Supervisor(state))
+        try:
+            cluster.start(steps)
+            yield cluster
+        finally:
+            cluster.supervisor.stop(cluster.supervisor.names())
+            host.down(purge=True)
+
+
+@pytest.fixture(scope="module")
+def beside(existing: EmbeddedCluster, shown: Shown) -> Iterator[LocalPlatform]:
+    """The rest of a platform, with team risk."""
+    platform = LocalPlatform(state_dir("test-beside"), Source.find())
+    layout = existing.layout
+    with platform.claim(), shown() as steps:
+        platform.down(purge=True)
+        try:
+            built = build(platform.source, cache_dir(), steps, embedded=False)
+            platform.up(built, steps, Existing(layout.admin_kubeconfig, address=layout.host))
+            story = Story(platform, cache_dir(), steps)
+            story.join_platform(story.bake())
+            yield platform
+        finally:
+            platform.supervisor.stop(platform.supervisor.names())
+
+
+def test_argo_cd_syncs_the_charts_into_it(existing: EmbeddedCluster, beside: LocalPlatform) -> None:
+    assert not beside.layout.embedded
+    applications = argocd.statuses(existing.kubectl)
+    assert [application.name for application in applications] == ["platform", "team-risk"]
+    assert all(application.settled for application in applications)
+    assert existing.kubectl("get", "resourcequota", "team", "--namespace=team-risk", "--output=name")
+
+
+def test_airflow_starts_pods_there_as_the_team_and_they_get_their_s3_key(beside: LocalPlatform, programs: Path) -> None:
+    config = beside.s3().get_object(Bucket=AIRFLOW_BUCKET, Key="dags/jobyard/kubeconfig.yaml")["Body"].read()
+    path = beside.state / "airflow-kubeconfig.yaml"
+    path.touch(mode=0o600)
+    path.write_bytes(config)
+    airflow = Kubectl(beside.layout, path)
+    made = airflow("create", "--dry-run=server", "--output=yaml", "-f", "-", stdin=yaml.safe_dump(POD))
+    environment = {one["name"]: one["value"] for one in yaml.safe_load(made)["spec"]["containers"][0]["env"]}
+    assert environment["AWS_ENDPOINT_URL_S3"] == beside.layout.s3_url
+    for forbidden in (["get", "pods", "--namespace=default"], ["get", "secrets"]):
+        with pytest.raises(CommandFailed, match="(?i)forbidden"):
+            airflow(*forbidden)
+
+
+def test_a_second_platform_is_refused(existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown) -> None:
+    existing.kubectl("label", "namespace", argocd.NAMESPACE, "jobyard.dev/local-platform-")
+    try:
+        with shown() as steps, pytest.raises(Unsupported, match="has Argo CD already"):
+            beside.cluster.start(steps)
+    finally:
+        existing.kubectl.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": argocd.NAMESPACE, "labels": argocd.OURS}}
+        )
+
+
+def test_down_takes_out_what_was_put_in(existing: EmbeddedCluster, beside: LocalPlatform) -> None:
+    existing.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "somebody-elses"}})
+    beside.down(purge=True)
+    assert not beside.state.exists()
+    kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,validatingadmissionpolicies,"
+    kinds += "mutatingadmissionpolicies,crd"
+    deadline = time.monotonic() + 60
+    while left := _of_ours(existing.kubectl("get", kinds, "--output=name")):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+    assert "namespace/somebody-elses" in existing.kubectl("get", "namespaces", "--output=name")
+
+
+def _of_ours(names: str) -> list[str]:
+    return [name for name in names.split() if any(word in name for word in ("jobyard", "argo", "risk", "team"))]

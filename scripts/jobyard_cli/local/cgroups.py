@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,7 @@ def _fill_cpuset(name: str) -> None:
 def remove(name: str) -> None:
     """Take away a cgroup and those below it, as far as no process is left in them."""
     for hierarchy in hierarchies():
-        below = [folder for folder in (hierarchy / name).rglob("*") if folder.is_dir()]
-        for folder in [*sorted(below, reverse=True), hierarchy / name]:
+        for folder in sorted(_folders(hierarchy / name), reverse=True):
             try:
                 folder.rmdir()
             except OSError:
@@ -48,17 +48,22 @@ def remove(name: str) -> None:
 
 def pids(name: str) -> set[int]:
     """Every process in a cgroup or below it."""
-    files = [file for hierarchy in hierarchies() for file in (hierarchy / name).rglob("cgroup.procs")]
-    return {int(pid) for file in files for pid in _read(file).split()}
+    folders = [folder for hierarchy in hierarchies() for folder in _folders(hierarchy / name)]
+    return {int(pid) for folder in folders for pid in _read(folder / "cgroup.procs").split()}
 
 
 def memory_peaks(name: str) -> Iterator[tuple[str, int]]:
     """UID and highest memory use so far, in bytes, of every pod below a cgroup."""
     memory = ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "memory"
     file = "memory.peak" if memory == ROOT else "memory.max_usage_in_bytes"
-    for folder in (memory / name / "kubepods").glob("**/pod*"):
+    for folder in _folders(memory / name / "kubepods"):
         if (found := _POD.search(folder.name)) and (text := _read(folder / file)):
             yield found[1], int(text)
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """A cgroup and those below it; unlike Path.glob, this passes over one that goes away meanwhile."""
+    return (Path(folder) for folder, _, _ in os.walk(top))
 
 
 def _read(file: Path) -> str:

@@ -58,7 +58,7 @@ class Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
         # Children of one that was killed may live on, and hold its port.
         if (group := self._group(process.name)) is not None:
-            _signal_group(group, signal.SIGKILL)
+            _end_group(group)
         with self.log(process.name).open("wb") as log:
             child = subprocess.Popen(
                 list(process.command),
@@ -102,7 +102,7 @@ class Supervisor:
         while any(self.alive(name) for name in names) and time.monotonic() < deadline:
             time.sleep(0.05)
         for group in groups:
-            _signal_group(group, signal.SIGKILL)
+            _end_group(group)
         for name in names:
             self._record(name).unlink(missing_ok=True)
             if child := self._children.pop(name, None):
@@ -175,12 +175,36 @@ def _is_ready(ready: Callable[[], bool]) -> bool:
 
 
 def _start_time(pid: int) -> str | None:
-    """The kernel's start time of a process, in clock ticks; None when it ended or is a zombie (see proc(5))."""
+    """The kernel's start time of a process, in clock ticks; None when it ended."""
+    fields = _stat(pid)
+    return None if fields is None else fields[19]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields after the name in /proc/PID/stat, the state first (see proc(5)); None when it ended or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] == "Z" else fields[19]
+    return None if fields[0] == "Z" else fields
+
+
+def _end_group(group: int, timeout: float = 5) -> None:
+    """Kill every process of a group, and wait until the kernel has taken back what they held (ports, files)."""
+    _signal_group(group, signal.SIGKILL)
+    deadline = time.monotonic() + timeout
+    while _members(group) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _members(group: int) -> list[int]:
+    """Processes of a group that have not ended."""
+    return [pid for path in Path("/proc").glob("[0-9]*") if _group_of(pid := int(path.name)) == group]
+
+
+def _group_of(pid: int) -> int | None:
+    fields = _stat(pid)
+    return None if fields is None else int(fields[2])
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

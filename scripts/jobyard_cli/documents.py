@@ -193,7 +193,7 @@ class _Builder:
             return
         value = self._value(event)
         path = self._place(event, value)
-        if event.implicit[0] and event.style is None:
+        if event.implicit[0] and not event.style:
             self.document.plain[path] = event.value
 
     def _key(self, event: Any, top: _Open) -> None:

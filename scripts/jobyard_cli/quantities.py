@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import ceil
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -30,13 +31,13 @@ def parse_quantity(value: str | int | float) -> Decimal:
 
 def canonical_cpu(value: str | int | float) -> str:
     """Whole cores, or millicores rounded up: `0.5` and `500m` are `500m`, `12000m` is `12`."""
-    millicores = -int(-(parse_quantity(value) * 1000) // 1)
+    millicores = ceil(parse_quantity(value) * 1000)
     return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
 
 
 def canonical_memory(value: str | int | float) -> str:
     """The largest binary unit that holds it whole: `1024Mi` is `1Gi`; bytes that fit none are written as bytes."""
-    size = -int(-parse_quantity(value) // 1)
+    size = ceil(parse_quantity(value))
     for unit, factor in sorted(_BINARY.items(), key=lambda item: -item[1]):
         if size and size % factor == 0:
             return f"{size // factor}{unit}"

@@ -93,6 +93,8 @@ def _message(document: Document, path: KeyPath, error: Any) -> str:
 def _type_message(document: Document, path: KeyPath, error: Any) -> str:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     words = " or ".join(_TYPES[name] for name in wanted)
+    if "string" in wanted and isinstance(error.schema, Mapping) and "pattern" in error.schema:
+        return f"{_here(path)} can't be {_show(error.instance)}: {_pattern_rule(error)}"
     plain = document.plain.get(path)
     if "string" in wanted and plain:
         return f'{_here(path)} must be {words}; YAML reads {plain} as {_kind(error.instance)}: write "{plain}"'

@@ -1,0 +1,53 @@
+"""A team's repository as the check meets it, without the time that baking one takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TEAM = """\
+team: risk
+allowedNodeGroups: [default, high-cpu, high-memory]
+serviceAccounts: {jobs: {}}
+priorities: {low: 1000, normal: 2000, high: 3000}
+"""
+JOB = """\
+apiVersion: jobyard/v1
+schedule: "@daily"
+tasks:
+  score:
+    image: inference
+"""
+
+
+@pytest.fixture
+def team_repo(tmp_path: Path) -> Path:
+    """Team risk's, with the real schema and catalogue, two images and no job."""
+    repo = tmp_path / "risk-jobs"
+    shutil.copytree(ROOT / "schemas", repo / "schemas")
+    (repo / "values").mkdir()
+    shutil.copy(ROOT / "values" / "node-groups.yaml", repo / "values")
+    (repo / "values" / "team.yaml").write_text(TEAM)
+    for image in ("feature-generation", "inference"):
+        folder = repo / "images" / image
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_text("FROM scratch\n")
+    (repo / "dags").mkdir()
+    return repo
+
+
+@pytest.fixture
+def add_job(team_repo: Path) -> Callable[..., Path]:
+    """Write a job.yaml; the least that a job can say by default."""
+
+    def add(name: str, text: str = JOB) -> Path:
+        file = team_repo / "dags" / name / "job.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return file
+
+    return add

@@ -1,0 +1,131 @@
+"""The check: what it finds in the files of tests/fixtures, and what it does with files that are no job at all."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jobyard_cli.check import report
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.repo import NotATeamRepo
+
+AddJob = Callable[..., Path]
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+VALID = sorted(path.name for path in (FIXTURES / "valid").iterdir())
+INVALID = sorted(path.name for path in (FIXTURES / "invalid").iterdir())
+
+
+def found(repo: Path) -> list[str]:
+    return [str(finding) for finding in check_repo(repo).findings]
+
+
+def add_fixture(repo: Path, kind: str, name: str) -> None:
+    (repo / "dags" / name).mkdir()
+    shutil.copy(FIXTURES / kind / name / "job.yaml", repo / "dags" / name)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_a_valid_job_has_no_finding(team_repo: Path, name: str) -> None:
+    add_fixture(team_repo, "valid", name)
+    assert found(team_repo) == []
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_job_has_exactly_the_expected_findings(team_repo: Path, name: str) -> None:
+    add_fixture(team_repo, "invalid", name)
+    expected = (FIXTURES / "invalid" / name / "expected.txt").read_text().splitlines()
+    assert expected
+    assert found(team_repo) == expected
+
+
+def test_all_invalid_jobs_together_are_reported_at_once(team_repo: Path) -> None:
+    for name in INVALID:
+        add_fixture(team_repo, "invalid", name)
+    expected = [(FIXTURES / "invalid" / name / "expected.txt").read_text().splitlines() for name in INVALID]
+    assert sorted(found(team_repo)) == sorted(line for lines in expected for line in lines)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(min_value=0, max_value=2**32))
+def test_no_damage_to_a_file_makes_the_check_fail_otherwise(add_job: AddJob, team_repo: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    text = list((FIXTURES / "valid" / "all" / "job.yaml").read_text())
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(text))
+        written = chance.choices(string.printable + "äß\u2028", k=chance.randint(0, 3))
+        text[start : start + chance.randint(0, 5)] = written
+    add_job("damaged", "".join(text))
+    for finding in check_repo(team_repo).findings:
+        lines = "".join(text).splitlines() or [""]
+        assert finding.path == "dags/damaged/job.yaml"
+        assert 1 <= finding.line <= len(lines) + 1
+        assert finding.column >= 1
+
+
+def test_a_folder_that_cannot_be_a_jobs_name_is_pointed_out(add_job: AddJob, team_repo: Path) -> None:
+    add_job("Score_Rows")
+    (finding,) = found(team_repo)
+    assert finding.startswith("dags/Score_Rows/job.yaml:1:1: the folder's name is the job's, and 'Score_Rows' can't")
+
+
+@pytest.mark.parametrize("name", ["score.yaml", "score/job.yml", "score/more/job.yaml", "score/other.yaml"])
+def test_a_file_that_would_be_passed_over_is_pointed_out(team_repo: Path, name: str) -> None:
+    file = team_repo / "dags" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("apiVersion: jobyard/v1\n")
+    assert found(team_repo) == [
+        f"dags/{name}:1:1: is not read: a job is one file, dags/<job>/job.yaml (here: dags/score/job.yaml)"
+    ]
+
+
+def test_broken_values_are_found_and_no_name_in_a_job_is_blamed_for_them(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    (team_repo / "values" / "team.yaml").write_text("team: risk\nallowedNodeGroups: [default\n")
+    (finding,) = found(team_repo)
+    assert finding.startswith("values/team.yaml:3:1: not YAML:")
+
+
+@pytest.mark.parametrize("name", ["allowedNodeGroups", "priorities", "serviceAccounts", "team"])
+def test_values_that_lack_something_are_pointed_out(team_repo: Path, name: str) -> None:
+    values = team_repo / "values" / "team.yaml"
+    values.write_text("".join(line for line in values.read_text().splitlines(True) if not line.startswith(f"{name}:")))
+    assert found(team_repo) == [f"values/team.yaml:1:1: '{name}' is missing or empty"]
+
+
+def test_a_folder_that_is_no_teams_repository_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(NotATeamRepo, match="lacks dags, schemas/job.schema.json, values/node-groups.yaml"):
+        check_repo(tmp_path)
+
+
+def test_a_deeply_nested_file_and_a_huge_one_are_refused(add_job: AddJob, team_repo: Path) -> None:
+    add_job("deep", "a: " + "[" * 10_000)
+    add_job("huge", "a" * (1 << 21))
+    assert found(team_repo) == [
+        "dags/deep/job.yaml:1:53: nested more than 50 deep",
+        "dags/huge/job.yaml:1:1: the file has 2,097,152 bytes; at most 1,048,576 are read",
+    ]
+
+
+def test_a_text_report_shows_the_line_and_marks_the_place(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score", 'apiVersion: jobyard/v1\nschedule: "@dayly"\ntasks: {score: {image: inference}}\n')
+    lines = list(report.lines(check_repo(team_repo), snippets=True))
+    assert lines[1:] == ['     2 | schedule: "@dayly"', "       |           ^", "1 problem in 1 file"]
+
+
+def test_a_json_report_has_the_same_findings(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score", "apiVersion: jobyard/v1\n")
+    add_job("train")
+    parsed = json.loads(report.as_json(check_repo(team_repo)))
+    assert parsed["team"] == "risk"
+    assert parsed["jobs"] == ["score", "train"]
+    assert [(one["path"], one["line"], one["column"], one["rule"]) for one in parsed["findings"]] == [
+        ("dags/score/job.yaml", 1, 1, "required"),
+        ("dags/score/job.yaml", 1, 1, "required"),
+    ]

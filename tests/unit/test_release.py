@@ -1,0 +1,227 @@
+"""The release: what is in it, the same bytes every time, and one conditional write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from jobyard_cli.release import BrokenJobs, PublishFailed, compile_release, publish
+from jobyard_cli.scaffold import CannotStart, examples, new_job
+from moto import mock_aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+AddJob = Callable[..., Path]
+BUCKET = "airflow"
+KEY = "dags/risk/jobs.json"
+
+
+def compiled(repo: Path, commit: str = "c0ffee") -> dict[str, Any]:
+    release: dict[str, Any] = json.loads(compile_release(repo, commit))
+    return release
+
+
+def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> None:
+    text = add_job("score").read_text()
+    release = compiled(team_repo)
+    assert (release["schema_version"], release["team"], release["namespace"]) == (1, "risk", "team-risk")
+    assert release["commit"] == "c0ffee"
+    assert release["jobs"]["score"] == {
+        "catchup": False,
+        "description": "",
+        "end_date": None,
+        "max_active_runs": 1,
+        "owner": "",
+        "params": {},
+        "schedule": "@daily",
+        "source": text,
+        "start_date": "2026-01-01",
+        "tags": [],
+        "timeout": None,
+        "timezone": "UTC",
+        "tasks": {
+            "score": {
+                "args": None,
+                "command": None,
+                "env": {},
+                "image": "inference",
+                "needs": [],
+                "node_group": "default",
+                "priority_class": "risk.normal-2000",
+                "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}},
+                "retries": {"attempts": 2, "backoff": "none", "delay": 300, "max_delay": None},
+                "service_account": "jobs",
+                "startup_timeout": None,
+                "timeout": None,
+                "trigger_rule": "all_success",
+            }
+        },
+    }
+
+
+def test_a_task_takes_what_it_does_not_say_from_the_jobs_defaults(add_job: AddJob, team_repo: Path) -> None:
+    add_job(
+        "score",
+        """\
+apiVersion: jobyard/v1
+schedule: null
+defaults:
+  node_group: high-cpu
+  timeout: 1h
+  resources: {cpu: 2000m, memory: 2048Mi}
+  retries: {attempts: 5}
+  env: {LEVEL: info, THREADS: "1"}
+tasks:
+  first: {image: inference}
+  second: {image: inference, node_group: default, timeout: 30m, env: {THREADS: "2"}, resources: {cpu: 1}}
+""",
+    )
+    tasks = compiled(team_repo)["jobs"]["score"]["tasks"]
+    assert tasks["first"]["node_group"] == "high-cpu"
+    assert tasks["first"]["timeout"] == 3600
+    assert tasks["first"]["resources"]["requests"] == {"cpu": "2", "memory": "2Gi"}
+    assert tasks["first"]["retries"]["attempts"] == 5
+    assert tasks["second"]["node_group"] == "default"
+    assert tasks["second"]["timeout"] == 1800
+    assert tasks["second"]["env"] == {"LEVEL": "info", "THREADS": "2"}
+    assert tasks["second"]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi"}
+
+
+def test_the_same_files_make_the_same_bytes_in_any_order_and_place(
+    add_job: AddJob, team_repo: Path, tmp_path: Path
+) -> None:
+    for name in ("b", "a", "c"):
+        add_job(name)
+    before = compile_release(team_repo, "c0ffee")
+    moved = team_repo.rename(tmp_path / "elsewhere")
+    assert compile_release(moved, "c0ffee") == before
+    assert before.endswith(b"\n")
+
+
+def test_the_digest_is_of_the_jobs_and_not_of_the_commit(add_job: AddJob, team_repo: Path) -> None:
+    file = add_job("score")
+    one, other = compiled(team_repo, "1"), compiled(team_repo, "2")
+    assert one["digest"] == other["digest"]
+    file.write_text(file.read_text().replace("@daily", "@weekly"))
+    assert compiled(team_repo)["digest"] != one["digest"]
+
+
+def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_repo: Path) -> None:
+    add_job("right")
+    add_job("wrong", "apiVersion: jobyard/v1\nschedule: null\ntasks: {}\nowner: me\n")
+    with pytest.raises(BrokenJobs) as caught:
+        compile_release(team_repo, "")
+    lines = str(caught.value).splitlines()
+    assert [line.partition(": ")[0] for line in lines[:2]] == ["dags/wrong/job.yaml:3:8", "dags/wrong/job.yaml:4:8"]
+    assert lines[2:] == ["2 problems in 1 file", "nothing was released"]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: str) -> None:
+    file = new_job(team_repo, "mine", example)
+    assert file == team_repo / "dags" / "mine" / "job.yaml"
+    assert "TEAM" not in file.read_text()
+    assert list(compiled(team_repo)["jobs"]) == ["mine"]
+
+
+def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:
+    file = add_job("score")
+    before = file.read_text()
+    with pytest.raises(CannotStart, match="is there already"):
+        new_job(team_repo, "score")
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "example", "message"),
+    [
+        ("Score", "batch-inference", "'Score' can't be a job's name: lower-case letters"),
+        ("../score", "batch-inference", "can't be a job's name"),
+        ("score", "batch-inferense", "unknown example 'batch-inferense' .did you mean 'batch-inference'"),
+    ],
+)
+def test_what_cannot_be_a_new_job_is_refused(team_repo: Path, name: str, example: str, message: str) -> None:
+    with pytest.raises(CannotStart, match=message):
+        new_job(team_repo, name, example)
+    assert list((team_repo / "dags").iterdir()) == []
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    """moto's S3, which honours conditional puts; the end-to-end tests publish to a real server."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield client
+
+
+def versions(client: S3Client) -> int:
+    return len(client.list_object_versions(Bucket=BUCKET, Prefix=KEY).get("Versions", []))
+
+
+def test_publishing_puts_one_object_and_the_same_jobs_none(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    release = compile_release(team_repo, "1")
+    assert publish(s3, BUCKET, release).changed
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == release
+    assert not publish(s3, BUCKET, compile_release(team_repo, "2")).changed
+    assert versions(s3) == 1
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [KEY]
+
+
+def test_something_else_in_its_place_is_replaced(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"[no release]")
+    assert publish(s3, BUCKET, compile_release(team_repo, "1")).changed
+    assert versions(s3) == 2
+
+
+class Interrupted:
+    """A client between whose read and write another pipeline publishes, as often as it is told."""
+
+    def __init__(self, client: S3Client, others: int) -> None:
+        self._client = client
+        self._others = others
+        self.puts = 0
+
+    def get_object(self, **arguments: Any) -> Any:
+        return self._client.get_object(**arguments)
+
+    def put_object(self, **arguments: Any) -> Any:
+        self.puts += 1
+        if self._others:
+            self._others -= 1
+            self._client.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps({"digest": str(self._others)}).encode())
+        return self._client.put_object(**arguments)
+
+
+@pytest.mark.parametrize("others", [0, 1, 4])
+def test_who_comes_second_reads_again_and_puts_over_what_it_has_seen(
+    s3: S3Client, add_job: AddJob, team_repo: Path, others: int
+) -> None:
+    add_job("score")
+    client: Any = Interrupted(s3, others)
+    assert publish(client, BUCKET, compile_release(team_repo, "1")).changed
+    assert client.puts == others + 1
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == compile_release(team_repo, "1")
+
+
+def test_one_that_always_comes_second_gives_up_and_says_so(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    client: Any = Interrupted(s3, 99)
+    with pytest.raises(PublishFailed, match="another release went in at the same time, 5 times over; run this again"):
+        publish(client, BUCKET, compile_release(team_repo, "1"))
+
+
+def test_a_bucket_that_is_not_there_is_named(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    with pytest.raises(PublishFailed, match="s3://nowhere/dags/risk/jobs.json: NoSuchBucket: The specified bucket"):
+        publish(s3, "nowhere", compile_release(team_repo, "1"))

@@ -1,0 +1,117 @@
+"""The platform's own part of the bucket: what is in it, what is put, and the copy that Airflow makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+import yaml
+from jobyard_cli.local.bucket_copy import copy_once
+from jobyard_cli.platform_data import platform_data
+from jobyard_cli.platform_files import (
+    NotThePlatformRepo,
+    PutFailed,
+    UnreadableValues,
+    loader_source,
+    node_groups,
+    platform_files,
+    put_changed,
+    registered_teams,
+)
+from moto import mock_aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET = "airflow"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to_start() -> None:
+    groups = node_groups(ROOT / "values")
+    data = platform_data(groups, "dev")
+    assert data["environment"] == "dev"
+    assert data["node_groups"].keys() == groups.keys()
+    assert data["node_groups"]["graviton"]["node_selector"] == {
+        "jobyard.dev/node-group": "graviton",
+        "kubernetes.io/arch": "arm64",
+    }
+    assert data["node_groups"]["high-cpu"]["tolerations"] == [
+        {"key": "jobyard.dev/node-group", "value": "high-cpu", "effect": "NoSchedule", "operator": "Equal"}
+    ]
+    assert data["node_groups"]["gpu"]["startup_timeout"] == 1200
+
+
+def test_loaders_come_last_as_they_need_all_the_rest() -> None:
+    files = platform_files(ROOT / "dags", ["risk", "fraud"], platform_data(node_groups(ROOT / "values"), "dev"), "x: y")
+    assert list(files)[0] == ".airflowignore"
+    assert list(files)[-2:] == ["fraud.py", "risk.py"]
+    assert files["risk.py"] == loader_source("risk").encode()
+    assert files["jobyard/kubeconfig.yaml"] == b"x: y"
+    assert json.loads(files["jobyard/platform.json"])["environment"] == "dev"
+    modules = {path.name for path in (ROOT / "dags" / "jobyard").glob("*.py")}
+    assert {name.removeprefix("jobyard/") for name in files if name.startswith("jobyard/")} >= modules
+
+
+def test_a_loader_is_read_by_airflows_safe_mode() -> None:
+    source = loader_source("risk").lower()
+    assert "airflow" in source
+    assert "dag" in source
+    compile(source, "risk.py", "exec")
+
+
+def test_only_what_changed_is_put(s3: S3Client) -> None:
+    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"2"}) == ["a.py", "b.py"]
+    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"3", "c.py": b"4"}) == ["b.py", "c.py"]
+    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"3", "c.py": b"4"}) == []
+
+
+def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
+    with pytest.raises(PutFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
+        put_changed(s3, "nowhere", {"a.py": b"1"})
+
+
+def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, tmp_path: Path) -> None:
+    put_changed(s3, BUCKET, {"risk.py": b"1", "risk/jobs.json": b"{}"})
+    known = copy_once(s3, BUCKET, tmp_path, {})
+    (tmp_path / "risk.py").write_text("kept, as the bucket has not changed it")
+    put_changed(s3, BUCKET, {"risk/jobs.json": b"[]"})
+    known = copy_once(s3, BUCKET, tmp_path, known)
+    assert (tmp_path / "risk.py").read_text().startswith("kept")
+    assert (tmp_path / "risk" / "jobs.json").read_bytes() == b"[]"
+    s3.delete_object(Bucket=BUCKET, Key="dags/risk.py")
+    copy_once(s3, BUCKET, tmp_path, known)
+    assert not (tmp_path / "risk.py").exists()
+
+
+def test_registered_teams_are_those_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "teams").mkdir()
+    for team in ("risk", "fraud"):
+        (tmp_path / "teams" / f"{team}.yaml").write_text(yaml.safe_dump({"teams": {team: {}}}))
+    assert registered_teams(tmp_path) == ["fraud", "risk"]
+
+
+def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotThePlatformRepo, match="teams is not there: run this in the top folder"):
+        registered_teams(tmp_path)
+    (tmp_path / "teams").mkdir()
+    (tmp_path / "teams" / "risk.yaml").write_text("teams: [risk]\n")
+    with pytest.raises(UnreadableValues, match="risk.yaml: must have a mapping under 'teams'"):
+        registered_teams(tmp_path)
+    (tmp_path / "teams" / "risk.yaml").write_text("teams: {risk\n")
+    with pytest.raises(UnreadableValues, match="risk.yaml:2:1: not YAML"):
+        registered_teams(tmp_path)

@@ -26,9 +26,9 @@ from jobyard_cli.demo.commands import Told
 from jobyard_cli.demo.data import raw_days
 from jobyard_cli.demo.story import HISTORY_DAYS, SCORING
 from jobyard_cli.local import argocd
-from jobyard_cli.local.cluster import EmbeddedCluster
 from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import CommandFailed
+from jobyard_cli.local.nodes import PAUSE_IMAGE
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform, build
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps
@@ -164,17 +164,25 @@ def test_a_killed_platform_is_repaired_and_its_jobs_run(told: Told, platform: Lo
     assert {task["state"] for task in tasks} == {"success"}, platform.airflow.log(DAG, run, tasks[0]["task_id"])
 
 
-def test_down_leaves_nothing_behind(platform: LocalPlatform) -> None:
+def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatform) -> None:
     state, bridge = str(platform.state), platform.layout.bridge
-    assert isinstance(platform.cluster, EmbeddedCluster)
-    groups = [node.cgroup for node in platform.cluster.real_nodes()]
+    namespaces_before = _network_namespaces()
+    platform.kubectl("create", "namespace", "somebody")
+    platform.kubectl("run", "pause", "--namespace=somebody", f"--image={PAUSE_IMAGE}", "--image-pull-policy=Never")
+    platform.kubectl("wait", "--namespace=somebody", "--for=condition=Ready", "pod/pause", "--timeout=60s")
     assert _processes_of(state)
     platform.down(purge=True)
     assert not _processes_of(state)
     assert not platform.state.exists()
     assert state not in Path("/proc/mounts").read_text()
     assert not Path("/sys/class/net", bridge).exists()
-    assert not [path for group in groups for path in Path("/sys/fs/cgroup").glob(f"**/{group}")]
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{bridge}"))
+    assert _network_namespaces() == namespaces_before
+
+
+def _network_namespaces() -> set[str]:
+    folder = Path("/run/netns")
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 def _processes_of(state: str) -> list[str]:

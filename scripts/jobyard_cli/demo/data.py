@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from sklearn.datasets import load_breast_cancer
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -19,6 +17,8 @@ TABLE = "consultations"
 
 def raw_days(last: date, days: int) -> Iterator[tuple[date, str]]:
     """A CSV of about 569/`days` rows for each of the days up to `last`: patient, 30 measurements, diagnosis."""
+    from sklearn.datasets import load_breast_cancer
+
     table = load_breast_cancer()
     names = [name.replace(" ", "_") for name in table.feature_names]
     rows = [

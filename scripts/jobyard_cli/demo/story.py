@@ -7,9 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.demo import data, team_repo
 from jobyard_cli.demo.team_repo import TEAM
@@ -20,6 +18,9 @@ from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatfor
 from jobyard_cli.local.services import GitRepository
 from jobyard_cli.local.usage import UsageWatcher
 from jobyard_cli.steps import Steps
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAINING, SCORING = "train-consultations", "score-consultations"
 HISTORY_DAYS = 20
@@ -140,6 +141,8 @@ class Story:
 
     def predictions(self, day: str) -> pd.DataFrame:
         """The predictions of a day, as any reader gets them from S3."""
+        import pandas as pd
+
         key = f"predictions/{TEAM}/{data.TABLE}/dt={day}/predictions.parquet"
         body = self.platform.s3().get_object(Bucket=DATA_BUCKET, Key=key)["Body"].read()
         return pd.read_parquet(io.BytesIO(body))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from jobyard_cli.local import argocd, bridge, control_plane, nodes, simulated_nodes
+from jobyard_cli.local import argocd, bridge, cgroups, control_plane, nodes, simulated_nodes
 from jobyard_cli.local.certificates import CertificateAuthority, certificate_request
 from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import CommandFailed, TookTooLong, Unsupported
@@ -116,6 +116,7 @@ class EmbeddedCluster:
         """End the containers that outlive containerd."""
         for node in self.real_nodes():
             nodes.remove_containers(node)
+        cgroups.remove(self.layout.bridge)
         bridge.remove(self.layout)
 
 

@@ -168,6 +168,7 @@ def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatfor
     state, bridge = str(platform.state), platform.layout.bridge
     namespaces_before = _network_namespaces()
     platform.kubectl("create", "namespace", "somebody")
+    platform.kubectl("wait", "--namespace=somebody", "--for=create", "serviceaccount/default", "--timeout=30s")
     platform.kubectl("run", "pause", "--namespace=somebody", f"--image={PAUSE_IMAGE}", "--image-pull-policy=Never")
     platform.kubectl("wait", "--namespace=somebody", "--for=condition=Ready", "pod/pause", "--timeout=60s")
     assert _processes_of(state)

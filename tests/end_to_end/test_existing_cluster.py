@@ -16,7 +16,7 @@ from jobyard_cli.local.cluster import EmbeddedCluster
 from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import CommandFailed, Unsupported
 from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, Existing, LocalPlatform, build
+from jobyard_cli.local.platform import AIRFLOW_BUCKET, Built, Existing, LocalPlatform, build
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir, state_dir
 from jobyard_cli.steps import Steps
@@ -102,15 +102,45 @@ def test_airflow_starts_pods_there_as_the_team_and_they_get_their_s3_key(beside:
             airflow(*forbidden)
 
 
-def test_a_second_platform_is_refused(existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown) -> None:
+def up_on(kubeconfig: Path, built: Built, shown: Shown) -> None:
+    platform = LocalPlatform(state_dir("test-refused"), Source.find())
+    try:
+        with shown() as steps:
+            platform.up(built, steps, Existing(kubeconfig))
+    finally:
+        assert not platform.state.exists()
+
+
+def test_a_cluster_with_an_argo_cd_of_its_own_is_refused_and_nothing_is_left(
+    existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown
+) -> None:
     existing.kubectl("label", "namespace", argocd.NAMESPACE, "jobyard.dev/local-platform-")
     try:
-        with shown() as steps, pytest.raises(Unsupported, match="has Argo CD already"):
-            beside.cluster.start(steps)
+        with pytest.raises(Unsupported, match="has Argo CD already"):
+            up_on(existing.layout.admin_kubeconfig, Built(existing.layout.tools, Path("unused")), shown)
     finally:
         existing.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": argocd.NAMESPACE, "labels": argocd.OURS}}
         )
+
+
+def test_a_kubeconfig_without_an_administrators_rights_is_refused_and_nothing_is_left(
+    existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown
+) -> None:
+    launcher = beside.state / "airflow-kubeconfig.yaml"
+    with pytest.raises(Unsupported, match="as its administrator"):
+        up_on(launcher, Built(existing.layout.tools, Path("unused")), shown)
+
+
+def test_a_kubeconfig_that_leads_nowhere_is_refused_and_nothing_is_left(
+    existing: EmbeddedCluster, tmp_path: Path, shown: Shown
+) -> None:
+    config = yaml.safe_load(existing.layout.admin_kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    nowhere = tmp_path / "kubeconfig"
+    nowhere.write_text(yaml.safe_dump(config))
+    with pytest.raises(Unsupported, match="refused"):
+        up_on(nowhere, Built(existing.layout.tools, Path("unused")), shown)
 
 
 def test_down_takes_out_what_was_put_in(existing: EmbeddedCluster, beside: LocalPlatform) -> None:

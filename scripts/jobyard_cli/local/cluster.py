@@ -139,15 +139,19 @@ class ExistingCluster:
         self.kubectl = Kubectl(layout)
 
     def start(self, steps: Steps) -> None:
+        """Raises: Unsupported: see `check`."""
+        with steps.step("the existing cluster"):
+            self.check()
+
+    def check(self) -> None:
         """See that it answers, that the kubeconfig may do everything, and that the cluster has what is needed.
 
         Raises:
             Unsupported: it is not so.
         """
-        with steps.step("the existing cluster"):
-            self._check_rights()
-            self._check_kinds()
-            self._check_free()
+        self._check_rights()
+        self._check_kinds()
+        self._check_free()
 
     def _check_rights(self) -> None:
         try:

@@ -28,7 +28,9 @@ def up(
     name: Name = "local",
     kubeconfig: Annotated[
         Path | None,
-        typer.Option(help="Use this cluster, as its administrator, instead of one of its own.", dir_okay=False),
+        typer.Option(
+            help="Use this cluster, as its administrator, instead of one of its own.", exists=True, dir_okay=False
+        ),
     ] = None,
     context: Annotated[str | None, typer.Option(help="Context in --kubeconfig; the current one by default.")] = None,
     address: Annotated[

@@ -20,7 +20,7 @@ from jobyard_cli.airflow_api import AirflowClient
 from jobyard_cli.local import airflow, argocd, bridge, machine, pod_identity, services, tools
 from jobyard_cli.local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_cli.local.control_plane import Kubectl, write_private
-from jobyard_cli.local.errors import Busy, NotRunning, Unsupported
+from jobyard_cli.local.errors import Busy, LocalPlatformError, NotRunning, Unsupported
 from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
@@ -201,6 +201,11 @@ class LocalPlatform:
         host = existing.address or own_address(urlsplit(server).hostname or "")
         layout = Layout.beside(self.state, tools, host)
         write_private(layout.admin_kubeconfig, text)
+        try:
+            ExistingCluster(layout).check()
+        except LocalPlatformError:
+            shutil.rmtree(self.state)
+            raise
         return layout
 
     def _start_storage(self, steps: Steps) -> None:

@@ -117,6 +117,13 @@ class TestSupervisor:
             assert stranger.poll() is None
             stranger.kill()
 
+    def test_one_that_ended_before_it_was_looked_at_does_not_live(self, supervisor: Supervisor) -> None:
+        with subprocess.Popen(python("")) as ended:
+            ended.wait()
+        supervisor.run.mkdir(parents=True)
+        (supervisor.run / "etcd.json").write_text(json.dumps({"pid": ended.pid, "started": None}))
+        assert not supervisor.alive("etcd")
+
     def test_a_record_that_cannot_be_read_is_no_process(self, supervisor: Supervisor) -> None:
         supervisor.run.mkdir(parents=True)
         (supervisor.run / "etcd.json").write_text("{")

@@ -117,7 +117,8 @@ class Supervisor:
 
     def _pid(self, name: str) -> int | None:
         pid, started = self._recorded(name)
-        return pid if pid is not None and _start_time(pid) == started else None
+        # One that ended before its start time could be read has none recorded.
+        return pid if pid is not None and started is not None and _start_time(pid) == started else None
 
     def _group(self, name: str) -> int | None:
         """The process group of a process that was started under this name, also where only children are left of it.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.check import report
-from jobyard_cli.check.run import check_repo
+from jobyard_cli.check import formats, report
+from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.repo import TeamRepo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,26 +25,48 @@ Repo = Annotated[Path, typer.Option("--repo", help="Top folder of the team's rep
 
 
 class Format(StrEnum):
-    """How the check answers."""
+    """How the check answers: a person, our own JSON, GitHub's annotations, GitLab's Code Quality, SARIF 2.1.0."""
 
     text = "text"
     json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
 
 
 @app.command()
 def check(
-    repo: Repo = Path(),
+    paths: Annotated[list[Path] | None, typer.Argument(help="Job files or folders; all jobs by default.")] = None,
+    repo: Annotated[
+        Path | None,
+        typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
+    ] = None,
     output: Annotated[Format, typer.Option("--format", help="For a person, or for a program.")] = Format.text,
 ) -> None:
-    """Check all jobs; say for each problem where it is, what is wrong and what would be right."""
-    checked = check_repo(repo)
-    if output is Format.json:
-        print(report.as_json(checked))
-    else:
-        for line in report.lines(checked, snippets=sys.stdout.isatty()):
-            print(line)
+    """Check jobs; say for each problem where it is, what is wrong and what would be right.
+
+    Exit code: 0 without a problem, 1 with one, 2 where the command itself is wrong.
+    """
+    chosen = paths or []
+    checked = check_repo(repo or TeamRepo.find(chosen[0] if chosen else Path()), chosen)
+    for line in _answer(checked, output):
+        print(line)
     if checked.findings:
         raise typer.Exit(1)
+
+
+def _answer(checked: Checked, output: Format) -> Iterable[str]:
+    match output:
+        case Format.json:
+            return [report.as_json(checked)]
+        case Format.github:
+            return [*formats.github(checked.findings), report.summary(checked)]
+        case Format.gitlab:
+            return [formats.gitlab(checked.findings)]
+        case Format.sarif:
+            return [formats.sarif(checked.findings)]
+        case _:
+            return report.lines(checked, snippets=sys.stdout.isatty())
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ class NotATeamRepo(JobyardError):
     def __init__(self, root: Path, missing: list[str]) -> None:
         super().__init__(f"{root} is no team's repository: it lacks {', '.join(missing)}; run this in its top folder")
         self.missing = missing
+
+
+def _missing(root: Path) -> list[str]:
+    return [name for name in NEEDED if not (root / name).exists()]
 
 
 @dataclass
@@ -37,7 +42,7 @@ class TeamRepo:
             NotATeamRepo: a part that every team's repository has is not there.
         """
         root = root.absolute()
-        if missing := [name for name in NEEDED if not (root / name).exists()]:
+        if missing := _missing(root):
             raise NotATeamRepo(root, missing)
         return cls(
             root=root,
@@ -45,6 +50,13 @@ class TeamRepo:
             catalogue=load(root / "values/node-groups.yaml", "values/node-groups.yaml"),
             job_files=sorted((root / "dags").glob("*/job.yaml")),
         )
+
+    @classmethod
+    def find(cls, inside: Path) -> Path:
+        """Top folder of the team's repository that a path is in; the path's own folder where it is in none."""
+        path = inside.absolute()
+        folder = path if path.is_dir() else path.parent
+        return next((above for above in (folder, *folder.parents) if not _missing(above)), folder)
 
     @property
     def job_schema(self) -> Path:
@@ -75,7 +87,7 @@ class TeamRepo:
         data = self.catalogue.data
         return dict(data.get("nodeGroups") or {}) if isinstance(data, dict) else {}
 
-    @property
+    @cached_property
     def images(self) -> list[str]:
         """Names of the images that the repository builds: folders of `images/` with a Dockerfile."""
         return sorted(path.parent.name for path in (self.root / "images").glob("*/Dockerfile"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.documents import Document, load
+from jobyard_cli.errors import JobyardError
 from jobyard_cli.repo import TeamRepo
 
 JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
@@ -31,21 +32,47 @@ class Checked:
         return {document.path: document for document in read}
 
 
-def check_repo(root: Path) -> Checked:
-    """Check all jobs of the repository whose top folder is `root`, and report every problem, not the first.
+class NothingToCheck(JobyardError):
+    """A path that was asked for has no job in it."""
+
+    def __init__(self, path: Path) -> None:
+        why = "there is no such file or folder" if not path.exists() else "no dags/<job>/job.yaml is in it"
+        super().__init__(f"{path}: {why}")
+
+
+def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
+    """Check the jobs of the repository whose top folder is `root`, and report every problem, not the first.
+
+    `only` are files or folders to keep to; none stands for all. What a job rests on (values, catalogue) is always
+    checked.
 
     Raises:
         NotATeamRepo: the folder is no team's repository.
+        NothingToCheck: a path of `only` has no job in it.
     """
     repo = TeamRepo.load(root)
     checked = Checked(repo)
-    findings = [*repo.team_values.findings, *repo.catalogue.findings, *_values(repo), *_misplaced(repo)]
-    for file in repo.job_files:
+    findings = [*repo.team_values.findings, *repo.catalogue.findings, *_values(repo)]
+    misplaced = _misplaced(repo)
+    for path in only:
+        if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):
+            raise NothingToCheck(path)
+    findings += [_misplaced_finding(repo, file) for file in _chosen(misplaced, only)]
+    for file in _chosen(repo.job_files, only):
         document = load(file, file.relative_to(repo.root).as_posix())
         checked.jobs[file.parent.name] = document
         findings += check_job(document, repo)
     checked.findings = sorted(set(findings))
     return checked
+
+
+def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
+    return [file for file in files if not only or any(_is_in(file, path) for path in only)]
+
+
+def _is_in(file: Path, path: Path) -> bool:
+    absolute = path.absolute()
+    return file == absolute or absolute in file.parents
 
 
 def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -74,11 +101,15 @@ def _values(repo: TeamRepo) -> Iterator[Finding]:
             yield document.finding((name,), f"'{name}' is missing or empty", "team")
 
 
-def _misplaced(repo: TeamRepo) -> Iterator[Finding]:
+def _misplaced(repo: TeamRepo) -> list[Path]:
     """Files that look like jobs and would be passed over in silence."""
-    for file in sorted((repo.root / "dags").rglob("*.y*ml")):
-        place = file.relative_to(repo.root / "dags")
-        if file.suffix in (".yaml", ".yml") and (len(place.parts) != 2 or place.name != "job.yaml"):
-            folder = place.parts[0] if len(place.parts) > 1 else place.stem
-            message = f"is not read: a job is one file, dags/<job>/job.yaml (here: dags/{folder}/job.yaml)"
-            yield Finding(f"dags/{place.as_posix()}", 1, 1, message, "misplaced")
+    read = set(repo.job_files)
+    files = sorted((repo.root / "dags").rglob("*.y*ml"))
+    return [file for file in files if file.suffix in (".yaml", ".yml") and file not in read]
+
+
+def _misplaced_finding(repo: TeamRepo, file: Path) -> Finding:
+    place = file.relative_to(repo.root / "dags")
+    folder = place.parts[0] if len(place.parts) > 1 else place.stem
+    message = f"is not read: a job is one file, dags/<job>/job.yaml (here: dags/{folder}/job.yaml)"
+    return Finding(f"dags/{place.as_posix()}", 1, 1, message, "misplaced")

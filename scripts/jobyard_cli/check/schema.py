@@ -26,8 +26,22 @@ _TYPES = {
 
 @cache
 def validator(schema: Path) -> Draft202012Validator:
-    """The validator of a schema file, compiled once a process."""
-    return Draft202012Validator(json.loads(schema.read_text()))
+    """The validator of a schema file, made once a process."""
+    content = json.loads(schema.read_text())
+    return Draft202012Validator(_inlined(content, content.get("$defs", {})))
+
+
+def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with each `#/$defs/…` put in its place: looking references up takes a third of the validation."""
+    if isinstance(part, list):
+        return [_inlined(one, definitions) for one in part]
+    if not isinstance(part, dict):
+        return part
+    rest = {name: _inlined(value, definitions) for name, value in part.items() if name not in ("$ref", "$defs")}
+    if "$ref" not in part:
+        return rest
+    # The definition's description says the rule; one beside the reference says what this use is for.
+    return {**rest, **_inlined(definitions[part["$ref"].removeprefix("#/$defs/")], definitions)}
 
 
 def check_schema(document: Document, schema: Path) -> Iterator[Finding]:

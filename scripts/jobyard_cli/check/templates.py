@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from jobyard_cli.check.findings import did_you_mean
@@ -47,10 +47,20 @@ VARIABLES = frozenset(
 )
 
 
-def template_problems(text: str) -> Iterator[str]:
+def template_problems(text: str) -> tuple[str, ...]:
     """What is wrong with a text that Airflow will render as a template; nothing for a text without one."""
     if "{{" not in text and "{%" not in text and "{#" not in text:
-        return
+        return ()
+    return _problems(text)
+
+
+@lru_cache(maxsize=4096)
+def _problems(text: str) -> tuple[str, ...]:
+    """The same few templates (`{{ ds }}` above all) come again and again."""
+    return tuple(_find_problems(text))
+
+
+def _find_problems(text: str) -> Iterator[str]:
     from jinja2 import TemplateSyntaxError, meta
 
     try:

@@ -1,5 +1,5 @@
 # `make demo` and `make test` each do all their own set-up; see README.md.
-.PHONY: help setup demo test check lint format
+.PHONY: help setup demo test check lint format bench docs
 .DEFAULT_GOAL := help
 
 RUN := .venv/bin
@@ -8,6 +8,7 @@ help:
 	@echo 'make demo    the main job from end to end on this machine, up until Ctrl-C (KEEP=0: ends by itself)'
 	@echo 'make test    every test, the end-to-end ones included'
 	@echo 'make check   lint, types and unit tests'
+	@echo 'make bench   measure, beside peers; writes benchmarks/RESULTS.md'
 	@echo 'make lint    lint and types;  make format  mends what can be mended'
 
 setup:
@@ -30,3 +31,10 @@ lint: setup
 format: setup
 	@$(RUN)/ruff check --fix
 	@$(RUN)/ruff format
+
+bench:
+	@scripts/bootstrap.sh --group bench
+	@$(RUN)/python benchmarks/check.py
+
+docs: setup
+	@$(RUN)/python scripts/write_job_reference.py

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv exactly as uv.lock says. It needs Python 3.11 or newer, or root and apt-get to install that with;
+# Makes .venv exactly as uv.lock says; arguments go to `uv sync`. It needs Python 3.11 or newer, or root and apt-get to install that with;
 # uv itself comes from the Python package index, in the version of uv.lock, into Jobyard's cache.
 set -eu
 
@@ -47,4 +47,4 @@ if [ ! -x "$uv" ]; then
     "$cache/uv/$version/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$version"
 fi
 # Hard links need one file system; where the checkout is on another, copying is what is wanted, without a warning.
-UV_LINK_MODE=${UV_LINK_MODE:-copy} "$uv" sync --quiet --locked
+UV_LINK_MODE=${UV_LINK_MODE:-copy} "$uv" sync --quiet --locked "$@"

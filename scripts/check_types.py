@@ -9,7 +9,7 @@ import sys
 from jobyard_cli.local import airflow
 from jobyard_cli.local.settings import Source, cache_dir
 
-HERE = ("scripts", "hooks/pre_gen_project.py", "images", "tests")
+HERE = ("scripts", "hooks/pre_gen_project.py", "images", "tests", "benchmarks")
 WITH_AIRFLOW = "dags/jobyard"
 
 

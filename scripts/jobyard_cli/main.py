@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
 
-Repo = Annotated[Path, typer.Option("--repo", help="Top folder of the team's repository.", show_default="here")]
+Repo = Annotated[
+    Path | None,
+    typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
+]
 
 
 class Format(StrEnum):
@@ -37,10 +40,7 @@ class Format(StrEnum):
 @app.command()
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Job files or folders; all jobs by default.")] = None,
-    repo: Annotated[
-        Path | None,
-        typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
-    ] = None,
+    repo: Repo = None,
     output: Annotated[Format, typer.Option("--format", help="For a person, or for a program.")] = Format.text,
 ) -> None:
     """Check jobs; say for each problem where it is, what is wrong and what would be right.
@@ -48,7 +48,7 @@ def check(
     Exit code: 0 without a problem, 1 with one, 2 where the command itself is wrong.
     """
     chosen = paths or []
-    checked = check_repo(repo or TeamRepo.find(chosen[0] if chosen else Path()), chosen)
+    checked = check_repo(_root(repo, *chosen), chosen)
     for line in _answer(checked, output):
         print(line)
     if checked.findings:
@@ -73,24 +73,26 @@ def _answer(checked: Checked, output: Format) -> Iterable[str]:
 def new(
     job: Annotated[str, typer.Argument(help="The new job's name.")],
     like: Annotated[str, typer.Option(help="The example to start from.")] = "batch-inference",
-    repo: Repo = Path(),
+    repo: Repo = None,
 ) -> None:
     """Start a job from an example: writes dags/JOB/job.yaml."""
     from jobyard_cli.scaffold import new_job
 
-    file = new_job(repo, job, like)
-    print(f"wrote {file.relative_to(repo.absolute())}; change it, then run `jobyard check`")
+    root = _root(repo)
+    file = new_job(root, job, like)
+    print(f"wrote {file.relative_to(root)}; change it, then run `jobyard check`")
 
 
 @app.command()
 def release(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
-    repo: Repo = Path(),
+    repo: Repo = None,
 ) -> None:
     """Check all jobs and compile them into one release."""
     from jobyard_cli.release import compile_release
 
-    content = compile_release(repo, _commit(repo))
+    root = _root(repo)
+    content = compile_release(root, _commit(root))
     if output is None:
         sys.stdout.buffer.write(content)
     else:
@@ -101,13 +103,14 @@ def release(
 def publish(
     bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
     endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
-    repo: Repo = Path(),
+    repo: Repo = None,
 ) -> None:
     """Check and compile all jobs, and put the release where Airflow reads it."""
     from jobyard_cli.release import compile_release
     from jobyard_cli.release import publish as put
 
-    content = compile_release(repo, _commit(repo))
+    root = _root(repo)
+    content = compile_release(root, _commit(root))
     published = put(_s3(endpoint_url), bucket, content)
     print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
 
@@ -133,6 +136,11 @@ def publish_platform(
     for name in changed:
         print(f"put s3://{bucket}/dags/{name}")
     print(f"{len(files) - len(changed)} of {len(files)} files were there already")
+
+
+def _root(repo: Path | None, *inside: Path) -> Path:
+    """The team's repository: the one that was named, or the one that the first path, or else the shell, is in."""
+    return repo.absolute() if repo else TeamRepo.find(next(iter(inside), Path()))
 
 
 def _s3(endpoint_url: str | None) -> S3Client:

@@ -114,6 +114,21 @@ def test_new_release_and_check_work_as_a_program(team_repo: Path) -> None:
     assert list(json.loads((team_repo / "release.json").read_text())["jobs"]) == ["mine"]
 
 
+def test_commands_work_from_any_folder_of_the_repository(
+    add_job: AddJob, team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_job("score", "apiVersion: jobyard/v1\n")
+    monkeypatch.chdir(team_repo / "dags" / "score")
+    monkeypatch.setattr(sys, "argv", ["jobyard", "check", "job.yaml"])
+    with pytest.raises(SystemExit):
+        main.run()
+    assert capsys.readouterr().out.startswith("dags/score/job.yaml:1:1: ")
+    monkeypatch.setattr(sys, "argv", ["jobyard", "new", "train"])
+    with pytest.raises(SystemExit):
+        main.run()
+    assert capsys.readouterr().out.startswith("wrote dags/train/job.yaml;")
+
+
 def test_the_check_does_not_load_what_only_the_local_platform_needs(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     program = (

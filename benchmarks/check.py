@@ -41,7 +41,7 @@ def make_repo(folder: Path) -> list[Path]:
     files = [folder / "dags" / f"job-{number:04d}" / "job.yaml" for number in range(JOBS)]
     for number, file in enumerate(files):
         file.parent.mkdir(parents=True)
-        file.write_text(job.replace("Everything", f"Number {number}: everything"))
+        file.write_text(job.replace("Everything", f"Number {number} of everything"))
     return files
 
 

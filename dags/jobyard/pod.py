@@ -8,19 +8,23 @@ by default, deprecated later), `init_container_logs` (hangs, #68445).
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.secret import Secret
 from kubernetes.client import (  # type: ignore[import-untyped]
     V1Capabilities,
+    V1EmptyDirVolumeSource,
     V1PodSecurityContext,
     V1ResourceRequirements,
     V1SeccompProfile,
     V1SecurityContext,
+    V1Volume,
+    V1VolumeMount,
 )
 from kubernetes.client.configuration import Configuration  # type: ignore[import-untyped]
 
 from jobyard.compat import CONSTANT_BACKOFF, EXPONENTIAL_BACKOFF
 from jobyard.images import image_field
 from jobyard.platform import Platform
-from jobyard.release import Retries, Task
+from jobyard.release import Retries, SecretKey, Task
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
@@ -28,6 +32,7 @@ POD_SECURITY = V1PodSecurityContext(run_as_non_root=True, seccomp_profile=V1Secc
 CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
 # Without it each object makes its own, which resets the log levels of the process: a quarter of a parse.
 CLIENT = Configuration()
+SCRATCH = "/scratch"
 # A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate its node.
 ANNOTATIONS = {"karpenter.sh/do-not-disrupt": "true"}
 
@@ -47,6 +52,8 @@ def operator_arguments(platform: Platform, team: str, job: str, name: str, task:
         "cmds": task["command"],
         "arguments": task["args"],
         "env_vars": task["env"],
+        "secrets": [secret(name, place) for name, place in task["secrets"].items()],
+        **scratch_arguments(task["scratch"]),
         "labels": labels(platform.environment, team, job, name),
         "annotations": ANNOTATIONS,
         "container_resources": V1ResourceRequirements(**task["resources"], local_vars_configuration=CLIENT),
@@ -76,6 +83,19 @@ FIXED: dict[str, Any] = {
     # The pod's specification holds the task's environment, and buries the message.
     "log_pod_spec_on_failure": False,
 }
+
+
+def secret(variable: str, place: SecretKey) -> Secret:
+    """Return the variable's reference to a Secret, whose value only the kubelet reads."""
+    return Secret("env", variable, place["secret"], place["key"])  # type: ignore[no-untyped-call]
+
+
+def scratch_arguments(size: str | None) -> dict[str, Any]:
+    """Return the arguments that give the pod a folder of its own, evicting it when it puts more than `size` there."""
+    if size is None:
+        return {}
+    volume = V1Volume(name="scratch", empty_dir=V1EmptyDirVolumeSource(size_limit=size))
+    return {"volumes": [volume], "volume_mounts": [V1VolumeMount(name="scratch", mount_path=SCRATCH)]}
 
 
 def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:

@@ -25,6 +25,13 @@ class Resources(TypedDict):
     limits: dict[str, str]
 
 
+class SecretKey(TypedDict):
+    """A key of a Kubernetes Secret in the team's namespace."""
+
+    secret: str
+    key: str
+
+
 class Task(TypedDict):
     """One pod."""
 
@@ -32,6 +39,8 @@ class Task(TypedDict):
     command: list[str] | None
     args: list[str] | None
     env: dict[str, str]
+    secrets: dict[str, SecretKey]  # by the environment variable that gets it
+    scratch: str | None  # quantity
     node_group: str
     resources: Resources
     needs: list[str]

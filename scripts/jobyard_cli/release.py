@@ -101,8 +101,10 @@ def _task(task: Mapping[str, Any], defaults: Mapping[str, Any], repo: TeamRepo) 
         "command": task.get("command"),
         "args": task.get("args"),
         "env": {**defaults.get("env", {}), **task.get("env", {})},
+        "secrets": _secrets({**defaults.get("secrets", {}), **task.get("secrets", {})}),
         "node_group": setting("node_group", "default"),
-        "resources": _resources(setting("resources", {})),
+        "resources": _resources(setting("resources", {}), setting("scratch")),
+        "scratch": None if setting("scratch") is None else canonical_memory(setting("scratch")),
         "needs": task.get("needs", []),
         "retries": _retries(setting("retries", {})),
         "timeout": _seconds(setting("timeout")),
@@ -118,13 +120,21 @@ def _retries(stated: Mapping[str, Any]) -> dict[str, Any]:
     return {**retries, "delay": _seconds(retries["delay"]), "max_delay": _seconds(retries["max_delay"])}
 
 
-def _resources(stated: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Memory can't be taken back from a pod, so its limit is the request; CPU can, so it has none."""
+def _secrets(stated: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: dict(zip(("secret", "key"), place.split("/"), strict=True)) for name, place in stated.items()}
+
+
+def _resources(stated: Mapping[str, Any], scratch: str | None) -> dict[str, dict[str, str]]:
+    """Memory can't be taken back from a pod, so its limit is the request; CPU can, so it has none.
+
+    Scratch space is asked for, so that the node has it and the quota counts it; the volume itself has the limit.
+    """
     asked = {**RESOURCES, **stated}
     memory = canonical_memory(asked["memory"])
     gpu = {"nvidia.com/gpu": str(asked["gpu"])} if asked.get("gpu") else {}
+    disk = {} if scratch is None else {"ephemeral-storage": canonical_memory(scratch)}
     return {
-        "requests": {"cpu": canonical_cpu(asked["cpu"]), "memory": memory, **gpu},
+        "requests": {"cpu": canonical_cpu(asked["cpu"]), "memory": memory, **disk, **gpu},
         "limits": {"memory": memory, **gpu},
     }
 

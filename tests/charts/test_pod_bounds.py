@@ -25,6 +25,17 @@ USUAL = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
     "containers": [CONTAINER],
 }
+WITH_SECRET_AND_SCRATCH = {
+    "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "2Gi"}}],
+    "containers": [
+        {
+            **CONTAINER,
+            "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "database", "key": "password"}}}],
+            "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+            "resources": {"requests": {"ephemeral-storage": "2Gi"}},
+        }
+    ],
+}
 RESTRICTED = 'violates PodSecurity "restricted:latest"'
 MUST_NAME_A_GROUP = "a pod must name its node group in nodeSelector: jobyard.dev/node-group"
 NOT_ITS_PRIORITY = "team risk may only use PriorityClasses named risk.*, not "
@@ -97,6 +108,7 @@ def test_a_pod_in_another_teams_namespace_is_refused(cluster: Cluster) -> None:
     [
         pytest.param({}, id="as-the-builder-makes-it"),
         pytest.param({"priorityClassName": ""}, id="without-a-priority"),
+        pytest.param(WITH_SECRET_AND_SCRATCH, id="with-a-secret-and-scratch-space"),
         pytest.param({"nodeSelector": {"jobyard.dev/node-group": "high-cpu"}}, id="on-another-allowed-group"),
     ],
 )

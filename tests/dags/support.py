@@ -65,6 +65,8 @@ def task(**changes: Any) -> dict[str, Any]:
         "command": None,
         "args": ["--date", "{{ ds }}"],
         "env": {},
+        "secrets": {},
+        "scratch": None,
         "node_group": "default",
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
         "needs": [],

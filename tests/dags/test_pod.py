@@ -101,6 +101,21 @@ def test_the_whole_pod(bucket: Bucket) -> None:
     }
 
 
+def test_a_secret_is_a_reference_and_never_a_value(bucket: Bucket) -> None:
+    secrets = {"DATABASE_PASSWORD": {"secret": "database", "key": "password"}}
+    (container,) = pod(bucket, env={"DATABASE_USER": "risk"}, secrets=secrets)["spec"]["containers"]
+    assert container["env"] == [
+        {"name": "DATABASE_USER", "value": "risk"},
+        {"name": "DATABASE_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "database", "key": "password"}}},
+    ]
+
+
+def test_scratch_space_is_a_folder_of_the_pods_own_with_a_limit(bucket: Bucket) -> None:
+    spec = pod(bucket, scratch="20Gi")["spec"]
+    assert spec["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "20Gi"}}]
+    assert spec["containers"][0]["volumeMounts"] == [{"name": "scratch", "mountPath": "/scratch"}]
+
+
 def test_a_retry_finds_the_pod_by_team_environment_and_run_whatever_the_try(bucket: Bucket) -> None:
     instance = SimpleNamespace(dag_id="risk.score", task_id="predict", map_index=-1, try_number=2)
     context: Any = {"ti": instance, "run_id": "scheduled__2026-11-02", "dag": SimpleNamespace()}

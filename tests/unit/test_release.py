@@ -54,6 +54,8 @@ def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> N
                 "node_group": "default",
                 "priority_class": "risk.normal-2000",
                 "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}},
+                "scratch": None,
+                "secrets": {},
                 "retries": {"attempts": 2, "backoff": "none", "delay": 300, "max_delay": None},
                 "service_account": "jobs",
                 "startup_timeout": None,
@@ -90,6 +92,28 @@ tasks:
     assert tasks["second"]["timeout"] == 1800
     assert tasks["second"]["env"] == {"LEVEL": "info", "THREADS": "2"}
     assert tasks["second"]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi"}
+
+
+def test_secrets_and_scratch_space_are_spelled_out(add_job: AddJob, team_repo: Path) -> None:
+    add_job(
+        "score",
+        """\
+apiVersion: jobyard/v1
+schedule: null
+defaults:
+  secrets: {USER: database/user, PASSWORD: database/password}
+tasks:
+  score: {image: inference, scratch: 2048Mi, secrets: {PASSWORD: other.db/pass_word}}
+""",
+    )
+    task = compiled(team_repo)["jobs"]["score"]["tasks"]["score"]
+    assert task["secrets"] == {
+        "PASSWORD": {"secret": "other.db", "key": "pass_word"},
+        "USER": {"secret": "database", "key": "user"},
+    }
+    assert task["scratch"] == "2Gi"
+    assert task["resources"]["requests"]["ephemeral-storage"] == "2Gi"
+    assert "ephemeral-storage" not in task["resources"]["limits"]
 
 
 def test_the_same_files_make_the_same_bytes_in_any_order_and_place(

@@ -37,6 +37,7 @@ def check_meaning(document: Document, repo: TeamRepo) -> Iterator[Finding]:
             yield from _image(document, repo, path, task)
             yield from _resources(document, repo, path, task, defaults)
             yield from _templates(document, path, task)
+            yield from _variables(document, path, task, defaults)
     yield from _templates(document, ("defaults",), defaults)
     yield from _needs(document, tasks)
 
@@ -172,6 +173,15 @@ def _templates(document: Document, path: KeyPath, part: dict[str, Any]) -> Itera
 def _template(document: Document, path: KeyPath, text: Any) -> Iterator[Finding]:
     for problem in template_problems(text) if isinstance(text, str) else ():
         yield document.finding(path, problem, "template")
+
+
+def _variables(document: Document, path: KeyPath, task: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Finding]:
+    """A variable has one value: given in `env` or read from a Secret."""
+    given = {key: {**_mapping(defaults.get(key)), **_mapping(task.get(key))} for key in ("env", "secrets")}
+    for name in sorted(given["env"].keys() & given["secrets"].keys()):
+        own = [(*path, key, name) for key in ("secrets", "env") if name in _mapping(task.get(key))]
+        message = f"'{name}' is set in env and in secrets; only one can count"
+        yield document.finding((own or [("defaults", "secrets", name)])[0], message, "secrets", at_key=True)
 
 
 def _needs(document: Document, tasks: dict[str, Any]) -> Iterator[Finding]:

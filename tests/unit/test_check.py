@@ -113,6 +113,12 @@ def test_a_deeply_nested_file_and_a_huge_one_are_refused(add_job: AddJob, team_r
     ]
 
 
+def test_a_value_whose_key_comes_again_is_not_looked_for(add_job: AddJob, team_repo: Path) -> None:
+    again = "params: {a: [1e3, {b: 1e3}]}\nparams: {a: [true]}\nparams: 5\n"
+    add_job("score", f"apiVersion: jobyard/v1\nschedule: null\n{again}tasks: {{score: {{image: inference}}}}\n")
+    assert [one.rule for one in check_repo(team_repo).findings] == ["duplicate-key", "duplicate-key", "type"]
+
+
 def test_a_text_report_shows_the_line_and_marks_the_place(add_job: AddJob, team_repo: Path) -> None:
     add_job("score", 'apiVersion: jobyard/v1\nschedule: "@dayly"\ntasks: {score: {image: inference}}\n')
     lines = list(report.lines(check_repo(team_repo), snippets=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.schema import check_schema
+from jobyard_cli.check.surprises import check_surprises
 from jobyard_cli.documents import Document, load
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.repo import TeamRepo
@@ -83,7 +84,11 @@ def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
         rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
         yield document.finding((), f"the folder's name is the job's, and '{name}' can't be one: {rule}", "name")
     if document.data is not None:
-        yield from check_schema(document, repo.job_schema)
+        misfits = list(check_schema(document, repo.job_schema))
+        yield from misfits
+        # Where the schema says already how to write a value, once is enough.
+        told = {(misfit.line, misfit.column) for misfit in misfits}
+        yield from (one for one in check_surprises(document) if (one.line, one.column) not in told)
     # With the team's values or the catalogue unreadable, every name in a job would look unknown.
     if not repo.team_values.findings and not repo.catalogue.findings:
         yield from check_meaning(document, repo)

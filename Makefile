@@ -34,7 +34,7 @@ format: setup
 
 bench:
 	@scripts/bootstrap.sh --group bench
-	@$(RUN)/python benchmarks/check.py
+	@$(RUN)/python benchmarks
 
 docs: setup
 	@$(RUN)/python scripts/write_job_reference.py

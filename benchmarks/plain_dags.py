@@ -1,0 +1,89 @@
+"""The DAGs of benchmarks/job.yaml as a person would write them without Jobyard, a thousand times."""
+
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from kubernetes.client import (  # type: ignore[import-untyped]
+    V1Capabilities,
+    V1PodSecurityContext,
+    V1ResourceRequirements,
+    V1SeccompProfile,
+    V1SecurityContext,
+    V1Toleration,
+)
+
+TASKS = {
+    "ingest": ("feature-generation", ["--date", "{{ ds }}", "--table", "consultations"], None),
+    "features": ("feature-generation", ["--date", "{{ ds }}"], "ingest"),
+    "inference": ("inference", ["predict", "--date", "{{ ds }}"], "features"),
+    "report": ("inference", ["report", "--date", "{{ ds }}"], "inference"),
+}
+TIMEZONE = pendulum.timezone("Asia/Jakarta")
+
+
+def make_dag(number: int) -> DAG:
+    name = f"job-{number:04d}"
+    dag = DAG(
+        dag_id=f"plain.{name}",
+        description=f"Job {number} of many.",
+        schedule=CronDataIntervalTimetable("0 2 * * *", timezone=TIMEZONE),
+        start_date=pendulum.datetime(2026, 11, 1, tz=TIMEZONE),
+        catchup=False,
+        max_active_runs=1,
+        default_args={"owner": "risk-ml@example.com"},
+        tags=["team:risk"],
+    )
+    operators = {}
+    for task, (image, args, need) in TASKS.items():
+        large = task == "features"
+        group = "high-cpu" if large else "default"
+        memory = "16Gi" if large else "1Gi"
+        operators[task] = KubernetesPodOperator(
+            dag=dag,
+            task_id=task,
+            name=f"{name}-{task}",
+            image=f"{{{{ var.json.jobyard_images_risk['{image}'] }}}}",
+            arguments=args,
+            env_vars={"LEVEL": "info"} if large else {},
+            labels={"team": "risk", "job": name, "task": task},
+            annotations={"karpenter.sh/do-not-disrupt": "true"},
+            container_resources=V1ResourceRequirements(
+                requests={"cpu": "4" if large else "500m", "memory": memory}, limits={"memory": memory}
+            ),
+            node_selector={"jobyard.dev/node-group": group, "kubernetes.io/arch": "amd64"},
+            tolerations=[
+                V1Toleration(key="jobyard.dev/node-group", operator="Equal", value=group, effect="NoSchedule")
+            ],
+            service_account_name="jobs",
+            priority_class_name="risk.normal-2000",
+            startup_timeout_seconds=600,
+            active_deadline_seconds=7200,
+            execution_timeout=timedelta(hours=2),
+            trigger_rule="all_done" if task == "report" else "all_success",
+            config_file="/usr/local/airflow/dags/jobyard/kubeconfig.yaml",
+            cluster_context="risk",
+            namespace="team-risk",
+            in_cluster=False,
+            kubernetes_conn_id=None,
+            security_context=V1PodSecurityContext(
+                run_as_non_root=True, seccomp_profile=V1SeccompProfile(type="RuntimeDefault")
+            ),
+            container_security_context=V1SecurityContext(
+                allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"])
+            ),
+            on_finish_action="delete_pod",
+            get_logs=True,
+            log_events_on_failure=True,
+            retries=3,
+            retry_delay=timedelta(minutes=5),
+            retry_exponential_backoff=2.0,
+            max_retry_delay=timedelta(hours=1),
+        )
+        if need:
+            operators[task].set_upstream(operators[need])
+    return dag
+
+
+globals().update({dag.dag_id: dag for dag in map(make_dag, range(1_000))})

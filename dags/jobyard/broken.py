@@ -7,8 +7,10 @@ and can be cleared for the very same data interval once it is mended. A new job 
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
+from jobyard.alerts import dag_alerts
 from jobyard.compat import DAG, BaseOperator, Context
 from jobyard.docs import job_page
 from jobyard.errors import JobError
@@ -40,15 +42,16 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,
-        **_schedule(job),
+        **_sound(lambda: schedule_arguments(cast(Job, job)), {"schedule": None}),
+        **_sound(lambda: dag_alerts(cast(Job, job), team, name), {}),
     )
     BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
     return dag
 
 
-def _schedule(job: object) -> dict[str, Any]:
-    """Return the job's schedule where that much of it is sound, else none."""
+def _sound(arguments: Callable[[], dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments where that much of the job is sound, else the others."""
     try:
-        return schedule_arguments(cast(Job, job))
+        return arguments()
     except Exception:  # the entry is already known to be bad, and the reason is told elsewhere
-        return {"schedule": None}
+        return otherwise

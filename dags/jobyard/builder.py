@@ -4,19 +4,26 @@ import re
 from graphlib import TopologicalSorter
 from typing import Any
 
+from jobyard.alerts import alert, dag_alerts, last_task_arguments
 from jobyard.broken import broken_dag
-from jobyard.compat import DAG
+from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.docs import job_page
 from jobyard.errors import JobError, JobyardError, UnknownNameError
+from jobyard.finish import announce_success
 from jobyard.images import MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
 from jobyard.platform import Platform
-from jobyard.pod import operator_arguments, seconds
-from jobyard.release import Job, Task
+from jobyard.pod import pod_arguments, seconds, task_arguments
+from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
+from jobyard.task_types import typed_operator
+from jobyard.templates import template_arguments
+from jobyard.waiting import wait_operator
 
 # The names become labels, a DAG id and task ids.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
+# What Airflow's page calls an instance of a task with `foreach`.
+MAP_INDEX = "{{ item | string | truncate(100, true) }}"
 
 
 def build(platform: Platform, team: str, name: str, job: Job) -> DAG:
@@ -40,34 +47,91 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     check_name("job", name)
     order = task_order(job["tasks"])
     dag = DAG(**dag_arguments(team, name, job))
-    operators: dict[str, JobPodOperator] = {}
+    tasks = _Tasks(platform, team, name, job, dag)
     for task_name in order:
-        task = job["tasks"][task_name]
         check_name("task", task_name)
-        arguments = operator_arguments(platform, team, name, task_name, task)
-        operators[task_name] = JobPodOperator(dag=dag, **arguments)
-        operators[task_name].set_upstream([operators[need] for need in sorted(task["needs"])])
+        tasks.add(task_name)
+    waits = [wait_operator(platform, dag, wait) for wait in job.get("wait_for", [])]
+    for first in (tasks.operators[task_name] for task_name in order if not job["tasks"][task_name]["needs"]):
+        first.set_upstream(waits)
+    announce_success(dag)
     return dag
+
+
+class _Tasks:
+    """The operators of one DAG, as they are made."""
+
+    def __init__(self, platform: Platform, team: str, name: str, job: Job, dag: DAG) -> None:
+        self.platform, self.team, self.name, self.job, self.dag = platform, team, name, job, dag
+        self.operators: dict[str, Any] = {}
+        self.groups: dict[str, TaskGroup] = {}
+        self.on_retry = alert(job, team, name, "on_retry")
+        self.needed = {need for task in job["tasks"].values() for need in task["needs"]}
+
+    def add(self, name: str) -> None:
+        """Make the task's operator, after those of what it needs."""
+        task = self.job["tasks"][name]
+        common = {"dag": self.dag, **task_arguments(name, task), **self._placement(name, task)}
+        if task.get("type"):
+            operator = typed_operator(self.platform, self.team, task, common)
+        else:
+            pod = pod_arguments(self.platform, self.team, self.name, name, task)
+            operator = self._pod_operator(task.get("foreach"), {**common, **pod})
+        operator.set_upstream([self.operators[need] for need in sorted(task["needs"])])
+        self.operators[name] = operator
+
+    def _placement(self, name: str, task: Task) -> dict[str, Any]:
+        """Return the arguments that follow from the job around the task."""
+        arguments: dict[str, Any] = {} if name in self.needed else last_task_arguments(self.job)
+        if self.on_retry:
+            arguments["on_retry_callback"] = self.on_retry
+        if group := task.get("group"):
+            check_name("group", group)
+            if group not in self.groups:
+                self.groups[group] = TaskGroup(group, dag=self.dag, prefix_group_id=False)
+            arguments["task_group"] = self.groups[group]
+        return arguments
+
+    def _pod_operator(self, foreach: Foreach | None, arguments: dict[str, Any]) -> Any:
+        if not foreach:
+            return JobPodOperator(**arguments)
+        source = foreach["output_of"]
+        if source is not None and source not in self.operators:
+            raise UnknownNameError("task in foreach:", source, self.operators)
+        items = foreach["items"] if source is None else self.operators[source].output
+        several = JobPodOperator.partial(
+            **arguments, map_index_template=MAP_INDEX, max_active_tis_per_dagrun=foreach["concurrency"]
+        )
+        return several.expand(item=items)
 
 
 def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
     """Return the keyword arguments of the DAG."""
     owner = job["owner"] or team
+    schedule = schedule_arguments(job)
+    most = job.get("max_active_tasks")
     return {
         "dag_id": f"{team}.{name}",
         "description": job["description"],
         "doc_md": job_page(job["description"], job["source"]),
         "default_args": {"owner": owner},
         "tags": sorted({f"team:{team}", f"owner:{owner}", *job["tags"]}),
-        "params": job["params"],
+        "params": {param: parameter(entry) for param, entry in job["params"].items()},
         # A merged job runs; Airflow's default is to wait, paused, for somebody's click.
         "is_paused_upon_creation": False,
         "catchup": job["catchup"],
         "max_active_runs": job["max_active_runs"],
+        **({"max_active_tasks": most} if most else {}),
         "dagrun_timeout": seconds(job["timeout"]),
-        "user_defined_macros": {MACRO: ImageLookup(team)},
-        **schedule_arguments(job),
+        **schedule,
+        **template_arguments(team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team)}),
+        **dag_alerts(job, team, name),
     }
+
+
+def parameter(entry: Any) -> Any:
+    """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default."""
+    return Param(**entry) if isinstance(entry, dict) else entry
 
 
 def task_order(tasks: dict[str, Task]) -> list[str]:

@@ -11,19 +11,29 @@ AIRFLOW_3 = find_spec("airflow.sdk") is not None
 if TYPE_CHECKING or AIRFLOW_3:
     from airflow.sdk import (
         DAG,
+        Asset,
         BaseOperator,
         Context,
         CronDataIntervalTimetable,
+        Param,
+        TaskGroup,
         Variable,
         get_parsing_context,
     )
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 else:
-    from airflow.exceptions import AirflowException, AirflowFailException
-    from airflow.models import DAG, BaseOperator, Variable
+    from airflow.datasets import Dataset
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.models import DAG, BaseOperator, Param, Variable
     from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.utils.context import Context
     from airflow.utils.dag_parsing_context import get_parsing_context
+    from airflow.utils.task_group import TaskGroup
+
+    def Asset(*, uri: str, name: str = "") -> Dataset:
+        """Return what Airflow 2 calls a dataset, which has no name besides its URI."""
+        return Dataset(uri)
+
 
 # Airflow 2 takes a flag and doubles; Airflow 3 takes the multiplier itself, and reads True as 1: no growth.
 EXPONENTIAL_BACKOFF: float = 2.0 if AIRFLOW_3 else True
@@ -33,12 +43,16 @@ __all__ = [
     "AIRFLOW_3",
     "CONSTANT_BACKOFF",
     "DAG",
+    "Asset",
     "EXPONENTIAL_BACKOFF",
     "AirflowException",
     "AirflowFailException",
+    "AirflowSkipException",
     "BaseOperator",
     "Context",
     "CronDataIntervalTimetable",
+    "Param",
+    "TaskGroup",
     "Variable",
     "get_parsing_context",
 ]

@@ -55,6 +55,18 @@ class ImageError(FinalError):
         super().__init__(f"image {image!r}: Airflow Variable {variable!r}: {reason}")
 
 
+class OutputError(FinalError):
+    """A task's output, which another task needs, is not there or not JSON."""
+
+
+class GateError(FinalError):
+    """A gate can't be judged: the output has no such value, or it is no number."""
+
+
+class VariableError(FinalError):
+    """A template asks for an Airflow Variable that is not the team's to read."""
+
+
 class PodCannotStartError(FinalError):
     """The pod's container can never start: no such image, no right to pull it, an image that runs as root."""
 

@@ -24,12 +24,24 @@ class NodeGroup:
 
 
 @dataclass(frozen=True)
+class TaskType:
+    """An operator other than a pod that the platform lets teams use."""
+
+    operator: str  # dotted path of the class
+    arguments: frozenset[str]  # those that a task may give
+    fixed: dict[str, Any]  # those that the platform gives
+
+
+@dataclass(frozen=True)
 class Platform:
     """One environment, as a DAG sees it."""
 
+    dags: Path  # the folder of the loaders, with a folder beside it for each team's release
     environment: str
     kubeconfig: str  # absolute path; one context for each team
     node_groups: dict[str, NodeGroup]
+    task_types: dict[str, TaskType]
+    cost_centers: dict[str, str]  # by team; of a team that has none, its own name
 
     def node_group(self, name: str) -> NodeGroup:
         """Return the node group.
@@ -41,6 +53,16 @@ class Platform:
             raise UnknownNameError("node group", name, self.node_groups)
         return self.node_groups[name]
 
+    def task_type(self, name: str) -> TaskType:
+        """Return the task type.
+
+        Raises:
+            UnknownNameError: the environment has no such task type.
+        """
+        if name not in self.task_types:
+            raise UnknownNameError("task type", name, self.task_types)
+        return self.task_types[name]
+
 
 def read_platform(path: Path) -> Platform:
     """Return the platform described by the file at `path`.
@@ -50,14 +72,26 @@ def read_platform(path: Path) -> Platform:
     """
     data = read_json(path)
     try:
-        environment = data["environment"]
-        groups = {name: _node_group(group) for name, group in data["node_groups"].items()}
-        kubeconfig = str(path.parent.absolute() / data["kubeconfig"])
+        platform = Platform(
+            dags=path.absolute().parent.parent,
+            environment=data["environment"],
+            kubeconfig=str(path.absolute().parent / data["kubeconfig"]),
+            node_groups={name: _node_group(group) for name, group in data["node_groups"].items()},
+            task_types={name: _task_type(one) for name, one in data.get("task_types", {}).items()},
+            cost_centers=dict(data.get("cost_centers", {})),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error
-    if not LABEL_VALUE.fullmatch(environment):
-        raise ReleaseError(path, f"environment {environment!r} cannot be the value of a label")
-    return Platform(environment=environment, kubeconfig=kubeconfig, node_groups=groups)
+    for what, value in (("environment", platform.environment), *platform.cost_centers.items()):
+        if not LABEL_VALUE.fullmatch(value):
+            raise ReleaseError(path, f"{what} {value!r} cannot be the value of a label")
+    return platform
+
+
+def _task_type(entry: dict[str, Any]) -> TaskType:
+    return TaskType(
+        operator=entry["operator"], arguments=frozenset(entry["arguments"]), fixed=dict(entry.get("fixed", {}))
+    )
 
 
 def _node_group(group: dict[str, Any]) -> NodeGroup:

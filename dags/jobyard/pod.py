@@ -1,4 +1,4 @@
-"""A task of the release becomes the arguments of one KubernetesPodOperator.
+"""A task of the release becomes the arguments of its operator, above all of KubernetesPodOperator.
 
 Only arguments that provider 9.0.1, the oldest supported, has too; newer ones' defaults suit. Left out on
 purpose: `random_name_suffix` (False deletes the wrong pod, apache/airflow#21169), `reattach_on_restart` (on
@@ -21,10 +21,12 @@ from kubernetes.client import (  # type: ignore[import-untyped]
 )
 from kubernetes.client.configuration import Configuration  # type: ignore[import-untyped]
 
+from jobyard.assets import named_asset
 from jobyard.compat import CONSTANT_BACKOFF, EXPONENTIAL_BACKOFF
 from jobyard.images import image_field
+from jobyard.outputs import Gate
 from jobyard.platform import Platform
-from jobyard.release import Retries, SecretKey, Task
+from jobyard.release import GateTest, Retries, SecretKey, Task
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
@@ -33,12 +35,32 @@ CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabil
 # Without it each object makes its own, which resets the log levels of the process: a quarter of a parse.
 CLIENT = Configuration()
 SCRATCH = "/scratch"
-# A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate its node.
-ANNOTATIONS = {"karpenter.sh/do-not-disrupt": "true"}
+# A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate the node of a long one.
+LONG_SECONDS = 600
+DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
 
 
-def operator_arguments(platform: Platform, team: str, job: str, name: str, task: Task) -> dict[str, Any]:
-    """Return the keyword arguments of the task's operator, all but its DAG.
+def task_arguments(name: str, task: Task) -> dict[str, Any]:
+    """Return the keyword arguments that the operator of every task has, whatever its type.
+
+    Raises:
+        JobError: an input or output is no asset.
+        KeyError: the entry lacks something.
+    """
+    inputs, outputs = task.get("inputs"), task.get("outputs")
+    return {
+        "task_id": name,
+        "execution_timeout": seconds(task["timeout"]),
+        "trigger_rule": task["trigger_rule"],
+        **retry_arguments(task["retries"]),
+        **({"pool": task["pool"]} if task.get("pool") else {}),
+        **({"inlets": [named_asset(uri) for uri in inputs]} if inputs else {}),
+        **({"outlets": [named_asset(uri) for uri in outputs]} if outputs else {}),
+    }
+
+
+def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task) -> dict[str, Any]:
+    """Return the keyword arguments that make the task's pod.
 
     Raises:
         UnknownNameError: the environment has no such node group.
@@ -46,7 +68,6 @@ def operator_arguments(platform: Platform, team: str, job: str, name: str, task:
     """
     group = platform.node_group(task["node_group"])
     return {
-        "task_id": name,
         "name": f"{job}-{name}",
         "image": image_field(task["image"]),
         "cmds": task["command"],
@@ -54,8 +75,8 @@ def operator_arguments(platform: Platform, team: str, job: str, name: str, task:
         "env_vars": task["env"],
         "secrets": [secret(name, place) for name, place in task["secrets"].items()],
         **scratch_arguments(task["scratch"]),
-        "labels": labels(platform.environment, team, job, name),
-        "annotations": ANNOTATIONS,
+        "labels": labels(platform, team, job, name),
+        "annotations": DO_NOT_DISRUPT if task["timeout"] is None or task["timeout"] > LONG_SECONDS else {},
         "container_resources": V1ResourceRequirements(**task["resources"], local_vars_configuration=CLIENT),
         "node_selector": group.node_selector,
         "tolerations": group.tolerations,
@@ -64,10 +85,9 @@ def operator_arguments(platform: Platform, team: str, job: str, name: str, task:
         "startup_timeout_seconds": task["startup_timeout"] or group.startup_timeout,
         # Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
         "active_deadline_seconds": task["timeout"],
-        "execution_timeout": seconds(task["timeout"]),
-        "trigger_rule": task["trigger_rule"],
+        **({"output": True} if task.get("output") else {}),
+        **({"gate": gate(task["gate"])} if task.get("gate") else {}),
         **connection_arguments(platform, team),
-        **retry_arguments(task["retries"]),
         **FIXED,
     }
 
@@ -77,12 +97,20 @@ FIXED: dict[str, Any] = {
     "container_security_context": CONTAINER_SECURITY,
     "on_finish_action": "delete_pod",
     "deferrable": False,
-    "do_xcom_push": False,
     "get_logs": True,
     "log_events_on_failure": True,
     # The pod's specification holds the task's environment, and buries the message.
     "log_pod_spec_on_failure": False,
 }
+
+
+def gate(entry: GateTest | None) -> Gate | None:
+    """Return the condition on another task's output.
+
+    Raises:
+        GateError: it is of no known kind.
+    """
+    return Gate(entry["output_of"], entry["value"], entry["test"], entry["bound"]) if entry else None
 
 
 def secret(variable: str, place: SecretKey) -> Secret:
@@ -113,13 +141,17 @@ def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
     }
 
 
-def labels(environment: str, team: str, job: str, task: str) -> dict[str, str]:
-    """Return the labels by which, with Airflow's own, a retry finds the pod of a lost try again."""
+def labels(platform: Platform, team: str, job: str, task: str) -> dict[str, str]:
+    """Return the labels by which, with Airflow's own (of the run and the try), a retry finds the pod of a lost try.
+
+    The cost center is for the bill: https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
+    """
     return {
         "jobyard.dev/team": team,
         "jobyard.dev/job": job,
         "jobyard.dev/task": task,
-        "jobyard.dev/environment": environment,
+        "jobyard.dev/environment": platform.environment,
+        "jobyard.dev/cost-center": platform.cost_centers.get(team, team),
     }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pendulum
 from pendulum import Timezone
 
-from jobyard.compat import CronDataIntervalTimetable
-from jobyard.release import Job
+from jobyard.assets import job_asset, named_asset
+from jobyard.compat import Asset, CronDataIntervalTimetable
+from jobyard.release import Job, Schedule
 
 # Not cron, and Airflow's own words for them.
 WORDS = frozenset({"@once", "@continuous"})
@@ -19,6 +20,7 @@ def schedule_arguments(job: Job) -> dict[str, Any]:
     Dates are days of the job's own timezone, both of them included.
 
     Raises:
+        JobError: an asset's URI is none.
         ValueError: a date or the timezone is not one; likewise what Airflow raises for a bad schedule.
     """
     timezone = pendulum.timezone(job["timezone"])
@@ -30,12 +32,20 @@ def schedule_arguments(job: Job) -> dict[str, Any]:
     }
 
 
-def timetable(schedule: str | None, timezone: Timezone) -> str | CronDataIntervalTimetable | None:
-    """Return what DAG takes as `schedule`; None is "by hand alone".
+def is_cron(schedule: Schedule) -> bool:
+    """Return whether the runs follow each other by the clock, each with a data interval of its own."""
+    return isinstance(schedule, str) and schedule not in WORDS
+
+
+def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalTimetable | list[Asset] | None:
+    """Return what DAG takes as `schedule`; None is "by hand alone", and of several assets each has to come anew.
 
     The timetable is named because Airflow 3 gives a plain cron string another one, whose runs have no data
     interval: `ds` would be the day of the run, not the day of the data.
     """
+    if isinstance(schedule, dict):
+        jobs, uris = schedule.get("after", []), schedule.get("assets", [])
+        return [*map(job_asset, jobs), *map(named_asset, uris)]
     if schedule is None or schedule in WORDS:
         return schedule
     cron = CronDataIntervalTimetable(schedule, timezone=timezone)

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from jobyard.compat import AIRFLOW_3, DAG
@@ -22,7 +24,15 @@ PLATFORM: dict[str, Any] = {
     "schema_version": 1,
     "environment": "local",
     "kubeconfig": "kubeconfig.yaml",
-    "xcom_sidecar_image": None,
+    "cost_centers": {"risk": "4711"},
+    "task_types": {
+        "wait-for-s3-key": {
+            "operator": "airflow.providers.amazon.aws.sensors.s3.S3KeySensor",
+            "arguments": ["bucket_key"],
+            "fixed": {"aws_conn_id": "jobyard_aws_<team>", "mode": "reschedule"},
+        },
+        "gone": {"operator": "airflow.providers.nowhere.NoOperator", "arguments": []},
+    },
     "node_groups": {
         "default": {
             "node_selector": {"jobyard.dev/node-group": "default", "kubernetes.io/arch": "amd64"},
@@ -98,6 +108,25 @@ def job(**changes: Any) -> dict[str, Any]:
         "tasks": {"score": task()},
     }
     return {**entry, **changes}
+
+
+def context(**changes: Any) -> Any:
+    """Return the context of a task in a run for the second of November, as far as the library reads it."""
+    import pendulum
+
+    instance = SimpleNamespace(
+        dag_id="risk.score", task_id="score", map_index=-1, try_number=1, xcom_push=lambda **_: None
+    )
+    whole = {
+        "ti": instance,
+        "run_id": "scheduled__2026-11-02",
+        "dag": SimpleNamespace(),
+        "data_interval_start": pendulum.datetime(2026, 11, 2),
+        "data_interval_end": pendulum.datetime(2026, 11, 3),
+        "logical_date": pendulum.datetime(2026, 11, 2),
+        "outlet_events": defaultdict(lambda: SimpleNamespace(extra={})),
+    }
+    return {**whole, **changes}
 
 
 class Bucket:

@@ -6,7 +6,7 @@ import pytest
 from jobyard.compat import AirflowFailException
 from jobyard.errors import ImageError
 from jobyard.images import ImageLookup, image_field
-from support import Bucket, job, task
+from support import Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 NAME = "AIRFLOW_VAR_JOBYARD_IMAGES_RISK"
@@ -21,7 +21,7 @@ def test_a_url_is_taken_as_it_is(image: str) -> None:
 def test_a_name_is_looked_up_when_the_task_runs(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = bucket.dag(job(tasks={"score": task(image="inference")})).get_task("score")
     monkeypatch.setenv(NAME, json.dumps({"inference": URL}))
-    operator.render_template_fields({"ds": "2026-11-02"})
+    operator.render_template_fields(context())
     assert operator.image == URL
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from jobyard.operator import JobPodOperator
 from jobyard.platform import read_platform
-from jobyard.pod import operator_arguments
+from jobyard.pod import pod_arguments, task_arguments
 from kubernetes.client import ApiClient
-from support import Bucket, job, task
+from support import Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 
@@ -25,9 +24,9 @@ def operator(bucket: Bucket, **changes: Any) -> JobPodOperator:
     return found
 
 
-def pod(bucket: Bucket, context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def pod(bucket: Bucket, of: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """Return the pod as it would be sent to the API server."""
-    built = operator(bucket, **changes).build_pod_request_obj(context)
+    built = operator(bucket, **changes).build_pod_request_obj(of)
     return ApiClient().sanitize_for_serialization(built)
 
 
@@ -51,6 +50,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
                 "jobyard.dev/job": "score",
                 "jobyard.dev/task": "predict",
                 "jobyard.dev/environment": "local",
+                "jobyard.dev/cost-center": "4711",
                 "airflow_version": airflow_version,
                 "airflow_kpo_in_cluster": "False",
             },
@@ -77,6 +77,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
                         "allowPrivilegeEscalation": False,
                         "capabilities": {"drop": ["ALL"]},
                     },
+                    "terminationMessagePath": "/airflow/xcom/return.json",
                     "terminationMessagePolicy": "File",
                 }
             ],
@@ -117,12 +118,13 @@ def test_scratch_space_is_a_folder_of_the_pods_own_with_a_limit(bucket: Bucket) 
 
 
 def test_a_retry_finds_the_pod_by_team_environment_and_run_whatever_the_try(bucket: Bucket) -> None:
-    instance = SimpleNamespace(dag_id="risk.score", task_id="predict", map_index=-1, try_number=2)
-    context: Any = {"ti": instance, "run_id": "scheduled__2026-11-02", "dag": SimpleNamespace()}
-    sent = pod(bucket, context)
-    selector = operator(bucket)._build_find_pod_label_selector(context)
+    given = context()
+    given["ti"].task_id, given["ti"].try_number = "predict", 2
+    sent = pod(bucket, given)
+    selector = operator(bucket)._build_find_pod_label_selector(given)
     assert selector.split(",") == [
         "dag_id=risk.score",
+        "jobyard.dev/cost-center=4711",
         "jobyard.dev/environment=local",
         "jobyard.dev/job=score",
         "jobyard.dev/task=predict",
@@ -162,7 +164,7 @@ def test_a_pods_name_is_at_most_63_characters(bucket: Bucket) -> None:
 
 def test_jinja_is_rendered_in_args_and_env(bucket: Bucket) -> None:
     found = operator(bucket, env={"DAY": "{{ ds }}"}, command=["run-{{ ds_nodash }}"])
-    found.render_template_fields({"ds": "2026-11-02", "ds_nodash": "20261102"})
+    found.render_template_fields(context())
     [container] = found.build_pod_request_obj().spec.containers
     assert (container.args, container.command) == (["--date", "2026-11-02"], ["run-20261102"])
     assert [(entry.name, entry.value) for entry in container.env] == [("DAY", "2026-11-02")]
@@ -170,7 +172,7 @@ def test_jinja_is_rendered_in_args_and_env(bucket: Bucket) -> None:
 
 def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
     platform = read_platform(bucket.folder / "jobyard" / "platform.json")
-    passed = set(operator_arguments(platform, "risk", "score", "predict", task()))
+    passed = {*task_arguments("predict", task()), *pod_arguments(platform, "risk", "score", "predict", task())}
     of_pods = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
     of_any_task = {
         "task_id",

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from fake_cluster import PENDING, RUNNING, FakeCluster, ended, event, waiting
 from jobyard.compat import AirflowException, AirflowFailException
 from jobyard.errors import PodCannotStartError, PodInterruptedError, PodNotStartedError
 from jobyard.operator import JobPodOperator
-from support import Bucket, job, task
+from support import Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 NOT_FOUND = f'Failed to pull image "{URL}": {URL}: not found'
@@ -34,15 +33,9 @@ def operator(bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPat
 
 def execute(operator: JobPodOperator, try_number: int = 1) -> None:
     """Run the task as a worker does, in this process."""
-    instance = SimpleNamespace(
-        dag_id="risk.score",
-        task_id="score",
-        map_index=-1,
-        try_number=try_number,
-        xcom_push=lambda **_: None,
-    )
-    context: Any = {"ti": instance, "run_id": "manual", "dag": SimpleNamespace()}
-    operator.execute(context)
+    given = context()
+    given["ti"].try_number = try_number
+    operator.execute(given)
 
 
 def test_a_pod_that_succeeds(operator: JobPodOperator, cluster: FakeCluster) -> None:
@@ -108,9 +101,7 @@ def test_a_task_that_is_stopped_after_its_pod_succeeded_has_succeeded(
 def test_a_try_takes_up_the_pod_that_a_lost_try_left_running(
     bucket: Bucket, operator: JobPodOperator, cluster: FakeCluster
 ) -> None:
-    instance = SimpleNamespace(dag_id="risk.score", task_id="score", map_index=-1, try_number=1)
-    context: Any = {"ti": instance, "run_id": "manual", "dag": SimpleNamespace()}
-    operator.pod_manager.create_pod(operator.build_pod_request_obj(context))
+    operator.pod_manager.create_pod(operator.build_pod_request_obj(context()))
     cluster.pods[next(iter(cluster.pods))]["status"] = RUNNING
     cluster.states = [RUNNING, ended(0)]
     execute(operator, try_number=2)

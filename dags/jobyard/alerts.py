@@ -1,0 +1,216 @@
+"""Telling people how a run went: through Airflow's own notifiers, with the connections `jobyard_<kind>_<team>`.
+
+One alert a run for failure, success and a missed deadline, one a try for retries. The connection's name has the team's
+in it, so a job can alert through no other team's. An alert that can't be sent is logged and fails nothing.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from jobyard.compat import AIRFLOW_3
+from jobyard.errors import JobError, UnknownNameError
+from jobyard.release import Job
+
+LOG = logging.getLogger(__name__)
+WORDS = {
+    "on_failure": "failed",
+    "on_retry": "failed and is tried again",
+    "on_success": "succeeded",
+    "on_missed_deadline": "missed its deadline",
+}
+
+
+class Alert:
+    """A callback of Airflow's: sends what happened to every target."""
+
+    def __init__(self, occasion: str, team: str, job: str, owner: str, targets: list[dict[str, str]]) -> None:
+        """`targets` are objects with one key, the kind, and the address as its value."""
+        self.occasion, self.team, self.job, self.owner = occasion, team, job, owner
+        self.targets = [(kind, address) for target in targets for kind, address in target.items()]
+        for kind, _ in self.targets:
+            if kind not in SENDERS:
+                raise UnknownNameError("kind of alert", kind, SENDERS)
+
+    def __call__(self, *arguments: Any) -> None:
+        """Send it; never raises. For a missed deadline Airflow 2 gives five arguments, otherwise there is a context."""
+        context = arguments[0] if len(arguments) == 1 else {"slas": arguments[3]}
+        facts = self.facts(context)
+        for kind, address in self.targets:
+            try:
+                SENDERS[kind](f"jobyard_{kind}_{self.team}", address, facts)
+            except Exception as error:  # whatever a provider, a connection or the network does
+                LOG.exception("The alert to %s %r could not be sent: %s", kind, address, error)
+
+    def facts(self, context: Mapping[str, Any]) -> dict[str, str]:
+        """Return what there is to say, by its name, in the order in which to say it."""
+        instance = _instance(context)
+        found = {
+            "job": f"{self.team}.{self.job}",
+            "event": WORDS[self.occasion],
+            "run": _run_id(context),
+            "task": ", ".join(_failed(context)) or getattr(instance, "task_id", ""),
+            "try": _try(instance) if self.occasion in ("on_failure", "on_retry") else "",
+            "owner": self.owner,
+            "reason": str(context.get("exception") or context.get("reason") or ""),
+            "log": getattr(instance, "log_url", ""),
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+def _instance(context: Mapping[str, Any]) -> Any:
+    return context.get("task_instance") or context.get("ti")
+
+
+def _run_id(context: Mapping[str, Any]) -> str:
+    if slas := context.get("slas"):
+        return ", ".join(sorted({f"{sla.execution_date:%Y-%m-%dT%H:%M}" for sla in slas}))
+    run = context.get("dag_run") or {}
+    # Of a missed deadline, Airflow 3 sends the run as the API would show it.
+    found = run.get("dag_run_id") if isinstance(run, Mapping) else getattr(run, "run_id", "")
+    return str(context.get("run_id") or found or "")
+
+
+def _failed(context: Mapping[str, Any]) -> list[str]:
+    """Return the tasks that failed, where Airflow knows them: a callback of a whole run in Airflow 2."""
+    if "reason" not in context or AIRFLOW_3:
+        return []
+    failed = context["dag_run"].get_task_instances(state="failed")
+    return sorted({instance.task_id for instance in failed})
+
+
+def _try(instance: Any) -> str:
+    number, most = getattr(instance, "try_number", None), getattr(instance, "max_tries", None)
+    return "" if number is None else str(number) if most is None else f"{number} of {most + 1}"
+
+
+def title(facts: Mapping[str, str]) -> str:
+    """Return the alert in one line."""
+    return f"{facts['job']} {facts['event']}"
+
+
+def text(facts: Mapping[str, str]) -> str:
+    """Return the alert in lines of `name: value`."""
+    rest = [f"{name}: {value}" for name, value in facts.items() if name not in ("job", "event")]
+    return "\n".join([title(facts), *rest])
+
+
+def _slack(connection: str, channel: str, facts: Mapping[str, str]) -> None:
+    from airflow.providers.slack.notifications.slack import SlackNotifier
+
+    notifier: Any = SlackNotifier(slack_conn_id=connection, channel=channel, text=text(facts))
+    notifier.notify({})
+
+
+def _email(connection: str, address: str, facts: Mapping[str, str]) -> None:
+    from html import escape
+
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    # The hook and not the notifier, whose first version takes the sender from airflow.cfg and not from the connection.
+    with SmtpHook(smtp_conn_id=connection) as smtp:
+        smtp.send_email_smtp(to=address, subject=title(facts), html_content=f"<pre>{escape(text(facts))}</pre>")
+
+
+def _sns(connection: str, topic: str, facts: Mapping[str, str]) -> None:
+    from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+
+    region = topic.split(":")[3]
+    notifier: Any = SnsNotifier(
+        aws_conn_id=connection, target_arn=topic, region_name=region, subject=title(facts)[:100], message=text(facts)
+    )
+    notifier.notify({})
+
+
+def _pagerduty(connection: str, severity: str, facts: Mapping[str, str]) -> None:
+    from airflow.providers.pagerduty.notifications.pagerduty import PagerdutyNotifier
+
+    notifier: Any = PagerdutyNotifier(
+        pagerduty_events_conn_id=connection,
+        summary=title(facts),
+        severity=severity,
+        source=facts["job"],
+        # One incident for a run, however often its alert is sent.
+        dedup_key=f"{facts['job']} {facts.get('run', '')}",
+        custom_details=dict(facts),
+    )
+    notifier.notify({})
+
+
+def _webhook(connection: str, path: str, facts: Mapping[str, str]) -> None:
+    # The provider's own notifier came with version 5; its hook is in all.
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook(method="POST", http_conn_id=connection)
+    hook.run(endpoint=path, json=dict(facts), headers={"Content-Type": "application/json"})
+
+
+SENDERS: dict[str, Callable[[str, str, Mapping[str, str]], None]] = {
+    "email": _email,
+    "pagerduty": _pagerduty,
+    "slack": _slack,
+    "sns": _sns,
+    "webhook": _webhook,
+}
+
+
+def alert(job: Job, team: str, name: str, occasion: str) -> Alert | None:
+    """Return the job's alert for that occasion, or None where it has none.
+
+    Raises:
+        UnknownNameError: a target is of no known kind.
+    """
+    targets: Any = job.get("alerts", {}).get(occasion)
+    return Alert(occasion, team, name, job["owner"] or team, targets) if targets else None
+
+
+def dag_alerts(job: Job, team: str, name: str) -> dict[str, Any]:
+    """Return the DAG's arguments that tell of a whole run.
+
+    Raises:
+        JobError: a deadline is no time after the run's start.
+        UnknownNameError: a target is of no known kind.
+    """
+    arguments = {
+        "on_failure_callback": alert(job, team, name, "on_failure"),
+        "on_success_callback": alert(job, team, name, "on_success"),
+    }
+    missed = alert(job, team, name, "on_missed_deadline")
+    after = job.get("deadline")
+    if missed and after:
+        if after <= 0:
+            raise JobError(f"deadline {after} is not a time after the run's start")
+        arguments.update(_deadline(missed, timedelta(seconds=after)))
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _deadline(missed: Alert, after: timedelta) -> dict[str, Any]:
+    """Return the DAG's arguments; of Airflow 2, whose tasks have the deadline, only the callback."""
+    if not AIRFLOW_3:
+        return {"sla_miss_callback": missed}
+    from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback  # type: ignore[attr-defined]
+
+    facts = {
+        "team": missed.team,
+        "job": missed.job,
+        "owner": missed.owner,
+        "targets": [{kind: address} for kind, address in missed.targets],
+    }
+    callback = SyncCallback("jobyard.alerts.deadline_missed", kwargs=facts)
+    return {"deadline": DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=after, callback=callback)}
+
+
+def deadline_missed(
+    context: Mapping[str, Any], team: str, job: str, owner: str, targets: Iterable[dict[str, str]]
+) -> None:
+    """Send the alert of a missed deadline; Airflow 3 calls this by its name, in a process of its own."""
+    Alert("on_missed_deadline", team, job, owner, list(targets))(context)
+
+
+def last_task_arguments(job: Job) -> dict[str, Any]:
+    """Return the arguments of the job's last tasks: in Airflow 2 they have the deadline, from the run's start on."""
+    after = job.get("deadline")
+    if AIRFLOW_3 or not after or not job.get("alerts", {}).get("on_missed_deadline"):
+        return {}
+    return {"sla": timedelta(seconds=after)}

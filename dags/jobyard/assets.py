@@ -1,0 +1,29 @@
+"""Assets (Airflow 2: datasets): what one job writes and another waits for.
+
+Each job has an asset of its own, `jobyard://<team>/<job>`, written when a run has succeeded: `after` waits for it.
+The others are a team's own: objects in S3, or any other name under an `x-` scheme, which Airflow leaves as it is.
+"""
+
+import re
+
+from jobyard.compat import Asset
+from jobyard.errors import JobError
+
+URI = re.compile(r"(s3|x-[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._~!$&'()*+,;=:/-]*)?")
+
+
+def job_asset(dag_id: str) -> Asset:
+    """Return the asset that stands for a successful run of the job."""
+    team, _, job = dag_id.partition(".")
+    return Asset(name=dag_id, uri=f"jobyard://{team}/{job}")
+
+
+def named_asset(uri: str) -> Asset:
+    """Return the asset with that URI.
+
+    Raises:
+        JobError: no URI of a team's: another job's success is not a team's to announce.
+    """
+    if not URI.fullmatch(uri):
+        raise JobError(f"asset {uri!r} is not s3://bucket/key or x-<name>://…")
+    return Asset(name=uri, uri=uri)

@@ -1,0 +1,47 @@
+"""The data interval of a run, which is there for every run, however it was started.
+
+Airflow 3 gives a run that assets started none at all, and so no `ds`. The run that wrote the asset had one, and sends
+it along with the asset's event; Airflow 2 takes it from that run by itself. A run by hand has its moment.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pendulum
+from pendulum import DateTime
+
+START, END = "data_interval_start", "data_interval_end"
+
+
+def data_interval(context: Mapping[str, Any]) -> tuple[DateTime, DateTime]:
+    """Return start and end of the data interval of the context's run."""
+    start, end = context.get(START), context.get(END)
+    if start is not None and end is not None:
+        return start, end
+    received = list(_received(context))
+    if received:
+        return min(start for start, _ in received), max(end for _, end in received)
+    run = context["dag_run"]
+    moment = pendulum.instance(context.get("logical_date") or run.run_after)
+    return moment, moment
+
+
+def _received(context: Mapping[str, Any]) -> Iterator[tuple[DateTime, DateTime]]:
+    """The intervals that the events which started the run brought along."""
+    events = context.get("triggering_asset_events") or {}
+    for event in (event for asset in events for event in events[asset]):
+        if START in event.extra and END in event.extra:
+            yield _moment(event.extra[START]), _moment(event.extra[END])
+
+
+def _moment(text: str) -> DateTime:
+    return pendulum.instance(pendulum.DateTime.fromisoformat(text))
+
+
+def send_data_interval(context: Mapping[str, Any], outlets: list[Any]) -> None:
+    """Let the events of the assets that the task writes carry the run's data interval."""
+    if not outlets:
+        return
+    start, end = data_interval(context)
+    for outlet in outlets:
+        context["outlet_events"][outlet].extra.update({START: start.isoformat(), END: end.isoformat()})

@@ -1,0 +1,96 @@
+"""What a task leaves for those after it: a JSON value that its container writes to `/airflow/xcom/return.json`.
+
+That is the path of Airflow's own convention, but no sidecar reads it: it is the container's termination message, which
+the kubelet puts into the pod's status (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
+So there is no second image to pull, nothing that waits for a sidecar, and Airflow needs no right to run commands in pods.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kubernetes.client import V1Pod  # type: ignore[import-untyped]
+
+from jobyard.errors import GateError, OutputError
+
+PATH = "/airflow/xcom/return.json"
+# kubernetes: pkg/kubelet/container/runtime.go, MaxContainerTerminationMessageLength.
+MAXIMUM_BYTES = 4096
+
+
+def read_output(pod: V1Pod | None, container: str) -> object:
+    """Return the JSON value that the pod's container left.
+
+    Raises:
+        OutputError: it left none, or one that is too long or no JSON.
+    """
+    statuses = pod.status.container_statuses if pod is not None and pod.status else None
+    states = [status.state for status in statuses or [] if status.name == container and status.state]
+    text = next((state.terminated.message for state in states if state.terminated), None)
+    if not text:
+        raise OutputError(f"the container wrote nothing to {PATH}, and another task needs what it writes there")
+    if len(text.encode()) >= MAXIMUM_BYTES:
+        raise OutputError(f"what the container wrote to {PATH} has {MAXIMUM_BYTES} bytes or more; put it into S3")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise OutputError(
+            f"what the container wrote to {PATH} is not JSON: {error}; it begins {text[:80]!r}"
+        ) from error
+
+
+def pull_output(context: Mapping[str, Any], task: str) -> object:
+    """Return the output of another task of this run; of a task with several instances, the list of theirs.
+
+    Raises:
+        OutputError: there is none.
+    """
+    upstream = context["dag"].get_task(task)
+    # With a list of tasks, every version returns a list of all instances' values.
+    found = [value for value in context["ti"].xcom_pull(task_ids=[task]) if value is not None]
+    if upstream.is_mapped:
+        return found
+    if not found:
+        raise OutputError(f"task {task!r} has left no output")
+    return found[0]
+
+
+class Gate:
+    """A condition on the output of another task; the task behind it is skipped where it does not hold."""
+
+    def __init__(self, task: str, value: str | None, test: str, bound: object) -> None:
+        """`value` is the dotted path of the figure in the output; None stands for the output itself."""
+        if test not in TESTS:
+            raise GateError(f"unknown test {test!r} of a gate; there are: {', '.join(TESTS)}")
+        self.task, self.value, self.test, self.bound = task, value, test, bound
+
+    def holds(self, context: Mapping[str, Any]) -> tuple[bool, str]:
+        """Return whether the condition holds, and what was compared, in words.
+
+        Raises:
+            OutputError: the other task left no output.
+            GateError: there is no such value in it, or it can't be compared.
+        """
+        found = self._find(pull_output(context, self.task))
+        name = f"{self.task}.{self.value}" if self.value else self.task
+        words = f"{name} is {found!r}, wanted: {self.test.replace('_', ' ')} {self.bound!r}"
+        if self.test != "equals" and (isinstance(found, bool) or not isinstance(found, int | float)):
+            raise GateError(f"{words}; only a number can be compared so")
+        return TESTS[self.test](found, self.bound), words
+
+    def _find(self, output: Any) -> Any:
+        for step in self.value.split(".") if self.value else []:
+            if not isinstance(output, dict) or step not in output:
+                there = ", ".join(sorted(map(str, output))) if isinstance(output, dict) else repr(output)
+                raise GateError(f"no {self.value!r} in the output of task {self.task!r}; there is: {there}")
+            output = output[step]
+        return output
+
+
+TESTS: dict[str, Any] = {
+    "above": lambda found, bound: found > bound,
+    "at_least": lambda found, bound: found >= bound,
+    "below": lambda found, bound: found < bound,
+    "at_most": lambda found, bound: found <= bound,
+    "equals": lambda found, bound: type(found) is type(bound) and found == bound,
+}

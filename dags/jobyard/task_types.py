@@ -1,0 +1,52 @@
+"""Tasks that are no pods: operators which the platform allows by name, in `values/task-types.yaml`."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from jobyard.compat import BaseOperator
+from jobyard.errors import JobError, UnknownNameError
+from jobyard.platform import Platform, TaskType
+from jobyard.release import Task
+
+# How long a sensor waits that does not say.
+SENSOR_SECONDS = 86_400
+
+
+def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[str, Any]) -> BaseOperator:
+    """Return the operator of a task with a type; `common` are the arguments that every task has.
+
+    Raises:
+        UnknownNameError: the platform has no such type, or the type no such argument.
+        JobError: the provider's package is not installed in this environment.
+    """
+    chosen = platform.task_type(str(task["type"]))
+    operator = _operator_class(chosen)
+    given = task.get("arguments", {})
+    for name in given:
+        if name not in chosen.arguments:
+            raise UnknownNameError(f"argument of task type {task['type']!r}:", name, chosen.arguments)
+    arguments = {**common, **_fixed(chosen, team), **given}
+    if hasattr(operator, "poke"):
+        # Airflow counts a sensor's own timeout from its first look, and `execution_timeout` anew at every look.
+        arguments["timeout"] = task["timeout"] or SENSOR_SECONDS
+        arguments["execution_timeout"] = None
+    made: BaseOperator = operator(**arguments)
+    # An argument that ends in ".sql" is not the name of a file to read.
+    made.template_ext = ()
+    return made
+
+
+def _operator_class(chosen: TaskType) -> type[Any]:
+    module, _, name = chosen.operator.rpartition(".")
+    try:
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise JobError(f"operator {chosen.operator} is not installed in this environment: {error}") from error
+
+
+def _fixed(chosen: TaskType, team: str) -> dict[str, Any]:
+    """Return the platform's arguments; `<team>` in them is the loader's, which no release can change."""
+    return {
+        name: value.replace("<team>", team) if isinstance(value, str) else value for name, value in chosen.fixed.items()
+    }

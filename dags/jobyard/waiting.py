@@ -1,0 +1,83 @@
+"""Waiting for another job's run over the same data, without holding a worker meanwhile.
+
+Airflow's sensor looks for a run of one logical date. Which one that is follows from the other job's own schedule, read
+from its release, which lies beside ours in the bucket: the last run whose data interval ends no later than ours does.
+With the same schedule that is the very same interval; of an hourly job, the last hour of our day.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+
+from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.errors import JobError, UnknownNameError
+from jobyard.interval import data_interval
+from jobyard.platform import Platform
+from jobyard.release import WaitFor, read_jobs
+from jobyard.schedule import is_cron
+
+POKE_SECONDS = 60
+JOB = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
+
+
+def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:
+    """Return the task that waits.
+
+    Raises:
+        JobError: the other job's name is none.
+    """
+    # Imported where it is used: few jobs wait, and every parse would pay for it.
+    if TYPE_CHECKING or AIRFLOW_3:
+        from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
+    else:
+        from airflow.sensors.external_task import ExternalTaskSensor
+
+    if not JOB.fullmatch(wait["job"]):
+        raise JobError(f"wait_for {wait['job']!r} is not <team>.<job>")
+    return ExternalTaskSensor(
+        dag=dag,
+        # No task of a team's can have a dot in its name.
+        task_id=f"wait-for.{wait['job']}",
+        external_dag_id=wait["job"],
+        allowed_states=["success"],
+        execution_date_fn=LastRun(platform.dags, wait["job"]),
+        mode="reschedule",
+        poke_interval=POKE_SECONDS,
+        timeout=wait["timeout"],
+        # A time-out is the end; a worker that is lost is not.
+        retries=2,
+    )
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """Says which run of a job to wait for."""
+
+    dags: Path
+    job: str
+
+    def __call__(self, logical_date: datetime, context: Mapping[str, Any]) -> datetime:
+        """Return its logical date.
+
+        Raises:
+            UnknownNameError: the job is not in its team's release.
+            JobError: it has no schedule of its own, so nothing says which of its runs is meant.
+            ReleaseError: the release can't be read.
+        """
+        from airflow.timetables.interval import CronDataIntervalTimetable
+
+        team, _, name = self.job.partition(".")
+        jobs = read_jobs(self.dags / team / "jobs.json", team)
+        if name not in jobs:
+            raise UnknownNameError(f"job of team {team!r}", name, jobs)
+        schedule = jobs[name]["schedule"]
+        if not isinstance(schedule, str) or not is_cron(schedule):
+            raise JobError(f"job {self.job!r} has no cron schedule; follow it with `schedule: {{after: [{self.job}]}}`")
+        _, end = data_interval(context)
+        cron = CronDataIntervalTimetable(schedule, timezone=pendulum.timezone(jobs[name]["timezone"]))
+        return cron.infer_manual_data_interval(run_after=end).start

@@ -98,7 +98,7 @@ class _Tasks:
         source = foreach["output_of"]
         if source is not None and source not in self.operators:
             raise UnknownNameError("task in foreach:", source, self.operators)
-        items = foreach["items"] if source is None else self.operators[source].output
+        items: Any = foreach["items"] if source is None else self.operators[source].output
         several = JobPodOperator.partial(
             **arguments, map_index_template=MAP_INDEX, max_active_tis_per_dagrun=foreach["concurrency"]
         )

@@ -1,8 +1,9 @@
 """What a task leaves for those after it: a JSON value that its container writes to `/airflow/xcom/return.json`.
 
 That is the path of Airflow's own convention, but no sidecar reads it: it is the container's termination message, which
-the kubelet puts into the pod's status (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
-So there is no second image to pull, nothing that waits for a sidecar, and Airflow needs no right to run commands in pods.
+the kubelet puts into the pod's status
+(https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/). So there is no second image
+to pull, nothing that waits for a sidecar, and Airflow needs no right to run commands in pods.
 """
 
 import json

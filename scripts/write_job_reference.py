@@ -7,22 +7,41 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+from jobyard_cli.check.templates import NAMES
+
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "schemas" / "job.schema.json"
 PAGE = ROOT / "docs" / "job.md"
+TASK_TYPES = ROOT / "values" / "task-types.yaml"
+EXAMPLES = ROOT / "tests" / "fixtures" / "valid"
 SECTIONS = {
     "A job": "",
+    "Schedule": "properties/schedule",
+    "Wait for": "properties/wait_for/items",
+    "Alerts": "$defs/alerts",
+    "Alert": "$defs/targets/items",
+    "Parameter": "$defs/param",
     "Defaults of its tasks": "properties/defaults",
     "A task": "$defs/task",
     "Retries": "$defs/retries",
     "Resources": "$defs/resources",
+    "For each": "$defs/task/properties/foreach",
+    "Gate": "$defs/task/properties/gate",
 }
 """Title of each table, and where in the schema the object with its fields is."""
+WHOLE_JOBS = {
+    "ensemble": "Several models side by side, and one task that gets all their results",
+    "retrain-on-drift": "Training anew only when the data has drifted, with alerts, parameters and checks before",
+    "after": "After other jobs",
+    "on-assets": "When data has been written",
+}
+"""Folder of tests/fixtures/valid, and what the job in it shows."""
 
 INTRODUCTION = """\
 # job.yaml
 
-<!-- Written by `make docs` from schemas/job.schema.json. -->
+<!-- Written by `make docs` from schemas/job.schema.json, values/task-types.yaml and jobs of tests/fixtures/valid. -->
 
 A job is one file, `dags/<job>/job.yaml`. The folder's name is the job's, and with the team's name before it the DAG's
 in Airflow: `<team>.<job>`. The least that a job can say:
@@ -58,7 +77,42 @@ def example(field: Mapping[str, Any]) -> Any:
 def render(schema: Mapping[str, Any]) -> str:
     """The whole page."""
     tables = (f"\n## {title}\n\n{_table(schema, place)}" for title, place in SECTIONS.items())
-    return INTRODUCTION + "".join(tables)
+    return INTRODUCTION + "".join(tables) + OUTPUTS + _templates() + _task_types() + _whole_jobs()
+
+
+OUTPUTS = """
+## Outputs
+
+A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`, less than 4 KiB (what is
+larger belongs into S3). Others use it in a template (`{{ outputs['train'].auc }}`), as the list of a `foreach`, or in a
+`gate`.
+"""
+
+
+def _templates() -> str:
+    rows = [f"| `{name}` | {what} |" for name, what in NAMES.items()]
+    head = "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may name these alone:"
+    return "\n".join(["\n## Templates\n", head, "", "| name | what |", "|---|---|", *rows, ""])
+
+
+def _task_types() -> str:
+    rows = ["| type | what | with |", "|---|---|---|"]
+    for name, entry in yaml.safe_load(TASK_TYPES.read_text())["taskTypes"].items():
+        required = entry["with"].get("required", [])
+        arguments = [
+            f"`{argument}`{'' if argument in required else ' (optional)'}: {field['description']}"
+            for argument, field in entry["with"]["properties"].items()
+        ]
+        rows.append(f"| `{name}` | {entry['description']} | {' '.join(arguments)} |")
+    head = "A task with a `type` is no pod. The platform says which there are, in `values/task-types.yaml`."
+    return "\n".join(["\n## Task types\n", head, "", *rows, ""])
+
+
+def _whole_jobs() -> str:
+    parts = ["\n## Whole jobs\n"]
+    for name, what in WHOLE_JOBS.items():
+        parts += [f"{what}:\n", f"```yaml\n{(EXAMPLES / name / 'job.yaml').read_text().rstrip()}\n```\n"]
+    return "\n".join(parts)
 
 
 def _table(schema: Mapping[str, Any], place: str) -> str:

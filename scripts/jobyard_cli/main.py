@@ -129,8 +129,10 @@ def publish_platform(
     from jobyard_cli import platform_files
     from jobyard_cli.platform_data import platform_data
 
-    teams = platform_files.registered_teams(repo / "values")
-    platform = platform_data(platform_files.node_groups(repo / "values"), environment)
+    values = repo / "values"
+    teams = platform_files.registered_teams(values)
+    groups, types = platform_files.node_groups(values), platform_files.task_types(values)
+    platform = platform_data(groups, environment, task_types=types, teams=teams)
     files = platform_files.platform_files(repo / "dags", teams, platform, kubeconfig.read_text(encoding="utf-8"))
     changed = platform_files.put_changed(_s3(endpoint_url), bucket, files)
     for name in changed:

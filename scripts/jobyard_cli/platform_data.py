@@ -8,8 +8,14 @@ from typing import Any
 SCHEMA_VERSION = 1
 
 
-def platform_data(node_groups: Mapping[str, Any], environment: str) -> dict[str, Any]:
-    """The content of `dags/jobyard/platform.json`: for each node group what a pod needs to land there.
+def platform_data(
+    node_groups: Mapping[str, Any],
+    environment: str,
+    *,
+    task_types: Mapping[str, Any],
+    teams: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of `dags/jobyard/platform.json`: for each node group what a pod needs to land there, and the rest.
 
     `startup_timeout` is in seconds, from no node at all to a running pod.
     """
@@ -17,9 +23,15 @@ def platform_data(node_groups: Mapping[str, Any], environment: str) -> dict[str,
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "kubeconfig": "kubeconfig.yaml",
-        "xcom_sidecar_image": None,
         "node_groups": {name: _placement(group) for name, group in node_groups.items()},
+        "task_types": {name: _task_type(entry) for name, entry in task_types.items()},
+        "cost_centers": {name: str(team["costCenter"]) for name, team in teams.items() if "costCenter" in team},
     }
+
+
+def _task_type(entry: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = sorted(entry.get("with", {}).get("properties", {}))
+    return {"operator": entry["operator"], "arguments": arguments, "fixed": entry.get("fixed", {})}
 
 
 def _placement(group: Mapping[str, Any]) -> dict[str, Any]:

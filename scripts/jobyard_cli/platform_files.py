@@ -53,8 +53,8 @@ def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], k
     return files
 
 
-def registered_teams(values: Path) -> list[str]:
-    """Names of the teams in the files of `values/teams/`.
+def registered_teams(values: Path) -> dict[str, Any]:
+    """What the platform gives each team, from the files of `values/teams/`.
 
     Raises:
         NotThePlatformRepo: the folder is not there.
@@ -63,7 +63,8 @@ def registered_teams(values: Path) -> list[str]:
     folder = values / "teams"
     if not folder.is_dir():
         raise NotThePlatformRepo(folder)
-    return sorted(team for file in folder.glob("*.yaml") for team in _mapping(file, "teams"))
+    teams = {team: entry for file in folder.glob("*.yaml") for team, entry in _mapping(file, "teams").items()}
+    return dict(sorted(teams.items()))
 
 
 def node_groups(values: Path) -> dict[str, Any]:
@@ -74,6 +75,16 @@ def node_groups(values: Path) -> dict[str, Any]:
         UnreadableValues: it is no YAML, or not of this form.
     """
     return _mapping(values / "node-groups.yaml", "nodeGroups")
+
+
+def task_types(values: Path) -> dict[str, Any]:
+    """The catalogue of task types.
+
+    Raises:
+        NotThePlatformRepo: the file is not there.
+        UnreadableValues: it is no YAML, or not of this form.
+    """
+    return _mapping(values / "task-types.yaml", "taskTypes")
 
 
 def _mapping(file: Path, key: str) -> dict[str, Any]:

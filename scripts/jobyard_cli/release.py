@@ -9,32 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobyard_cli.check.flow import TESTS
+from jobyard_cli.check.parameters import kind_of
+from jobyard_cli.check.parts import is_pod, source_task
 from jobyard_cli.check.report import lines
 from jobyard_cli.check.run import Checked, check_repo
+from jobyard_cli.check.template_uses import used_outputs
 from jobyard_cli.documents import Document
 from jobyard_cli.durations import parse_duration
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
 from jobyard_cli.quantities import canonical_cpu, canonical_memory
 from jobyard_cli.repo import TeamRepo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCHEMA_VERSION = 1
-JOB_DEFAULTS: Mapping[str, Any] = {
-    "description": "",
-    "owner": "",
-    "timezone": "UTC",
-    # Airflow needs a start; with catchup off nothing before today is run because of it.
-    "start_date": "2026-01-01",
-    "end_date": None,
-    "catchup": False,
-    "max_active_runs": 1,
-    "tags": [],
-    "params": {},
-}
-RETRIES: Mapping[str, Any] = {"attempts": 2, "delay": "5m", "backoff": "none", "max_delay": None}
-RESOURCES: Mapping[str, Any] = {"cpu": "500m", "memory": "1Gi"}
+SCHEMA_VERSION = 2
 _TRIES = 5
 
 
@@ -80,18 +71,68 @@ def _dump(value: Any) -> bytes:
 def _job(document: Document, repo: TeamRepo) -> dict[str, Any]:
     job: dict[str, Any] = document.data
     stated = {name: job[name] for name in JOB_DEFAULTS if name in job}
-    defaults = job.get("defaults", {})
+    used = used_outputs(job)
     return {
         **JOB_DEFAULTS,
         **stated,
         "source": document.text,
         "schedule": job["schedule"],
         "timeout": _seconds(job.get("timeout")),
-        "tasks": {name: _task(task, defaults, repo) for name, task in job["tasks"].items()},
+        "params": {name: _param(param) for name, param in job.get("params", {}).items()},
+        "tasks": {name: _task(name, task, job.get("defaults", {}), used, repo) for name, task in job["tasks"].items()},
+        **_stated(
+            alerts=job.get("alerts"),
+            deadline=_seconds(job.get("deadline")),
+            max_active_tasks=job.get("max_active_tasks"),
+            wait_for=[_wait(wait) for wait in job.get("wait_for", [])],
+        ),
     }
 
 
-def _task(task: Mapping[str, Any], defaults: Mapping[str, Any], repo: TeamRepo) -> dict[str, Any]:
+def _stated(**fields: Any) -> dict[str, Any]:
+    """The fields that are there: most jobs have few of them, and Airflow reads the release again and again."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _wait(stated: str | Mapping[str, Any]) -> dict[str, Any]:
+    wait = {"job": stated} if isinstance(stated, str) else stated
+    return {"job": wait["job"], "timeout": parse_duration(wait.get("timeout", WAIT_TIMEOUT))}
+
+
+def _param(stated: Any) -> dict[str, Any]:
+    """The arguments of Airflow's Param: with a type, its form shows the fitting field."""
+    param = dict(stated) if isinstance(stated, dict) else {"default": stated}
+    kind = param.pop("type", kind_of(param["default"]))
+    return {**param, "type": kind if param["default"] is not None else [kind, "null"]}
+
+
+def _task(
+    name: str, task: Mapping[str, Any], defaults: Mapping[str, Any], used: set[str], repo: TeamRepo
+) -> dict[str, Any]:
+    pool = task.get("pool", defaults.get("pool"))
+    common = {
+        "needs": task.get("needs", []),
+        "retries": _retries(task.get("retries", defaults.get("retries", {}))),
+        "timeout": _seconds(task.get("timeout", defaults.get("timeout"))),
+        "trigger_rule": task.get("trigger_rule", "all_success"),
+        **_stated(
+            group=task.get("group"),
+            # A pool of Airflow's is everybody's: the team's name keeps it the team's.
+            pool=f"{repo.team}.{pool}" if pool else None,
+            inputs=task.get("inputs"),
+            outputs=task.get("outputs"),
+        ),
+    }
+    if not is_pod(dict(task)):
+        return {**common, "type": task["type"], "arguments": task.get("with", {})}
+    return {
+        **common,
+        **_pod(task, defaults, repo),
+        **_stated(output=name in used, foreach=_foreach(task), gate=_gate(task.get("gate"))),
+    }
+
+
+def _pod(task: Mapping[str, Any], defaults: Mapping[str, Any], repo: TeamRepo) -> dict[str, Any]:
     def setting(name: str, default: Any = None) -> Any:
         return task.get(name, defaults.get(name, default))
 
@@ -105,14 +146,25 @@ def _task(task: Mapping[str, Any], defaults: Mapping[str, Any], repo: TeamRepo) 
         "node_group": setting("node_group", "default"),
         "resources": _resources(setting("resources", {}), setting("scratch")),
         "scratch": None if setting("scratch") is None else canonical_memory(setting("scratch")),
-        "needs": task.get("needs", []),
-        "retries": _retries(setting("retries", {})),
-        "timeout": _seconds(setting("timeout")),
-        "trigger_rule": task.get("trigger_rule", "all_success"),
         "service_account": setting("service_account", "jobs"),
         "priority_class": f"{repo.team}.{level}-{repo.priorities[level]}",
         "startup_timeout": _seconds(setting("startup_timeout")),
     }
+
+
+def _foreach(task: Mapping[str, Any]) -> dict[str, Any] | None:
+    stated = task.get("foreach")
+    if stated is None:
+        return None
+    items = stated if isinstance(stated, list) else None
+    return {"items": items, "output_of": source_task(stated), "concurrency": task.get("concurrency")}
+
+
+def _gate(stated: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if stated is None:
+        return None
+    test = next(test for test in TESTS if test in stated)
+    return {"output_of": stated["output_of"], "value": stated.get("value"), "test": test, "bound": stated[test]}
 
 
 def _retries(stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +177,7 @@ def _secrets(stated: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _resources(stated: Mapping[str, Any], scratch: str | None) -> dict[str, dict[str, str]]:
-    """Memory can't be taken back from a pod, so its limit is the request; CPU can, so it has none.
+    """Memory can't be taken back from a pod, so by default its limit is the request; CPU can, so it has none.
 
     Scratch space is asked for, so that the node has it and the quota counts it; the volume itself has the limit.
     """
@@ -133,9 +185,11 @@ def _resources(stated: Mapping[str, Any], scratch: str | None) -> dict[str, dict
     memory = canonical_memory(asked["memory"])
     gpu = {"nvidia.com/gpu": str(asked["gpu"])} if asked.get("gpu") else {}
     disk = {} if scratch is None else {"ephemeral-storage": canonical_memory(scratch)}
+    cpu_limit = {"cpu": canonical_cpu(asked["cpu_limit"])} if "cpu_limit" in asked else {}
+    memory_limit = canonical_memory(asked.get("memory_limit", asked["memory"]))
     return {
         "requests": {"cpu": canonical_cpu(asked["cpu"]), "memory": memory, **disk, **gpu},
-        "limits": {"memory": memory, **gpu},
+        "limits": {**cpu_limit, "memory": memory_limit, **gpu},
     }
 
 

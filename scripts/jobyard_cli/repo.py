@@ -21,18 +21,35 @@ class NotATeamRepo(JobyardError):
         self.missing = missing
 
 
+PUBLISHED_JOBS = "values/published-jobs.yaml"
+"""The jobs of all teams, as far as they are released: written by `jobyard catalogue`."""
+
+
+def _optional(root: Path, name: str) -> Document | None:
+    return load(root / name, name) if (root / name).exists() else None
+
+
 def _missing(root: Path) -> list[str]:
     return [name for name in NEEDED if not (root / name).exists()]
 
 
+def _part(document: Document | None, name: str) -> dict[str, Any]:
+    data = document.data if document is not None else None
+    part = data.get(name) if isinstance(data, dict) else None
+    return dict(part) if isinstance(part, dict) else {}
+
+
 @dataclass
 class TeamRepo:
-    """A team's repository. `team_values` and `catalogue` are documents, so that findings can point into them."""
+    """A team's repository. What its values say is in documents, so that findings can point into them."""
 
     root: Path
     team_values: Document
     catalogue: Document
+    types: Document | None = None
+    published: Document | None = None
     job_files: list[Path] = field(default_factory=list)
+    _other_jobs: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> TeamRepo:
@@ -48,6 +65,8 @@ class TeamRepo:
             root=root,
             team_values=load(root / "values/team.yaml", "values/team.yaml"),
             catalogue=load(root / "values/node-groups.yaml", "values/node-groups.yaml"),
+            types=_optional(root, "values/task-types.yaml"),
+            published=_optional(root, PUBLISHED_JOBS),
             job_files=sorted((root / "dags").glob("*/job.yaml")),
         )
 
@@ -83,14 +102,51 @@ class TeamRepo:
         return dict(self._value("priorities") or {})
 
     @property
+    def pools(self) -> list[str]:
+        return list(self._value("pools") or {})
+
+    @property
+    def documents(self) -> list[Document]:
+        """The files of values, each of them read before any job."""
+        documents = (self.team_values, self.catalogue, self.types, self.published)
+        return [document for document in documents if document is not None]
+
+    @property
+    def task_types(self) -> dict[str, dict[str, Any]]:
+        return _part(self.types, "taskTypes")
+
+    @property
+    def published_jobs(self) -> dict[str, dict[str, Any]] | None:
+        """What other teams have released, by `<team>.<job>`; None where the repository has no list of it."""
+        return None if self.published is None else _part(self.published, "jobs")
+
+    @cached_property
+    def own_jobs(self) -> list[str]:
+        """The jobs of this repository, as `<team>.<job>`."""
+        return [f"{self.team}.{file.parent.name}" for file in self.job_files]
+
+    def other_job(self, name: str) -> dict[str, Any] | None:
+        """What is known of `<team>.<job>`: of our own all that its file says, of another team's what is published."""
+        if name not in self._other_jobs:
+            self._other_jobs[name] = self._read_job(name)
+        return self._other_jobs[name]
+
+    def _read_job(self, name: str) -> dict[str, Any] | None:
+        if name in self.own_jobs:
+            job = load(self.root / "dags" / name.partition(".")[2] / "job.yaml", name).data
+        else:
+            job = (self.published_jobs or {}).get(name)
+        return job if isinstance(job, dict) else None
+
+    @property
     def node_groups(self) -> dict[str, dict[str, Any]]:
-        data = self.catalogue.data
-        return dict(data.get("nodeGroups") or {}) if isinstance(data, dict) else {}
+        return _part(self.catalogue, "nodeGroups")
 
     @cached_property
     def images(self) -> list[str]:
-        """Names of the images that the repository builds: folders of `images/` with a Dockerfile."""
-        return sorted(path.parent.name for path in (self.root / "images").glob("*/Dockerfile"))
+        """Names of the images there are: folders of `images/` with a Dockerfile, and those that the values list."""
+        built = {path.parent.name for path in (self.root / "images").glob("*/Dockerfile")}
+        return sorted(built | {str(name) for name in self._value("images") or []})
 
     def _value(self, name: str) -> Any:
         data = self.team_values.data

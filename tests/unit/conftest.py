@@ -14,6 +14,14 @@ team: risk
 allowedNodeGroups: [default, high-cpu, high-memory]
 serviceAccounts: {jobs: {}}
 priorities: {low: 1000, normal: 2000, high: 3000}
+pools: {warehouse: 4}
+images: [xgboost]
+"""
+PUBLISHED = """\
+jobs:
+  care.by-hand: {schedule: null}
+  care.claims: {schedule: "@hourly"}
+  care.ingest: {schedule: 0 1 * * *}
 """
 JOB = """\
 apiVersion: jobyard/v1
@@ -26,12 +34,14 @@ tasks:
 
 @pytest.fixture
 def team_repo(tmp_path: Path) -> Path:
-    """Team risk's, with the real schema and catalogue, two images and no job."""
+    """Team risk's, with the real schema and catalogues, two images and no job; team care has released three."""
     repo = tmp_path / "risk-jobs"
     shutil.copytree(ROOT / "schemas", repo / "schemas")
     (repo / "values").mkdir()
-    shutil.copy(ROOT / "values" / "node-groups.yaml", repo / "values")
+    for name in ("node-groups.yaml", "task-types.yaml"):
+        shutil.copy(ROOT / "values" / name, repo / "values")
     (repo / "values" / "team.yaml").write_text(TEAM)
+    (repo / "values" / "published-jobs.yaml").write_text(PUBLISHED)
     for image in ("feature-generation", "inference"):
         folder = repo / "images" / image
         folder.mkdir(parents=True)

@@ -27,8 +27,10 @@ def found(repo: Path) -> list[str]:
 
 
 def add_fixture(repo: Path, kind: str, name: str) -> None:
-    (repo / "dags" / name).mkdir()
-    shutil.copy(FIXTURES / kind / name / "job.yaml", repo / "dags" / name)
+    """Add a job, and beside it the least that a job can be, for those that name another."""
+    for each_kind, each in ((kind, name), ("valid", "least")):
+        (repo / "dags" / each).mkdir(exist_ok=True)
+        shutil.copy(FIXTURES / each_kind / each / "job.yaml", repo / "dags" / each)
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -135,3 +137,39 @@ def test_a_json_report_has_the_same_findings(add_job: AddJob, team_repo: Path) -
         ("dags/score/job.yaml", 1, 1, "required"),
         ("dags/score/job.yaml", 1, 1, "required"),
     ]
+
+
+def test_jobs_that_follow_each_other_in_a_circle_are_pointed_out_in_each(add_job: AddJob, team_repo: Path) -> None:
+    text = "apiVersion: jobyard/v1\nschedule: {{after: [risk.{}]}}\ntasks: {{score: {{image: inference}}}}\n"
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
+        add_job(name, text.format(other))
+    words = "jobs follow each other in a circle, so none of them starts: "
+    assert found(team_repo) == [
+        f"dags/a/job.yaml:2:20: {words}risk.a -> risk.b -> risk.c -> risk.a",
+        f"dags/b/job.yaml:2:20: {words}risk.b -> risk.c -> risk.a -> risk.b",
+        f"dags/c/job.yaml:2:20: {words}risk.c -> risk.a -> risk.b -> risk.c",
+    ]
+
+
+def test_waiting_for_a_job_of_ones_own_that_has_no_clock_is_pointed_out(add_job: AddJob, team_repo: Path) -> None:
+    add_job("by-hand", "apiVersion: jobyard/v1\nschedule: null\ntasks: {score: {image: inference}}\n")
+    waiting = 'schedule: "@daily"\nwait_for: [risk.by-hand]\n'
+    add_job("score", f"apiVersion: jobyard/v1\n{waiting}tasks: {{score: {{image: inference}}}}\n")
+    assert found(team_repo) == [
+        "dags/score/job.yaml:3:12: job 'risk.by-hand' has no cron schedule to match; "
+        "use schedule: {after: [risk.by-hand]}"
+    ]
+
+
+def test_without_a_list_of_published_jobs_those_of_others_are_taken_on_trust(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score", "apiVersion: jobyard/v1\nschedule: {after: [care.nothing]}\ntasks: {score: {image: inference}}\n")
+    assert len(found(team_repo)) == 1
+    (team_repo / "values" / "published-jobs.yaml").unlink()
+    assert found(team_repo) == []
+
+
+def test_a_broken_list_of_published_jobs_is_pointed_out(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    (team_repo / "values" / "published-jobs.yaml").write_text("jobs: [\n")
+    (finding,) = found(team_repo)
+    assert finding.startswith("values/published-jobs.yaml:2:1: not YAML:")

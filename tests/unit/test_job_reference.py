@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_cli.check.schema import check_schema
-from jobyard_cli.documents import Document, parse
-from jobyard_cli.release import JOB_DEFAULTS, RESOURCES, RETRIES
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES
+from jobyard_cli.release import compile_release
 from write_job_reference import PAGE, SCHEMA, SECTIONS, example, fields, render
 
 CONTENT = json.loads(SCHEMA.read_text())
@@ -17,19 +19,57 @@ EXAMPLES = [
 ]
 
 
+# What a field makes sense only with.
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "deadline": {"alerts": {"on_missed_deadline": [{"slack": "ml-alerts"}]}},
+    "on_missed_deadline": {"deadline": "4h"},
+    "concurrency": {"foreach": ["xgboost", "lightgbm"]},
+    "cpu_limit": {"cpu": 1},
+    "resources": {"node_group": "high-cpu"},
+}
+TYPED = {"type": "wait-for-s3-key", "with": {"bucket_key": "s3://raw/x"}}
+
+
 def a_job(section: str, name: str, value: Any) -> dict[str, Any]:
-    task: dict[str, Any] = {"image": "inference"}
-    job = {"apiVersion": "jobyard/v1", "schedule": None, "tasks": {"score": task}}
+    """A job with that field in it, and all around it that the field asks for."""
+    pod = {"image": "inference"}
+    task: dict[str, Any] = {**pod, "needs": ["features", "split", "drift"]}
+    job: dict[str, Any] = {"apiVersion": "jobyard/v1", "schedule": "@daily", "tasks": {"score": task}}
+    job["tasks"] |= {name: {**pod} for name in ("features", "split", "drift")}
+    field = {name: value, **COMPANIONS.get(name, {})}
     match section:
         case "A job":
-            job[name] = value
+            job.update(field)
+        case "Schedule":
+            job["schedule"] = field
+        case "Wait for":
+            job["wait_for"] = [{"job": "care.ingest", **field}]
+        case "Alerts":
+            job |= {"alerts": {name: value}, **COMPANIONS.get(name, {})}
+        case "Alert":
+            job["alerts"] = {"on_failure": [field]}
+        case "Parameter":
+            job["params"] = {"limit": parameter(name, value)}
         case "Defaults of its tasks":
-            job["defaults"] = {name: value}
+            job["defaults"] = field
+        case "A task" if name in TYPED:
+            job["tasks"]["score"] = {**TYPED, **field}
         case "A task":
-            task[name] = value
+            task.update(field)
+        case "For each":
+            task["foreach"] = field
+        case "Gate":
+            task["gate"] = {"output_of": "drift", **({"above": 1} if name in ("output_of", "value") else {}), **field}
+        case "Resources" if name == "gpu":
+            task |= {"resources": {"gpu": value}, "node_group": "gpu"}
         case _:
-            task[section.lower()] = {name: value}
+            task[section.lower()] = field
     return job
+
+
+def parameter(name: str, value: Any) -> dict[str, Any]:
+    default = value[0] if name == "enum" else value if name == "default" else 0.5
+    return {"default": default, name: value}
 
 
 def test_the_page_is_what_the_schema_says() -> None:
@@ -37,11 +77,16 @@ def test_the_page_is_what_the_schema_says() -> None:
 
 
 @pytest.mark.parametrize(("section", "name", "value"), EXAMPLES, ids=[f"{one[0]}-{one[1]}" for one in EXAMPLES])
-def test_every_field_has_an_example_that_the_schema_allows(section: str, name: str, value: Any) -> None:
+def test_every_field_has_an_example_that_passes_the_check_and_is_released(
+    add_job: Callable[..., Path], team_repo: Path, section: str, name: str, value: Any
+) -> None:
     assert value is not None
-    document = Document("dags/score/job.yaml")
-    parse(document, json.dumps(a_job(section, name, value)))
-    assert [str(finding) for finding in (*document.findings, *check_schema(document, SCHEMA))] == []
+    values = team_repo / "values" / "team.yaml"
+    values.write_text(values.read_text().replace("high-memory]", "high-memory, gpu]"))
+    add_job("features")
+    add_job("score", json.dumps(a_job(section, name, value)))
+    assert [str(finding) for finding in check_repo(team_repo).findings] == []
+    assert json.loads(compile_release(team_repo, ""))["jobs"].keys() == {"features", "score"}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from jobyard_cli.platform_files import (
     platform_files,
     put_changed,
     registered_teams,
+    task_types,
 )
 from moto import mock_aws
 
@@ -43,7 +44,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 
 def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to_start() -> None:
     groups = node_groups(ROOT / "values")
-    data = platform_data(groups, "dev")
+    data = platform_data(groups, "dev", task_types=task_types(ROOT / "values"), teams={})
     assert data["environment"] == "dev"
     assert data["node_groups"].keys() == groups.keys()
     assert data["node_groups"]["graviton"]["node_selector"] == {
@@ -57,7 +58,8 @@ def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to
 
 
 def test_loaders_come_last_as_they_need_all_the_rest() -> None:
-    files = platform_files(ROOT / "dags", ["risk", "fraud"], platform_data(node_groups(ROOT / "values"), "dev"), "x: y")
+    platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
+    files = platform_files(ROOT / "dags", ["risk", "fraud"], platform, "x: y")
     assert list(files)[0] == ".airflowignore"
     assert list(files)[-2:] == ["fraud.py", "risk.py"]
     assert files["risk.py"] == loader_source("risk").encode()
@@ -102,7 +104,7 @@ def test_registered_teams_are_those_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "teams").mkdir()
     for team in ("risk", "fraud"):
         (tmp_path / "teams" / f"{team}.yaml").write_text(yaml.safe_dump({"teams": {team: {}}}))
-    assert registered_teams(tmp_path) == ["fraud", "risk"]
+    assert list(registered_teams(tmp_path)) == ["fraud", "risk"]
 
 
 def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def compiled(repo: Path, commit: str = "c0ffee") -> dict[str, Any]:
 def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> None:
     text = add_job("score").read_text()
     release = compiled(team_repo)
-    assert (release["schema_version"], release["team"], release["namespace"]) == (1, "risk", "team-risk")
+    assert (release["schema_version"], release["team"], release["namespace"]) == (2, "risk", "team-risk")
     assert release["commit"] == "c0ffee"
     assert release["jobs"]["score"] == {
         "catchup": False,
@@ -249,3 +249,80 @@ def test_a_bucket_that_is_not_there_is_named(s3: S3Client, add_job: AddJob, team
     add_job("score")
     with pytest.raises(PublishFailed, match="s3://nowhere/dags/risk/jobs.json: NoSuchBucket: The specified bucket"):
         publish(s3, "nowhere", compile_release(team_repo, "1"))
+
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "valid"
+
+
+def released(add_job: AddJob, repo: Path, fixture: str) -> dict[str, Any]:
+    """What the release has of a job of tests/fixtures/valid."""
+    add_job("least")
+    add_job(fixture, (FIXTURES / fixture / "job.yaml").read_text())
+    job: dict[str, Any] = compiled(repo)["jobs"][fixture]
+    return job
+
+
+def test_parallel_tasks_and_their_outputs_are_spelled_out(add_job: AddJob, team_repo: Path) -> None:
+    job = released(add_job, team_repo, "ensemble")
+    tasks = job["tasks"]
+    assert job["max_active_tasks"] == 8
+    assert tasks["train"]["foreach"] == {
+        "items": [{"name": "small", "depth": 3}, {"name": "deep", "depth": 9}],
+        "output_of": None,
+        "concurrency": 2,
+    }
+    assert tasks["folds"]["foreach"] == {"items": None, "output_of": "split", "concurrency": None}
+    assert {name: task.get("group") for name, task in tasks.items()} == {
+        "split": None,
+        "train": "training",
+        "folds": "training",
+        "ensemble": None,
+    }
+    # Only what another task uses is kept by Airflow.
+    assert [name for name, task in tasks.items() if task.get("output")] == ["split", "train"]
+
+
+def test_waiting_alerts_gates_and_parameters_are_spelled_out(add_job: AddJob, team_repo: Path) -> None:
+    job = released(add_job, team_repo, "retrain-on-drift")
+    tasks = job["tasks"]
+    assert job["wait_for"] == [{"job": "risk.least", "timeout": 86400}, {"job": "care.ingest", "timeout": 21600}]
+    assert job["deadline"] == 14400
+    assert job["alerts"]["on_failure"] == [{"slack": "#ml-alerts"}, {"pagerduty": "critical"}]
+    assert job["params"] == {
+        "threshold": {
+            "default": 0.2,
+            "title": "Threshold",
+            "description": "Of the PSI.",
+            "minimum": 0,
+            "maximum": 1,
+            "type": "number",
+        },
+        "model": {"default": "small", "enum": ["small", "deep"], "type": "string"},
+        "note": {"default": None, "type": ["string", "null"]},
+        "rows": {"default": None, "type": ["integer", "null"]},
+    }
+    assert tasks["arrived"] == {
+        "type": "wait-for-s3-key",
+        "arguments": {"bucket_key": "s3://raw/{{ ds }}/_SUCCESS"},
+        "needs": [],
+        "retries": {"attempts": 2, "backoff": "none", "delay": 300, "max_delay": None},
+        "timeout": 10800,
+        "trigger_rule": "all_success",
+    }
+    # A pool of Airflow's is everybody's; the team's name in front makes it the team's.
+    assert tasks["enough"]["pool"] == "risk.warehouse"
+    assert tasks["retrain"]["gate"] == {"output_of": "drift", "value": "figures.psi", "test": "above", "bound": 0.2}
+    assert tasks["report"]["gate"] == {"output_of": "drift", "value": "done", "test": "equals", "bound": True}
+    assert tasks["retrain"]["resources"] == {
+        "requests": {"cpu": "1", "memory": "1Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi"},
+    }
+    assert [name for name, task in tasks.items() if task.get("output")] == ["drift"]
+
+
+def test_a_schedule_after_others_and_assets_are_kept_as_they_are(add_job: AddJob, team_repo: Path) -> None:
+    assert released(add_job, team_repo, "after")["schedule"] == {"after": ["risk.least", "care.ingest"]}
+    job = released(add_job, team_repo, "on-assets")
+    assert job["schedule"] == {"assets": ["s3://features/day", "x-kafka://claims"]}
+    assert job["tasks"]["score"]["inputs"] == ["s3://features/day", "x-kafka://claims"]
+    assert job["tasks"]["score"]["outputs"] == ["s3://predictions/day"]

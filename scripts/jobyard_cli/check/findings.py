@@ -21,9 +21,9 @@ class Finding:
         return f"{self.path}:{self.line}:{self.column}: {self.message}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word as `did you mean 'x'?`, or nothing where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The nearest known word as `did you mean 'x'?`, or nothing where none is near (1 is the same, 0 all different)."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"did you mean '{near[0]}'?" if near else ""
 
 

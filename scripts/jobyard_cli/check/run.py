@@ -29,7 +29,7 @@ class Checked:
     @property
     def documents(self) -> dict[str, Document]:
         """Every file that was read, by its path."""
-        read = [self.repo.team_values, self.repo.catalogue, *self.jobs.values()]
+        read = [*self.repo.documents, *self.jobs.values()]
         return {document.path: document for document in read}
 
 
@@ -53,7 +53,7 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
     """
     repo = TeamRepo.load(root)
     checked = Checked(repo)
-    findings = [*repo.team_values.findings, *repo.catalogue.findings, *_values(repo)]
+    findings = [*(one for values in repo.documents for one in values.findings), *_values(repo)]
     misplaced = _misplaced(repo)
     for path in only:
         if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):
@@ -89,8 +89,8 @@ def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
         # Where the schema says already how to write a value, once is enough.
         told = {(misfit.line, misfit.column) for misfit in misfits}
         yield from (one for one in check_surprises(document) if (one.line, one.column) not in told)
-    # With the team's values or the catalogue unreadable, every name in a job would look unknown.
-    if not repo.team_values.findings and not repo.catalogue.findings:
+    # With the team's values or a catalogue unreadable, every name in a job would look unknown.
+    if not any(values.findings for values in repo.documents):
         yield from check_meaning(document, repo)
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jobyard_cli.check.findings import Finding, did_you_mean
 from jobyard_cli.documents import Document, KeyPath
 
-_TYPES = {
+KINDS = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
@@ -27,7 +27,11 @@ _TYPES = {
 @cache
 def validator(schema: Path) -> Draft202012Validator:
     """The validator of a schema file, made once a process."""
-    content = json.loads(schema.read_text())
+    return compiled(json.loads(schema.read_text()))
+
+
+def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
+    """The validator of a schema."""
     return Draft202012Validator(_inlined(content, content.get("$defs", {})))
 
 
@@ -46,13 +50,18 @@ def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
 
 def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
     """A finding for each thing in the document that the schema does not allow."""
-    for error in validator(schema).iter_errors(document.data):
-        yield from _findings(document, error)
+    yield from part_findings(document, (), document.data, validator(schema))
 
 
-def _findings(document: Document, error: Any) -> Iterator[Finding]:
+def part_findings(document: Document, path: KeyPath, part: Any, schema: Draft202012Validator) -> Iterator[Finding]:
+    """A finding for each thing that a schema does not allow in the part of the document at a path."""
+    for error in schema.iter_errors(part):
+        yield from _findings(document, path, error)
+
+
+def _findings(document: Document, above: KeyPath, error: Any) -> Iterator[Finding]:
     # `error` is a ValidationError; its parts are annotated as possibly unset, which they are not once it was raised.
-    path: KeyPath = tuple(error.absolute_path)
+    path: KeyPath = (*above, *error.absolute_path)
     match error.validator:
         case "additionalProperties" if isinstance(error.validator_value, bool):
             yield from _unknown_keys(document, path, error)
@@ -85,19 +94,23 @@ def _message(document: Document, path: KeyPath, error: Any) -> str:
         case "enum":
             choices = [str(choice) for choice in error.validator_value]
             hint = did_you_mean(str(value), choices)
-            return f"{what} can't be {_show(value)} ({' '.join(filter(None, [hint, 'one of: ' + ', '.join(choices)]))})"
+            return f"{what} can't be {show(value)} ({' '.join(filter(None, [hint, 'one of: ' + ', '.join(choices)]))})"
         case "const":
-            return f"{what} must be {_show(error.validator_value)}, not {_show(value)}"
+            return f"{what} must be {show(error.validator_value)}, not {show(value)}"
         case "pattern":
-            return f"{what} can't be {_show(value)}: {_pattern_rule(error)}"
-        case "minProperties" | "minLength" | "minItems":
+            return f"{what} can't be {show(value)}: {_pattern_rule(error)}"
+        case "minProperties" | "minLength" | "minItems" if error.validator_value == 1:
             return f"{what} is empty"
+        case "maxProperties":
+            return f"{what} must have one of {', '.join(error.schema['properties'])}, not several"
         case "minimum" | "exclusiveMinimum":
             least = "at least" if error.validator == "minimum" else "more than"
             return f"{what} must be {least} {error.validator_value}, not {value}"
-        case "maximum" | "maxLength":
-            unit = " characters" if error.validator == "maxLength" else ""
-            return f"{what} can be at most {error.validator_value}{unit}"
+        case "maximum":
+            return f"{what} can be at most {error.validator_value}"
+        case "maxLength" | "maxItems":
+            unit = "characters" if error.validator == "maxLength" else "entries"
+            return f"{what} can have at most {error.validator_value} {unit}, not {len(value)}"
         case "uniqueItems":
             return f"{what} names something twice"
         case _:
@@ -106,9 +119,9 @@ def _message(document: Document, path: KeyPath, error: Any) -> str:
 
 def _type_message(document: Document, path: KeyPath, error: Any) -> str:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    words = " or ".join(_TYPES[name] for name in wanted)
+    words = " or ".join(KINDS[name] for name in wanted if name != "integer" or "number" not in wanted)
     if "string" in wanted and isinstance(error.schema, Mapping) and "pattern" in error.schema:
-        return f"{_here(path)} can't be {_show(error.instance)}: {_pattern_rule(error)}"
+        return f"{_here(path)} can't be {show(error.instance)}: {_pattern_rule(error)}"
     plain = document.plain.get(path)
     if "string" in wanted and plain:
         return f'{_here(path)} must be {words}; YAML reads {plain} as {_kind(error.instance)}: write "{plain}"'
@@ -119,7 +132,7 @@ def _kind(value: Any) -> str:
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     if isinstance(value, bool):
         return str(value).lower()
-    return _TYPES[names.get(type(value), "null")]
+    return KINDS[names.get(type(value), "null")]
 
 
 def _pattern_rule(error: Any) -> str:
@@ -128,7 +141,7 @@ def _pattern_rule(error: Any) -> str:
     rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")
     rule = rule[:1].lower() + rule[1:]
     example = next(iter(schema.get("examples", [])), None)
-    return rule if example is None else f"{rule}; for example {_show(example)}"
+    return rule if example is None else f"{rule}; for example {show(example)}"
 
 
 def _here(path: KeyPath) -> str:
@@ -137,5 +150,6 @@ def _here(path: KeyPath) -> str:
     return f"'{names[-1]}'" if names else "the file"
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A value as a message has it."""
     return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)

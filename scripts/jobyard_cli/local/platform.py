@@ -25,7 +25,7 @@ from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
 from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import platform_files, put_changed
+from jobyard_cli.platform_files import platform_files, put_changed, task_types
 from jobyard_cli.steps import Steps
 
 if TYPE_CHECKING:
@@ -286,9 +286,10 @@ class LocalPlatform:
 
     def put_platform_files(self) -> list[str]:
         """Put the platform's own files into Airflow's bucket; the names of those that changed."""
-        teams = sorted(self.teams())
-        config = self.cluster.launchers(teams)
-        platform = platform_data(self.node_groups, ENVIRONMENT)
+        teams = self.teams()
+        config = self.cluster.launchers(sorted(teams))
+        types = task_types(self.source.values)
+        platform = platform_data(self.node_groups, ENVIRONMENT, task_types=types, teams=teams)
         files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
         return put_changed(self.s3(), AIRFLOW_BUCKET, files)
 

@@ -1,0 +1,70 @@
+"""Requests that no machine of the node group can hold, and limits below what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
+from jobyard_cli.documents import Document, KeyPath
+from jobyard_cli.job_defaults import RESOURCES
+from jobyard_cli.quantities import parse_quantity
+from jobyard_cli.repo import TeamRepo
+
+ASKED = ("cpu", "memory", "gpu")
+
+
+def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
+    """A finding for each task whose pod could never be placed."""
+    defaults = defaults_of(document)
+    for name, task in tasks_of(document).items():
+        if is_pod(task):
+            own = "resources" in task
+            where: KeyPath = ("tasks", name, "resources") if own else ("defaults", "resources")
+            resources = mapping(task.get("resources") if own else defaults.get("resources"))
+            yield from _requests(document, repo, where, resources, task.get("node_group", defaults.get("node_group")))
+            yield from _limits(document, where, resources)
+
+
+def _requests(
+    document: Document, repo: TeamRepo, where: KeyPath, resources: dict[str, Any], group_name: Any
+) -> Iterator[Finding]:
+    name = "default" if group_name is None else group_name
+    group = repo.node_groups.get(name) if isinstance(name, str) else None
+    if group is None:
+        return
+    allocatable = mapping(group.get("allocatable"))
+    for kind in ASKED:
+        asked, offered = resources.get(kind), allocatable.get(kind, 0)
+        if asked is not None and _is_more(asked, offered):
+            message = _too_much(repo, str(name), kind, asked, offered)
+            yield document.finding((*where, kind), message, "resources")
+
+
+def _is_more(one: Any, other: Any) -> bool:
+    """Whether a quantity is more than another; what is no quantity is the schema's to report."""
+    try:
+        return parse_quantity(one) > parse_quantity(other)
+    except ValueError:
+        return False
+
+
+def _too_much(repo: TeamRepo, group: str, kind: str, asked: Any, offered: Any) -> str:
+    large = [
+        other
+        for other in repo.allowed_node_groups
+        if not _is_more(asked, mapping(repo.node_groups.get(other, {}).get("allocatable")).get(kind, 0))
+    ]
+    instead = f"; {' and '.join(large)} can" if large else ""
+    if kind == "gpu" and not offered:
+        return f"node group '{group}' has no GPU{instead.replace('can', 'has')}"
+    return f"no node of group '{group}' can hold {kind} {asked} (a pod gets at most {offered}){instead}"
+
+
+def _limits(document: Document, where: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
+    for kind in ("cpu", "memory"):
+        limit, asked = resources.get(f"{kind}_limit"), resources.get(kind, RESOURCES[kind])
+        if limit is not None and _is_more(asked, limit):
+            message = f"'{kind}_limit' {limit} is less than the {kind} asked for, {asked}"
+            yield document.finding((*where, f"{kind}_limit"), message, "resources")

@@ -1,0 +1,21 @@
+"""What a job gets that does not say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+JOB_DEFAULTS: Mapping[str, Any] = {
+    "description": "",
+    "owner": "",
+    "timezone": "UTC",
+    # Airflow needs a start; with catchup off nothing before today is run because of it.
+    "start_date": "2026-01-01",
+    "end_date": None,
+    "catchup": False,
+    "max_active_runs": 1,
+    "tags": [],
+}
+RETRIES: Mapping[str, Any] = {"attempts": 2, "delay": "5m", "backoff": "none", "max_delay": None}
+RESOURCES: Mapping[str, Any] = {"cpu": "500m", "memory": "1Gi"}
+WAIT_TIMEOUT = "1d"

@@ -28,7 +28,6 @@ LAUNCHER = (
     each((*READ, "create", "patch", "delete"), "pods")
     | each(("get",), "pods/log")
     | each(("list", "watch"), "events")
-    | each(("create", "get"), "pods/exec")
 )
 VIEWER = each(READ, "configmaps", "events", "limitranges", "pods", "resourcequotas", "serviceaccounts")
 VIEWER |= each(READ, "jobs.batch") | each(("get",), "pods/log")

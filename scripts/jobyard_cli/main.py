@@ -116,6 +116,22 @@ def publish(
 
 
 @app.command()
+def catalogue(
+    bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
+) -> None:
+    """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
+    from jobyard_cli.published_jobs import published_jobs
+
+    content = published_jobs(_s3(endpoint_url), bucket)
+    if output is None:
+        print(content, end="")
+    else:
+        output.write_text(content, encoding="utf-8")
+
+
+@app.command()
 def publish_platform(
     bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
     environment: Annotated[str, typer.Option(help="Its name, which every pod carries as a label.")],

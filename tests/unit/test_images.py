@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-import boto3
 import feature_generation.__main__ as generation_job
 import inference.__main__ as inference_job
 import pandas as pd
@@ -15,7 +13,6 @@ import pytest
 from feature_generation.features import MEASUREMENTS, BadRows, make_features
 from inference.model import BadTable, area_under_curve, predict, train
 from jobyard_cli.demo.data import land, raw_days
-from moto import mock_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,17 +23,6 @@ COMMON = ["--bucket", BUCKET, "--team", "risk", "--table", "consultations", "--d
 
 def raw(days: int = 10) -> pd.DataFrame:
     return pd.concat([pd.read_csv(io.StringIO(text)) for _, text in raw_days(TODAY, days)], ignore_index=True)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
 
 
 def test_the_demos_data_is_every_patient_once_the_same_each_time() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from jobyard_cli.release import BrokenJobs, PublishFailed, compile_release, publish
 from jobyard_cli.scaffold import CannotStart, examples, new_job
-from moto import mock_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -173,18 +171,6 @@ def test_what_cannot_be_a_new_job_is_refused(team_repo: Path, name: str, example
     with pytest.raises(CannotStart, match=message):
         new_job(team_repo, name, example)
     assert list((team_repo / "dags").iterdir()) == []
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """moto's S3, which honours conditional puts; the end-to-end tests publish to a real server."""
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=BUCKET)
-        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield client
 
 
 def versions(client: S3Client) -> int:

@@ -1,7 +1,8 @@
-"""What every kind of test shares: the built programs, and long set-up that is seen while it happens."""
+"""What several kinds of test share: the built programs, long set-up that is seen as it happens, a team's repository."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +11,29 @@ import pytest
 from jobyard_cli.local import tools
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps, new_console
+
+ROOT = Path(__file__).resolve().parents[1]
+TEAM = """\
+team: risk
+allowedNodeGroups: [default, high-cpu, high-memory]
+serviceAccounts: {jobs: {}}
+priorities: {low: 1000, normal: 2000, high: 3000}
+pools: {warehouse: 4}
+images: [xgboost]
+"""
+PUBLISHED = """\
+jobs:
+  care.by-hand: {schedule: null}
+  care.claims: {schedule: "@hourly"}
+  care.ingest: {schedule: 0 1 * * *}
+"""
+JOB = """\
+apiVersion: jobyard/v1
+schedule: "@daily"
+tasks:
+  score:
+    image: inference
+"""
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +59,34 @@ def programs(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
     title = "Kubernetes, Argo CD, kwok and the S3 server, from source"
     with shown() as steps, steps.step(title) as report:
         return tools.ensure(cache_dir(), report)
+
+
+@pytest.fixture
+def team_repo(tmp_path: Path) -> Path:
+    """Team risk's, with the real schema and catalogues, two images and no job; team care has released three."""
+    repo = tmp_path / "risk-jobs"
+    shutil.copytree(ROOT / "schemas", repo / "schemas")
+    (repo / "values").mkdir()
+    for name in ("node-groups.yaml", "task-types.yaml"):
+        shutil.copy(ROOT / "values" / name, repo / "values")
+    (repo / "values" / "team.yaml").write_text(TEAM)
+    (repo / "values" / "published-jobs.yaml").write_text(PUBLISHED)
+    for image in ("feature-generation", "inference"):
+        folder = repo / "images" / image
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_text("FROM scratch\n")
+    (repo / "dags").mkdir()
+    return repo
+
+
+@pytest.fixture
+def add_job(team_repo: Path) -> Callable[..., Path]:
+    """Write a job.yaml; the least that a job can say by default."""
+
+    def add(name: str, text: str = JOB) -> Path:
+        file = team_repo / "dags" / name / "job.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return file
+
+    return add

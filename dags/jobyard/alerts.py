@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from jobyard.compat import AIRFLOW_3
+from jobyard.compat import AIRFLOW_3, BaseOperator
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.release import Job
 
@@ -35,7 +35,7 @@ class Alert:
 
     def __call__(self, *arguments: Any) -> None:
         """Send it; never raises. For a missed deadline Airflow 2 gives five arguments, otherwise there is a context."""
-        context = arguments[0] if len(arguments) == 1 else {"slas": arguments[3]}
+        context = arguments[0] if len(arguments) == 1 else _missed(arguments[0], arguments[3])
         facts = self.facts(context)
         for kind, address in self.targets:
             try:
@@ -45,12 +45,14 @@ class Alert:
 
     def facts(self, context: Mapping[str, Any]) -> dict[str, str]:
         """Return what there is to say, by its name, in the order in which to say it."""
-        instance = _instance(context)
+        instance, tasks = context.get("ti"), context.get("task_ids", ())
+        if self.occasion == "on_failure":
+            instance, tasks = _failed(context)
         found = {
             "job": f"{self.team}.{self.job}",
             "event": WORDS[self.occasion],
             "run": _run_id(context),
-            "task": ", ".join(_failed(context)) or getattr(instance, "task_id", ""),
+            "task": ", ".join(sorted(tasks)) or getattr(instance, "task_id", ""),
             "try": _try(instance) if self.occasion in ("on_failure", "on_retry") else "",
             "owner": self.owner,
             "reason": str(context.get("exception") or context.get("reason") or ""),
@@ -59,30 +61,51 @@ class Alert:
         return {name: value for name, value in found.items() if value}
 
 
-def _instance(context: Mapping[str, Any]) -> Any:
-    return context.get("task_instance") or context.get("ti")
+def _missed(dag: Any, misses: Iterable[Any]) -> dict[str, Any]:
+    """Return what Airflow 2 says of missed deadlines as a context; it names a run by the end of its data interval."""
+    intervals = {dag.timetable.infer_manual_data_interval(run_after=miss.execution_date) for miss in misses}
+    runs = sorted(f"scheduled__{interval.start.isoformat()}" for interval in intervals)
+    return {"run_id": ", ".join(runs), "task_ids": {miss.task_id for miss in misses}}
+
+
+def _failed(context: Mapping[str, Any]) -> tuple[Any, set[str]]:
+    """Return the instance that failed last in the context's run, and the tasks that failed."""
+    instance = context.get("ti")
+    if instance is None:
+        return None, set()
+    if AIRFLOW_3:
+        return instance, _failed_tasks(instance, context["dag"])
+    # Airflow 2 gives any instance of the run.
+    failed = context["dag_run"].get_task_instances(state="failed")
+    last = max(failed, key=lambda one: one.end_date, default=instance)
+    return last, {one.task_id for one in failed}
+
+
+def _failed_tasks(instance: Any, dag: Any) -> set[str]:
+    try:
+        states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])[instance.run_id]
+    except Exception as error:  # the API server's; the alert is worth more than the others' names
+        LOG.warning("Which tasks have failed could not be asked: %s", error)
+        return set()
+    failed = (name for name, state in states.items() if state == "failed")
+    # An instance of a `foreach` is "<task>_<index>", and no task's name has a "_".
+    return {name if dag.has_task(name) else name.rpartition("_")[0] for name in failed}
 
 
 def _run_id(context: Mapping[str, Any]) -> str:
-    if slas := context.get("slas"):
-        return ", ".join(sorted({f"{sla.execution_date:%Y-%m-%dT%H:%M}" for sla in slas}))
     run = context.get("dag_run") or {}
     # Of a missed deadline, Airflow 3 sends the run as the API would show it.
     found = run.get("dag_run_id") if isinstance(run, Mapping) else getattr(run, "run_id", "")
     return str(context.get("run_id") or found or "")
 
 
-def _failed(context: Mapping[str, Any]) -> list[str]:
-    """Return the tasks that failed, where Airflow knows them: a callback of a whole run in Airflow 2."""
-    if "reason" not in context or AIRFLOW_3:
-        return []
-    failed = context["dag_run"].get_task_instances(state="failed")
-    return sorted({instance.task_id for instance in failed})
-
-
 def _try(instance: Any) -> str:
-    number, most = getattr(instance, "try_number", None), getattr(instance, "max_tries", None)
-    return "" if number is None else str(number) if most is None else f"{number} of {most + 1}"
+    number = getattr(instance, "try_number", None)
+    if number is None:
+        return ""
+    # For a whole run Airflow 3 leaves out the instance's own number; after a clearing it counts on.
+    retries = max(getattr(instance, "max_tries", 0), getattr(getattr(instance, "task", None), "retries", 0))
+    return f"{number} of {max(number, retries + 1)}"
 
 
 def title(facts: Mapping[str, str]) -> str:
@@ -208,9 +231,8 @@ def deadline_missed(
     Alert("on_missed_deadline", team, job, owner, list(targets))(context)
 
 
-def last_task_arguments(job: Job) -> dict[str, Any]:
-    """Return the arguments of the job's last tasks: in Airflow 2 they have the deadline, from the run's start on."""
+def set_deadline(job: Job, last: BaseOperator) -> None:
+    """Give the task with which a run ends the job's deadline: in Airflow 2 tasks have it, from the run's start on."""
     after = job.get("deadline")
-    if AIRFLOW_3 or not after or not job.get("alerts", {}).get("on_missed_deadline"):
-        return {}
-    return {"sla": timedelta(seconds=after)}
+    if not AIRFLOW_3 and after and job.get("alerts", {}).get("on_missed_deadline"):
+        last.sla = timedelta(seconds=after)

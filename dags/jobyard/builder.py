@@ -1,10 +1,11 @@
 """A job of the release becomes a DAG. The same release makes the same DAG, to the byte, in any process."""
 
+import json
 import re
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, cast
 
-from jobyard.alerts import alert, dag_alerts, last_task_arguments
+from jobyard.alerts import alert, dag_alerts, set_deadline
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.docs import job_page
@@ -17,11 +18,12 @@ from jobyard.pod import pod_arguments, seconds, task_arguments
 from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
-from jobyard.templates import template_arguments
+from jobyard.templates import guarded, template_arguments
 from jobyard.waiting import wait_operator
 
 # The names become labels, a DAG id and task ids.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
+REFERENCE = re.compile(r'"\$(ref|dynamicRef|recursiveRef)":')
 # What Airflow's page calls an instance of a task with `foreach`.
 MAP_INDEX = "{{ item | string | truncate(100, true) }}"
 
@@ -54,7 +56,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     waits = [wait_operator(platform, dag, wait) for wait in job.get("wait_for", [])]
     for first in (tasks.operators[task_name] for task_name in order if not job["tasks"][task_name]["needs"]):
         first.set_upstream(waits)
-    announce_success(dag)
+    set_deadline(job, announce_success(dag))
     return dag
 
 
@@ -66,11 +68,12 @@ class _Tasks:
         self.operators: dict[str, Any] = {}
         self.groups: dict[str, TaskGroup] = {}
         self.on_retry = alert(job, team, name, "on_retry")
-        self.needed = {need for task in job["tasks"].values() for need in task["needs"]}
 
     def add(self, name: str) -> None:
         """Make the task's operator, after those of what it needs."""
-        task = self.job["tasks"][name]
+        entry = self.job["tasks"][name]
+        # Neither items nor what a gate compares are rendered: they are values, whatever is in them.
+        task = cast(Task, {**guarded(entry), "foreach": entry.get("foreach"), "gate": entry.get("gate")})
         common = {"dag": self.dag, **task_arguments(name, task), **self._placement(name, task)}
         if task.get("type"):
             operator = typed_operator(self.platform, self.team, task, common)
@@ -82,7 +85,7 @@ class _Tasks:
 
     def _placement(self, name: str, task: Task) -> dict[str, Any]:
         """Return the arguments that follow from the job around the task."""
-        arguments: dict[str, Any] = {} if name in self.needed else last_task_arguments(self.job)
+        arguments: dict[str, Any] = {}
         if self.on_retry:
             arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):
@@ -130,7 +133,13 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
 
 
 def parameter(entry: Any) -> Any:
-    """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default."""
+    """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default.
+
+    Raises:
+        JobError: its schema refers to another, which Airflow would fetch: whatever the address, with its own rights.
+    """
+    if REFERENCE.search(json.dumps(entry)):
+        raise JobError("a parameter's schema cannot have references ($ref)")
     return Param(**entry) if isinstance(entry, dict) else entry
 
 

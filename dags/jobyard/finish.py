@@ -17,17 +17,18 @@ class JobFinishedOperator(BaseOperator):
         send_data_interval(context, self.outlets)
 
 
-def announce_success(dag: DAG) -> None:
-    """Let a successful run of the DAG write the job's asset, once.
+def announce_success(dag: DAG) -> BaseOperator:
+    """Let a successful run of the DAG write the job's asset, once; return the task that does it, with which a run ends.
 
-    The last task does it, if there is one last task with one instance; a task of its own costs a worker some seconds.
+    It is the last task, if there is one last task with one instance; a task of its own costs a worker some seconds.
     """
     asset = job_asset(dag.dag_id)
     leaves = dag.leaves
     if len(leaves) == 1 and isinstance(leaves[0], JobPodOperator):
         leaves[0].add_outlets([asset])
-        return
+        return leaves[0]
     finished = JobFinishedOperator(
         dag=dag, task_id=TASK_ID, outlets=[asset], trigger_rule="none_failed_min_one_success", retries=2
     )
     finished.set_upstream(leaves)
+    return finished

@@ -22,8 +22,10 @@ MAXIMUM_BYTES = 4096
 def read_output(pod: V1Pod | None, container: str) -> object:
     """Return the JSON value that the pod's container left.
 
+    Any but null, which Airflow does not tell from no output at all.
+
     Raises:
-        OutputError: it left none, or one that is too long or no JSON.
+        OutputError: it left none, or one that is null, too long or no JSON.
     """
     statuses = pod.status.container_statuses if pod is not None and pod.status else None
     states = [status.state for status in statuses or [] if status.name == container and status.state]
@@ -33,11 +35,19 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     if len(text.encode()) >= MAXIMUM_BYTES:
         raise OutputError(f"what the container wrote to {PATH} has {MAXIMUM_BYTES} bytes or more; put it into S3")
     try:
-        return json.loads(text)
+        value: object = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
         raise OutputError(
             f"what the container wrote to {PATH} is not JSON: {error}; it begins {text[:80]!r}"
         ) from error
+    if value is None:
+        raise OutputError(f"the container wrote null to {PATH}, and another task needs a value")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    """Refuse what Python writes of a figure that is none: no condition holds of it, and databases do not take it."""
+    raise ValueError(f"{constant} is no number")
 
 
 def pull_output(context: Mapping[str, Any], task: str) -> object:
@@ -63,6 +73,8 @@ class Gate:
         """`value` is the dotted path of the figure in the output; None stands for the output itself."""
         if test not in TESTS:
             raise GateError(f"unknown test {test!r} of a gate; there are: {', '.join(TESTS)}")
+        if test != "equals" and not _is_number(bound):
+            raise GateError(f"gate on {task!r}: {test} {bound!r} is no number")
         self.task, self.value, self.test, self.bound = task, value, test, bound
 
     def holds(self, context: Mapping[str, Any]) -> tuple[bool, str]:
@@ -75,7 +87,7 @@ class Gate:
         found = self._find(pull_output(context, self.task))
         name = f"{self.task}.{self.value}" if self.value else self.task
         words = f"{name} is {found!r}, wanted: {self.test.replace('_', ' ')} {self.bound!r}"
-        if self.test != "equals" and (isinstance(found, bool) or not isinstance(found, int | float)):
+        if self.test != "equals" and not _is_number(found):
             raise GateError(f"{words}; only a number can be compared so")
         return TESTS[self.test](found, self.bound), words
 
@@ -86,6 +98,10 @@ class Gate:
                 raise GateError(f"no {self.value!r} in the output of task {self.task!r}; there is: {there}")
             output = output[step]
         return output
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 TESTS: dict[str, Any] = {

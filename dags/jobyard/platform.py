@@ -82,7 +82,8 @@ def read_platform(path: Path) -> Platform:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error
-    for what, value in (("environment", platform.environment), *platform.cost_centers.items()):
+    values = {f"cost center of team {team}": center for team, center in platform.cost_centers.items()}
+    for what, value in {"environment": platform.environment, **values}.items():
         if not LABEL_VALUE.fullmatch(value):
             raise ReleaseError(path, f"{what} {value!r} cannot be the value of a label")
     return platform

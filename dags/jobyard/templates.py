@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment
 from jinja2.ext import Extension
 from jinja2.runtime import Context
+from jinja2.sandbox import is_internal_attribute
 
 from jobyard.compat import Variable
 from jobyard.errors import VariableError
@@ -24,7 +25,6 @@ from jobyard.outputs import pull_output
 # Plain values of Airflow's own, https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
 PLAIN = frozenset(
     {
-        "params",
         "prev_data_interval_end_success",
         "prev_data_interval_start_success",
         "prev_end_date_success",
@@ -37,6 +37,8 @@ PLAIN = frozenset(
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
 # Which job it is, for whoever renders: not a name that a template can use, as it is no identifier.
 TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
+# A macro that says nothing, and only exists where templates are bounded.
+BOUNDS = "jobyard_bounds"
 
 
 def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[..., object]]) -> dict[str, Any]:
@@ -44,16 +46,41 @@ def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[.
     return {
         # No loader: `{% include %}` would read the kubeconfig, and other teams' releases.
         "jinja_environment_kwargs": {"extensions": [_Bound], "loader": DictLoader({})},
-        "user_defined_macros": {**macros, TEAM: team, TIMEZONE: timezone},
+        "user_defined_macros": {**macros, BOUNDS: lambda: "", TEAM: team, TIMEZONE: timezone},
     }
 
 
-class _Bound(Extension):
-    """Makes an environment render with `_BoundContext`; an extension is what Airflow lets a DAG bring."""
+def guarded(value: Any) -> Any:
+    """Return the value, in which every template first calls the macro that only exists where it is bounded.
 
-    def __init__(self, environment: Environment) -> None:
+    Airflow 2's webserver renders the templates of a task that has not run yet, from the DAG as it is stored: without
+    its extensions and macros, but with its own rights.
+    """
+    if isinstance(value, dict):
+        return {guarded(key): guarded(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [guarded(entry) for entry in value]
+    return f"{{{{{BOUNDS}()}}}}{value}" if isinstance(value, str) and "{" in value else value
+
+
+class _Bound(Extension):
+    """Makes an environment render within bounds; an extension is what Airflow lets a DAG bring."""
+
+    def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         environment.context_class = _BoundContext
+        environment.is_safe_attribute = _is_safe_attribute
+
+
+def _is_safe_attribute(owner: object, name: str, value: object) -> bool:
+    """Return whether a template may read the attribute.
+
+    None with an underscore, which Airflow's sandbox allows: `_environment` of a Jinja macro is the environment itself.
+    Nor may a text be a format for others' attributes: Jinja before 3.1.6 lets such a method pass as an argument.
+    """
+    if isinstance(owner, str) and name in ("format", "format_map"):
+        return False
+    return not name.startswith("_") and not is_internal_attribute(owner, name)
 
 
 class _BoundContext(Context):
@@ -62,11 +89,16 @@ class _BoundContext(Context):
     def __init__(self, environment: Environment, parent: dict[str, Any], *others: Any, **options: Any) -> None:
         super().__init__(environment, bound(parent, environment.globals), *others, **options)
 
+    def resolve_or_missing(self, key: str) -> Any:
+        found = super().resolve_or_missing(key)
+        # Airflow 3 looks some up once they are used; until then, what stands for them is never none.
+        return getattr(found, "__wrapped__", found) if key in PLAIN else found
+
 
 def bound(context: Mapping[str, Any], macros: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a template sees of Airflow's context, and of what the environment defines itself."""
     own = {name: value for name, value in macros.items() if name not in (TEAM, TIMEZONE)}
-    plain = {name: context[name] for name in PLAIN if name in context}
+    plain = {name: context.get(name) for name in PLAIN}
     item = getattr(context.get("task"), "item", None)
     return {
         **own,
@@ -76,6 +108,7 @@ def bound(context: Mapping[str, Any], macros: Mapping[str, Any]) -> dict[str, An
         "item": item,
         "macros": MACROS,
         "outputs": _outputs(context),
+        "params": dict(context.get("params") or {}),
         "ti": _task_instance(context.get("ti")),
         "var": SimpleNamespace(value=_variables(macros[TEAM], str), json=_variables(macros[TEAM], json.loads)),
     }
@@ -110,12 +143,21 @@ def _ds_format(ds: str, input_format: str, output_format: str) -> str:
     return datetime.datetime.strptime(ds, input_format).strftime(output_format)
 
 
+# Without the hooks of Python's own, which would call whatever they are given.
+def _dumps(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
+    return json.dumps(value, indent=indent, sort_keys=sort_keys)
+
+
+def _loads(text: str) -> object:
+    return json.loads(text)
+
+
 # Airflow's macros by their names, without the modules among them: `uuid` alone has `os` in it.
 MACROS = SimpleNamespace(
     datetime=datetime.datetime,
     ds_add=_ds_add,
     ds_format=_ds_format,
-    json=SimpleNamespace(dumps=json.dumps, loads=json.loads),
+    json=SimpleNamespace(dumps=_dumps, loads=_loads),
     timedelta=datetime.timedelta,
     uuid=SimpleNamespace(uuid4=uuid.uuid4),
 )

@@ -25,10 +25,10 @@ from support import Bucket, kubeconfig  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[None]:
-    """Airflow's own tables, made once, for what runs tasks or reads Variables."""
+def database() -> Path:
+    """Airflow's own tables, made once, for what runs tasks or reads Variables; returns a copy that stays empty."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-    yield
+    return Path(shutil.copy(Path(HOME.name, "airflow.db"), Path(HOME.name, "empty.db")))
 
 
 @pytest.fixture
@@ -42,8 +42,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def cluster(bucket: Bucket) -> Iterator[FakeCluster]:
-    """A Kubernetes API that the bucket's kubeconfig leads to."""
+def cluster(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    """A Kubernetes API that the bucket's kubeconfig leads to; every pause between two looks at a pod passes at once."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     running = FakeCluster()
     bucket.write("jobyard/kubeconfig.yaml", kubeconfig(running.url))
     yield running

@@ -23,9 +23,9 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"phase": "Pending", "containerStatuses": [state]}
 
 
-def ended(exit_code: int) -> dict[str, Any]:
-    """Return the status of a pod whose container has ended."""
-    terminated = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed"}
+def ended(exit_code: int, message: str | None = None) -> dict[str, Any]:
+    """Return the status of a pod whose container has ended, and what it has left as its termination message."""
+    terminated = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed", "message": message}
     phase = "Failed" if exit_code else "Succeeded"
     return {"phase": phase, "containerStatuses": [container(terminated=terminated)]}
 
@@ -47,6 +47,8 @@ class FakeCluster:
 
     def __init__(self) -> None:
         self.states: list[dict[str, Any]] = [PENDING]
+        # What the pods of a task show instead, whenever they are read; by the task's name.
+        self.ends: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         self.events: list[dict[str, Any]] = []
         self.log = "done\n"
         self.pods: dict[str, dict[str, Any]] = {}
@@ -96,8 +98,28 @@ class FakeCluster:
             del self.pods[rest[0]]
         if method == "GET":
             self.on_read()
-            pod["status"] = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+            pod["status"] = self._next_state(pod)
         return 200, pod
+
+    def _next_state(self, pod: dict[str, Any]) -> dict[str, Any]:
+        end = self.ends.get(pod["metadata"]["labels"]["jobyard.dev/task"])
+        if end:
+            return end(pod)
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def ran(self) -> list[str]:
+        """Return the tasks of the pods that were made, in that order."""
+        return [pod["metadata"]["labels"]["jobyard.dev/task"] for pod in self.created]
+
+    def container(self, task: str) -> dict[str, Any]:
+        """Return the container of the task's only pod."""
+        [found] = [pod for pod in self.created if pod["metadata"]["labels"]["jobyard.dev/task"] == task]
+        return dict(found["spec"]["containers"][0])
+
+    def leave(self, **outputs: str) -> None:
+        """Let each task's pods succeed and leave that text."""
+        for name, text in outputs.items():
+            self.ends[name] = lambda pod, text=text: ended(0, text)  # type: ignore[misc]
 
 
 def _selected(labels: dict[str, str], terms: list[str]) -> bool:

@@ -3,11 +3,15 @@
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.operator import JobPodOperator
 
 if AIRFLOW_3:
     from airflow.dag_processing.dagbag import DagBag
@@ -167,3 +171,37 @@ class Bucket:
         bag = self.parse(self.release({name: entry}))
         assert bag.import_errors == {}
         return bag.dags[f"risk.{name}"]
+
+
+def run(bucket: Bucket, **entry: Any) -> dict[str, tuple[str, int]]:
+    """Have Airflow run the job once; return each task's state and number of tries."""
+    instances = bucket.dag(job(**entry)).test().get_task_instances()
+    return {ti.task_id: (str(ti.state), ti.try_number) for ti in instances}
+
+
+def states(bucket: Bucket, **entry: Any) -> dict[str, Any]:
+    """Have Airflow run the job once; return each task's state, of a task with `foreach` the sorted list of them."""
+    found: dict[str, Any] = {}
+    for ti in bucket.dag(job(**entry)).test().get_task_instances():
+        if ti.map_index < 0:
+            found[ti.task_id] = str(ti.state)
+        else:
+            found.setdefault(ti.task_id, []).append(str(ti.state))
+    return {name: sorted(state) if isinstance(state, list) else state for name, state in found.items()}
+
+
+NO_RETRIES = {"attempts": 0, "delay": 0, "backoff": "none", "max_delay": None}
+
+
+def within_a_run(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, act: Callable[[JobPodOperator, Any], None], **entry: Any
+) -> None:
+    """Have Airflow run the job, and do that in place of each pod: with a real operator and its real context."""
+    monkeypatch.setattr(JobPodOperator, "execute", act)
+    found = states(bucket, **entry)
+    assert set(found.values()) == {"success"}, found
+
+
+def run_once(dag: DAG, moment: datetime) -> Any:
+    """Have Airflow run the DAG for the data interval that ends last at that moment; return the run."""
+    return dag.test(logical_date=moment, run_after=moment) if AIRFLOW_3 else dag.test(execution_date=moment)

@@ -139,3 +139,42 @@ def test_a_tasks_timeout_is_airflows_and_the_pods(bucket: Bucket, timeout: int |
     operator = bucket.dag(job(tasks={"score": task(timeout=timeout)})).get_task("score")
     assert operator.execution_timeout == (timedelta(seconds=timeout) if timeout else None)
     assert operator.active_deadline_seconds == timeout
+
+
+def test_a_parameter_has_airflows_form(bucket: Bucket) -> None:
+    limit = {"default": 5, "type": "integer", "minimum": 1, "title": "Limit", "description": "At most so many."}
+    dag = bucket.dag(job(params={"limit": limit, "plain": 3}))
+    shown = dag.params.get_param("limit")
+    assert shown.schema == {"type": "integer", "minimum": 1, "title": "Limit"}
+    assert (shown.value, shown.description) == (5, "At most so many.")
+    assert dag.params.dump() == {"limit": 5, "plain": 3}
+    with pytest.raises(Exception, match="'many' is not of type 'integer'"):
+        dag.params.update({"limit": "many"})
+        dag.params.validate()
+
+
+def test_a_parameters_schema_fetches_nothing(bucket: Bucket) -> None:
+    entry = job(params={"limit": {"default": 5, "schema": {"anyOf": [{"$ref": "http://127.0.0.1:9/schema.json"}]}}})
+    dag = bucket.dag(entry)
+    assert dag.description == "Broken: a parameter's schema cannot have references ($ref)"
+
+
+def test_tasks_of_a_group_are_shown_together_under_their_own_names(bucket: Bucket) -> None:
+    tasks = {"a": task(group="model"), "b": task(group="model", needs=["a"]), "c": task(needs=["b"])}
+    dag = bucket.dag(job(tasks=tasks))
+    assert sorted(dag.task_ids) == ["a", "b", "c"]
+    assert set(dag.task_group.get_task_group_dict()["model"].children) == {"a", "b"}
+
+
+def test_a_pool_and_a_limit_of_tasks_at_once(bucket: Bucket) -> None:
+    dag = bucket.dag(job(max_active_tasks=3, tasks={"a": task(pool="gpu"), "b": task()}))
+    assert dag.max_active_tasks == 3
+    assert (dag.get_task("a").pool, dag.get_task("b").pool) == ("gpu", "default_pool")
+    assert bucket.dag(job()).max_active_tasks == 16
+
+
+def test_a_release_of_version_1_still_builds(bucket: Bucket) -> None:
+    bucket.release({"score": job(params={"limit": 5})}, schema_version=1)
+    bag = bucket.parse()
+    assert (bag.import_errors, sorted(bag.dags)) == ({}, ["risk.score"])
+    assert bag.dags["risk.score"].task_ids == ["score"]

@@ -92,6 +92,16 @@ def test_a_new_release_replaces_the_old_one_in_the_same_process(bucket: Bucket) 
         ),
         (
             "jobyard/platform.json",
+            {**PLATFORM, "cost_centers": {"risk": "4711 / 12"}},
+            "cost center of team risk '4711 / 12' cannot be the value of a label",
+        ),
+        (
+            "jobyard/platform.json",
+            {**PLATFORM, "task_types": {"x": {"operator": "a.B"}}},
+            "jobyard/platform.json: is malformed: KeyError: 'arguments'",
+        ),
+        (
+            "jobyard/platform.json",
             {
                 **PLATFORM,
                 "node_groups": {"gpu": {**PLATFORM["node_groups"]["graviton"], "tolerations": [{}]}},

@@ -9,9 +9,9 @@ from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from jobyard.operator import JobPodOperator
 from jobyard.platform import read_platform
-from jobyard.pod import pod_arguments, task_arguments
+from jobyard.pod import DO_NOT_DISRUPT, pod_arguments, task_arguments
 from kubernetes.client import ApiClient
-from support import Bucket, context, job, task
+from support import PLATFORM, Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 
@@ -64,7 +64,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
                     "name": "base",
                     "image": URL,
                     "command": ["python", "-m", "inference"],
-                    "args": ["--date", "{{ ds }}"],
+                    "args": ["--date", "{{jobyard_bounds()}}{{ ds }}"],
                     "env": [{"name": "MODEL", "value": "xgboost"}],
                     "envFrom": [],
                     "ports": [],
@@ -184,3 +184,15 @@ def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
         "max_retry_delay",
     }
     assert passed <= of_pods | of_any_task
+
+
+@pytest.mark.parametrize(("timeout", "annotations"), [(600, {}), (601, DO_NOT_DISRUPT), (None, DO_NOT_DISRUPT)])
+def test_karpenter_leaves_the_node_of_a_long_task_alone(
+    bucket: Bucket, timeout: int | None, annotations: dict[str, str]
+) -> None:
+    assert pod(bucket, timeout=timeout)["metadata"].get("annotations", {}) == annotations
+
+
+def test_a_team_without_a_cost_center_is_its_own(bucket: Bucket) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, "cost_centers": {"care": "9"}})
+    assert pod(bucket)["metadata"]["labels"]["jobyard.dev/cost-center"] == "risk"

@@ -2,24 +2,17 @@
 
 import json
 import logging
-from typing import Any
 
 import pytest
 from fake_cluster import PENDING, RUNNING, FakeCluster, ended, event, waiting
 from jobyard.compat import AirflowException, AirflowFailException
 from jobyard.errors import PodCannotStartError, PodInterruptedError, PodNotStartedError
 from jobyard.operator import JobPodOperator
-from support import Bucket, context, job, task
+from support import Bucket, context, job, run, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 NOT_FOUND = f'Failed to pull image "{URL}": {URL}: not found'
 RETRIES = {"attempts": 3, "delay": 300, "backoff": "none", "max_delay": None}
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every pause between two looks at a pod pass at once."""
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -116,12 +109,6 @@ def test_unreadable_events_do_not_fail_the_task(
     cluster.states = [PENDING, RUNNING, ended(0)]
     execute(operator)
     assert "events cannot be read" in caplog.text
-
-
-def run(bucket: Bucket, **entry: Any) -> dict[str, tuple[str, int]]:
-    """Have Airflow run the job once; return each task's state and number of tries."""
-    run = bucket.dag(job(**entry)).test()
-    return {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
 
 
 @pytest.mark.usefixtures("database")

@@ -1,0 +1,108 @@
+"""What the teams `risk` and `care` have released while Airflow runs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from live.stand_ins import FAIL, HOLD, TOGETHER
+from support import job, task
+
+FEATURES, LABELS = "s3://bucket/features", "s3://bucket/labels"
+# One run, over one known day; its time zone has another date than UTC when the data interval begins.
+ONCE: dict[str, Any] = {
+    "schedule": "0 2 * * *",
+    "timezone": "Asia/Jakarta",
+    "start_date": "2026-03-01",
+    "end_date": "2026-03-01",
+    "catchup": True,
+}
+DAILY = {"schedule": "@daily", "timezone": "UTC"}
+START, DAY, DS = "2026-02-28 19:00:00+00:00", "2026-03-01", "2026-02-28"
+RETRY = {"attempts": 2, "delay": 1, "backoff": "none", "max_delay": None}
+BACKFILLED = ["2026-03-03", "2026-03-04", "2026-03-05"]
+ITEMS = ["a", "b", "c", "d"]
+DEADLINE_SECONDS = 10
+# The newest day that is over, which is the data of a daily job's newest run.
+_TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+NEWEST = {"start": _TODAY - timedelta(days=1), "end": _TODAY}
+
+
+def pod(*arguments: str, **changes: Any) -> dict[str, Any]:
+    """Return a task that is tried once, and whose pod tells the moments of its run, then the arguments."""
+    times = ["{{ data_interval_start }}", "{{ day }}", "{{ ds }}"]
+    fields = {
+        "image": "example.com/image@sha256:0123",
+        "args": [*times, *arguments],
+        "retries": {**RETRY, "attempts": 0},
+    }
+    return task(**{**fields, **changes})
+
+
+def entry(schedule: dict[str, Any], tasks: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a job with one task, unless there are others."""
+    return job(**{"timezone": "Asia/Jakarta", **schedule, "tasks": tasks or {"score": pod()}, **changes})
+
+
+def after(*jobs: str) -> dict[str, Any]:
+    """Return a schedule after other jobs."""
+    return {"schedule": {"after": list(jobs)}}
+
+
+def on(*assets: str) -> dict[str, Any]:
+    """Return a schedule on assets."""
+    return {"schedule": {"assets": list(assets)}}
+
+
+def alerts(**paths: str) -> dict[str, Any]:
+    """Return alerts to webhooks."""
+    return {occasion: [{"webhook": path}] for occasion, path in paths.items()}
+
+
+def risk() -> dict[str, Any]:
+    """Return the jobs of the team `risk`."""
+    foreach = {"items": ITEMS, "output_of": None, "concurrency": 2}
+    return {
+        "first": entry(ONCE, alerts=alerts(on_success="succeeded")),
+        "second": entry(after("risk.first")),
+        "third": entry(after("risk.second")),
+        "fails": entry(
+            ONCE,
+            {"one": pod(command=FAIL), "other": pod(command=FAIL, retries=RETRY)},
+            alerts=alerts(on_failure="failed", on_retry="retried"),
+        ),
+        "after-fails": entry(after("risk.fails")),
+        "features": entry(ONCE, {"features": pod(outputs=[FEATURES]), "report": pod()}),
+        "after-features": entry(after("risk.features")),
+        "labels": entry(on(FEATURES), {"score": pod(command=HOLD, outputs=[LABELS])}),
+        "both": entry(on(FEATURES, LABELS)),
+        "models": entry(ONCE, {"train": pod("{{ item }}", command=TOGETHER, foreach=foreach)}),
+        "after-models": entry(after("risk.models")),
+        "late": late(),
+        "slow": entry(ONCE, {"score": pod(command=HOLD)}),
+        "past": entry({**DAILY, "start_date": "2026-03-01", "end_date": "2026-03-10"}),
+        "broken": entry(DAILY, {"score": pod(node_group="gone")}, alerts=alerts(on_failure="broken")),
+    }
+
+
+def late() -> dict[str, Any]:
+    """Return a job whose second run, the newest that is due, holds beyond its deadline.
+
+    Airflow 2 tells only of a deadline after a run that succeeded.
+    """
+    newest = NEWEST["start"]
+    command = f"{{{{ 'hold' if ds == '{newest:%Y-%m-%d}' else 'pass' }}}}"
+    return entry(
+        {**DAILY, "start_date": f"{newest - timedelta(days=1):%Y-%m-%d}"},
+        {"score": pod(command=[command])},
+        catchup=True,
+        max_active_runs=1,
+        deadline=DEADLINE_SECONDS,
+        alerts=alerts(on_missed_deadline="late"),
+    )
+
+
+def care() -> dict[str, Any]:
+    """Return the jobs of the team `care`, whose alerts lead nowhere."""
+    return {
+        "fourth": entry(after("risk.first"), alerts=alerts(on_success="nobody")),
+        "waits": entry(ONCE, wait_for=[{"job": "risk.slow", "timeout": 600}]),
+    }

@@ -1,0 +1,192 @@
+"""A whole Airflow: its scheduler, and what else its version has beside it, on a database of its own."""
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from jobyard.compat import AIRFLOW_3
+
+BOUND_SECONDS = 120
+LOG_LINES = 40
+# Airflow 2 keeps this for its own tests; Airflow 3 has the two together anyway.
+SQLITE_WITH_LOCAL_EXECUTOR = "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK"
+
+
+class LiveAirflow:
+    """Airflow's processes, from start to close."""
+
+    def __init__(self, home: Path, database: Path, variables: dict[str, str]) -> None:
+        """Take the folder `home`, with its `dags`, and a copy of the new `database`; start nothing yet."""
+        self.home = home
+        self._processes: list[subprocess.Popen[bytes]] = []
+        shutil.copy(database, home / "airflow.db")
+        # Readers don't wait for writers, so several processes do well on one file.
+        with closing(sqlite3.connect(home / "airflow.db")) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
+        self._environment = {**inherited, **variables, **_settings(home, self.url)}
+
+    def start(self) -> None:
+        """Start the processes of this version.
+
+        Raises:
+            TimeoutError: the API server did not answer.
+        """
+        if AIRFLOW_3:
+            port = self.url.rpartition(":")[2]
+            server = ["api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1", "--apps", "execution"]
+            for command in (server, ["dag-processor"], ["triggerer", "--skip-serve-logs"]):
+                self.command(command)
+            self.wait(self._answers, "an answer of the API server")
+        self.command(["scheduler", "--skip-serve-logs"])
+
+    def command(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command of Airflow's, in a session of its own."""
+        with open(self.home / f"{arguments[0]}.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *arguments],
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """End every process that was started, and every process that those started."""
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        # Airflow gives some of its children a process group of their own, but none a session.
+        sessions = {process.pid for process in self._processes}
+        for pid in [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]:
+            with suppress(ProcessLookupError):
+                if os.getsid(pid) in sessions:
+                    os.kill(pid, signal.SIGKILL)
+        for process in self._processes:
+            process.wait()
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Return as soon as the condition holds.
+
+        Raises:
+            TimeoutError: it does not hold in time; with what Airflow has, and last said.
+        """
+        end = time.monotonic() + BOUND_SECONDS
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"no {what} within {BOUND_SECONDS} s\n{self._report()}")
+            time.sleep(0.2)
+
+    def ask(self, query: str, *values: object) -> list[Any]:
+        """Return the rows of the database."""
+        with closing(sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def runs(self, dag_id: str) -> dict[str, str]:
+        """Return the state of each run of the DAG."""
+        return dict(self.ask("SELECT run_id, state FROM dag_run WHERE dag_id = ?", dag_id))
+
+    def states(self, dag_id: str) -> list[str]:
+        """Return the states of the DAG's runs, in order."""
+        return sorted(self.runs(dag_id).values())
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Wait until Airflow has read the DAG."""
+        query = "SELECT 1 FROM dag JOIN serialized_dag USING (dag_id) WHERE dag_id = ?"
+        self.wait(lambda: self.ask(query, dag_id), f"DAG {dag_id}")
+
+    def unpause(self, dag_id: str) -> None:
+        """Do what the switch on Airflow's page does."""
+        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as connection, connection:
+            connection.execute("UPDATE dag SET is_paused = 0 WHERE dag_id = ?", [dag_id])
+
+    def has_logged(self, text: str) -> bool:
+        """Return whether the text is in any log."""
+        logs = [*self.home.glob("*.log"), *self.home.glob("logs/**/*.log")]
+        return any(text in log.read_text(errors="replace") for log in logs)
+
+    def wait_for_run(self, dag_id: str, *states: str) -> None:
+        """Wait until the DAG has runs in these states, and no others."""
+        self.wait(lambda: self.states(dag_id) == sorted(states), f"run of {dag_id} with {', '.join(states)}")
+
+    def _answers(self) -> bool:
+        with suppress(OSError), urlopen(f"{self.url}/execution/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def _report(self) -> str:
+        instances = self.ask("SELECT dag_id, run_id, task_id, map_index, state, try_number FROM task_instance")
+        lines = [" ".join(map(str, instance)) for instance in instances]
+        for log in sorted(self.home.glob("*.log")):
+            lines += ["", log.name, *log.read_text(errors="replace").splitlines()[-LOG_LINES:]]
+        return "\n".join(lines)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _settings(home: Path, url: str) -> dict[str, str]:
+    secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    options = {
+        "core.dags_folder": str(home / "dags"),
+        "core.executor": "LocalExecutor",
+        "core.fernet_key": secret,
+        "core.load_examples": "False",
+        "core.parallelism": "8",
+        "database.sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+        "logging.logging_level": "INFO",
+        "usage_data_collection.enabled": "False",
+        **(_settings_3(url, secret) if AIRFLOW_3 else _settings_2(url)),
+    }
+    variables = {f"AIRFLOW__{name.upper().replace('.', '__', 1)}": value for name, value in options.items()}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {
+        "AIRFLOW_HOME": str(home),
+        "PATH": path,
+        "NO_PROXY": "127.0.0.1",
+        SQLITE_WITH_LOCAL_EXECUTOR: "1",
+        **variables,
+    }
+
+
+def _settings_3(url: str, secret: str) -> dict[str, str]:
+    return {
+        "api.base_url": url,
+        "api.secret_key": secret,
+        "api_auth.jwt_secret": secret,
+        "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "core.execution_api_server_url": f"{url}/execution/",
+        "dag_processor.min_file_process_interval": "10",
+        "dag_processor.parsing_processes": "1",
+    }
+
+
+def _settings_2(url: str) -> dict[str, str]:
+    return {
+        "scheduler.enable_health_check": "False",
+        "scheduler.min_file_process_interval": "5",
+        "scheduler.parsing_processes": "1",
+        # SQLite has no locks of rows, without which this would schedule a task twice.
+        "scheduler.schedule_after_task_execution": "False",
+        "webserver.base_url": url,
+        "webserver.secret_key": "none",
+    }

@@ -1,0 +1,91 @@
+"""What stands in for the cluster and for whom alerts go to, while a real Airflow runs."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from fake_cluster import RUNNING, FakeCluster, ended
+
+# What a task's `command` makes of its pod. Without one, it succeeds at once.
+FAIL, HOLD, TOGETHER = ["fail"], ["hold"], ["together"]
+
+
+class ScriptedCluster(FakeCluster):
+    """A Kubernetes API in which each pod does what its command says, in any team's namespace."""
+
+    def __init__(self) -> None:
+        self.let_go: set[str] = set()
+        self.most_at_once: dict[str, int] = {}
+        self._lock = threading.Lock()
+        super().__init__()
+
+    def answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, object]:
+        """Return the status and the object, or text, that answers the request."""
+        with self._lock:
+            if method == "GET" and (pod := self.pods.get(url.partition("/pods/")[2])):
+                self.states = [self._state(pod)]
+            answer = super().answer(method, url.replace("/namespaces/team-care/", "/namespaces/team-risk/"), body)
+            if method == "POST":
+                dag_id = _dag_id(body)
+                alive = sum(_dag_id(pod) == dag_id for pod in self.pods.values())
+                self.most_at_once[dag_id] = max(alive, self.most_at_once.get(dag_id, 0))
+            return answer
+
+    def end(self, dag_id: str) -> None:
+        """Let the held pods of the job succeed."""
+        self.let_go.add(dag_id)
+
+    def arguments(self, dag_id: str) -> list[list[str]]:
+        """Return the arguments of each pod that the job ever had."""
+        return [_container(pod)["args"] for pod in list(self.created) if _dag_id(pod) == dag_id]
+
+    def _state(self, pod: dict[str, Any]) -> dict[str, Any]:
+        command, dag_id = _container(pod).get("command"), _dag_id(pod)
+        held = command == HOLD and dag_id not in self.let_go
+        alone = command == TOGETHER and self.most_at_once[dag_id] < 2
+        return RUNNING if held or alone else ended(1 if command == FAIL else 0)
+
+
+def _dag_id(pod: dict[str, Any]) -> str:
+    labels = pod["metadata"]["labels"]
+    return f"{labels['jobyard.dev/team']}.{labels['jobyard.dev/job']}"
+
+
+def _container(pod: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = pod["spec"]["containers"][0]
+    return container
+
+
+class Webhook:
+    """A server that keeps what is posted to it."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, str]]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def alerts(self, path: str) -> list[dict[str, str]]:
+        """Return what was posted to the path."""
+        return [facts for at, facts in list(self.received) if at == f"/{path}"]
+
+
+def _handler(webhook: Webhook) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            webhook.received.append((self.path, json.loads(body)))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output quiet."""
+
+    return Handler

@@ -1,0 +1,173 @@
+"""What only a running scheduler shows.
+
+Airflow begins with every job at once when it has started, so a test mostly waits for what is already on its way.
+What needs somebody's hand comes first.
+"""
+
+import pytest
+from jobyard.compat import AIRFLOW_3
+from live.conftest import Platform
+from live.releases import BACKFILLED, DAY, DS, FEATURES, ITEMS, LABELS, NEWEST, START
+
+ASSET = "asset" if AIRFLOW_3 else "dataset"
+# Airflow 3 names a run by the moment from which it can run, Airflow 2 by the beginning of its data.
+RUN = "scheduled__2026-03-01T19:00:00+00:00" if AIRFLOW_3 else "scheduled__2026-02-28T19:00:00+00:00"
+NEWEST_RUN = NEWEST["end" if AIRFLOW_3 else "start"].strftime("scheduled__%Y-%m-%dT00:00:00+00:00")
+OWNER = "risk-ml@example.com"
+
+
+def events(platform: Platform, uri: str) -> int:
+    """Return how often the asset was written."""
+    query = f"SELECT COUNT(*) FROM {ASSET}_event JOIN {ASSET} ON {ASSET}.id = {ASSET}_id WHERE uri = ?"
+    return int(platform.airflow.ask(query, uri)[0][0])
+
+
+def log(platform: Platform, dag_id: str, task: str, try_number: int) -> str:
+    """Return the address of the task's log on Airflow's page, or how it begins."""
+    page = f"{platform.airflow.url}/dags/{dag_id}"
+    run = RUN.replace(":", "%3A").replace("+", "%2B")
+    return (
+        f"{page}/runs/{run}/tasks/{task}?try_number={try_number}"
+        if AIRFLOW_3
+        else f"{page}/grid?dag_run_id={run}&task_id={task}&"
+    )
+
+
+def test_a_backfill_gives_each_run_its_own_data_interval(platform: Platform) -> None:
+    first, last = BACKFILLED[0], BACKFILLED[-1]
+    platform.airflow.wait_for_dag("risk.past")
+    platform.airflow.command(
+        ["backfill", "create", "--dag-id", "risk.past", "--from-date", first, "--to-date", last]
+        if AIRFLOW_3
+        else ["dags", "backfill", "--start-date", first, "--end-date", last, "risk.past"]
+    )
+    platform.airflow.wait_for_run("risk.past", *["success"] * len(BACKFILLED))
+    expected = [[f"{day} 00:00:00+00:00", day, day] for day in BACKFILLED]
+    assert sorted(platform.cluster.arguments("risk.past")) == expected
+
+
+def test_a_broken_job_is_seen_and_its_failed_run_alerts(platform: Platform) -> None:
+    platform.airflow.wait_for_dag("risk.broken")
+    [(paused, description)] = platform.airflow.ask(
+        "SELECT is_paused, description FROM dag WHERE dag_id = ?", "risk.broken"
+    )
+    assert paused
+    assert description == "Broken: unknown node group 'gone' (there are: default, graviton)"
+    assert platform.airflow.ask("SELECT * FROM import_error") == []
+    platform.airflow.unpause("risk.broken")
+    platform.airflow.wait_for_run("risk.broken", "failed")
+    alert = platform.one_alert("broken")
+    assert (alert["job"], alert["event"], alert["task"], alert["try"]) == ("risk.broken", "failed", "broken", "1 of 1")
+
+
+@pytest.mark.parametrize("job", ["risk.first", "risk.second", "risk.third", "care.fourth"])
+def test_jobs_that_follow_each_other_run_over_the_first_ones_data(platform: Platform, job: str) -> None:
+    platform.airflow.wait_for_run(job, "success")
+    assert platform.cluster.arguments(job) == [[START, DAY, DS]]
+
+
+def test_a_job_does_not_follow_one_that_failed(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.fails", "failed")
+    assert events(platform, "jobyard://risk/fails") == 0
+    assert platform.airflow.runs("risk.after-fails") == {}
+
+
+def test_a_job_with_several_last_tasks_has_succeeded_once(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.after-features", "success")
+    assert events(platform, "jobyard://risk/features") == 1
+    assert platform.cluster.arguments("risk.after-features") == [[START, DAY, DS]]
+
+
+def test_a_job_on_two_assets_waits_for_both(platform: Platform) -> None:
+    # It follows the job that wrote the one asset, so whatever that asset starts has been started.
+    platform.airflow.wait_for_run("risk.after-features", "success")
+    platform.airflow.wait_for_run("risk.labels", "running")
+    assert (events(platform, FEATURES), events(platform, LABELS)) == (1, 0)
+    assert platform.airflow.runs("risk.both") == {}
+    platform.cluster.end("risk.labels")
+    platform.airflow.wait_for_run("risk.both", "success")
+    assert platform.cluster.arguments("risk.labels") == [[START, DAY, DS]]
+    assert platform.cluster.arguments("risk.both") == [[START, DAY, DS]]
+
+
+def test_instances_of_a_task_run_no_more_at_once_than_the_job_allows(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.models", "success")
+    assert sorted(arguments[3] for arguments in platform.cluster.arguments("risk.models")) == ITEMS
+    assert platform.cluster.most_at_once["risk.models"] == 2
+
+
+def test_a_last_task_of_several_instances_starts_what_follows_once(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.after-models", "success")
+    assert events(platform, "jobyard://risk/models") == 1
+    assert platform.cluster.arguments("risk.after-models") == [[START, DAY, DS]]
+
+
+def test_a_job_waits_for_another_ones_run_without_a_worker(platform: Platform) -> None:
+    query = "SELECT state FROM task_instance WHERE dag_id = 'care.waits' AND task_id = 'wait-for.risk.slow'"
+    platform.airflow.wait(lambda: platform.airflow.ask(query) == [("up_for_reschedule",)], "wait without a worker")
+    assert platform.cluster.arguments("care.waits") == []
+    platform.cluster.end("risk.slow")
+    platform.airflow.wait_for_run("risk.slow", "success")
+    platform.airflow.wait_for_run("care.waits", "success")
+    assert platform.cluster.arguments("care.waits") == [[START, DAY, DS]]
+
+
+def test_a_run_that_failed_alerts_once_whatever_number_of_tasks_failed(platform: Platform) -> None:
+    alert = platform.one_alert("failed")
+    assert alert.pop("log").startswith(log(platform, "risk.fails", "other", 3))
+    assert alert == {
+        "job": "risk.fails",
+        "event": "failed",
+        "run": RUN,
+        "task": "one, other",
+        "try": "3 of 3",
+        "owner": OWNER,
+        "reason": "task_failure",
+    }
+
+
+def test_every_try_before_the_last_alerts_once(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.fails", "failed")
+    alerts = platform.webhook.alerts("retried")
+    assert [(alert["task"], alert["try"]) for alert in alerts] == [("other", "1 of 3"), ("other", "2 of 3")]
+    for number, alert in enumerate(alerts, start=1):
+        assert alert["log"].startswith(log(platform, "risk.fails", "other", number))
+        assert (alert["event"], alert["run"]) == ("failed and is tried again", RUN)
+        assert alert["owner"] == OWNER
+        assert "returned a failure" in alert["reason"]
+
+
+def test_a_run_that_succeeded_alerts_once(platform: Platform) -> None:
+    alert = platform.one_alert("succeeded")
+    assert alert.pop("log").startswith(log(platform, "risk.first", "score", 1))
+    assert alert == {
+        "job": "risk.first",
+        "event": "succeeded",
+        "run": RUN,
+        "task": "score",
+        "owner": OWNER,
+        "reason": "success",
+    }
+
+
+def test_an_alert_that_cannot_be_sent_fails_nothing(platform: Platform) -> None:
+    platform.airflow.wait_for_run("care.fourth", "success")
+    words = "The alert to webhook 'nobody' could not be sent"
+    platform.airflow.wait(lambda: platform.airflow.has_logged(words), f"line {words!r} in Airflow's logs")
+
+
+def test_a_run_that_misses_its_deadline_alerts_once_while_it_runs(platform: Platform) -> None:
+    platform.airflow.wait(lambda: platform.airflow.runs("risk.late").get(NEWEST_RUN) == "running", "run that holds")
+    # On a slow machine the run before may miss it too.
+    platform.airflow.wait(lambda: platform.alerts("late", NEWEST_RUN), "alert of the missed deadline")
+    assert platform.airflow.runs("risk.late")[NEWEST_RUN] == "running"
+    expected = {"job": "risk.late", "event": "missed its deadline", "run": NEWEST_RUN, "owner": OWNER}
+    # Airflow 3 says no more than which run it is.
+    assert platform.alerts("late", NEWEST_RUN) == [expected if AIRFLOW_3 else {**expected, "task": "score"}]
+    platform.cluster.end("risk.late")
+    platform.airflow.wait_for_run("risk.late", "success", "success")
+
+
+@pytest.mark.parametrize("path", ["broken", "failed", "succeeded"])
+def test_no_alert_of_a_run_came_twice(platform: Platform, path: str) -> None:
+    assert len(platform.webhook.alerts(path)) == 1

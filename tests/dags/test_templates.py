@@ -1,0 +1,83 @@
+"""What a job's templates can name, the same in every version of Airflow."""
+
+from datetime import UTC, datetime
+
+import pytest
+from fake_cluster import FakeCluster, ended
+from jobyard.errors import VariableError
+from jobyard.templates import TEAM, TIMEZONE, bound
+from support import NO_RETRIES, Bucket, context, job, run_once, states, task
+
+pytestmark = pytest.mark.usefixtures("database")
+URL = "registry.example.com/risk/inference@sha256:0123"
+
+
+GOOD = {
+    "{{ ds }} {{ ds_nodash }}": "2026-11-02 20261102",
+    "{{ day }}": "2026-11-02",
+    "{{ ts }}": "2026-11-02T19:00:00+00:00",
+    "{{ ts_nodash }} {{ ts_nodash_with_tz }}": "20261102T190000 20261102T190000+0000",
+    "{{ data_interval_start }}": "2026-11-01 19:00:00+00:00",
+    "{{ data_interval_end.isoformat() }}": "2026-11-02T19:00:00+00:00",
+    "{{ data_interval_start.strftime('%H') }}": "19",
+    "{{ data_interval_end | ds }}": "2026-11-02",
+    "{{ logical_date.add(days=1).date() }}": "2026-11-03",
+    "{{ params.limit }} {{ params['limit'] + 1 }}": "5 6",
+    "{{ var.value.jobyard_data_bucket }}": "s3://data",
+    "{{ var.value.risk_x }}": "seven",
+    "{{ var.value.get('risk_y', 'otherwise') }}": "otherwise",
+    "{{ var.value.get('risk_x', 'otherwise') }}": "seven",
+    "{{ var.json.risk_z.key }}": "8",
+    "{{ var.json.get('risk_none', {}) }}": "{}",
+    "{{ macros.ds_add(ds, -1) }}": "2026-11-01",
+    "{{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%y') }}": "02.11.26",
+    "{{ macros.datetime(2026, 1, 31).year }}": "2026",
+    "{{ (logical_date + macros.timedelta(days=1)).day }}": "3",
+    "{{ macros.json.dumps({'a': [1]}) }}": '{"a": [1]}',
+    "{{ macros.json.loads('[1, 2]')[1] }}": "2",
+    "{{ macros.uuid.uuid4() | string | length }}": "36",
+    "{{ ti.try_number }} {{ ti.map_index }} {{ ti.task_id }} {{ ti.dag_id }}": "1 -1 score risk.score",
+    "{{ dag_run.conf }} {{ dag_run.conf.get('x', 0) }}": "{} 0",
+    "{{ dag_run.run_id == run_id }} {{ dag_run.run_type }}": "True manual",
+    "{{ prev_data_interval_start_success is none }}": "True",
+    "{{ prev_start_date_success }}{{ prev_end_date_success }}{{ prev_data_interval_end_success }}": "NoneNoneNone",
+    "{{ task_instance_key_str.partition('__')[0] }}": "risk.score",
+    "{% if ds > '2026' %}{{ '%02d' % 7 }}{% else %}old{% endif %}": "07",
+    "{% for name in ['a', 'b'] %}{{ loop.index }}{{ name }}{% endfor %}": "1a2b",
+}
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that the team may read."""
+    monkeypatch.setenv("AIRFLOW_VAR_JOBYARD_DATA_BUCKET", "s3://data")
+    monkeypatch.setenv("AIRFLOW_VAR_RISK_X", "seven")
+    monkeypatch.setenv("AIRFLOW_VAR_RISK_Z", '{"key": 8}')
+
+
+@pytest.mark.usefixtures("variables")
+def test_what_a_template_can_name(bucket: Bucket, cluster: FakeCluster) -> None:
+    cluster.states = [ended(0)]
+    entry = job(
+        timezone="Asia/Jakarta", params={"limit": {"default": 5}}, tasks={"score": task(image=URL, args=list(GOOD))}
+    )
+    run_once(bucket.dag(entry), datetime(2026, 11, 2, 19, tzinfo=UTC))
+    assert dict(zip(GOOD, cluster.container("score")["args"], strict=True)) == GOOD
+
+
+def test_an_argument_is_never_the_name_of_a_file(bucket: Bucket, cluster: FakeCluster) -> None:
+    cluster.states = [ended(0)]
+    names = ["a.json", "jobyard/kubeconfig.yaml", "x.yml", "q.sql", "t.j2", "s.sh"]
+    assert states(bucket, tasks={"score": task(image=URL, args=names)}) == {"score": "success"}
+    assert cluster.container("score")["args"] == names
+
+
+def test_a_variable_that_is_not_the_teams_fails_for_good(bucket: Bucket, cluster: FakeCluster) -> None:
+    retries = {**NO_RETRIES, "attempts": 3}
+    entry = task(image=URL, args=["{{ var.value.care_key }}"], retries=retries)
+    assert states(bucket, tasks={"score": entry}) == {"score": "failed"}
+    with pytest.raises(VariableError) as raised:
+        _ = bound(context(), {TEAM: "risk-eu", TIMEZONE: UTC})["var"].value.care_key
+    assert str(raised.value) == (
+        "Airflow Variable 'care_key' is not one that team 'risk-eu' may read: risk_eu_* and jobyard_*"
+    )

@@ -24,7 +24,7 @@ from yaml.events import (
 from yaml.nodes import ScalarNode
 from yaml.resolver import Resolver
 
-from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.findings import Finding, printable
 
 MAXIMUM_BYTES = 1 << 20
 MAXIMUM_DEPTH = 50
@@ -55,11 +55,11 @@ class Document:
         while path and path not in positions:
             path = path[:-1]
         line, column = positions.get(path, (1, 1))
-        return Finding(self.path, line, column, message, rule)
+        return Finding(self.path, line, column, printable(message), rule)
 
     def refuse(self, line: int, column: int, message: str) -> None:
         """Note that the file can't be read further."""
-        self.findings.append(Finding(self.path, line, column, message, "yaml"))
+        self.findings.append(Finding(self.path, line, column, printable(message), "yaml"))
 
 
 def load(file: Path, name: str) -> Document:
@@ -187,6 +187,8 @@ class _Builder:
         self.open.append(_Open(path, content))
 
     def _scalar(self, event: Any) -> None:
+        if "\0" in event.value:
+            self._refuse(event, "a NUL character, which neither Airflow's database nor a container can hold")
         top = self.open[-1] if self.open else None
         if top is not None and isinstance(top.content, dict) and top.key is None:
             self._key(event, top)
@@ -202,7 +204,7 @@ class _Builder:
         if event.value in top.content:
             first = self.document.keys[path][0]
             message = f"'{event.value}' is given twice (first on line {first}); only one can count"
-            self.document.findings.append(Finding(self.document.path, *position, message, "duplicate-key"))
+            self.document.findings.append(Finding(self.document.path, *position, printable(message), "duplicate-key"))
         self.document.keys[path] = position
         top.key = event.value
 

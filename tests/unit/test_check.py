@@ -7,6 +7,7 @@ import random
 import shutil
 import string
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobyard_cli.check import report
 from jobyard_cli.check.run import check_repo
+from jobyard_cli.check.schema import is_valid, validator
+from jobyard_cli.documents import load
 from jobyard_cli.repo import NotATeamRepo
 
 AddJob = Callable[..., Path]
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "job.schema.json"
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 VALID = sorted(path.name for path in (FIXTURES / "valid").iterdir())
 INVALID = sorted(path.name for path in (FIXTURES / "invalid").iterdir())
@@ -47,6 +51,14 @@ def test_an_invalid_job_has_exactly_the_expected_findings(team_repo: Path, name:
     assert found(team_repo) == expected
 
 
+@pytest.mark.parametrize(("kind", "name"), [*product(["valid"], VALID), *product(["invalid"], INVALID)])
+def test_the_quick_answer_of_the_schema_is_the_thorough_ones(kind: str, name: str) -> None:
+    document = load(FIXTURES / kind / name / "job.yaml", name)
+    quick, thorough = is_valid(SCHEMA, document.data), not list(validator(SCHEMA).iter_errors(document.data))
+    # A number that is none is not valid for the quick one, and left to the check of surprises by the other.
+    assert quick == thorough or name == "number-that-is-none"
+
+
 def test_all_invalid_jobs_together_are_reported_at_once(team_repo: Path) -> None:
     for name in INVALID:
         add_fixture(team_repo, "invalid", name)
@@ -64,7 +76,10 @@ def test_no_damage_to_a_file_makes_the_check_fail_otherwise(add_job: AddJob, tea
         written = chance.choices(string.printable + "äß\u2028", k=chance.randint(0, 3))
         text[start : start + chance.randint(0, 5)] = written
     add_job("damaged", "".join(text))
-    for finding in check_repo(team_repo).findings:
+    checked = check_repo(team_repo)
+    data = checked.jobs["damaged"].data
+    assert not is_valid(SCHEMA, data) or not list(validator(SCHEMA).iter_errors(data))
+    for finding in checked.findings:
         lines = "".join(text).splitlines() or [""]
         assert finding.path == "dags/damaged/job.yaml"
         assert 1 <= finding.line <= len(lines) + 1

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import feature_generation.__main__ as generation_job
 import inference.__main__ as inference_job
+import numpy as np
 import pandas as pd
 import pytest
 from feature_generation.features import MEASUREMENTS, BadRows, make_features
+from inference.drift import drift, expected_by_chance, stability_index
 from inference.model import BadTable, area_under_curve, predict, train
+from inference.selection import BadCandidates, best
 from jobyard_cli.demo.data import land, raw_days
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
 BUCKET, TODAY = "data", date(2026, 11, 24)
 COMMON = ["--bucket", BUCKET, "--team", "risk", "--table", "consultations", "--date", str(TODAY)]
+SELECT = ["select", "--bucket", BUCKET, "--team", "risk", "--model", "quality"]
 
 
 def raw(days: int = 10) -> pd.DataFrame:
@@ -106,6 +113,126 @@ def test_the_jobs_go_from_raw_rows_to_predictions_the_same_each_time(s3: S3Clien
     assert len(predictions) in (56, 57)
 
 
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run a command of the inference image that succeeds, and return what it left for the tasks after it."""
+    place = tmp_path / "return.json"
+    monkeypatch.setattr(inference_job, "XCOM", place)
+
+    def run(command: str, *arguments: str) -> dict[str, Any]:
+        assert inference_job.main([command, "--bucket", BUCKET, "--team", "risk", *arguments]) == 0
+        assert place.stat().st_size < 4096
+        left: dict[str, Any] = json.loads(place.read_text())
+        return left
+
+    return run
+
+
+def pointer(s3: S3Client, model: str) -> dict[str, Any]:
+    body = s3.get_object(Bucket=BUCKET, Key=f"models/risk/{model}/latest.json")["Body"].read()
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def test_the_best_of_several_trainings_becomes_the_latest(s3: S3Client, result: Callable[..., dict[str, Any]]) -> None:
+    land(s3, BUCKET, "risk", TODAY, 10)
+    generation_job.main([*COMMON, "--days", "10"])
+    days = ["--table", "consultations", "--date", str(TODAY), "--days", "10"]
+    results = [
+        result("train", *days, "--model", f"quality-{depth}", "--depth", depth, "--rounds", "3") for depth in "16"
+    ]
+    assert results[0]["auc"] < results[1]["auc"]
+    chosen = {"model": f"models/risk/quality-6/dt={TODAY}/model.ubj", "auc": results[1]["auc"]}
+    assert result("select", "--model", "quality", "--candidates", json.dumps(results)) == chosen
+    assert pointer(s3, "quality") == pointer(s3, "quality-6")
+    assert pointer(s3, "quality")["days"] == [str(TODAY - timedelta(days=back)) for back in range(9, -1, -1)]
+    assert inference_job.main(["predict", *COMMON, "--model", "quality"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ("", "no JSON"),
+        ("{}", "no list"),
+        ("[]", "no list"),
+        ('[{"model": "m", "auc": 0.9}, {"auc": 0.8}]', "candidate 2 is no training's result"),
+        ('[{"model": "m", "auc": true}]', "candidate 1 is"),
+    ],
+)
+def test_what_is_no_list_of_results_is_refused(candidates: str, message: str) -> None:
+    with pytest.raises(BadCandidates, match=message):
+        best(candidates)
+
+
+def test_of_equal_candidates_the_first_is_chosen() -> None:
+    assert best('[{"model": "a", "auc": 0.8}, {"model": "b", "auc": 0.9}, {"model": "c", "auc": 0.9}]')["model"] == "b"
+
+
+def test_the_stability_index_is_the_formulas() -> None:
+    reference, values = np.arange(100.0), np.concatenate([np.full(75, 10.0), np.full(25, 90.0)])
+    # Two bins, of a half each: three quarters of the values are in the lower one.
+    assert stability_index(reference, values, 2) == pytest.approx(0.25 * np.log(0.75 / 0.5) - 0.25 * np.log(0.25 / 0.5))
+    assert stability_index(reference, reference, 10) == 0
+    assert stability_index(reference, reference + 1000, 10) > 1
+
+
+def test_features_with_few_values_or_none_move_too() -> None:
+    rare = np.array([0.0] * 95 + [1.0] * 5)
+    often = np.array([0.0] * 50 + [1.0] * 50)
+    constant, missing = np.zeros(100), np.full(100, np.nan)
+    for one, other in ((rare, often), (1 - rare, 1 - often), (constant, rare), (constant, -rare), (rare, missing)):
+        assert stability_index(one, other, 10) > 0.1
+        assert stability_index(other, one, 10) > 0.1
+        assert stability_index(one, one, 10) == 0
+
+
+def test_few_rows_look_like_drift_as_much_as_is_said() -> None:
+    random = np.random.default_rng(7)
+    found = [stability_index(random.normal(size=500), random.normal(size=300), 10) for _ in range(300)]
+    assert np.mean(found) == pytest.approx(expected_by_chance(500, 300, 10), rel=0.15)
+
+
+def test_drift_names_the_feature_that_moved() -> None:
+    features = make_features(raw())
+    names = [name for name in features.columns if name not in ("patient_id", "label")]
+    moved = drift(features, features.assign(mean_area=features["mean_area"] * 1.5), names, 10)
+    assert (moved.index[0], moved.iloc[0] > 0.2, moved.iloc[1]) == ("mean_area", True, 0)
+    with pytest.raises(BadTable, match="no rows"):
+        drift(features, features.head(0), names, 10)
+    with pytest.raises(BadTable, match=r"missing: \['mean_area'\]"):
+        drift(features, features.drop(columns="mean_area"), names, 10)
+
+
+def test_the_drift_of_days_is_from_the_days_that_the_model_learned_from(
+    s3: S3Client, result: Callable[..., dict[str, Any]]
+) -> None:
+    land(s3, BUCKET, "risk", TODAY, 10)
+    generation_job.main([*COMMON, "--days", "10"])
+    common = ["--table", "consultations", "--model", "quality"]
+    before = str(TODAY - timedelta(days=5))
+    assert result("train", *common, "--date", before, "--days", "5")["model"] == (
+        f"models/risk/quality/dt={before}/model.ubj"
+    )
+    same = result("drift", *common, "--date", before, "--days", "5")
+    assert (same["psi"], same["model_dt"]) == (0, before)
+    few = result("drift", *common, "--date", str(TODAY), "--bins", "5")
+    more = result("drift", *common, "--date", str(TODAY), "--days", "5", "--bins", "5")
+    assert 0 < more["psi"] < few["psi"]
+    assert few["by_chance"] == pytest.approx(4 * (1 / few["rows"] + 1 / more["rows"]), rel=0.05)
+
+
+def test_a_model_from_before_pointers_had_days_is_compared_by_its_last(
+    s3: S3Client, result: Callable[..., dict[str, Any]]
+) -> None:
+    land(s3, BUCKET, "risk", TODAY, 5)
+    generation_job.main([*COMMON, "--days", "5"])
+    common = ["--table", "consultations", "--model", "quality", "--date", str(TODAY)]
+    result("train", *common, "--days", "5")
+    older = {name: value for name, value in pointer(s3, "quality").items() if name != "days"}
+    s3.put_object(Bucket=BUCKET, Key="models/risk/quality/latest.json", Body=json.dumps(older).encode())
+    assert result("drift", *common)["psi"] == 0
+
+
 OUTPUTS = (("feature-store", "features"), ("predictions", "predictions"))
 
 
@@ -115,6 +242,23 @@ OUTPUTS = (("feature-store", "features"), ("predictions", "predictions"))
         (generation_job, COMMON, "feature-generation: can't read s3://data/raw/risk/consultations/dt=2026-11-24/rows"),
         (inference_job, ["predict", *COMMON, "--model", "quality"], "inference: can't read s3://data/models/risk/qual"),
         (inference_job, ["train", *COMMON, "--model", "quality"], "inference: can't read s3://data/feature-store/risk"),
+        (
+            inference_job,
+            ["drift", *COMMON, "--model", "quality"],
+            "inference: can't read s3://data/models/risk/quality/latest.json: The specified key does not exist.; "
+            "a model 'quality' has to be trained first\n",
+        ),
+        (
+            inference_job,
+            [*SELECT, "--candidates", '[{"model": "models/risk/quality/dt=2026-11-24/model.ubj", "auc": 1}]'],
+            "inference: can't read s3://data/models/risk/quality/dt=2026-11-24/pointer.json: ",
+        ),
+        (
+            inference_job,
+            [*SELECT, "--candidates", '[{"model": "models/care/quality/dt=2026-11-24/model.ubj", "auc": 1}]'],
+            "inference: models/care/quality/dt=2026-11-24/model.ubj is no model of team risk\n",
+        ),
+        (inference_job, [*SELECT, "--candidates", "[]"], "inference: the candidates are no list with results of"),
     ],
 )
 def test_what_is_missing_ends_a_job_with_one_line(

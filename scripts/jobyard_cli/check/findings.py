@@ -21,6 +21,11 @@ class Finding:
         return f"{self.path}:{self.line}:{self.column}: {self.message}"
 
 
+def printable(text: str) -> str:
+    """The text on one line, and with nothing in it that a terminal would obey: what is quoted is anybody's."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The nearest known word as `did you mean 'x'?`, or nothing where none is near (1 is the same, 0 all different)."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)

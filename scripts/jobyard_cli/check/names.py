@@ -47,7 +47,7 @@ def _image(document: Document, repo: TeamRepo, path: KeyPath, task: dict[str, An
     if not isinstance(image, str) or not image or image in repo.images:
         return
     if not _LITERAL_IMAGE.search(image):
-        message = unknown("image", image, repo.images, "folders of images/ with a Dockerfile")
+        message = unknown("image", image, repo.images, "images/ and values/team.yaml have")
         yield document.finding((*path, "image"), message, "image")
     elif re.search(r"[\s{}]", image):
         message = f"'{image}' is no image's address: no spaces and no templates; a name is looked up at run time"

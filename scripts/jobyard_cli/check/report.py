@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.findings import Finding, printable
 from jobyard_cli.check.run import Checked
 
 
@@ -35,7 +35,7 @@ def _snippet(checked: Checked, finding: Finding) -> Iterator[str]:
     document = checked.documents.get(finding.path)
     text = document.text.splitlines() if document else []
     if finding.line <= len(text):
-        yield f"{finding.line:>6} | {text[finding.line - 1]}"
+        yield f"{finding.line:>6} | {printable(text[finding.line - 1])}"
         yield f"{'':>6} | {' ' * (finding.column - 1)}^"
 
 

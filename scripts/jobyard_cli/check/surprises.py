@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 from jobyard_cli.check.findings import Finding
@@ -36,6 +37,8 @@ def _problem(text: str, value: Any) -> str | None:
     if isinstance(value, bool):
         read = str(value).lower()
         return None if text.lower() == read else f'YAML reads {text} as {read}: write {read}, or "{text}" for the text'
+    if isinstance(value, float) and not isfinite(value):
+        return f'YAML reads {text} as a number that JSON does not have: write "{text}" for the text'
     if isinstance(value, int | float) and _ODD_NUMBER.fullmatch(text):
         return f'YAML reads {text} as the number {value}: write {value}, or "{text}" for the text'
     if isinstance(value, str) and (found := _EXPONENT.fullmatch(text)):

@@ -1,64 +1,103 @@
-"""The job: train a model on the feature tables of several days, or predict for one day."""
+"""The job: train a model on several days' features, predict for one day, look for drift, choose the best model."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from inference.model import BadTable, predict, train
+from inference.drift import drift, expected_by_chance
+from inference.model import DEPTH, KEY, ROUNDS, BadTable, predict, train
+from inference.selection import BadCandidates, best
 from inference.store import Store, Unreadable
 
 XCOM = Path("/airflow/xcom/return.json")
-"""What a task writes here is its result for the tasks after it, where the job asks for results."""
+"""What a task writes here is its result for the tasks after it: less than 4 KiB of JSON."""
+
+Options = argparse.Namespace
+Result = dict[str, Any]
 
 
-def run_training(store: Store, table: str, last: date, days: int, model: str) -> dict[str, float]:
-    """Train on the `days` days up to `last`, and make the model the latest; its metrics.
+def run_training(store: Store, options: Options) -> Result:
+    """Train on the days up to the last, and make the model the latest; its key and metrics.
 
     Raises:
         Unreadable: a day's feature table is missing.
         BadTable: the tables can't be learned from.
     """
-    tables = [store.features(table, last - timedelta(days=back)) for back in reversed(range(days))]
-    # A patient may come on several days: the newest measurements count.
-    rows = pd.concat(tables, ignore_index=True).drop_duplicates("patient_id", keep="last")
-    trained = train(rows)
-    address = store.write_model(model, last, trained.booster, trained.features, trained.metrics)
+    days = _days(options)
+    trained = train(_rows(store, options.table, days), options.depth, options.rounds)
+    pointer = store.write_model(options.model, days, trained)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in trained.metrics.items())
-    print(f"trained on {days} days up to {last}: {shown} -> {address}", flush=True)
-    return trained.metrics
+    print(f"trained on {len(days)} days up to {days[-1]}: {shown} -> {pointer['model']}", flush=True)
+    return {"model": pointer["model"], **trained.metrics}
 
 
-def run_prediction(store: Store, table: str, day: date, model: str) -> dict[str, float]:
+def run_prediction(store: Store, options: Options) -> Result:
     """Predict for every patient of a day; how many there were, and how many were found malignant.
 
     Raises:
         Unreadable: the day's features or the model are missing.
         BadTable: the features are not the model's.
     """
-    booster, pointer = store.latest_model(model)
-    predictions = predict(booster, pointer["features"], store.features(table, day)).assign(model_dt=pointer["dt"])
-    address = store.write_predictions(table, day, predictions)
+    day, pointer = options.date, store.latest(options.model)
+    table = store.features(options.table, day)
+    predictions = predict(store.booster(pointer), pointer["features"], table).assign(model_dt=pointer["dt"])
+    address = store.write_predictions(options.table, day, predictions)
     print(f"{day}: {len(predictions)} predictions with the model of {pointer['dt']} -> {address}", flush=True)
     print(predictions.head().to_string(index=False), flush=True)
     return {"rows": float(len(predictions)), "malignant": float(predictions["prediction"].sum())}
 
 
+def run_drift(store: Store, options: Options) -> Result:
+    """Compare the features of the days up to the last with those the latest model learned from; the largest PSI.
+
+    Raises:
+        Unreadable: there is no model yet, or a day's feature table is missing.
+        BadTable: the features are not the model's.
+    """
+    pointer = store.latest(options.model)
+    # A model from before pointers had their days says the last of them.
+    learned = _rows(store, options.table, map(date.fromisoformat, pointer.get("days", [pointer["dt"]])))
+    rows = _rows(store, options.table, _days(options))
+    found = drift(learned, rows, pointer["features"], options.bins)
+    chance = expected_by_chance(len(learned), len(rows), options.bins)
+    print(f"{len(rows)} rows beside {len(learned)} of the model of {pointer['dt']}; PSI by chance: {chance:.2g}")
+    print(found.head().to_string(), flush=True)
+    return {
+        "psi": round(float(found.iloc[0]), 6),
+        "feature": str(found.index[0]),
+        "by_chance": round(chance, 6),
+        "rows": len(rows),
+        "model_dt": pointer["dt"],
+    }
+
+
+def run_selection(store: Store, options: Options) -> Result:
+    """Make the best of several trained models the latest of a name of its own; its key and AUC.
+
+    Raises:
+        BadCandidates: they are no results of trainings.
+        Unreadable: the best one's model is not there.
+    """
+    chosen = best(options.candidates)
+    store.make_latest(options.model, store.pointer(chosen["model"]))
+    print(f"{options.model} is now {chosen['model']}, AUC {chosen['auc']:.4g}", flush=True)
+    return {"model": chosen["model"], "auc": chosen["auc"]}
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when the model or the predictions are written, 1 with one line on stderr when they can't be."""
+    """Exit code 0 when it is done, 1 with one line on stderr when it can't be."""
     options = _parser().parse_args(arguments)
-    store = Store(options.bucket, options.team)
     try:
-        if options.command == "train":
-            result = run_training(store, options.table, options.date, options.days, options.model)
-        else:
-            result = run_prediction(store, options.table, options.date, options.model)
-    except (Unreadable, BadTable) as error:
+        result = options.run(Store(options.bucket, options.team), options)
+    except (Unreadable, BadTable, BadCandidates) as error:
         print(f"inference: {error}", file=sys.stderr, flush=True)
         return 1
     if XCOM.parent.is_dir():
@@ -66,19 +105,44 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _days(options: Options) -> list[date]:
+    return [options.date - timedelta(days=back) for back in reversed(range(options.days))]
+
+
+def _rows(store: Store, table: str, days: Iterable[date]) -> pd.DataFrame:
+    # A patient may come on several days: the newest measurements count.
+    tables = [store.features(table, day) for day in days]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(KEY, keep="last")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inference", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("train", "predict"):
-        command = commands.add_parser(name)
-        command.add_argument("--bucket", required=True)
-        command.add_argument("--team", required=True)
-        command.add_argument("--table", required=True)
-        command.add_argument("--model", required=True)
-        command.add_argument("--date", required=True, type=date.fromisoformat, help="the (last) day, YYYY-MM-DD")
-        if name == "train":
-            command.add_argument("--days", type=int, default=1, help="how many days to learn from")
+    commands = parser.add_subparsers(required=True)
+    jobs = {"train": run_training, "predict": run_prediction, "drift": run_drift, "select": run_selection}
+    made = {name: commands.add_parser(name) for name in jobs}
+    for name, command in made.items():
+        command.set_defaults(run=jobs[name])
+        for option in ("--bucket", "--team", "--model"):
+            command.add_argument(option, required=True)
+        if name != "select":
+            command.add_argument("--table", required=True)
+            command.add_argument("--date", required=True, type=date.fromisoformat, help="the (last) day, YYYY-MM-DD")
+    made["train"].add_argument("--days", type=_at_least(1), default=1, help="how many days to learn from")
+    made["train"].add_argument("--depth", type=_at_least(1), default=DEPTH, help="how deep a tree may be")
+    made["train"].add_argument("--rounds", type=_at_least(1), default=ROUNDS, help="how many trees")
+    made["drift"].add_argument("--days", type=_at_least(1), default=1, help="how many days to compare")
+    made["drift"].add_argument("--bins", type=_at_least(2), default=10, help="how many parts each feature is cut into")
+    made["select"].add_argument("--candidates", required=True, help="JSON: a list of what `train` left")
     return parser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    return number
 
 
 if __name__ == "__main__":

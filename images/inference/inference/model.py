@@ -11,11 +11,10 @@ import xgboost as xgb
 
 KEY = "patient_id"
 LABEL = "label"
-ROUNDS = 60
+DEPTH, ROUNDS = 3, 60
 PARAMETERS = {
     "objective": "binary:logistic",
     "eval_metric": "auc",
-    "max_depth": 3,
     "eta": 0.2,
     "subsample": 0.9,
     "seed": 7,
@@ -36,7 +35,7 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(table: pd.DataFrame) -> Trained:
+def train(table: pd.DataFrame, depth: int = DEPTH, rounds: int = ROUNDS) -> Trained:
     """Train on four fifths of the patients and measure on the rest; the split is by a hash of the patient.
 
     Raises:
@@ -49,7 +48,8 @@ def train(table: pd.DataFrame) -> Trained:
     if learn[LABEL].nunique() < 2 or test[LABEL].nunique() < 2:
         raise BadTable("needs patients of both diagnoses, to learn from and to measure on; take more days")
     features = [name for name in table.columns if name not in (KEY, LABEL)]
-    booster = xgb.train(PARAMETERS, xgb.DMatrix(learn[features], label=learn[LABEL]), num_boost_round=ROUNDS)
+    parameters = {**PARAMETERS, "max_depth": depth}
+    booster = xgb.train(parameters, xgb.DMatrix(learn[features], label=learn[LABEL]), num_boost_round=rounds)
     scores = booster.predict(xgb.DMatrix(test[features]))
     metrics = {
         "auc": area_under_curve(test[LABEL].to_numpy(), scores),
@@ -66,13 +66,18 @@ def predict(booster: xgb.Booster, features: list[str], table: pd.DataFrame) -> p
     Raises:
         BadTable: the table's features are not those that the model was trained on.
     """
+    check_features(features, table)
+    probability = booster.predict(xgb.DMatrix(table[features])).astype("float64")
+    prediction = (probability >= 0.5).astype("int8")
+    return pd.DataFrame({KEY: table[KEY], "probability": probability, "prediction": prediction})
+
+
+def check_features(features: list[str], table: pd.DataFrame) -> None:
+    """Raise BadTable unless the table's features are those that a model was trained on."""
     found = [name for name in table.columns if name not in (KEY, LABEL)]
     if sorted(found) != sorted(features):
         missing, extra = sorted(set(features) - set(found)), sorted(set(found) - set(features))
         raise BadTable(f"has other features than the model was trained on (missing: {missing}, unknown: {extra})")
-    probability = booster.predict(xgb.DMatrix(table[features])).astype("float64")
-    prediction = (probability >= 0.5).astype("int8")
-    return pd.DataFrame({KEY: table[KEY], "probability": probability, "prediction": prediction})
 
 
 def area_under_curve(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -14,6 +14,8 @@ import xgboost as xgb
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from inference.model import Trained
+
 
 class Unreadable(Exception):
     """An object that is missing or may not be read."""
@@ -39,27 +41,58 @@ class Store:
         key = f"predictions/{self.team}/{table}/dt={day}/predictions.parquet"
         return self._write(key, predictions.to_parquet(index=False))
 
-    def write_model(
-        self, name: str, day: date, booster: xgb.Booster, features: list[str], metrics: dict[str, float]
-    ) -> str:
-        """Put a model and its metrics, then the pointer to it: a reader finds the old model or the new one, whole."""
-        key = f"models/{self.team}/{name}/dt={day}/model.ubj"
-        address = self._write(key, bytes(booster.save_raw("ubj")))
-        self._write(f"models/{self.team}/{name}/dt={day}/metrics.json", json.dumps(metrics).encode())
-        pointer = {"dt": str(day), "model": key, "features": features, **metrics}
-        self._write(f"models/{self.team}/{name}/latest.json", json.dumps(pointer).encode())
-        return address
+    def write_model(self, name: str, days: list[date], trained: Trained) -> dict[str, Any]:
+        """Put a model, its metrics and its pointer, and make it the latest of that name; the pointer."""
+        folder = f"models/{self.team}/{name}/dt={days[-1]}"
+        pointer = {
+            "dt": str(days[-1]),
+            "days": [str(day) for day in days],
+            "model": f"{folder}/model.ubj",
+            "features": trained.features,
+            **trained.metrics,
+        }
+        self._write(pointer["model"], bytes(trained.booster.save_raw("ubj")))
+        self._write(f"{folder}/metrics.json", json.dumps(trained.metrics).encode())
+        self._write(f"{folder}/pointer.json", json.dumps(pointer).encode())
+        self.make_latest(name, pointer)
+        return pointer
 
-    def latest_model(self, name: str) -> tuple[xgb.Booster, dict[str, Any]]:
-        """The newest model and its pointer (`dt`, `model`, `features` and the metrics).
+    def make_latest(self, name: str, pointer: dict[str, Any]) -> None:
+        """Let a name stand for a model that is there, in one request: a reader finds the old model or the new one."""
+        self._write(f"models/{self.team}/{name}/latest.json", json.dumps(pointer).encode())
+
+    def pointer(self, model: str) -> dict[str, Any]:
+        """What was written with a model, given its key; of this team's alone.
+
+        Raises:
+            Unreadable: there is no such model.
+        """
+        if not model.startswith(f"models/{self.team}/"):
+            raise Unreadable(f"{model} is no model of team {self.team}")
+        pointer: dict[str, Any] = json.loads(self._read(f"{model.rpartition('/')[0]}/pointer.json"))
+        return pointer
+
+    def latest(self, name: str) -> dict[str, Any]:
+        """The pointer to the newest model: `dt`, `days` that it learned from, `model`, `features` and the metrics.
 
         Raises:
             Unreadable: no model of this name has been trained.
         """
-        pointer = json.loads(self._read(f"models/{self.team}/{name}/latest.json"))
+        try:
+            pointer: dict[str, Any] = json.loads(self._read(f"models/{self.team}/{name}/latest.json"))
+        except Unreadable as error:
+            raise Unreadable(f"{error}; a model {name!r} has to be trained first") from error
+        return pointer
+
+    def booster(self, pointer: dict[str, Any]) -> xgb.Booster:
+        """The model that a pointer points to.
+
+        Raises:
+            Unreadable: it is gone.
+        """
         booster = xgb.Booster()
         booster.load_model(bytearray(self._read(pointer["model"])))
-        return booster, pointer
+        return booster
 
     def _read(self, key: str) -> bytes:
         try:

@@ -11,7 +11,8 @@ from live.running import LiveAirflow
 from live.stand_ins import ScriptedCluster, Webhook
 from support import Bucket, kubeconfig
 
-LOOK_SECONDS = 2
+# Not less: Airflow may start a sensor's next look before it has taken note of the end of the last one.
+LOOK_SECONDS = 10
 
 
 @dataclass

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 from jobyard.compat import AIRFLOW_3
 
-BOUND_SECONDS = 120
+# Generous, as the machine may have more to do; nothing waits longer than it has to.
+BOUND_SECONDS = 240
 LOG_LINES = 40
 # Airflow 2 keeps this for its own tests; Airflow 3 has the two together anyway.
 SQLITE_WITH_LOCAL_EXECUTOR = "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK"
@@ -31,6 +32,9 @@ class LiveAirflow:
         self.home = home
         self._processes: list[subprocess.Popen[bytes]] = []
         shutil.copy(database, home / "airflow.db")
+        # Airflow puts this folder on its path, and takes no plain value for what it hands to the database's driver.
+        (home / "config").mkdir()
+        (home / "config" / "live_database.py").write_text(f"ARGUMENTS = {{'timeout': {BOUND_SECONDS}}}\n")
         # Readers don't wait for writers, so several processes do well on one file.
         with closing(sqlite3.connect(home / "airflow.db")) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -47,9 +51,10 @@ class LiveAirflow:
         if AIRFLOW_3:
             port = self.url.rpartition(":")[2]
             server = ["api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1", "--apps", "execution"]
-            for command in (server, ["dag-processor"], ["triggerer", "--skip-serve-logs"]):
-                self.command(command)
+            self.command(server)
+            self.command(["dag-processor"])
             self.wait(self._answers, "an answer of the API server")
+            self.command(["triggerer", "--skip-serve-logs"])
         self.command(["scheduler", "--skip-serve-logs"])
 
     def command(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -67,19 +72,14 @@ class LiveAirflow:
 
     def close(self) -> None:
         """End every process that was started, and every process that those started."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(5)
         # Airflow gives some of its children a process group of their own, but none a session.
         sessions = {process.pid for process in self._processes}
-        for pid in [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]:
-            with suppress(ProcessLookupError):
-                if os.getsid(pid) in sessions:
+        while pids := [pid for pid, session in _living() if session in sessions]:
+            for pid in pids:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        for process in self._processes:
-            process.wait()
+            for process in self._processes:
+                process.wait()
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Return as soon as the condition holds.
@@ -138,6 +138,16 @@ class LiveAirflow:
         return "\n".join(lines)
 
 
+def _living() -> Iterator[tuple[int, int]]:
+    """The id of each process that has not ended, and of its session."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # proc(5): pid (name) state ppid pgrp session …
+            state, _, _, session = file.read_text().rpartition(")")[2].split()[:4]
+            if state != "Z":
+                yield int(file.parent.name), int(session)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -147,11 +157,13 @@ def _free_port() -> int:
 def _settings(home: Path, url: str) -> dict[str, str]:
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
     options = {
+        "core.dagbag_import_timeout": str(BOUND_SECONDS),
         "core.dags_folder": str(home / "dags"),
         "core.executor": "LocalExecutor",
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": "8",
+        "database.sql_alchemy_connect_args": "live_database.ARGUMENTS",
         "database.sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
         "logging.logging_level": "INFO",
         "usage_data_collection.enabled": "False",
@@ -175,7 +187,7 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
         "api_auth.jwt_secret": secret,
         "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "core.execution_api_server_url": f"{url}/execution/",
-        "dag_processor.min_file_process_interval": "10",
+        "dag_processor.min_file_process_interval": "60",
         "dag_processor.parsing_processes": "1",
     }
 

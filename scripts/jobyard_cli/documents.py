@@ -26,13 +26,18 @@ from yaml.resolver import Resolver
 
 from jobyard_cli.check.findings import Finding, printable
 
-MAXIMUM_BYTES = 1 << 20
+MAXIMUM_BYTES = 1 << 18
 MAXIMUM_DEPTH = 50
+MAXIMUM_DIGITS = 100
+"""Longer numbers stay text, which no schema takes for a number: Python would compute for minutes on them."""
+MAXIMUM_MESSAGE = 600
+"""Characters; what a message quotes may be as long as the file."""
 
 KeyPath = tuple[str | int, ...]
 Position = tuple[int, int]
 """Line and column, both from 1."""
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -55,6 +60,8 @@ class Document:
         while path and path not in positions:
             path = path[:-1]
         line, column = positions.get(path, (1, 1))
+        if len(message) > MAXIMUM_MESSAGE:
+            message = f"{message[: MAXIMUM_MESSAGE - 200]} … {message[-200:]}"
         return Finding(self.path, line, column, printable(message), rule)
 
     def refuse(self, line: int, column: int, message: str) -> None:
@@ -212,6 +219,8 @@ class _Builder:
         tag = event.tag or self.resolver.resolve(ScalarNode, event.value, event.implicit)
         # Dates keep their text: a JSON Schema knows no date, and a reader wants back what was written.
         if tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"):
+            return event.value
+        if tag in _NUMBERS and len(event.value) > MAXIMUM_DIGITS:
             return event.value
         if tag not in SafeConstructor.yaml_constructors:
             self._refuse(event, f"an unknown tag {tag}")

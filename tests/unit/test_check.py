@@ -121,13 +121,32 @@ def test_a_folder_that_is_no_teams_repository_is_refused_with_what_is_missing(tm
         check_repo(tmp_path)
 
 
-def test_a_deeply_nested_file_and_a_huge_one_are_refused(add_job: AddJob, team_repo: Path) -> None:
-    add_job("deep", "a: " + "[" * 10_000)
-    add_job("huge", "a" * (1 << 21))
-    assert found(team_repo) == [
-        "dags/deep/job.yaml:1:53: nested more than 50 deep",
-        "dags/huge/job.yaml:1:1: the file has 2,097,152 bytes; at most 1,048,576 are read",
-    ]
+HEAD = "apiVersion: jobyard/v1\nschedule: '@daily'\n"
+ARGUMENT = HEAD + "tasks: {s: {image: inference, args: ['%s']}}\n"
+MEMORY = HEAD + "tasks: {s: {image: inference, resources: {memory: %sGi}}}\n"
+TASKS = HEAD + "tasks:\n" + "".join(f"  t{number}: {{image: inference}}\n" for number in range(301))
+HOSTILE = {
+    "huge": ("a" * (1 << 20), "1:1: the file has 1,048,576 bytes; at most 262,144 are read"),
+    "deep list": ("a: " + "[" * 10_000, "1:53: nested more than 50 deep"),
+    "deep mapping": ("".join(f"{' ' * depth}a:\n" for depth in range(60)), "51:51: nested more than 50 deep"),
+    "deep template": (ARGUMENT % ("{{ " + "(" * 5_000), "3:38: the template is nested too deep to be rendered"),
+    "long sum": (ARGUMENT % ("{{ " + "-" * 9_000 + "1 }}"), "3:38: the template is nested too deep to be rendered"),
+    "long chain": (ARGUMENT % ("{{ " + "a." * 9_000 + "b }}"), "3:38: the template is nested too deep to be rendered"),
+    "base sixty": (HEAD + f"max_active_runs: {'1:' * 9_000}1\n", "3:18: 'max_active_runs' must be a whole number, not"),
+    "long number": (HEAD + f"max_active_runs: {'9' * 9_000}\n", "3:18: 'max_active_runs' must be a whole number, not"),
+    "tasks": (TASKS, "4:3: 'tasks' can have at most 300 entries, not 301"),
+    "long quantity": (MEMORY % ("9" * 9_000), "3:51: no node of group 'default' can hold memory 9999"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file_is_refused_in_one_short_line(
+    add_job: AddJob, team_repo: Path, text: str, expected: str
+) -> None:
+    add_job("hostile", text)
+    findings = found(team_repo)
+    assert [finding for finding in findings if finding.startswith(f"dags/hostile/job.yaml:{expected}")]
+    assert max(map(len, findings)) < 700
 
 
 def test_a_value_whose_key_comes_again_is_not_looked_for(add_job: AddJob, team_repo: Path) -> None:

@@ -127,14 +127,14 @@ def _message(document: Document, path: KeyPath, error: Any) -> str:
             return f"{what} can't be {show(value)}: {_pattern_rule(error)}"
         case "minProperties" | "minLength" | "minItems" if error.validator_value == 1:
             return f"{what} is empty"
-        case "maxProperties":
+        case "maxProperties" if error.validator_value == 1:
             return f"{what} must have one of {', '.join(error.schema['properties'])}, not several"
         case "minimum" | "exclusiveMinimum":
             least = "at least" if error.validator == "minimum" else "more than"
             return f"{what} must be {least} {error.validator_value}, not {value}"
         case "maximum":
             return f"{what} can be at most {error.validator_value}"
-        case "maxLength" | "maxItems":
+        case "maxLength" | "maxItems" | "maxProperties":
             unit = "characters" if error.validator == "maxLength" else "entries"
             return f"{what} can have at most {error.validator_value} {unit}, not {len(value)}"
         case "uniqueItems":

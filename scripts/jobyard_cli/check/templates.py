@@ -91,12 +91,20 @@ def read_template(text: str) -> Template:
 @lru_cache(maxsize=4096)
 def _read(text: str) -> Template:
     """The same few templates (`{{ ds }}` above all) come again and again."""
-    from jinja2 import TemplateSyntaxError, meta
+    from jinja2 import TemplateSyntaxError
 
     try:
-        tree = _environment().parse(text)
+        return _analysed(text)
     except TemplateSyntaxError as error:
         return Template(problems=(f"the template does not parse: {error.message}",))
+    except RecursionError:
+        return Template(problems=("the template is nested too deep to be rendered",))
+
+
+def _analysed(text: str) -> Template:
+    from jinja2 import meta
+
+    tree = _environment().parse(text)
     if unusable := tuple(_unusable(tree)):
         # Jinja could not go on to look for names.
         return Template(problems=unusable)

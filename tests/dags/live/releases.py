@@ -59,14 +59,15 @@ def alerts(**paths: str) -> dict[str, Any]:
 
 def risk() -> dict[str, Any]:
     """Return the jobs of the team `risk`."""
-    foreach = {"items": ITEMS, "output_of": None, "concurrency": 2}
+    two_at_once = {"items": ITEMS, "output_of": None, "concurrency": 2}
+    all_at_once = {"items": ITEMS[:2], "output_of": None, "concurrency": None}
     return {
         "first": entry(ONCE, alerts=alerts(on_success="succeeded")),
         "second": entry(after("risk.first")),
         "third": entry(after("risk.second")),
         "fails": entry(
             ONCE,
-            {"one": pod(command=FAIL), "other": pod(command=FAIL, retries=RETRY)},
+            {"one": pod(command=FAIL, foreach=all_at_once), "other": pod(command=FAIL, retries=RETRY)},
             alerts=alerts(on_failure="failed", on_retry="retried"),
         ),
         "after-fails": entry(after("risk.fails")),
@@ -74,7 +75,7 @@ def risk() -> dict[str, Any]:
         "after-features": entry(after("risk.features")),
         "labels": entry(on(FEATURES), {"score": pod(command=HOLD, outputs=[LABELS])}),
         "both": entry(on(FEATURES, LABELS)),
-        "models": entry(ONCE, {"train": pod("{{ item }}", command=TOGETHER, foreach=foreach)}),
+        "models": entry(ONCE, {"train": pod("{{ item }}", command=TOGETHER, foreach=two_at_once)}),
         "after-models": entry(after("risk.models")),
         "late": late(),
         "slow": entry(ONCE, {"score": pod(command=HOLD)}),

@@ -47,6 +47,7 @@ class LiveAirflow:
 
         Raises:
             TimeoutError: the API server did not answer.
+            RuntimeError: a process has failed.
         """
         if AIRFLOW_3:
             port = self.url.rpartition(":")[2]
@@ -86,11 +87,14 @@ class LiveAirflow:
 
         Raises:
             TimeoutError: it does not hold in time; with what Airflow has, and last said.
+            RuntimeError: meanwhile a process has failed; likewise.
         """
         end = time.monotonic() + BOUND_SECONDS
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError(f"no {what} within {BOUND_SECONDS} s\n{self._report()}")
+            if failed := [process.args for process in self._processes if process.poll()]:
+                raise RuntimeError(f"no {what}, as this has failed: {failed}\n{self._report()}")
             time.sleep(0.2)
 
     def ask(self, query: str, *values: object) -> list[Any]:

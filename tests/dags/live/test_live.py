@@ -168,6 +168,7 @@ def test_a_run_that_misses_its_deadline_alerts_once_while_it_runs(platform: Plat
     platform.airflow.wait_for_run("risk.late", "success", "success")
 
 
-@pytest.mark.parametrize("path", ["broken", "failed", "succeeded"])
+@pytest.mark.parametrize("path", ["failed", "succeeded"])
 def test_no_alert_of_a_run_came_twice(platform: Platform, path: str) -> None:
-    assert len(platform.webhook.alerts(path)) == 1
+    # By now Airflow has done all that there is to do.
+    platform.one_alert(path)

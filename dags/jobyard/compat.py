@@ -20,11 +20,13 @@ if TYPE_CHECKING or AIRFLOW_3:
         Variable,
         get_parsing_context,
     )
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 else:
     from airflow.datasets import Dataset
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.models import DAG, BaseOperator, Param, Variable
+    from airflow.models.mappedoperator import MappedOperator
     from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.utils.context import Context
     from airflow.utils.dag_parsing_context import get_parsing_context
@@ -51,6 +53,7 @@ __all__ = [
     "BaseOperator",
     "Context",
     "CronDataIntervalTimetable",
+    "MappedOperator",
     "Param",
     "TaskGroup",
     "Variable",

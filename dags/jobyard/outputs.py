@@ -12,6 +12,7 @@ from typing import Any
 
 from kubernetes.client import V1Pod  # type: ignore[import-untyped]
 
+from jobyard.compat import MappedOperator
 from jobyard.errors import GateError, OutputError
 
 PATH = "/airflow/xcom/return.json"
@@ -59,7 +60,7 @@ def pull_output(context: Mapping[str, Any], task: str) -> object:
     upstream = context["dag"].get_task(task)
     # With a list of tasks, every version returns a list of all instances' values.
     found = [value for value in context["ti"].xcom_pull(task_ids=[task]) if value is not None]
-    if upstream.is_mapped:
+    if isinstance(upstream, MappedOperator):
         return found
     if not found:
         raise OutputError(f"task {task!r} has left no output")
@@ -109,5 +110,6 @@ TESTS: dict[str, Any] = {
     "at_least": lambda found, bound: found >= bound,
     "below": lambda found, bound: found < bound,
     "at_most": lambda found, bound: found <= bound,
-    "equals": lambda found, bound: type(found) is type(bound) and found == bound,
+    # In Python, and not in JSON, 1 is true.
+    "equals": lambda found, bound: isinstance(found, bool) is isinstance(bound, bool) and found == bound,
 }

@@ -12,7 +12,7 @@ from support import Bucket, context, job, run, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 NOT_FOUND = f'Failed to pull image "{URL}": {URL}: not found'
-RETRIES = {"attempts": 3, "delay": 300, "backoff": "none", "max_delay": None}
+RETRIES = {"attempts": 3, "delay": 0, "backoff": "none", "max_delay": None}
 
 
 @pytest.fixture

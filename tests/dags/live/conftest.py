@@ -34,7 +34,7 @@ class Platform:
         return dict(alert)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A running Airflow with the releases of two teams, which begins to run their jobs by itself."""
     home = tmp_path_factory.mktemp("live")

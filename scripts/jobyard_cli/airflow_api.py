@@ -141,7 +141,16 @@ class AirflowClient:
         return found
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """The log of one try of a task, a line for each event."""
+        """The log of one try of a task, a line for each event and for each exception."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
         content = self.call("GET", path)["content"]
-        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content)
+        return "\n".join(words for line in content for words in _words(line))
+
+
+def _words(line: Any) -> Iterator[str]:
+    if not isinstance(line, dict):
+        yield str(line)
+        return
+    yield str(line.get("event", line))
+    for error in line.get("error_detail") or []:
+        yield f"{error['exc_type']}: {error['exc_value']}"

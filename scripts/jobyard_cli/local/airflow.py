@@ -126,6 +126,8 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "api.secret_key": secret,
         "api_auth.jwt_secret": secret,
         "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        # Each task imports its DAG; with a full parallelism on two cores that can take longer than the default of 30.
+        "core.dagbag_import_timeout": "120",
         "core.dags_folder": str(home / "dags"),
         "core.execution_api_server_url": f"{layout.airflow_url}/execution/",
         "core.executor": "LocalExecutor",

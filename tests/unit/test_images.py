@@ -221,16 +221,13 @@ def test_the_drift_of_days_is_from_the_days_that_the_model_learned_from(
     assert few["by_chance"] == pytest.approx(4 * (1 / few["rows"] + 1 / more["rows"]), rel=0.05)
 
 
-def test_a_model_from_before_pointers_had_days_is_compared_by_its_last(
-    s3: S3Client, result: Callable[..., dict[str, Any]]
+def test_a_model_from_before_pointers_had_days_has_to_be_trained_anew(
+    s3: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    land(s3, BUCKET, "risk", TODAY, 5)
-    generation_job.main([*COMMON, "--days", "5"])
-    common = ["--table", "consultations", "--model", "quality", "--date", str(TODAY)]
-    result("train", *common, "--days", "5")
-    older = {name: value for name, value in pointer(s3, "quality").items() if name != "days"}
-    s3.put_object(Bucket=BUCKET, Key="models/risk/quality/latest.json", Body=json.dumps(older).encode())
-    assert result("drift", *common)["psi"] == 0
+    s3.put_object(Bucket=BUCKET, Key="models/risk/quality/latest.json", Body=b'{"dt": "2026-11-01"}')
+    assert inference_job.main(["drift", *COMMON, "--model", "quality"]) == 1
+    message = "inference: the model of 2026-11-01 does not say which days it learned from; train it anew\n"
+    assert capsys.readouterr().err == message
 
 
 OUTPUTS = (("feature-store", "features"), ("predictions", "predictions"))

@@ -59,12 +59,13 @@ def run_drift(store: Store, options: Options) -> Result:
     """Compare the features of the days up to the last with those the latest model learned from; the largest PSI.
 
     Raises:
-        Unreadable: there is no model yet, or a day's feature table is missing.
+        Unreadable: there is no model yet, it does not say its days, or a day's feature table is missing.
         BadTable: the features are not the model's.
     """
     pointer = store.latest(options.model)
-    # A model from before pointers had their days says the last of them.
-    learned = _rows(store, options.table, map(date.fromisoformat, pointer.get("days", [pointer["dt"]])))
+    if "days" not in pointer:
+        raise Unreadable(f"the model of {pointer['dt']} does not say which days it learned from; train it anew")
+    learned = _rows(store, options.table, map(date.fromisoformat, pointer["days"]))
     rows = _rows(store, options.table, _days(options))
     found = drift(learned, rows, pointer["features"], options.bins)
     chance = expected_by_chance(len(learned), len(rows), options.bins)

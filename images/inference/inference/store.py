@@ -44,14 +44,15 @@ class Store:
     def write_model(self, name: str, days: list[date], trained: Trained) -> dict[str, Any]:
         """Put a model, its metrics and its pointer, and make it the latest of that name; the pointer."""
         folder = f"models/{self.team}/{name}/dt={days[-1]}"
+        model = f"{folder}/model.ubj"
         pointer = {
             "dt": str(days[-1]),
             "days": [str(day) for day in days],
-            "model": f"{folder}/model.ubj",
+            "model": model,
             "features": trained.features,
             **trained.metrics,
         }
-        self._write(pointer["model"], bytes(trained.booster.save_raw("ubj")))
+        self._write(model, bytes(trained.booster.save_raw("ubj")))
         self._write(f"{folder}/metrics.json", json.dumps(trained.metrics).encode())
         self._write(f"{folder}/pointer.json", json.dumps(pointer).encode())
         self.make_latest(name, pointer)

@@ -1,4 +1,8 @@
-"""One platform for all end-to-end tests: the demo itself starts it, and tells its story on it first."""
+"""One platform for all end-to-end tests: the demo itself starts it, and tells its story on it first.
+
+The files run in the order of their names: a cluster that is there already (on a platform of its own), then the first
+run, more jobs, and the end, in which the platform is killed and taken away.
+"""
 
 from __future__ import annotations
 
@@ -51,3 +55,8 @@ def told(shown: Shown) -> Iterator[Told]:
                 yield tell(platform, steps, steps.console)
         finally:
             platform.down(purge=False)
+
+
+@pytest.fixture
+def platform(told: Told) -> LocalPlatform:
+    return told.story.platform

@@ -1,21 +1,13 @@
 """The whole path on a platform that is up, in this order: what the demo left, then what a team and its platform meet.
 
-The tests share one platform and go on from each other; the last ones kill it, repair it and take it away.
+The tests go on from each other.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
@@ -25,42 +17,14 @@ from jobyard_cli.demo import team_repo
 from jobyard_cli.demo.commands import Told
 from jobyard_cli.demo.data import raw_days
 from jobyard_cli.demo.story import HISTORY_DAYS, SCORING
-from jobyard_cli.local import argocd
 from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import CommandFailed
-from jobyard_cli.local.nodes import PAUSE_IMAGE
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform, build
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
-Shown = Callable[[], AbstractContextManager[Steps]]
+from tests.end_to_end.following import day_before, read_table, run_to_its_end
+
 DAG = f"{team_repo.TEAM}.{SCORING}"
 RELEASE = f"dags/{team_repo.TEAM}/jobs.json"
-
-
-@pytest.fixture
-def platform(told: Told) -> LocalPlatform:
-    return told.story.platform
-
-
-def read_table(platform: LocalPlatform, key: str) -> pd.DataFrame:
-    body = platform.s3().get_object(Bucket=DATA_BUCKET, Key=key)["Body"].read()
-    return pd.read_parquet(io.BytesIO(body))
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
-def day_before(day: str, days: int) -> str:
-    return str(date.fromisoformat(day) - timedelta(days=days))
-
-
-def run_to_its_end(platform: LocalPlatform, dag: str, run: str, timeout: float) -> list[dict[str, Any]]:
-    return deque(platform.airflow.wait_for_run(dag, run, timeout), maxlen=1).pop()
 
 
 def test_every_patient_of_the_day_has_a_prediction(told: Told) -> None:
@@ -149,48 +113,3 @@ def test_an_image_that_is_not_there_fails_its_task_with_the_pods_event(told: Tol
     log = platform.airflow.log(DAG, run, "features")
     assert "Pod event: Failed: Failed to pull image" in log
     assert missing in log
-
-
-def test_a_killed_platform_is_repaired_and_its_jobs_run(told: Told, platform: LocalPlatform, shown: Shown) -> None:
-    for record in (platform.state / "run").glob("*.json"):
-        os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
-    wait_until(lambda: not any(platform.processes().values()))
-    with shown() as steps:
-        platform.up(build(platform.source, cache_dir(), steps), steps)
-    assert all(platform.processes().values())
-    assert all(application.settled for application in argocd.statuses(platform.kubectl))
-    run = platform.airflow.trigger(DAG, "after-the-kill", datetime.now(UTC).isoformat())
-    tasks = run_to_its_end(platform, DAG, run, timeout=180)
-    assert {task["state"] for task in tasks} == {"success"}, platform.airflow.log(DAG, run, tasks[0]["task_id"])
-
-
-def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatform) -> None:
-    state, bridge = str(platform.state), platform.layout.bridge
-    namespaces_before = _network_namespaces()
-    platform.kubectl("create", "namespace", "somebody")
-    platform.kubectl("wait", "--namespace=somebody", "--for=create", "serviceaccount/default", "--timeout=30s")
-    platform.kubectl("run", "pause", "--namespace=somebody", f"--image={PAUSE_IMAGE}", "--image-pull-policy=Never")
-    platform.kubectl("wait", "--namespace=somebody", "--for=condition=Ready", "pod/pause", "--timeout=60s")
-    assert _processes_of(state)
-    platform.down(purge=True)
-    assert not _processes_of(state)
-    assert not platform.state.exists()
-    assert state not in Path("/proc/mounts").read_text()
-    assert not Path("/sys/class/net", bridge).exists()
-    assert not list(Path("/sys/fs/cgroup").glob(f"**/{bridge}"))
-    assert _network_namespaces() == namespaces_before
-
-
-def _network_namespaces() -> set[str]:
-    folder = Path("/run/netns")
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
-def _processes_of(state: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return [line for line in found if f"{state}/" in line]

@@ -68,6 +68,7 @@ class _Tasks:
         self.operators: dict[str, Any] = {}
         self.groups: dict[str, TaskGroup] = {}
         self.on_retry = alert(job, team, name, "on_retry")
+        self.lists = {foreach["output_of"] for task in job["tasks"].values() if (foreach := task.get("foreach"))}
 
     def add(self, name: str) -> None:
         """Make the task's operator, after those of what it needs."""
@@ -79,7 +80,10 @@ class _Tasks:
             operator = typed_operator(self.platform, self.team, task, common)
         else:
             pod = pod_arguments(self.platform, self.team, self.name, name, task)
-            operator = self._pod_operator(task.get("foreach"), {**common, **pod})
+            foreach = task.get("foreach")
+            # Of a task that has several instances itself, the list is that of their outputs.
+            pod["output_is_list"] = name in self.lists and not foreach
+            operator = self._pod_operator(foreach, {**common, **pod})
         operator.set_upstream([self.operators[need] for need in sorted(task["needs"])])
         self.operators[name] = operator
 

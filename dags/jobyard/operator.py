@@ -11,7 +11,7 @@ from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped
 from jobyard.compat import AirflowException, AirflowSkipException, Context
 from jobyard.errors import JobyardError, PodInterruptedError
 from jobyard.interval import send_data_interval
-from jobyard.outputs import PATH, Gate, read_output
+from jobyard.outputs import PATH, Gate, read_list, read_output
 from jobyard.start import StartWatch
 
 
@@ -23,12 +23,19 @@ class JobPodOperator(KubernetesPodOperator):
     _start_error: JobyardError | None = None
 
     def __init__(
-        self, *, item: object = None, gate: Gate | None = None, output: bool = False, **arguments: Any
+        self,
+        *,
+        item: object = None,
+        gate: Gate | None = None,
+        output: bool = False,
+        output_is_list: bool = False,
+        **arguments: Any,
     ) -> None:
-        """Add to the provider's arguments: the item of a `foreach`, the gate before it, whether it has an output."""
+        """Add to the provider's arguments: the item of a `foreach`, the gate before it, what output it has."""
         super().__init__(**arguments)
         self.item = item
         self.gate = gate
+        self.output_is_list = output_is_list
         # To Airflow it means that what `execute` returns is kept; the provider also takes it for "add a sidecar".
         self.do_xcom_push = output
 
@@ -45,7 +52,10 @@ class JobPodOperator(KubernetesPodOperator):
         with self._without_sidecar():
             self._run_pod(context)
         send_data_interval(context, self.outlets)
-        return read_output(self.remote_pod, self.base_container_name) if self.do_xcom_push else None
+        if not self.do_xcom_push:
+            return None
+        read = read_list if self.output_is_list else read_output
+        return read(self.remote_pod, self.base_container_name)
 
     def _pass_gate(self, context: Context) -> None:
         if self.gate is None:

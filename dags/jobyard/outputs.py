@@ -46,6 +46,19 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     return value
 
 
+def read_list(pod: V1Pod | None, container: str) -> object:
+    """Return the list that the pod's container left for a `foreach`.
+
+    Raises:
+        OutputError: it left none.
+    """
+    value = read_output(pod, container)
+    # Airflow would try the task again, and of an object make an instance for each key.
+    if not isinstance(value, list):
+        raise OutputError(f"what the container wrote to {PATH} is no list, and a foreach needs one: {value!r:.80}")
+    return value
+
+
 def _refuse(constant: str) -> None:
     """Refuse what Python writes of a figure that is none: no condition holds of it, and databases do not take it."""
     raise ValueError(f"{constant} is no number")

@@ -8,7 +8,7 @@ from fake_cluster import FakeCluster, ended
 from jobyard.compat import AirflowFailException
 from jobyard.errors import OutputError
 from jobyard.operator import JobPodOperator
-from jobyard.outputs import read_output
+from jobyard.outputs import read_list, read_output
 from kubernetes.client import V1ContainerState, V1ContainerStateTerminated, V1ContainerStatus, V1Pod, V1PodStatus
 from support import Bucket, job, run, task
 
@@ -68,6 +68,13 @@ def test_an_output_that_is_none_says_so(message: str | None, words: str) -> None
         read_output(ended_pod(message), "base")
     assert str(raised.value) == words
     assert isinstance(raised.value, AirflowFailException)
+
+
+def test_a_foreach_needs_a_list() -> None:
+    assert read_list(ended_pod("[0]"), "base") == [0]
+    with pytest.raises(OutputError) as raised:
+        read_list(ended_pod('{"a": 1}'), "base")
+    assert str(raised.value) == (f"what the container wrote to {PATH} is no list, and a foreach needs one: {{'a': 1}}")
 
 
 def test_one_byte_less_than_the_kubelet_cuts_off_is_read() -> None:

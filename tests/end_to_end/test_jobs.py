@@ -97,7 +97,7 @@ def runs(told: Told, pods: Mapping[str, PodUsage]) -> dict[str, str]:
 def test_a_training_for_each_setting_two_at_a_time_and_the_best_one_scores(
     told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
-    tasks = run_to_its_end(platform, f"{TEAM}.{PARALLEL}", runs[PARALLEL], timeout=180)
+    tasks = run_to_its_end(platform, f"{TEAM}.{PARALLEL}", runs[PARALLEL], timeout=300)
     assert {task["state"] for task in tasks} == {"success"}
     settings = yaml.safe_load(job_file(told, PARALLEL).read_text())["tasks"]["train"]["foreach"]
     items = [ast.literal_eval(task["rendered_map_index"]) for task in tasks if task["task_id"] == "train"]
@@ -115,7 +115,7 @@ def test_a_result_that_is_too_long_or_none_fails_its_task_with_the_reason(
     platform: LocalPlatform, runs: dict[str, str]
 ) -> None:
     dag, run = f"{TEAM}.{LEAVING}", runs[LEAVING]
-    states = {task["task_id"]: task["state"] for task in run_to_its_end(platform, dag, run, timeout=120)}
+    states = {task["task_id"]: task["state"] for task in run_to_its_end(platform, dag, run, timeout=300)}
     bad = [name for name in LEFT if name != "longest"]
     assert {name: states[name] for name in bad} == dict.fromkeys(bad, "failed")
     assert (states["longest"], states["reader"], states["never"]) == ("success", "success", "upstream_failed")
@@ -130,7 +130,7 @@ def test_without_drift_the_training_is_skipped_and_has_no_pod(
     told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
     dag, run = f"{TEAM}.{RETRAINING}", runs[RETRAINING]
-    tasks = run_to_its_end(platform, dag, run, timeout=180)
+    tasks = run_to_its_end(platform, dag, run, timeout=300)
     assert {task["task_id"]: task["state"] for task in tasks} == {
         "features": "success",
         "drift": "success",
@@ -153,9 +153,9 @@ def test_with_drift_a_job_after_another_trains_for_that_jobs_day(told: Told, pla
     release(told, "Look for drift whenever scores are there")
     wait_until(lambda: "Asset" in str(airflow.call("GET", f"dags/{dag}")["timetable_summary"]), seconds=30)
     airflow.backfill(f"{TEAM}.{SCORING}", f"{day}T00:00:00Z", f"{day}T23:59:59Z")
-    wait_until(lambda: len(airflow.runs(dag)) == 2, seconds=120)
+    wait_until(lambda: len(airflow.runs(dag)) == 2, seconds=300)
     (run,) = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "asset_triggered"]
-    tasks = run_to_its_end(platform, dag, run, timeout=180)
+    tasks = run_to_its_end(platform, dag, run, timeout=300)
     assert {task["state"] for task in tasks} == {"success"}
     model = told.story.model()
     assert model["days"] == [day_before(day, back) for back in range(6, -1, -1)]

@@ -1,7 +1,8 @@
 """Assets (Airflow 2: datasets): what one job writes and another waits for.
 
-Each job has an asset of its own, `jobyard://<team>/<job>`, written when a run has succeeded: `after` waits for it.
-The others are a team's own: objects in S3, or any other name under an `x-` scheme, which Airflow leaves as it is.
+Each job has an asset of its own, `x-jobyard://<team>/<job>`, written when a run has succeeded: `after` waits for it.
+The others are a team's own: objects in S3, or any other name under an `x-` scheme. Airflow leaves such a scheme as it
+is; for any other it loads every provider to ask how it is written, up to a second in each process that reads the job.
 """
 
 import re
@@ -9,13 +10,13 @@ import re
 from jobyard.compat import Asset
 from jobyard.errors import JobError
 
-URI = re.compile(r"(s3|x-[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._~!$&'()*+,;=:/-]*)?")
+URI = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._~!$&'()*+,;=:/-]*)?")
 
 
 def job_asset(dag_id: str) -> Asset:
     """Return the asset that stands for a successful run of the job."""
     team, _, job = dag_id.partition(".")
-    return Asset(name=dag_id, uri=f"jobyard://{team}/{job}")
+    return Asset(name=dag_id, uri=f"x-jobyard://{team}/{job}")
 
 
 def named_asset(uri: str) -> Asset:

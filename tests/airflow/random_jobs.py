@@ -36,7 +36,7 @@ text = good_or_odd(st.sampled_from(TEXTS), st.sampled_from(ODD_TEXTS))
 scalar = st.one_of(st.text(max_size=5), st.integers(-9, 9), st.booleans(), st.floats(-1, 1, allow_nan=False))
 asset = good_or_odd(
     st.sampled_from(["s3://features/day", "s3://b", "x-kafka://claims", "s3://b/k=1/a.b"]),
-    st.sampled_from(["s3://", "jobyard://care/ingest", "http://x", "s3://b/{{ ds }}", "x-://y", "s3://b//"]),
+    st.sampled_from(["s3://", "x-jobyard://care/ingest", "http://x", "s3://b/{{ ds }}", "x-://y", "s3://b//"]),
 )
 other_job = good_or_odd(
     st.sampled_from(["risk.least", "care.ingest"]), st.sampled_from(["risk.score", "care.by-hand", "x"])

@@ -68,13 +68,13 @@ def test_jobs_that_follow_each_other_run_over_the_first_ones_data(platform: Plat
 
 def test_a_job_does_not_follow_one_that_failed(platform: Platform) -> None:
     platform.airflow.wait_for_run("risk.fails", "failed")
-    assert events(platform, "jobyard://risk/fails") == 0
+    assert events(platform, "x-jobyard://risk/fails") == 0
     assert platform.airflow.runs("risk.after-fails") == {}
 
 
 def test_a_job_with_several_last_tasks_has_succeeded_once(platform: Platform) -> None:
     platform.airflow.wait_for_run("risk.after-features", "success")
-    assert events(platform, "jobyard://risk/features") == 1
+    assert events(platform, "x-jobyard://risk/features") == 1
     assert platform.cluster.arguments("risk.after-features") == [[START, DAY, DS]]
 
 
@@ -98,7 +98,7 @@ def test_instances_of_a_task_run_no_more_at_once_than_the_job_allows(platform: P
 
 def test_a_last_task_of_several_instances_starts_what_follows_once(platform: Platform) -> None:
     platform.airflow.wait_for_run("risk.after-models", "success")
-    assert events(platform, "jobyard://risk/models") == 1
+    assert events(platform, "x-jobyard://risk/models") == 1
     assert platform.cluster.arguments("risk.after-models") == [[START, DAY, DS]]
 
 

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import check
+import memory
 import parse
+import reparse
+from jobyard_cli.errors import JobyardError
+
+SECTIONS = {"check": check.section, "parse": parse.section, "reparse": reparse.section, "memory": memory.section}
 
 
-def main() -> None:
-    """Run one benchmark after the other."""
+def main(names: list[str]) -> None:
+    """Run one benchmark after the other; only all of them together are a result to keep."""
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"bench: no {' or '.join(unknown)} here; there is {', '.join(SECTIONS)}")
     sections = []
-    for measured in (check, parse):
-        sections.append(measured.section())
+    for name in names or SECTIONS:
+        try:
+            sections.append(SECTIONS[name]())
+        except JobyardError as error:
+            sys.exit(f"bench: {error}")
         print(sections[-1], flush=True)
+    if names:
+        return
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     head = f"# Measured\n\n{datetime.now(UTC):%Y-%m-%d}, {machine}.\n\n"
-    Path(__file__).with_name("RESULTS.md").write_text(head + "\n".join(sections))
+    text = head + "\n".join(section.rstrip() + "\n" for section in sections)
+    Path(__file__).with_name("RESULTS.md").write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

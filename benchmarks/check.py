@@ -30,7 +30,8 @@ def section() -> str:
         names = [str(file.relative_to(folder)) for file in make_repo(folder, JOBS)]
         check = [str(programs / "jobyard"), "check"]
         peer = [str(programs / "check-jsonschema"), "--schemafile", "schemas/job.schema.json", *names]
-        pairs = in_turn(lambda: seconds(check, folder), lambda: seconds(peer, folder))
+        sides = {"jobyard check": lambda: seconds(check, folder), "check-jsonschema": lambda: seconds(peer, folder)}
+        rounds = in_turn(sides)
     versions = ", ".join(f"{name} {version(name)}" for name in ("jsonschema", "pyyaml", "check-jsonschema"))
     return f"""\
 ## The check of {JOBS:,} jobs of four tasks
@@ -38,4 +39,5 @@ def section() -> str:
 Wall time in seconds of the whole process. `jobyard check` validates against the schema and also checks names,
 machines, templates, cron expressions and dependencies; check-jsonschema only validates. {versions}
 
-{pairs.table("jobyard check", "check-jsonschema")}"""
+{rounds.table()}
+{rounds.compare("check-jsonschema", "jobyard check")}"""

@@ -1,57 +1,98 @@
-"""What Airflow's DAG processor spends on a release, beside plain Python that makes the same DAGs."""
+"""What Airflow's DAG processor spends on a release, beside other ways to write the same DAGs."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import yaml
-from jobs import ROOT, make_repo
-from jobyard_cli.local import airflow
-from jobyard_cli.local.settings import AIRFLOW_VERSION, Source, cache_dir
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import loader_source, node_groups
-from jobyard_cli.release import compile_release
-from measure import in_turn
+from bucket import DAG_FACTORY, GUSTY, PEERS, PLAIN, RELEASE, VERSIONS, Bucket, bucket
+from jobyard_cli.errors import JobyardError
+from measure import ROUNDS, Rounds, Target, in_turn
 
 JOBS = 1_000
-WORKER = Path(__file__).with_name("parse_worker.py")
+BESIDE_PLAIN = Target("at most", 1.15)
+PEER_ROUNDS = 5
+PEER_JOBS = {"3.3.1": 300, "2.10.3": 100}
+BESIDE_PEERS = {
+    "3.3.1": {DAG_FACTORY: Target("at least", 4), GUSTY: Target("at least", 5)},
+    "2.10.3": {DAG_FACTORY: Target("at least", 6), GUSTY: Target("at least", 6)},
+}
+OURS_ALONE = {"image", "labels", "config_file"}
+"""Arguments of a release that differ: images by a macro of its own, the labels that Jobyard defines, its own folder."""
+
+GUARD = "{{jobyard_bounds()}}"
+"""What a release has before each template."""
 
 
-def make_bucket(folder: Path) -> None:
-    """Airflow's dags folder with the release of `JOBS` jobs, and beside it the same DAGs as plain Python."""
-    repo = folder / "repo"
-    make_repo(repo, JOBS)
-    shutil.copytree(ROOT / "dags" / "jobyard", folder / "jobyard", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "jobyard" / "platform.json").write_text(json.dumps(platform_data(node_groups(ROOT / "values"), "dev")))
-    (folder / "jobyard" / "kubeconfig.yaml").write_text(yaml.safe_dump({"kind": "Config"}))
-    (folder / "risk.py").write_text(loader_source("risk"))
-    (folder / "risk").mkdir()
-    (folder / "risk" / "jobs.json").write_bytes(compile_release(repo, ""))
-    shutil.copy(WORKER.with_name("plain_dags.py"), folder)
+class NotTheSame(JobyardError):
+    """Two sides make different DAGs, so that comparing them means nothing."""
+
+    def __init__(self, side: str, version: str, name: str, found: str, wanted: str) -> None:
+        super().__init__(f"{side} on Airflow {version}: {name} is {found}, not {wanted} as in {PLAIN}")
 
 
 def section() -> str:
     """Measure, and return the result as Markdown."""
-    installed = airflow.environment(Source.find(), cache_dir(), print)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        make_bucket(folder)
-
-        def seconds(file: str) -> float:
-            command = [str(installed / "bin" / "python"), str(WORKER), str(folder / file), str(JOBS)]
-            environment = {"AIRFLOW_HOME": scratch, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "PATH": "/usr/bin:/bin"}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-            return float(done.stdout.splitlines()[-1])
-
-        pairs = in_turn(lambda: seconds("risk.py"), lambda: seconds("plain_dags.py"))
     return f"""\
-## Parsing {JOBS:,} jobs of four tasks on Airflow {AIRFLOW_VERSION}
+## Parsing {JOBS:,} jobs of four tasks
 
-CPU time in seconds of one reading of the file, in a process that has read it once before. Plain Python calls
-KubernetesPodOperator with the same arguments, written out in the file.
+CPU time in milliseconds per DAG, of one reading of the file by a process that has read it once before. Every DAG has
+four KubernetesPodOperator tasks: Jobyard's from a release, plain Python's with the same arguments written out in one
+file. Only Jobyard also announces each job's success as an asset, bounds its templates and shows its source.
 
-{pairs.table("a release", "plain Python")}"""
+{"".join(map(_beside_plain, VERSIONS))}\
+## Parsing beside {" and ".join(peer.replace("==", " ") for peer in PEERS)}
+
+The same, for fewer DAGs, which each peer reads from its own YAML: dag-factory a file for each DAG, gusty a folder for
+each DAG with a file for each task. What the tasks share is in `default_args`, and resources, tolerations and security
+are plain mappings, both of which cost a peer least; dag-factory's `__type__` for them would take it longer. The worker
+counts DAGs and tasks, and every argument is compared with plain Python's. What a peer's YAML can't say: the timetable
+(so `create_cron_data_intervals` is on, which makes it of a cron expression), and in gusty's a start with a timezone
+(so its loader has a tag for that).
+
+{"".join(map(_beside_peers, VERSIONS))}"""
+
+
+def _beside_plain(version: str) -> str:
+    with bucket(JOBS, version) as one:
+        rounds = _measure(one, (RELEASE, PLAIN), ROUNDS)
+    return f"""\
+### {JOBS:,} DAGs on Airflow {version}
+
+{rounds.table(1000 / JOBS)}
+{rounds.compare(RELEASE, PLAIN, BESIDE_PLAIN)}
+"""
+
+
+def _beside_peers(version: str) -> str:
+    jobs = PEER_JOBS[version]
+    with bucket(jobs, version) as one:
+        rounds = _measure(one, (RELEASE, PLAIN, DAG_FACTORY, GUSTY), PEER_ROUNDS)
+    comparisons = [rounds.compare(peer, RELEASE, target) for peer, target in BESIDE_PEERS[version].items()]
+    return f"### {jobs:,} DAGs on Airflow {version}\n\n{rounds.table(1000 / jobs)}\n" + "\n".join(comparisons) + "\n"
+
+
+def _measure(one: Bucket, sides: Sequence[str], rounds: int) -> Rounds:
+    contents: dict[str, dict[str, str]] = {}
+
+    def reading(side: str) -> Callable[[], float]:
+        def seconds() -> float:
+            measured: dict[str, Any] = one.measure("parse", side)
+            contents[side] = measured["content"]
+            return float(measured["seconds"])
+
+        return seconds
+
+    counted = in_turn({side: reading(side) for side in sides}, rounds)
+    _compare(contents, one.version)
+    return counted
+
+
+def _compare(contents: Mapping[str, Mapping[str, str]], version: str) -> None:
+    for side, content in contents.items():
+        for name, wanted in contents[PLAIN].items():
+            if side == RELEASE and name.rpartition(".")[2] in OURS_ALONE:
+                continue
+            found = content.get(name, "missing").replace(GUARD, "")
+            if found != wanted:
+                raise NotTheSame(side, version, name, found, wanted)

@@ -1,10 +1,12 @@
-"""The DAGs of benchmarks/job.yaml as a person would write them without Jobyard, a thousand times."""
+"""The DAGs of benchmarks/job.yaml as a person would write them without Jobyard, as often as $JOBS says."""
 
+import os
 from datetime import timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pendulum
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable
 from kubernetes.client import (  # type: ignore[import-untyped]
     V1Capabilities,
     V1PodSecurityContext,
@@ -14,12 +16,23 @@ from kubernetes.client import (  # type: ignore[import-untyped]
     V1Toleration,
 )
 
+if TYPE_CHECKING or find_spec("airflow.sdk"):
+    from airflow.sdk import DAG, CronDataIntervalTimetable
+
+    BACKOFF = 2.0
+else:
+    from airflow.models import DAG
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    BACKOFF = True
+
 TASKS = {
     "ingest": ("feature-generation", ["--date", "{{ ds }}", "--table", "consultations"], None),
     "features": ("feature-generation", ["--date", "{{ ds }}"], "ingest"),
     "inference": ("inference", ["predict", "--date", "{{ ds }}"], "features"),
     "report": ("inference", ["report", "--date", "{{ ds }}"], "inference"),
 }
+KUBECONFIG = "/usr/local/airflow/dags/jobyard/kubeconfig.yaml"
 TIMEZONE = pendulum.timezone("Asia/Jakarta")
 
 
@@ -47,22 +60,30 @@ def make_dag(number: int) -> DAG:
             image=f"{{{{ var.json.jobyard_images_risk['{image}'] }}}}",
             arguments=args,
             env_vars={"LEVEL": "info"} if large else {},
-            labels={"team": "risk", "job": name, "task": task},
+            labels={
+                "jobyard.dev/team": "risk",
+                "jobyard.dev/job": name,
+                "jobyard.dev/task": task,
+                "jobyard.dev/environment": "dev",
+                "jobyard.dev/cost-center": "risk",
+            },
             annotations={"karpenter.sh/do-not-disrupt": "true"},
             container_resources=V1ResourceRequirements(
                 requests={"cpu": "4" if large else "500m", "memory": memory}, limits={"memory": memory}
             ),
             node_selector={"jobyard.dev/node-group": group, "kubernetes.io/arch": "amd64"},
             tolerations=[
-                V1Toleration(key="jobyard.dev/node-group", operator="Equal", value=group, effect="NoSchedule")
-            ],
+                V1Toleration(key="jobyard.dev/node-group", operator="Equal", value="high-cpu", effect="NoSchedule")
+            ]
+            if large
+            else [],
             service_account_name="jobs",
             priority_class_name="risk.normal-2000",
             startup_timeout_seconds=600,
             active_deadline_seconds=7200,
             execution_timeout=timedelta(hours=2),
             trigger_rule="all_done" if task == "report" else "all_success",
-            config_file="/usr/local/airflow/dags/jobyard/kubeconfig.yaml",
+            config_file=KUBECONFIG,
             cluster_context="risk",
             namespace="team-risk",
             in_cluster=False,
@@ -78,7 +99,7 @@ def make_dag(number: int) -> DAG:
             log_events_on_failure=True,
             retries=3,
             retry_delay=timedelta(minutes=5),
-            retry_exponential_backoff=2.0,
+            retry_exponential_backoff=BACKOFF,
             max_retry_delay=timedelta(hours=1),
         )
         if need:
@@ -86,4 +107,4 @@ def make_dag(number: int) -> DAG:
     return dag
 
 
-globals().update({dag.dag_id: dag for dag in map(make_dag, range(1_000))})
+globals().update({dag.dag_id: dag for dag in map(make_dag, range(int(os.environ["JOBS"])))})

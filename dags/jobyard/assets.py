@@ -11,12 +11,18 @@ from jobyard.compat import Asset
 from jobyard.errors import JobError
 
 URI = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._~!$&'()*+,;=:/-]*)?")
+JOB = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
 
 
 def job_asset(dag_id: str) -> Asset:
-    """Return the asset that stands for a successful run of the job."""
-    team, _, job = dag_id.partition(".")
-    return Asset(name=dag_id, uri=f"x-jobyard://{team}/{job}")
+    """Return the asset that stands for a successful run of the job.
+
+    Raises:
+        JobError: no job can have that name.
+    """
+    if not JOB.fullmatch(dag_id):
+        raise JobError(f"job {dag_id!r} is not <team>.<job>")
+    return Asset(name=dag_id, uri=f"x-jobyard://{dag_id.replace('.', '/')}")
 
 
 def named_asset(uri: str) -> Asset:

@@ -81,6 +81,8 @@ class _Tasks:
         else:
             pod = pod_arguments(self.platform, self.team, self.name, name, task)
             foreach = task.get("foreach")
+            if gate := task.get("gate"):
+                self._made("gate", gate["output_of"])
             # Of a task that has several instances itself, the list is that of their outputs.
             pod["output_is_list"] = name in self.lists and not foreach
             operator = self._pod_operator(foreach, {**common, **pod})
@@ -94,18 +96,30 @@ class _Tasks:
             arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):
             check_name("group", group)
+            if group in self.job["tasks"]:
+                raise JobError(f"group {group!r} has the name of a task")
             if group not in self.groups:
                 self.groups[group] = TaskGroup(group, dag=self.dag, prefix_group_id=False)
             arguments["task_group"] = self.groups[group]
         return arguments
 
+    def _made(self, use: str, name: str) -> Any:
+        """Return the operator of a task whose output is used, which has to be one of those before.
+
+        Raises:
+            UnknownNameError: it is not.
+        """
+        if name not in self.operators:
+            raise UnknownNameError(f"task in {use}:", name, self.operators)
+        return self.operators[name]
+
     def _pod_operator(self, foreach: Foreach | None, arguments: dict[str, Any]) -> Any:
         if not foreach:
             return JobPodOperator(**arguments)
         source = foreach["output_of"]
-        if source is not None and source not in self.operators:
-            raise UnknownNameError("task in foreach:", source, self.operators)
-        items: Any = foreach["items"] if source is None else self.operators[source].output
+        items: Any = foreach["items"] if source is None else self._made("foreach", source).output
+        if items is None:
+            raise JobError("foreach has neither items nor output_of")
         several = JobPodOperator.partial(
             **arguments, map_index_template=MAP_INDEX, max_active_tis_per_dagrun=foreach["concurrency"]
         )

@@ -8,6 +8,7 @@ from pendulum import Timezone
 
 from jobyard.assets import job_asset, named_asset
 from jobyard.compat import Asset, CronDataIntervalTimetable
+from jobyard.errors import JobError
 from jobyard.release import Job, Schedule
 
 # Not cron, and Airflow's own words for them.
@@ -20,7 +21,7 @@ def schedule_arguments(job: Job) -> dict[str, Any]:
     Dates are days of the job's own timezone, both of them included.
 
     Raises:
-        JobError: an asset's URI is none.
+        JobError: an asset's URI or a job's name is none, or the job is after nothing.
         ValueError: a date or the timezone is not one; likewise what Airflow raises for a bad schedule.
     """
     timezone = pendulum.timezone(job["timezone"])
@@ -44,8 +45,10 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
     interval: `ds` would be the day of the run, not the day of the data.
     """
     if isinstance(schedule, dict):
-        jobs, uris = schedule.get("after", []), schedule.get("assets", [])
-        return [*map(job_asset, jobs), *map(named_asset, uris)]
+        assets = [*map(job_asset, schedule.get("after", [])), *map(named_asset, schedule.get("assets", []))]
+        if not assets:
+            raise JobError("the schedule is after neither a job nor an asset")
+        return assets
     if schedule is None or schedule in WORDS:
         return schedule
     cron = CronDataIntervalTimetable(schedule, timezone=timezone)

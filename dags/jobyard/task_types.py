@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from jobyard.compat import BaseOperator
+from jobyard.compat import BaseOperator, Context
 from jobyard.errors import JobError, UnknownNameError
+from jobyard.interval import send_data_interval
 from jobyard.platform import Platform, TaskType
 from jobyard.release import Task
 
@@ -26,7 +27,7 @@ def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[st
     for name in given:
         if name not in chosen.arguments:
             raise UnknownNameError(f"argument of task type {task['type']!r}:", name, chosen.arguments)
-    arguments = {**common, **_fixed(chosen, team), **given}
+    arguments = {**common, **_fixed(chosen, team), **given, "post_execute": _announce}
     if hasattr(operator, "poke"):
         # Airflow counts a sensor's own timeout from its first look, and `execution_timeout` anew at every look.
         arguments["timeout"] = task["timeout"] or SENSOR_SECONDS
@@ -35,6 +36,11 @@ def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[st
     # An argument that ends in ".sql" is not the name of a file to read.
     made.template_ext = ()
     return made
+
+
+def _announce(context: Context, result: object) -> None:
+    """Let what the task has written say which data it is of."""
+    send_data_interval(context, context["task"].outlets)
 
 
 def _operator_class(chosen: TaskType) -> type[Any]:

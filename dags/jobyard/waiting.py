@@ -5,7 +5,6 @@ from its release, which lies beside ours in the bucket: the last run whose data 
 With the same schedule that is the very same interval; of an hourly job, the last hour of our day.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 
+from jobyard.assets import JOB
 from jobyard.compat import AIRFLOW_3, DAG
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import data_interval
@@ -22,7 +22,6 @@ from jobyard.release import WaitFor, read_jobs
 from jobyard.schedule import is_cron
 
 POKE_SECONDS = 60
-JOB = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
 
 
 def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:

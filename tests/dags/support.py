@@ -133,6 +133,15 @@ def context(**changes: Any) -> Any:
     return {**whole, **changes}
 
 
+def core_dag(dag: DAG) -> Any:
+    """Return the DAG as the scheduler has it."""
+    if not AIRFLOW_3:
+        return dag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
 class Bucket:
     """The dags folder of an environment: the library, the platform's data, and whatever teams release."""
 
@@ -181,8 +190,13 @@ def run(bucket: Bucket, **entry: Any) -> dict[str, tuple[str, int]]:
 
 def states(bucket: Bucket, **entry: Any) -> dict[str, Any]:
     """Have Airflow run the job once; return each task's state, of a task with `foreach` the sorted list of them."""
+    return states_of(bucket.dag(job(**entry)).test())
+
+
+def states_of(run: Any) -> dict[str, Any]:
+    """Return the states of a run's tasks, likewise."""
     found: dict[str, Any] = {}
-    for ti in bucket.dag(job(**entry)).test().get_task_instances():
+    for ti in run.get_task_instances():
         if ti.map_index < 0:
             found[ti.task_id] = str(ti.state)
         else:

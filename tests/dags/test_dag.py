@@ -4,16 +4,7 @@ from datetime import timedelta
 
 import pytest
 from jobyard.compat import AIRFLOW_3, DAG
-from support import Bucket, job, task
-
-
-def core_dag(dag: DAG) -> object:
-    """Return the DAG as the scheduler has it."""
-    if not AIRFLOW_3:
-        return dag
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+from support import Bucket, core_dag, job, task
 
 
 def intervals(dag: DAG, start: str, end: str) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from support import Bucket, job, task
 
@@ -20,6 +21,27 @@ except ImportError:
 print(json.dumps({name: Serialised.to_dict(dag) for name, dag in dags.items()}, sort_keys=True))
 """
 
+TARGETS = [{"webhook": "/x"}, {"slack": "#a"}, {"email": "a@example.com"}]
+EACH = {"items": [{"b": 1, "a": 2}, "c"], "output_of": None, "concurrency": 2}
+GATE = {"output_of": "split", "value": "psi", "test": "above", "bound": 0.2}
+EVERYTHING: dict[str, Any] = {
+    "alerts": {name: TARGETS for name in ("on_failure", "on_retry", "on_success", "on_missed_deadline")},
+    "deadline": 3600,
+    "max_active_tasks": 4,
+    "wait_for": [{"job": "care.b", "timeout": 60}, {"job": "care.a", "timeout": 60}],
+    "params": {"limit": {"default": 5, "type": "integer", "enum": [5, 6]}},
+    "tasks": {
+        "arrived": task(type="wait-for-s3-key", arguments={"bucket_key": "s3://raw/{{ ds }}"}, outputs=["s3://raw/x"]),
+        "split": task(output=True, group="model", needs=["arrived"], inputs=["s3://b/y", "s3://a/x"]),
+        "train": task(foreach=EACH, group="model", needs=["split"], output=True, pool="gpu"),
+        "each": task(foreach={"items": None, "output_of": "split", "concurrency": None}, needs=["split", "arrived"]),
+        "gated": task(gate=GATE, needs=["split"], outputs=["s3://b/z", "s3://a/z"]),
+        "last": task(
+            needs=["train", "each", "gated"], trigger_rule="none_failed", secrets={"P": {"secret": "s", "key": "k"}}
+        ),
+    },
+}
+
 
 def serialise(loader: Path, seed: int) -> subprocess.Popen[str]:
     """Start a process, with its own order of sets, that writes what it makes of the release."""
@@ -31,13 +53,22 @@ def serialise(loader: Path, seed: int) -> subprocess.Popen[str]:
 def test_two_processes_agree_to_the_byte(bucket: Bucket) -> None:
     first = task(env={"B": "1", "A": "2", "C": "3"}, node_group="graviton")
     tasks = {"a": first, "b": task(needs=["a"]), "c": task(needs=["a"]), "d": task(needs=["c", "b", "a"])}
+    whole = job(**EVERYTHING)
     bad = job(tasks={"score": task(node_group="gone")})
     tags = ["nightly", "quality", "slow"]
     loader = bucket.release(
-        {"score": job(tasks=tasks, tags=tags, params={"b": 1, "a": "x"}, timezone="Asia/Jakarta"), "bad": bad}
+        {
+            "score": job(tasks=tasks, tags=tags, params={"b": 1, "a": "x"}, timezone="Asia/Jakarta"),
+            "whole": whole,
+            "follows": job(schedule={"after": ["risk.whole", "care.b"], "assets": ["s3://b/y", "s3://a/x"]}),
+            "bad": bad,
+        }
     )
     processes = [serialise(loader, seed) for seed in (1, 2)]
     one, other = [process.communicate()[0].splitlines()[-1] for process in processes]
-    assert sorted(json.loads(one)) == ["risk.bad", "risk.score"]
+    assert sorted(json.loads(one)) == ["risk.bad", "risk.follows", "risk.score", "risk.whole"]
+    assert [
+        dag for dag in ("risk.score", "risk.follows", "risk.whole") if "Broken: " in json.dumps(json.loads(one)[dag])
+    ] == []
     assert one == other
     assert " object at 0x" not in one

@@ -18,8 +18,7 @@ def section() -> str:
 ## Memory of parsing {JOBS:,} jobs
 
 How many MB more are resident at the peak (VmHWM) of reading the file than before it, in a new process that has already
-made Airflow import what a pod, a timetable and an asset need: the last because each of Jobyard's DAGs announces its
-success as an asset, which plain Python's do not.
+made Airflow import what a pod and a timetable need.
 
 {"".join(map(_on, VERSIONS))}"""
 

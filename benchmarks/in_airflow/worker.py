@@ -20,9 +20,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import ApiClient  # type: ignore[import-untyped]
 
 if TYPE_CHECKING or find_spec("airflow.sdk"):
-    from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
+    from airflow.sdk import DAG, CronDataIntervalTimetable
 else:
-    from airflow.datasets import Dataset as Asset
     from airflow.models import DAG
     from airflow.timetables.interval import CronDataIntervalTimetable
 
@@ -74,9 +73,8 @@ def one(file: Path, dags: int, tasks: int) -> dict[str, Any]:
 
 def memory(file: Path, dags: int, tasks: int) -> dict[str, Any]:
     """How many bytes more than before are resident at the peak of a first reading."""
-    # With the first timetable and the first asset Airflow loads more of itself, once for all DAGs.
+    # With the first timetable Airflow loads more of itself, once for all DAGs.
     CronDataIntervalTimetable("@daily", timezone="UTC")
-    Asset(uri="s3://bucket/key")
     gc.collect()
     before = resident("VmRSS")
     found = read(file, dags, tasks)

@@ -124,6 +124,13 @@ class TestByAirflow:
         assert one["image"] == other["image"] == URL
         assert one["args"][0] == "--date" and one["args"][1].startswith("20")
 
+    def test_a_tasks_log_has_no_warning_of_airflows_about_the_library(
+        self, bucket: Bucket, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cluster.states = [ended(0)]
+        assert run(bucket, tasks={"score": task(image=URL)}) == {"score": ("success", 1)}
+        assert "cannot be called outside" not in caplog.text
+
     def test_an_image_that_is_not_there_is_not_tried_again(self, bucket: Bucket, cluster: FakeCluster) -> None:
         cluster.states = [waiting("ErrImagePull", NOT_FOUND)]
         states = run(bucket, tasks={"score": task(image=URL, retries=RETRIES)})

@@ -84,14 +84,17 @@ OUTPUTS = """
 ## Outputs
 
 A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`, less than 4 KiB (what is
-larger belongs into S3). Others use it in a template (`{{ outputs['train'].auc }}`), as the list of a `foreach`, or in a
-`gate`.
+larger belongs into S3), neither null nor NaN. Others use it in a template (`{{ outputs['train'].auc }}`), as the list of a
+`foreach`, or in a `gate`.
 """
 
 
 def _templates() -> str:
     rows = [f"| `{name}` | {what} |" for name, what in NAMES.items()]
-    head = "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may name these alone:"
+    head = (
+        "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may name these alone, and"
+        " nothing in them that begins with an underscore:"
+    )
     return "\n".join(["\n## Templates\n", head, "", "| name | what |", "|---|---|", *rows, ""])
 
 

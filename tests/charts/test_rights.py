@@ -25,9 +25,7 @@ def each(verbs: tuple[str, ...], *resources: str) -> set[str]:
 
 
 LAUNCHER = (
-    each((*READ, "create", "patch", "delete"), "pods")
-    | each(("get",), "pods/log")
-    | each(("list", "watch"), "events")
+    each((*READ, "create", "patch", "delete"), "pods") | each(("get",), "pods/log") | each(("list", "watch"), "events")
 )
 VIEWER = each(READ, "configmaps", "events", "limitranges", "pods", "resourcequotas", "serviceaccounts")
 VIEWER |= each(READ, "jobs.batch") | each(("get",), "pods/log")

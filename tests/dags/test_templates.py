@@ -79,5 +79,14 @@ def test_a_variable_that_is_not_the_teams_fails_for_good(bucket: Bucket, cluster
     with pytest.raises(VariableError) as raised:
         _ = bound(context(), {TEAM: "risk-eu", TIMEZONE: UTC})["var"].value.care_key
     assert str(raised.value) == (
-        "Airflow Variable 'care_key' is not one that team 'risk-eu' may read: risk_eu_* and jobyard_*"
+        "Airflow Variable 'care_key' is not one that team 'risk-eu' may read: risk-eu_* and jobyard_*"
     )
+
+
+@pytest.mark.usefixtures("database")
+def test_a_team_whose_name_begins_anothers_cannot_read_that_ones_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_RISK-EU_KEY", "secret")
+    own, other = (bound(context(), {TEAM: team, TIMEZONE: UTC})["var"].value for team in ("risk-eu", "risk"))
+    assert own.get("risk-eu_key") == "secret"
+    with pytest.raises(VariableError):
+        other.get("risk-eu_key")

@@ -63,7 +63,7 @@ def _alone(document: Document, repo: TeamRepo, path: KeyPath, text: str, params:
         yield document.finding(path, problem, "template")
     for name in sorted(template.params - set(params)):
         yield document.finding(path, unknown("parameter", name, params, "the job's params are"), "template")
-    own = f"{repo.team.replace('-', '_')}_"
+    own = f"{repo.team}_"
     for name in sorted(template.variables):
         if not name.startswith((own, "jobyard_")):
             message = f"Airflow Variable '{name}' is not the team's: a job may read {own}* and jobyard_*"

@@ -83,9 +83,9 @@ def render(schema: Mapping[str, Any]) -> str:
 OUTPUTS = """
 ## Outputs
 
-A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`, less than 4 KiB (what is
-larger belongs into S3), neither null nor NaN. Others use it in a template (`{{ outputs['train'].auc }}`), as the list of a
-`foreach`, or in a `gate`.
+A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`: less than 4 KiB (what is
+larger belongs into S3), and neither null nor NaN. Others use it in a template (`{{ outputs['train'].auc }}`), as the
+list of a `foreach`, or in a `gate`.
 """
 
 

@@ -46,6 +46,30 @@ def test_a_pod_that_fails(operator: JobPodOperator, cluster: FakeCluster) -> Non
     assert cluster.pods == {}
 
 
+def test_a_try_after_an_eviction_gets_a_pod_of_its_own(operator: JobPodOperator, cluster: FakeCluster) -> None:
+    evicted = {**ended(137), "reason": "Evicted", "message": "The node was low on resource: memory."}
+    cluster.states = [PENDING, RUNNING, evicted]
+    with pytest.raises(AirflowException, match="returned a failure"):
+        execute(operator)
+    another = operator.prepare_for_execution()
+    another.pod = another.pod_request_obj = None
+    cluster.states = [PENDING, RUNNING, ended(0)]
+    execute(another, try_number=2)
+    first, second = (pod["metadata"]["name"] for pod in cluster.created)
+    assert first != second
+    assert cluster.pods == {}
+
+
+def test_a_pod_that_a_node_took_with_it_fails_its_try_alone(operator: JobPodOperator, cluster: FakeCluster) -> None:
+    # A node that goes, spot or consolidated, takes the pod object too: every further look is a 404.
+    looks = iter(range(1, 1000))
+    cluster.states = [PENDING, RUNNING]
+    cluster.on_read = lambda: cluster.pods.clear() if next(looks) == 3 else None
+    with pytest.raises(Exception) as raised:
+        execute(operator)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
 def test_an_image_that_is_not_there_fails_with_the_pods_event_in_the_log(
     operator: JobPodOperator, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
 ) -> None:

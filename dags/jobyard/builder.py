@@ -92,6 +92,11 @@ class _Tasks:
     def _placement(self, name: str, task: Task) -> dict[str, Any]:
         """Return the arguments that follow from the job around the task."""
         arguments: dict[str, Any] = {}
+        if pool := task.get("pool"):
+            # The compiler writes it so; a release that does not would take other teams' slots.
+            if not pool.startswith(f"{self.team}."):
+                raise JobError(f"pool {pool!r} is not one of team {self.team!r}, which begin {self.team}.")
+            arguments["pool"] = pool
         if self.on_retry:
             arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):

@@ -53,7 +53,6 @@ def task_arguments(name: str, task: Task) -> dict[str, Any]:
         "execution_timeout": seconds(task["timeout"]),
         "trigger_rule": task["trigger_rule"],
         **retry_arguments(task["retries"]),
-        **({"pool": task["pool"]} if task.get("pool") else {}),
         **({"inlets": [named_asset(uri) for uri in inputs]} if inputs else {}),
         **({"outlets": [named_asset(uri) for uri in outputs]} if outputs else {}),
     }

@@ -69,6 +69,10 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": task(type="wait-for-s3-key", arguments={})}), "malformed entry: "),
         (job(tasks={"score": task(type=["x"])}), "unknown task type \"['x']\""),
         (job(tasks={"score": task(pool=5)}), "malformed entry: "),
+        (
+            job(tasks={"score": task(pool="care.gpu")}),
+            "pool 'care.gpu' is not one of team 'risk', which begin risk.",
+        ),
         ("a string", "malformed entry: TypeError"),
         (None, "malformed entry: TypeError"),
     ],

@@ -33,7 +33,7 @@ EVERYTHING: dict[str, Any] = {
     "tasks": {
         "arrived": task(type="wait-for-s3-key", arguments={"bucket_key": "s3://raw/{{ ds }}"}, outputs=["s3://raw/x"]),
         "split": task(output=True, group="model", needs=["arrived"], inputs=["s3://b/y", "s3://a/x"]),
-        "train": task(foreach=EACH, group="model", needs=["split"], output=True, pool="gpu"),
+        "train": task(foreach=EACH, group="model", needs=["split"], output=True, pool="risk.gpu"),
         "each": task(foreach={"items": None, "output_of": "split", "concurrency": None}, needs=["split", "arrived"]),
         "gated": task(gate=GATE, needs=["split"], outputs=["s3://b/z", "s3://a/z"]),
         "last": task(

@@ -35,8 +35,12 @@ class Alert:
 
     def __call__(self, *arguments: Any) -> None:
         """Send it; never raises. For a missed deadline Airflow 2 gives five arguments, otherwise there is a context."""
-        context = arguments[0] if len(arguments) == 1 else _missed(arguments[0], arguments[3])
-        facts = self.facts(context)
+        try:
+            context = arguments[0] if len(arguments) == 1 else _missed(arguments[0], arguments[3])
+            facts = self.facts(context)
+        except Exception as error:  # of Airflow's database or API; an alert with less in it is better than none
+            LOG.exception("What to say in the alert could not be asked: %s", error)
+            facts = {"job": f"{self.team}.{self.job}", "event": WORDS[self.occasion], "owner": self.owner}
         for kind, address in self.targets:
             try:
                 SENDERS[kind](f"jobyard_{kind}_{self.team}", address, facts)

@@ -180,6 +180,14 @@ def test_what_is_not_known_is_left_out() -> None:
     }
 
 
+def test_an_alert_is_sent_though_what_to_say_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setitem(alerts.SENDERS, "webhook", lambda *given: sent.append(given))
+    # Airflow 2's five arguments, with a miss that says nothing.
+    Alert("on_missed_deadline", "risk", "score", "o", [{"webhook": "/x"}])(None, "", "", [object()], [])
+    assert sent == [("jobyard_webhook_risk", "/x", {"job": "risk.score", "event": "missed its deadline", "owner": "o"})]
+
+
 ALL = {
     "on_failure": [{"slack": "#a"}],
     "on_retry": [{"webhook": "/b"}],

@@ -178,7 +178,7 @@ def _task_instance(instance: Any) -> SimpleNamespace:
     return SimpleNamespace(**{name: getattr(instance, name, None) for name in names})
 
 
-# Both keep what they read from in a closure: there is no attribute to reach it by, whatever `_is_safe_attribute` allows.
+# Both keep what they read from in a closure: no attribute leads there, whatever `_is_safe_attribute` allows.
 def _outputs(context: Mapping[str, Any]) -> object:
     class Outputs:
         def __getitem__(self, task: str) -> object:

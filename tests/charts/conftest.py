@@ -60,19 +60,20 @@ def render_chart(
     return render
 
 
-CATALOGUE = {
-    name: {"architecture": "amd64", "labels": {"jobyard.dev/node-group": name}, "taints": []}
-    for name in ("default", "high-cpu", "gpu")
-}
+CATALOGUE = yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())["nodeGroups"]
+ACCOUNT = "111122223333"
 TEAMS = {
     team: {
         "repo": f"https://git.example.com/{team}/{team}-jobs.git",
         "allowedNodeGroups": ["default", "high-cpu"],
         "priorityBand": {"min": 1000, "max": 9999},
         "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
+        "viewerGroups": [f"oidc:{team}"],
+        "iamRoles": {"serviceAccounts": [f"{team}-jobs"]},
     }
     for team in ("risk", "fraud")
 }
+PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE, "teams": TEAMS}
 
 
 class Server(Protocol):
@@ -104,9 +105,9 @@ class Cluster:
         return {
             "team": team,
             "allowedNodeGroups": ["default", "high-cpu"],
-            "serviceAccounts": {"jobs": {}},
+            "serviceAccounts": {"jobs": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{team}-jobs"}},
             "priorities": {"normal": 2000, "high": 9999},
-            "viewerGroups": [f"jobyard:{team}:viewers"],
+            "viewerGroups": [f"jobyard:{team}:viewers", f"oidc:{team}"],
             "nodeGroups": CATALOGUE,
         }
 
@@ -128,12 +129,14 @@ class Cluster:
         _wait(lambda: "ValidatingAdmissionPolicy" in self.kubectl(*command, stdin=yaml.safe_dump(probe)).stderr)
 
     def count_nothing(self, team: str) -> None:
-        """Write the status that the quota's controller would: no pod is let in while it is missing."""
-        target = ["resourcequota/team", "-n", f"team-{team}"]
-        hard = json.loads(self.kubectl("get", *target, "-o", "jsonpath={.spec.hard}").stdout)
-        status = {"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}}
-        patched = self.kubectl("patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status))
-        assert patched.returncode == 0, patched.stderr
+        """Write the status that the quotas' controller would: nothing that they count is let in while it is missing."""
+        there = ["-n", f"team-{team}"]
+        for quota in json.loads(self.kubectl("get", "resourcequotas", *there, "-o", "json").stdout)["items"]:
+            hard = quota["spec"]["hard"]
+            status = json.dumps({"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}})
+            target = [f"resourcequota/{quota['metadata']['name']}", *there, "--subresource=status"]
+            patched = self.kubectl("patch", *target, "--type=merge", "-p", status)
+            assert patched.returncode == 0, patched.stderr
 
 
 @pytest.fixture(scope="session")
@@ -141,11 +144,11 @@ def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cl
     """Both charts on a real API server; each team's is applied as that team's sync identity."""
     made = Cluster(api_server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
-    made.apply(render_chart("platform", values={"teams": TEAMS}))
+    made.apply(render_chart("platform", values=PLATFORM))
     made.wait_for_policies()
     for team in TEAMS:
-        made.apply(render_chart("team", values=made.team_values(team)), *made.as_team(team))
         made.count_nothing(team)
+        made.apply(render_chart("team", values=made.team_values(team)), *made.as_team(team))
     return made
 
 

@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = ("1.30", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
 NODE_GROUPS = "values/node-groups.yaml"
+PROD = "values/environments/prod.yaml"
 RISK = "values/teams/risk.yaml"
 TEAM = {
     "team": "risk",
@@ -29,13 +30,14 @@ TEAM = {
     "priorities": {"low": 1000, "normal": 2000, "high": 3000},
     "viewerGroups": ["jobyard:risk:viewers"],
 }
-BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git"}
+BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git", "environment": "prod"}
 EXAMPLES: dict[str, tuple[list[str], Object]] = {
     "bootstrap": ([], BOOTSTRAP),
-    "platform": ([RISK], {}),
+    "platform": ([NODE_GROUPS, PROD, RISK], {}),
     "team": ([NODE_GROUPS], TEAM),
 }
 """Value files and values of each chart's example."""
+POLICIES = ("namespaces", "pods", "priority-classes", "role-bindings", "service-accounts", "tolerations")
 
 
 @pytest.mark.parametrize("chart", EXAMPLES)
@@ -91,8 +93,6 @@ def test_without_teams_only_the_shared_parts_are_rendered(render_chart: Render) 
     assert {(one["kind"], one["metadata"]["name"]) for one in render_chart("platform")} == {
         ("Namespace", "jobyard-teams"),
         *(("ClusterRole", f"jobyard-{role}") for role in ("launcher", "viewer", "team-sync", "team-priorities")),
-        ("ValidatingAdmissionPolicy", "jobyard-priority-classes"),
-        ("ValidatingAdmissionPolicy", "jobyard-pods"),
-        ("ValidatingAdmissionPolicyBinding", "jobyard-priority-classes"),
-        ("ValidatingAdmissionPolicyBinding", "jobyard-pods"),
+        *(("ValidatingAdmissionPolicy", f"jobyard-{policy}") for policy in POLICIES),
+        *(("ValidatingAdmissionPolicyBinding", f"jobyard-{policy}") for policy in POLICIES),
     }

@@ -21,3 +21,36 @@ pod-security.kubernetes.io/audit: restricted
 {{- define "jobyard.confirmDeletion" -}}
 argocd.argoproj.io/sync-options: Prune=confirm,Delete=confirm
 {{- end }}
+
+{{/*
+The teams of this environment with what they have in it, as JSON: a team's own values, and over them those that its file
+gives for the environment.
+*/}}
+{{- define "jobyard.teams" -}}
+{{- $teams := dict }}
+{{- range $team, $values := .Values.teams }}
+{{- $environments := $values.environments | default (dict $.Values.environment.name dict) }}
+{{- if hasKey $environments $.Values.environment.name }}
+{{- $here := index $environments $.Values.environment.name | default dict }}
+{{- $_ := set $teams $team (mergeOverwrite (deepCopy (omit $values "environments")) $here) }}
+{{- end }}
+{{- end }}
+{{- $teams | toJson }}
+{{- end }}
+
+{{/* A policy is there before the rights that it bounds. */}}
+{{- define "jobyard.beforeRights" -}}
+argocd.argoproj.io/sync-wave: "-1"
+{{- end }}
+
+{{/* A policy's condition: Argo CD asks, as a team. */}}
+{{- define "jobyard.askedBySyncIdentity" -}}
+- name: asked-by-a-sync-identity
+  expression: request.userInfo.username.startsWith('system:serviceaccount:jobyard-teams:')
+{{- end }}
+
+{{/* A policy's namespaces: the teams'. */}}
+{{- define "jobyard.inTeamNamespace" -}}
+matchExpressions:
+  - {key: jobyard.dev/team, operator: Exists}
+{{- end }}

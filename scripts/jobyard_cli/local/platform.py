@@ -252,14 +252,18 @@ class LocalPlatform:
         """What an administrator applies by hand on a real cluster: the Application that syncs all the rest."""
         self.platform_repository.create()
         revision = self.push_platform()
-        rendered = argocd.render(self.source.charts / "bootstrap", "--set", f"repo={self.platform_repository.url}")
+        values = f"repo={self.platform_repository.url},environment={ENVIRONMENT}"
+        rendered = argocd.render(self.source.charts / "bootstrap", "--set", values)
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
         argocd.refresh(self.kubectl, "platform")
         argocd.wait_settled(self.kubectl, "platform", revision)
 
     def push_platform(self) -> str:
         """Commit this checkout's platform chart, and the teams registered so far, to the repository Argo CD follows."""
-        files: dict[str, Path | str] = {"charts/platform": self.source.charts / "platform"}
+        files: dict[str, Path | str] = {
+            "charts/platform": self.source.charts / "platform",
+            "values/node-groups.yaml": self.source.values / "node-groups.yaml",
+        }
         for team, values in self.teams().items():
             files[f"values/teams/{team}.yaml"] = yaml.safe_dump({"teams": {team: values}}, sort_keys=False)
         return self.platform_repository.replace(files, "Update the platform", self.state / "platform-worktree")

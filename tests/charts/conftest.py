@@ -73,6 +73,12 @@ TEAMS = {
     }
     for team in ("risk", "fraud")
 }
+TOKENS = {
+    "admin": "system:masters",
+    "risk-launcher": "jobyard:risk:launchers",
+    "risk-viewer": "jobyard:risk:viewers",
+}
+"""Bearer token, which is the user's name too -> the user's group."""
 PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE, "teams": TEAMS}
 
 
@@ -182,7 +188,9 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
     state = tmp_path_factory.mktemp("api-server")
     etcd_port, peer_port, port = _free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    (state / "tokens.csv").write_text('admin,admin,admin,"system:masters"\n')
+    (state / "tokens.csv").write_text(
+        "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
+    )
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",

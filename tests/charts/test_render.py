@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = ("1.30", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
 NODE_GROUPS = "values/node-groups.yaml"
+DEV = "values/environments/dev.yaml"
 PROD = "values/environments/prod.yaml"
 RISK = "values/teams/risk.yaml"
 TEAM = {
@@ -31,30 +32,31 @@ TEAM = {
     "viewerGroups": ["jobyard:risk:viewers"],
 }
 BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git", "environment": "prod"}
-EXAMPLES: dict[str, tuple[list[str], Object]] = {
-    "bootstrap": ([], BOOTSTRAP),
-    "platform": ([NODE_GROUPS, PROD, RISK], {}),
-    "team": ([NODE_GROUPS], TEAM),
+EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
+    "bootstrap": ("bootstrap", [], BOOTSTRAP),
+    "platform": ("platform", [NODE_GROUPS, PROD, RISK], {}),
+    "platform-dev": ("platform", [NODE_GROUPS, DEV, RISK], {}),
+    "team": ("team", [NODE_GROUPS], TEAM),
 }
-"""Value files and values of each chart's example."""
+"""Name of each example -> its chart, value files and values. Every file of values/ is in one."""
 POLICIES = ("namespaces", "pods", "priority-classes", "role-bindings", "service-accounts", "tolerations")
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_golden(render_text: RenderText, chart: str) -> None:
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_golden(render_text: RenderText, example: str) -> None:
     """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
-    rendered = render_text(chart, *EXAMPLES[chart])
+    rendered = render_text(*EXAMPLES[example])
     assert rendered.returncode == 0, rendered.stderr
-    golden = GOLDEN / f"{chart}.yaml"
+    golden = GOLDEN / f"{example}.yaml"
     if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
         golden.write_text(rendered.stdout)
     assert rendered.stdout == golden.read_text()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_every_object_is_valid(render_chart: Render, chart: str, version: str) -> None:
-    objects = render_chart(chart, *EXAMPLES[chart])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_object_is_valid(render_chart: Render, example: str, version: str) -> None:
+    objects = render_chart(*EXAMPLES[example])
     # Argo CD's kinds are checked by the API server, in the tests that ask one.
     known = [one for one in objects if not one["apiVersion"].startswith("argoproj.io/")]
     assert known
@@ -62,28 +64,28 @@ def test_every_object_is_valid(render_chart: Render, chart: str, version: str) -
         kubernetes_validate.validate(one, version, strict=True)
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_helm_lint(helm: Callable[..., CompletedProcess[str]], chart: str) -> None:
-    files, values = EXAMPLES[chart]
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_helm_lint(helm: Callable[..., CompletedProcess[str]], example: str) -> None:
+    chart, files, values = EXAMPLES[example]
     chosen = [argument for file in files for argument in ("-f", file)]
     linted = helm("lint", "--strict", f"charts/{chart}", *chosen, "-f", "-", stdin=yaml.safe_dump(values))
     assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_every_object_says_whose_it_is(render_chart: Render, chart: str) -> None:
-    objects = render_chart(chart, *EXAMPLES[chart])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> None:
+    objects = render_chart(*EXAMPLES[example])
     assert objects
     for one in objects:
         labels = one["metadata"]["labels"]
         assert labels["app.kubernetes.io/part-of"] == "jobyard"
-        of_team = chart == "team" or "risk" in (one["metadata"]["name"] + one["metadata"].get("namespace", ""))
+        of_team = example == "team" or "risk" in (one["metadata"]["name"] + one["metadata"].get("namespace", ""))
         assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
 
 
 def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:
     bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
-    classes = [one for one in render_chart("team", *EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
+    classes = [one for one in render_chart(*EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
     assert classes
     assert all(bounds["priorityBand"]["min"] <= one["value"] <= bounds["priorityBand"]["max"] for one in classes)
     assert set(TEAM["allowedNodeGroups"]) <= set(bounds["allowedNodeGroups"])
@@ -96,3 +98,12 @@ def test_without_teams_only_the_shared_parts_are_rendered(render_chart: Render) 
         *(("ValidatingAdmissionPolicy", f"jobyard-{policy}") for policy in POLICIES),
         *(("ValidatingAdmissionPolicyBinding", f"jobyard-{policy}") for policy in POLICIES),
     }
+
+
+def test_every_file_of_values_is_in_an_example() -> None:
+    there = {
+        str(path.relative_to(ROOT))
+        for folder in ("environments", "teams")
+        for path in (ROOT / "values" / folder).iterdir()
+    }
+    assert there == {file for _, files, _ in EXAMPLES.values() for file in files} - {NODE_GROUPS}

@@ -111,7 +111,9 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk", dry_run:
         pytest.param({"hostNetwork": True}, RESTRICTED, id="node-network"),
         pytest.param({"securityContext": {}}, RESTRICTED, id="root"),
         pytest.param({"hostPID": True}, RESTRICTED, id="node-processes"),
-        pytest.param({"containers": [in_container(privileged=True)]}, RESTRICTED, id="privileged"),
+        pytest.param(
+            {"containers": [in_container(privileged=True, allowPrivilegeEscalation=True)]}, RESTRICTED, id="privileged"
+        ),
         pytest.param({"containers": [in_container(runAsUser=0)]}, RESTRICTED, id="root-by-number"),
         pytest.param({"containers": [in_container(allowPrivilegeEscalation=True)]}, RESTRICTED, id="setuid"),
         pytest.param(
@@ -120,7 +122,9 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk", dry_run:
             id="added-capability",
         ),
         pytest.param(
-            {"initContainers": [{**in_container(privileged=True), "name": "first"}]}, RESTRICTED, id="privileged-init"
+            {"initContainers": [{**in_container(privileged=True, allowPrivilegeEscalation=True), "name": "first"}]},
+            RESTRICTED,
+            id="privileged-init",
         ),
         pytest.param(
             {"containers": [{**CONTAINER, "ports": [{"containerPort": 80, "hostPort": 80}]}]},

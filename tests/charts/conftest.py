@@ -206,6 +206,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         f"--cert-dir={state}/certificates",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
+        "--allow-privileged",  # as EKS has it: Pod Security decides
         "--authorization-mode=Node,RBAC",
         f"--token-auth-file={state}/tokens.csv",
         f"--service-account-key-file={signing.certificate}",

@@ -18,6 +18,7 @@ ANYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
 LAUNCHERS = {"apiGroup": RBAC_GROUP, "kind": "Group", "name": f"jobyard:{TEAM}:launchers"}
 TOO_MANY_RIGHTS = "is attempting to grant RBAC permissions not currently held"
 NOT_ITS_NAME = f"team {TEAM} may only have PriorityClasses named {TEAM}.*, not "
+NOT_PERMITTED_CLASS = f"resource scheduling.k8s.io:PriorityClass is not permitted in project team-{TEAM}"
 NOT_ITS_ROLE = f"team {TEAM} may only bind jobyard-launcher and jobyard-viewer, not "
 NOT_ITS_GROUP = f"team {TEAM} may only bind groups jobyard:{TEAM}:* and those that the platform gave it, not "
 NOT_ITS_IAM_ROLE = f"team {TEAM} may not use IAM role "
@@ -267,9 +268,19 @@ NAMESPACES = [
 FOREIGN_ROLE = "arn:aws:iam::111122223333:role/fraud-jobs"
 FOREIGN_ACCOUNT = "arn:aws:iam::999999999999:role/risk-jobs"
 OBJECTS = [
-    Attack("priority-of-another-team", priority_class(f"{OTHER}.mine-5000"), NOT_ITS_NAME + f"{OTHER}.mine-5000"),
-    Attack("priority-with-a-longer-team-name", priority_class(f"{TEAM}-x.mine"), NOT_ITS_NAME + f"{TEAM}-x.mine"),
-    Attack("priority-without-a-team", priority_class("urgent"), NOT_ITS_NAME + "urgent"),
+    Attack(
+        "priority-of-another-team",
+        priority_class(f"{OTHER}.mine-5000"),
+        NOT_ITS_NAME + f"{OTHER}.mine-5000",
+        NOT_PERMITTED_CLASS,
+    ),
+    Attack(
+        "priority-with-a-longer-team-name",
+        priority_class(f"{TEAM}-x.mine"),
+        NOT_ITS_NAME + f"{TEAM}-x.mine",
+        NOT_PERMITTED_CLASS,
+    ),
+    Attack("priority-without-a-team", priority_class("urgent"), NOT_ITS_NAME + "urgent", NOT_PERMITTED_CLASS),
     Attack(
         "priority-above-the-band",
         priority_class(f"{TEAM}.mine-10000", value=10000),

@@ -79,7 +79,7 @@ TOKENS = {
     "risk-viewer": "jobyard:risk:viewers",
 }
 """Bearer token, which is the user's name too -> the user's group."""
-PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE, "teams": TEAMS}
+PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE}
 
 
 class Server(Protocol):
@@ -90,7 +90,7 @@ class Server(Protocol):
 
 
 class Cluster:
-    """An API server with the platform's chart and the charts of teams risk and fraud."""
+    """An API server with the platform's chart, the bounds of teams risk and fraud, and these teams' charts."""
 
     def __init__(self, server: Server) -> None:
         self.kubectl = server.kubectl
@@ -147,10 +147,11 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
-    """Both charts on a real API server; each team's is applied as that team's sync identity."""
+    """The charts on a real API server; each team's own is applied as that team's sync identity."""
     made = Cluster(api_server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
     made.apply(render_chart("platform", values=PLATFORM))
+    made.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
     made.wait_for_policies()
     for team in TEAMS:
         made.count_nothing(team)

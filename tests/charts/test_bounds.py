@@ -238,3 +238,15 @@ def test_other_namespaces_are_nobodys_business(cluster: Cluster) -> None:
     labels = ["pod-security.kubernetes.io/enforce=baseline"]
     labelled = cluster.kubectl("label", "namespace/default", *labels, "--dry-run=server")
     assert labelled.returncode == 0, labelled.stderr
+
+
+def test_the_store_is_not_filled_with_what_a_team_may_make(cluster: Cluster) -> None:
+    there = ["resourcequota/objects", "-n", f"team-{TEAM}"]
+    used = {"status": {"used": {"count/configmaps": "20"}}}
+    cluster.kubectl("patch", *there, "--subresource=status", "--type=merge", "-p", json.dumps(used))
+    try:
+        answer = cluster.kubectl("create", "configmap", "one-more", "-n", f"team-{TEAM}", *cluster.as_team(TEAM))
+        assert answer.returncode != 0, f"was let through: {answer.stdout}"
+        assert "exceeded quota: objects, requested: count/configmaps=1, used: count/configmaps=20" in answer.stderr
+    finally:
+        cluster.count_nothing(TEAM)

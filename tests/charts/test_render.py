@@ -32,14 +32,25 @@ TEAM = {
     "viewerGroups": ["jobyard:risk:viewers"],
 }
 BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git", "environment": "prod"}
+PLATFORM = {"repo": BOOTSTRAP["repo"]}
 EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "bootstrap": ("bootstrap", [], BOOTSTRAP),
-    "platform": ("platform", [NODE_GROUPS, PROD, RISK], {}),
-    "platform-dev": ("platform", [NODE_GROUPS, DEV, RISK], {}),
+    "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
+    "platform-dev": ("platform", [NODE_GROUPS, DEV], PLATFORM),
+    "bounds": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk"}),
+    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK], {"team": "risk"}),
     "team": ("team", [NODE_GROUPS], TEAM),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
-POLICIES = ("namespaces", "pods", "priority-classes", "role-bindings", "service-accounts", "tolerations")
+POLICIES = (
+    "namespaces",
+    "pods",
+    "priority-bands",
+    "priority-classes",
+    "role-bindings",
+    "service-accounts",
+    "tolerations",
+)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -57,8 +68,8 @@ def test_golden(render_text: RenderText, example: str) -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_object_is_valid(render_chart: Render, example: str, version: str) -> None:
     objects = render_chart(*EXAMPLES[example])
-    # Argo CD's kinds are checked by the API server, in the tests that ask one.
-    known = [one for one in objects if not one["apiVersion"].startswith("argoproj.io/")]
+    # Argo CD's and Karpenter's kinds are checked by the API server, in the tests that ask one.
+    known = [one for one in objects if not one["apiVersion"].startswith(("argoproj.io/", "karpenter."))]
     assert known
     for one in known:
         kubernetes_validate.validate(one, version, strict=True)
@@ -79,7 +90,7 @@ def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> No
     for one in objects:
         labels = one["metadata"]["labels"]
         assert labels["app.kubernetes.io/part-of"] == "jobyard"
-        of_team = example == "team" or "risk" in (one["metadata"]["name"] + one["metadata"].get("namespace", ""))
+        of_team = example == "team" or example.startswith("bounds")
         assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
 
 
@@ -91,13 +102,18 @@ def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Rend
     assert set(TEAM["allowedNodeGroups"]) <= set(bounds["allowedNodeGroups"])
 
 
-def test_without_teams_only_the_shared_parts_are_rendered(render_chart: Render) -> None:
+def test_what_all_teams_share_is_all_that_the_platforms_chart_has(render_chart: Render) -> None:
     assert {(one["kind"], one["metadata"]["name"]) for one in render_chart("platform")} == {
         ("Namespace", "jobyard-teams"),
+        ("ApplicationSet", "teams"),
         *(("ClusterRole", f"jobyard-{role}") for role in ("launcher", "viewer", "team-sync", "team-priorities")),
         *(("ValidatingAdmissionPolicy", f"jobyard-{policy}") for policy in POLICIES),
         *(("ValidatingAdmissionPolicyBinding", f"jobyard-{policy}") for policy in POLICIES),
     }
+
+
+def test_a_team_that_is_not_in_the_environment_has_nothing_there(render_chart: Render) -> None:
+    assert render_chart("bounds", [NODE_GROUPS, RISK], {"team": "risk", "environment": {"name": "staging"}}) == []
 
 
 def test_every_file_of_values_is_in_an_example() -> None:

@@ -140,8 +140,8 @@ def test_the_teams_values_that_the_others_change_are_right(render_text: RenderTe
         ("environments", {"prod": {"quota": {"cpu": 4}}}, "environments.prod.quota.cpu: Invalid type"),
     ],
 )
-def test_the_platforms_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
-    answer = render_text("platform", values={**PLATFORM, "teams": {"risk": changed(BOUNDS, path, value)}})
+def test_the_bounds_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
+    answer = render_text("bounds", values={**PLATFORM, "teams": {"risk": changed(BOUNDS, path, value)}})
     assert answer.returncode != 0
     assert message in answer.stderr
 
@@ -152,15 +152,35 @@ def test_the_platforms_chart_refuses(render_text: RenderText, path: str, value: 
         ({"teams": {"Risk": BOUNDS}}, 'teams: Property name of "Risk" does not match'),
         ({"teams": {"airflow": BOUNDS}}, "teams: 'airflow' is reserved for the platform"),
         ({"teams": {"kube-risk": BOUNDS}}, "teams: 'kube-risk' is reserved for the platform"),
-        ({"team": {}}, "(root): Additional property team is not allowed"),
+        ({"teem": {}}, "(root): Additional property teem is not allowed"),
+        (
+            {"team": "care", "teams": {"risk": BOUNDS}},
+            "teams: values/teams/care.yaml may describe team care alone, not risk",
+        ),
         ({"clusterServer": "in-cluster"}, "clusterServer: Does not match pattern '^https://'"),
     ],
 )
-def test_the_platforms_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
-    answer = render_text("platform", values={**PLATFORM, **values})
+def test_the_bounds_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("bounds", values={**PLATFORM, **values})
     assert answer.returncode != 0
     assert message in answer.stderr
 
 
-def test_the_platforms_values_that_the_others_change_are_right(render_text: RenderText) -> None:
-    assert render_text("platform", values={**PLATFORM, "teams": {"risk": BOUNDS}}).returncode == 0
+def test_the_bounds_that_the_others_change_are_right(render_text: RenderText) -> None:
+    assert render_text("bounds", values={**PLATFORM, "teams": {"risk": BOUNDS}}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"teams": {}}, "(root): Additional property teams is not allowed"),
+        ({"environment": {"name": "Prod"}}, "environment.name: Does not match pattern"),
+        ({"environment": {"name": "prod", "account": 1}}, "environment.account: Invalid type. Expected: string"),
+        ({"environment": {"name": "prod", "cluster": {}}}, "environment.cluster: name is required"),
+        ({"environment": {"name": "prod", "region": "Frankfurt"}}, "environment.region: Does not match pattern"),
+    ],
+)
+def test_the_platforms_chart_refuses(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("platform", values=values)
+    assert answer.returncode != 0
+    assert message in answer.stderr

@@ -21,7 +21,8 @@ from jobyard_cli.demo.commands import Told
 from jobyard_cli.demo.story import GRANT
 from jobyard_cli.local import argocd
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
-from jobyard_cli.local.services import GitRepository
+from jobyard_cli.local.services import GitRepository, git
+from jobyard_cli.local.shell import run
 
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack
 from tests.end_to_end.following import wait_until
@@ -40,17 +41,17 @@ class Attacker:
         self.kubectl = platform.kubectl
         self.tree = tree
         self._repository = GitRepository(platform.layout, team_repo.NAME)
-        self.clean = team_repo.git(tree, "rev-parse", "HEAD").strip()
+        self.clean = git(tree, "rev-parse", "HEAD").strip()
 
     def push(self, files: dict[str, str], links: dict[str, str] | None = None) -> str:
         """Put these files, and links, into what was there before any attack; the commit, which Argo CD knows of."""
-        team_repo.git(self.tree, "read-tree", "--reset", "-u", self.clean)
+        git(self.tree, "read-tree", "--reset", "-u", self.clean)
         for name, text in files.items():
             (self.tree / name).write_text(text)
         for name, target in (links or {}).items():
             (self.tree / name).symlink_to(target)
-        team_repo.git(self.tree, "add", "--all")
-        team_repo.git(self.tree, "commit", "--quiet", "--allow-empty", "--message", "A change")
+        git(self.tree, "add", "--all")
+        git(self.tree, "commit", "--quiet", "--allow-empty", "--message", "A change")
         revision = self._repository.push(self.tree)
         self._end_operation()
         argocd.refresh(self.kubectl, APPLICATION)
@@ -105,7 +106,7 @@ def victim(told: Told) -> Iterator[LocalPlatform]:
     """The platform, with team fraud besides, whose repository is risk's with another name in its values."""
     platform = told.story.platform
     tree = platform.state / "fraud-jobs"
-    team_repo.run(["git", "clone", "--quiet", told.tree, tree])
+    run(["git", "clone", "--quiet", told.tree, tree])
     values = tree / "values" / "team.yaml"
     values.write_text(values.read_text().replace(TEAM, OTHER))
     team_repo.commit(tree, "Another team")
@@ -125,11 +126,15 @@ def attacker(told: Told, victim: LocalPlatform) -> Iterator[Attacker]:
     yield made
     revision = made.push({})
     wait_until(lambda: is_synced(made.application(), revision), SECONDS)
+    # As `argocd app sync`: what the last try left as failed is done again, though there is nothing to do.
+    operation = json.dumps({"operation": {"sync": {"revision": revision}}})
+    made.kubectl("patch", "-n", argocd.NAMESPACE, "application", APPLICATION, "--type=merge", "--patch", operation)
+    argocd.wait_settled(made.kubectl, APPLICATION, revision)
 
 
 def is_synced(application: Object, revision: str) -> bool:
     sync = application["status"]["sync"]
-    return sync["status"] == "Synced" and sync.get("revision") == revision
+    return (sync["status"], sync.get("revision")) == ("Synced", revision)
 
 
 @pytest.fixture(scope="module")

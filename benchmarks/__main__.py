@@ -12,9 +12,16 @@ import check
 import memory
 import parse
 import reparse
+import teams
 from jobyard_cli.errors import JobyardError
 
-SECTIONS = {"check": check.section, "parse": parse.section, "reparse": reparse.section, "memory": memory.section}
+SECTIONS = {
+    "check": check.section,
+    "parse": parse.section,
+    "reparse": reparse.section,
+    "memory": memory.section,
+    "teams": teams.section,
+}
 
 
 def main(names: list[str]) -> None:

@@ -83,8 +83,8 @@ class Attacker:
 
     def refused_viewer(self, group: str) -> str:
         """What Argo CD says of the viewers' role binding, once values that let this group look were not synced."""
-        values = yaml.safe_load((self.tree / "values" / "team.yaml").read_text())
-        revision = self.push({"values/team.yaml": yaml.safe_dump({**values, "viewerGroups": [group]})})
+        self.start_anew()
+        revision = self.push({"values/team.yaml": self.values(viewerGroups=[group])})
         wait_until(lambda: bool(self._results(revision)), SECONDS)
         (refused,) = [one for one in self._results(revision) if one["status"] == "SyncFailed"]
         assert (refused["kind"], refused["name"]) == ("RoleBinding", "viewer")
@@ -92,9 +92,21 @@ class Attacker:
 
     def error(self, files: dict[str, str], links: dict[str, str] | None = None) -> str:
         """What Argo CD says where it can't even render a commit."""
+        self.start_anew()
         self.push(files, links)
         wait_until(lambda: bool(self._errors()), SECONDS)
         return self._errors()
+
+    def start_anew(self) -> str:
+        """Leave no attack, so that what Argo CD says next is of the next one; the commit."""
+        revision = self.push({})
+        wait_until(lambda: is_synced(self.application(), revision), SECONDS)
+        return revision
+
+    def values(self, **changed: object) -> str:
+        """The team's values with some of them changed."""
+        values = yaml.safe_load(git(self.tree, "show", f"{self.clean}:values/team.yaml"))
+        return yaml.safe_dump({**values, **changed})
 
     def _errors(self) -> str:
         conditions = self.application()["status"].get("conditions", [])
@@ -124,8 +136,7 @@ def attacker(told: Told, victim: LocalPlatform) -> Iterator[Attacker]:
     """At the end the repository is as it was, and Argo CD has it."""
     made = Attacker(victim, told.tree)
     yield made
-    revision = made.push({})
-    wait_until(lambda: is_synced(made.application(), revision), SECONDS)
+    revision = made.start_anew()
     # As `argocd app sync`: what the last try left as failed is done again, though there is nothing to do.
     operation = json.dumps({"operation": {"sync": {"revision": revision}}})
     made.kubectl("patch", "-n", argocd.NAMESPACE, "application", APPLICATION, "--type=merge", "--patch", operation)
@@ -183,11 +194,9 @@ def test_a_source_file_of_the_teams_own_can_not_read_beside_the_repository(attac
 
 
 def test_values_that_inject_yaml_into_a_name_are_refused(attacker: Attacker) -> None:
-    values = yaml.safe_load((attacker.tree / "values" / "team.yaml").read_text())
-    name = f"{TEAM}\nkind: ClusterRole"
-    error = attacker.error({"values/team.yaml": yaml.safe_dump({**values, "team": name})})
+    error = attacker.error({"values/team.yaml": attacker.values(team=f"{TEAM}\nkind: ClusterRole")})
     assert "values don't meet the specifications of the schema(s)" in error
-    assert "team" in error
+    assert "team: Does not match pattern" in error
 
 
 def test_values_that_inject_yaml_into_a_text_stay_text(attacker: Attacker) -> None:

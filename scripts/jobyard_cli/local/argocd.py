@@ -21,7 +21,7 @@ OURS = {"jobyard.dev/local-platform": "true"}
 POLL_SECONDS = 10
 
 
-def processes(layout: Layout) -> list[Process]:
+def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]:
     """Repository server, application controller and ApplicationSet controller.
 
     Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
@@ -47,7 +47,7 @@ def processes(layout: Layout) -> list[Process]:
         f"--repo-server={repo_server}",
         "--repo-server-plaintext",
         f"--metrics-port={ports['application-metrics']}",
-        f"--app-resync={POLL_SECONDS}",
+        f"--app-resync={poll_seconds}",
         "--app-resync-jitter=0",
         redis,
     ]
@@ -80,14 +80,14 @@ def _environment(layout: Layout) -> dict[str, str]:
     return {"PATH": path, "ARGOCD_GPG_ENABLED": "false", "TMPDIR": str(scratch), "HOME": str(scratch)}
 
 
-def install(kubectl: Kubectl, crds: Path) -> None:
+def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> None:
     """Create the custom resource definitions, and the settings that Argo CD needs before it starts."""
     # First, as it says whose the rest is.
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OURS}})
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds.resolve()))
     settings = {
         "application.sync.impersonation.enabled": "true",
-        "timeout.reconciliation": f"{POLL_SECONDS}s",
+        "timeout.reconciliation": f"{poll_seconds}s",
     }
     kubectl.apply(
         _config_map("argocd-cm", settings),

@@ -1,7 +1,7 @@
 """The bridge that joins this machine and the pods of the real nodes.
 
-Its name is the platform's claim to what is named after it: the network and the pods' cgroups. A platform that is down has
-no bridge, so another may have taken the name since; the bridge itself says whose it is.
+Its name is the platform's claim to what is named after it: the network and the pods' cgroups. A platform that is down
+has no bridge, so another may have taken the name since; the bridge itself says whose it is.
 """
 
 from __future__ import annotations

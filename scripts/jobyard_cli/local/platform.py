@@ -84,10 +84,11 @@ class Existing:
 
 
 class LocalPlatform:
-    """The platform whose state is in one folder."""
+    """The platform whose state is in one folder; Argo CD looks for changes every `poll_seconds`, unless it is told."""
 
-    def __init__(self, state: Path, source: Source) -> None:
+    def __init__(self, state: Path, source: Source, poll_seconds: int = argocd.POLL_SECONDS) -> None:
         self.state = state
+        self.poll_seconds = poll_seconds
         self.source = source
         self.supervisor = Supervisor(state)
 
@@ -244,9 +245,9 @@ class LocalPlatform:
 
     def _start_argocd(self, steps: Steps) -> None:
         with steps.step("Argo CD"):
-            argocd.install(self.kubectl, self.layout.tools / "argocd-crds")
+            argocd.install(self.kubectl, self.layout.tools / "argocd-crds", self.poll_seconds)
             self.supervisor.start(services.redis_process(self.layout))
-            for process in argocd.processes(self.layout):
+            for process in argocd.processes(self.layout, self.poll_seconds):
                 self.supervisor.start(process)
         with steps.step("the platform's chart, synced by Argo CD"):
             self._bootstrap()

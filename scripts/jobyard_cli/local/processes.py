@@ -86,7 +86,13 @@ class Supervisor:
 
     def alive(self, name: str) -> bool:
         """Whether the process we recorded under this name still runs."""
-        return self._pid(name) is not None
+        return self.pid(name) is not None
+
+    def pid(self, name: str) -> int | None:
+        """Process id of the process that we recorded under this name, if it still runs."""
+        pid, started = self._recorded(name)
+        # One that ended before its start time could be read has none recorded.
+        return pid if pid is not None and started is not None and _start_time(pid) == started else None
 
     def names(self) -> list[str]:
         """Every process with a record, the last started first."""
@@ -114,11 +120,6 @@ class Supervisor:
 
     def _record(self, name: str) -> Path:
         return self.run / f"{name}.json"
-
-    def _pid(self, name: str) -> int | None:
-        pid, started = self._recorded(name)
-        # One that ended before its start time could be read has none recorded.
-        return pid if pid is not None and started is not None and _start_time(pid) == started else None
 
     def _group(self, name: str) -> int | None:
         """The process group of a process that was started under this name, also where only children are left of it.

@@ -138,7 +138,7 @@ def attacker(told: Told, victim: LocalPlatform) -> Iterator[Attacker]:
     yield made
     revision = made.start_anew()
     # As `argocd app sync`: what the last try left as failed is done again, though there is nothing to do.
-    operation = json.dumps({"operation": {"sync": {"revision": revision}}})
+    operation = json.dumps({"operation": {"sync": {"revision": revision, "syncOptions": ["ServerSideApply=true"]}}})
     made.kubectl("patch", "-n", argocd.NAMESPACE, "application", APPLICATION, "--type=merge", "--patch", operation)
     argocd.wait_settled(made.kubectl, APPLICATION, revision)
 

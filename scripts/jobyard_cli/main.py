@@ -25,6 +25,10 @@ Repo = Annotated[
     Path | None,
     typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
 ]
+PlatformRepo = Annotated[
+    Path, typer.Option("--repo", help="Top folder of the platform's repository.", show_default="here")
+]
+EnvironmentName = Annotated[str, typer.Option("--environment", help="Name of a file of values/environments.")]
 
 
 class Format(StrEnum):
@@ -124,36 +128,61 @@ def catalogue(
     """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
     from jobyard_cli.published_jobs import published_jobs
 
-    content = published_jobs(_s3(endpoint_url), bucket)
-    if output is None:
-        print(content, end="")
-    else:
-        output.write_text(content, encoding="utf-8")
+    _write(published_jobs(_s3(endpoint_url), bucket), output)
 
 
 @app.command()
 def publish_platform(
-    bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
-    environment: Annotated[str, typer.Option(help="Its name, which every pod carries as a label.")],
+    environment: EnvironmentName,
+    bucket: Annotated[
+        str | None, typer.Option(help="Airflow's bucket.", show_default="the one in the environment's file")
+    ] = None,
     kubeconfig: Annotated[
-        Path, typer.Option(help="Airflow's kubeconfig: a context for each team, named as it.", exists=True)
-    ],
+        Path | None,
+        typer.Option(
+            help="Airflow's kubeconfig: a context for each team, named as it.",
+            exists=True,
+            show_default="the one that `jobyard kubeconfig` writes",
+        ),
+    ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
-    repo: Annotated[Path, typer.Option(help="Top folder of the platform's repository.", show_default="here")] = Path(),
+    repo: PlatformRepo = Path(),
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
-    from jobyard_cli import platform_files
+    from jobyard_cli import environments, platform_files
+    from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform_data import platform_data
 
-    values = repo / "values"
-    teams = platform_files.registered_teams(values)
-    groups, types = platform_files.node_groups(values), platform_files.task_types(values)
-    platform = platform_data(groups, environment, task_types=types, teams=teams)
-    files = platform_files.platform_files(repo / "dags", teams, platform, kubeconfig.read_text(encoding="utf-8"))
-    changed = platform_files.put_changed(_s3(endpoint_url), bucket, files)
+    chosen = environments.load_environment(repo, environment)
+    target = bucket or environments.bucket(chosen)
+    config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
+    groups, types = platform_files.node_groups(repo / "values"), platform_files.task_types(repo / "values")
+    platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
+    files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
+    changed = platform_files.put_changed(_s3(endpoint_url), target, files)
     for name in changed:
-        print(f"put s3://{bucket}/dags/{name}")
+        print(f"put s3://{target}/dags/{name}")
     print(f"{len(files) - len(changed)} of {len(files)} files were there already")
+
+
+@app.command()
+def kubeconfig(
+    environment: EnvironmentName,
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+    repo: PlatformRepo = Path(),
+) -> None:
+    """Write Airflow's kubeconfig on MWAA: a context for each team of the environment, as that team's IAM role."""
+    from jobyard_cli.environments import load_environment
+    from jobyard_cli.kubeconfig import kubeconfig as made
+
+    _write(made(load_environment(repo, environment)), output)
+
+
+def _write(content: str, output: Path | None) -> None:
+    if output is None:
+        print(content, end="")
+    else:
+        output.write_text(content, encoding="utf-8")
 
 
 def _root(repo: Path | None, *inside: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,10 +32,26 @@ def validator(schema: Path) -> Draft202012Validator:
 
 
 def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
-    """The validator of a schema."""
+    """The validator of a schema. Helm's own are of an older draft, in which `$defs` is `definitions`."""
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(_inlined(content, content.get("$defs", {})))
+    definitions = content.get("$defs") or content.get("definitions", {})
+    return Draft202012Validator(_inlined({**content, "definitions": {}}, definitions))
+
+
+def check_values(document: Document, schema: Path, required: str, allowed: Sequence[str] = ()) -> Iterator[Finding]:
+    """A finding for each thing that a chart's schema does not allow in a file that has a part of its values.
+
+    `required` is the key that the file is for, `allowed` are those that it may have besides.
+    """
+    yield from part_findings(document, (), document.data, _values_validator(schema, required, tuple(allowed)))
+
+
+@cache
+def _values_validator(schema: Path, required: str, allowed: tuple[str, ...]) -> Draft202012Validator:
+    content = json.loads(schema.read_text())
+    properties = {name: content["properties"][name] for name in (required, *allowed)}
+    return compiled({**content, "properties": properties, "required": [required]})
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
@@ -52,7 +68,7 @@ def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
     if "$ref" not in part:
         return rest
     # The definition's description says the rule; one beside the reference says what this use is for.
-    return {**rest, **_inlined(definitions[part["$ref"].removeprefix("#/$defs/")], definitions)}
+    return {**rest, **_inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)}
 
 
 def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
@@ -165,7 +181,8 @@ def _pattern_rule(error: Any) -> str:
     """The rule in words is the schema's own description of the thing, and its example."""
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")
-    rule = rule[:1].lower() + rule[1:]
+    if not rule[1:2].isupper():
+        rule = rule[:1].lower() + rule[1:]
     example = next(iter(schema.get("examples", [])), None)
     return rule if example is None else f"{rule}; for example {show(example)}"
 

@@ -162,7 +162,10 @@ def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
 class ApiServer:
     """kubectl, as an administrator, against an API server of this test run's own."""
 
-    def __init__(self, kubectl: str, kubeconfig: Path) -> None:
+    def __init__(self, kubectl: str, kubeconfig: Path, certificate: Path) -> None:
+        self.program = kubectl
+        self.kubeconfig = kubeconfig
+        self.certificate = certificate
         self._command = [kubectl, f"--kubeconfig={kubeconfig}"]
 
     def answers(self) -> bool:
@@ -182,7 +185,9 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
     state = tmp_path_factory.mktemp("api-server")
     etcd_port, peer_port, port = _free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    (state / "tokens.csv").write_text('admin,admin,admin,"system:masters"\n')
+    tokens = ['admin,admin,admin,"system:masters"']
+    tokens += [f'launcher-{team},airflow-{team},airflow-{team},"jobyard:{team}:launchers"' for team in TEAMS]
+    (state / "tokens.csv").write_text("".join(f"{line}\n" for line in tokens))
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",
@@ -206,7 +211,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         "--service-cluster-ip-range=10.212.0.0/16",
         "--endpoint-reconciler-type=none",
     ]
-    server = ApiServer(str(folder / "kubectl"), state / "kubeconfig")
+    server = ApiServer(str(folder / "kubectl"), state / "kubeconfig", state / "certificates" / "apiserver.crt")
     supervisor = Supervisor(state)
     try:
         supervisor.start(Process("etcd", etcd))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -14,6 +13,7 @@ import typer
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.git import commit
 from jobyard_cli.repo import TeamRepo
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def release(
     from jobyard_cli.release import compile_release
 
     root = _root(repo)
-    content = compile_release(root, _commit(root))
+    content = compile_release(root, commit(root))
     if output is None:
         sys.stdout.buffer.write(content)
     else:
@@ -114,7 +114,7 @@ def publish(
     from jobyard_cli.release import publish as put
 
     root = _root(repo)
-    content = compile_release(root, _commit(root))
+    content = compile_release(root, commit(root))
     published = put(_s3(endpoint_url), bucket, content)
     print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
 
@@ -129,6 +129,35 @@ def catalogue(
     from jobyard_cli.published_jobs import published_jobs
 
     _write(published_jobs(_s3(endpoint_url), bucket), output)
+
+
+@app.command()
+def upgrade(
+    checkout: Annotated[
+        str, typer.Option(help="Branch, tag or commit of the template.", show_default="its newest commit")
+    ] = "",
+    repo: Repo = None,
+) -> None:
+    """Bring the repository to a later version of the platform's template; commits nothing.
+
+    Exit code: 0 when it is done or there is nothing to do, 1 when there is something to decide.
+    """
+    from jobyard_cli.upgrade import upgrade as bring
+
+    done = bring(_root(repo), checkout)
+    if not done.changed:
+        print(f"nothing to do: the template has nothing newer for this repository than {done.before[:12]}")
+        return
+    print(f"the template's {done.before[:12]} -> {done.after[:12]}")
+    for line in done.changed:
+        print(f"  {line}")
+    if done.conflicts:
+        print("to decide, as both this repository and the template changed it:")
+        for line in done.conflicts:
+            print(f"  {line}")
+        print("then `jobyard check` and commit; or back to where it was: git reset --hard")
+        raise typer.Exit(1)
+    print("next: look it over (git diff HEAD), run `jobyard check`, and commit it on a branch")
 
 
 @app.command()
@@ -196,16 +225,6 @@ def _s3(endpoint_url: str | None) -> S3Client:
 
     config = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 3})
     return boto3.client("s3", endpoint_url=endpoint_url, config=config)
-
-
-def _commit(repo: Path) -> str:
-    """The commit that is checked out, or nothing where the folder is no git work tree."""
-    command = ["git", "-C", str(repo), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run() -> None:

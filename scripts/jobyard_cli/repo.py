@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.conflicts import Conflict, conflicts
 from jobyard_cli.documents import Document, load
 from jobyard_cli.errors import JobyardError
 
@@ -21,6 +22,8 @@ class NotATeamRepo(JobyardError):
         self.missing = missing
 
 
+TEXTS = ("charts", "schemas", "values")
+"""Folders whose files are Helm's or schemas."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
 """The jobs of all teams, as far as they are released: written by `jobyard catalogue`."""
 
@@ -119,6 +122,15 @@ class TeamRepo:
     def published_jobs(self) -> dict[str, dict[str, Any]] | None:
         """What other teams have released, by `<team>.<job>`; None where the repository has no list of it."""
         return None if self.published is None else _part(self.published, "jobs")
+
+    @cached_property
+    def conflicted(self) -> dict[Path, list[Conflict]]:
+        """Files that are no documents here, but Helm's or schemas, in which an upgrade or a merge left a choice."""
+        documents = {self.root / document.path for document in self.documents}
+        files = (file for folder in TEXTS for file in sorted((self.root / folder).rglob("*")))
+        read = {file: file.read_bytes() for file in files if file.is_file() and file not in documents}
+        found = {file: list(conflicts(content.decode("utf-8", "replace"))) for file, content in read.items()}
+        return {file: left for file, left in found.items() if left}
 
     @cached_property
     def own_jobs(self) -> list[str]:

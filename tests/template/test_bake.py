@@ -97,19 +97,6 @@ def test_the_check_passes_on_a_new_repository(bake: Bake) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.fixture
-def crufted(tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]) -> Path:
-    """Team risk's repository as cruft makes it, committed."""
-    answers = json.dumps({"team": "risk", "owner": "risk-ml@example.com"})
-    options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml")]
-    options += ["--output-dir", str(tmp_path / "crufted"), "--extra-context", answers]
-    made = run("cruft", "create", str(template), *options)
-    assert made.returncode == 0, made.stdout + made.stderr
-    repo = tmp_path / "crufted" / "risk-jobs"
-    commit_all(repo)
-    return repo
-
-
 def test_cruft_makes_what_cookiecutter_makes(bake: Bake, crufted: Path) -> None:
     made = tree(crufted)
     assert made.pop(".cruft.json")

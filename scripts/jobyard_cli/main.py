@@ -15,18 +15,18 @@ from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team_commands import PlatformRepo
+from jobyard_cli.team_commands import app as team_app
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
+app.add_typer(team_app, name="team")
 
 Repo = Annotated[
     Path | None,
     typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
-]
-PlatformRepo = Annotated[
-    Path, typer.Option("--repo", help="Top folder of the platform's repository.", show_default="here")
 ]
 EnvironmentName = Annotated[str, typer.Option("--environment", help="Name of a file of values/environments.")]
 

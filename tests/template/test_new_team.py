@@ -163,7 +163,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: 
         "write one like 1000-9999",
         "'pods' must be at least 1, not 0",
         "'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form in which Kubernetes gives "
-        "them back",
+        "them back; for example '16'",
         "nothing was written",
     ]
     assert nothing_is_left(template, output)

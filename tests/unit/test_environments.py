@@ -120,7 +120,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
         "values/teams/claims.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node)",
         "values/teams/fraud.yaml:2:3: 'fraud' lacks 'priorityBand'",
         "values/teams/fraud.yaml:5:27: 'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form "
-        "in which Kubernetes gives them back",
+        "in which Kubernetes gives them back; for example '16'",
     ]
 
 

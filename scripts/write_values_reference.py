@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft7Validator
-from schema_tables import Field, followed, table
+from schema_tables import Field, at, followed, table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "values.md"
-CHARTS = ("platform", "team", "bootstrap")
+CHARTS = ("platform", "bounds", "team", "bootstrap")
 NAMES = {
     "nodeGroups": "<group>",
     "teams": "<team>",
@@ -25,12 +26,12 @@ NAMES = {
 INTRODUCTION = """\
 # Values of the charts
 
-<!-- Written by `make docs` from charts/*/values.schema.yaml. -->
+<!-- Written by `make docs` from charts/*/values.schema.yaml and charts/definitions.yaml. -->
 
 | file | what it has |
 |---|---|
 | `values/environments/<environment>.yaml` | [`environment`](#platform-environment) |
-| `values/teams/<team>.yaml` | [`teams`](#platform-teamsteam) |
+| `values/teams/<team>.yaml` | [`teams`](#bounds-teamsteam) |
 | `values/node-groups.yaml` | [`nodeGroups`](#platform-nodegroupsgroup) |
 | `values/team.yaml` of a team's repository | [the values of team](#team), but not `nodeGroups` |
 | `values/environments/<environment>.yaml` of a team's repository | those of them that are different there |
@@ -40,9 +41,24 @@ Part = Mapping[str, Any]
 
 
 def load(chart: str) -> dict[str, Any]:
-    """A chart's schema, as a person writes it."""
+    """A chart's schema, as a person writes it, with the shared definitions that it refers to."""
     schema: dict[str, Any] = yaml.safe_load((ROOT / "charts" / chart / "values.schema.yaml").read_text())
-    return schema
+    own = schema.pop("definitions", {})
+    shared = yaml.safe_load((ROOT / "charts" / "definitions.yaml").read_text())
+    names = referred({**shared, **own}, schema)
+    return {**schema, "definitions": {name: {**shared, **own}[name] for name in names}}
+
+
+def referred(definitions: Part, part: Any) -> list[str]:
+    """Names of the definitions that a part of a schema refers to, and of those that these do, in order."""
+    found: dict[str, None] = {}
+    to_do = [part]
+    while to_do:
+        for name in re.findall(r'"#/definitions/(\w+)"', json.dumps(to_do.pop(0))):
+            if name not in found:
+                found[name] = None
+                to_do.append(definitions[name])
+    return list(found)
 
 
 def json_text(schema: Part) -> str:
@@ -51,13 +67,17 @@ def json_text(schema: Part) -> str:
 
 
 def render() -> str:
-    """The whole page."""
-    return INTRODUCTION + "".join(_chart(chart) for chart in CHARTS)
+    """The whole page; what several charts share is in it once."""
+    seen: set[str] = set()
+    return INTRODUCTION + "".join(_chart(chart, seen) for chart in CHARTS)
 
 
-def tables(chart: str) -> dict[str, list[Field]]:
-    """The fields of each object that the chart's values may have, by the path that leads to it first."""
-    return dict(_objects(load(chart), _with_defaults(chart), "", set()))
+def tables(chart: str, seen: set[str]) -> dict[str, list[Field]]:
+    """The fields of each object that the chart's values may have, by the path that leads to it first.
+
+    `seen` are the definitions that need no table any more.
+    """
+    return dict(_objects(load(chart), _with_defaults(chart), "", seen))
 
 
 def _with_defaults(chart: str) -> dict[str, Any]:
@@ -81,10 +101,13 @@ def is_valid(schema: Part, part: Part, value: Any) -> bool:
 
 def _objects(schema: Part, part: Part, path: str, seen: set[str]) -> Iterator[tuple[str, list[Field]]]:
     """Each object below a part, itself included; what several places share comes once."""
-    if part.get("$ref") in seen:
-        return
-    seen.add(part.get("$ref", path))
     whole = followed(schema, part)
+    if "$ref" in part:
+        # Charts may have different things under one name.
+        definition = json.dumps(at(schema, part["$ref"].removeprefix("#/")))
+        if definition in seen:
+            return
+        seen.add(definition)
     if "properties" in whole:
         required = whole.get("required", [])
         rows = [(name, followed(schema, one), name in required) for name, one in whole["properties"].items()]
@@ -110,9 +133,9 @@ def _below(part: Part, path: str) -> Iterator[tuple[str, Part]]:
         yield f"{path}[]", part["items"]
 
 
-def _chart(chart: str) -> str:
+def _chart(chart: str, seen: set[str]) -> str:
     parts = [f"\n## {chart}\n\n{load(chart)['description']}\n"]
-    for path, rows in tables(chart).items():
+    for path, rows in tables(chart, seen).items():
         title = f"\n### {chart}: `{path}`\n" if path else ""
         parts.append(f"{title}\n{table(rows)}")
     return "".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from jobyard_cli.documents import Document, load
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform_files import NotThePlatformRepo, node_groups
 
-SCHEMA = "charts/platform/values.schema.json"
+ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
+TEAM_SCHEMA = "charts/bounds/values.schema.json"
 ENVIRONMENTS = "values/environments"
 TEAMS = "values/teams"
-ELSEWHERE = ("nodeGroups", "teams")
-"""Values of the chart that have files of their own; an environment may change any other."""
 
 
 class UnknownEnvironment(JobyardError):
@@ -103,14 +101,14 @@ def environment_names(repo: Path) -> list[str]:
     Raises:
         NotThePlatformRepo: a folder or file of the platform's is not there.
     """
-    for needed in (ENVIRONMENTS, SCHEMA):
+    for needed in (ENVIRONMENTS, ENVIRONMENT_SCHEMA, TEAM_SCHEMA):
         if not (repo / needed).exists():
             raise NotThePlatformRepo(repo / needed)
     return sorted(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
 
 
 def in_environment(team: Mapping[str, Any], environment: str) -> dict[str, Any] | None:
-    """What a team has in an environment, or None where it is not in it: as the chart's helper `jobyard.teams` says."""
+    """What a team has in an environment, or None where it is not in it: as the charts' helper `jobyard.teams` says."""
     environments = team.get("environments") or {environment: {}}
     if environment not in environments:
         return None
@@ -122,7 +120,7 @@ def team_findings(document: Document, environments: list[str], repo: Path) -> It
     yield from document.findings
     if document.findings:
         return
-    misfits = list(check_values(document, repo / SCHEMA, "teams"))
+    misfits = list(check_values(document, repo / TEAM_SCHEMA, "teams"))
     yield from misfits
     if not misfits:
         for team, values in document.data["teams"].items():
@@ -158,9 +156,7 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
     yield from document.findings
     if document.findings:
         return
-    chart = json.loads((repo / SCHEMA).read_text(encoding="utf-8"))["properties"]
-    allowed = [key for key in chart if key not in (*ELSEWHERE, "environment")]
-    misfits = list(check_values(document, repo / SCHEMA, "environment", allowed))
+    misfits = list(check_values(document, repo / ENVIRONMENT_SCHEMA, "environment"))
     yield from misfits
     if not misfits and (called := document.data["environment"]["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{called}'"

@@ -207,6 +207,29 @@ def kubeconfig(
     _write(made(load_environment(repo, environment)), output)
 
 
+class NodeGroupFormat(StrEnum):
+    """Whose file it is to be."""
+
+    eksctl = "eksctl"
+
+
+@app.command()
+def node_groups(
+    environment: Annotated[str, typer.Option(help="Name of a file in values/environments.")],
+    output: Annotated[NodeGroupFormat, typer.Option("--format", help="Who is to read it.")] = NodeGroupFormat.eksctl,
+    repo: Annotated[Path, typer.Option(help="Top folder of the platform's repository.", show_default="here")] = Path(),
+) -> None:
+    """Print the catalogue of node groups as EKS's managed node groups, for `eksctl create nodegroup -f`."""
+    from jobyard_cli import platform_files
+    from jobyard_cli.node_groups import eksctl_text
+
+    values = repo / "values"
+    groups = platform_files.node_groups(values)
+    match output:
+        case NodeGroupFormat.eksctl:
+            print(eksctl_text(values, environment, groups), end="")
+
+
 def _write(content: str, output: Path | None) -> None:
     if output is None:
         print(content, end="")

@@ -15,7 +15,7 @@ from jobyard_cli.environments import ENVIRONMENTS, TEAMS, environment_names, loa
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform_files import NotThePlatformRepo
 
-NEEDED = ("cookiecutter.json", "charts/platform/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
+NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
 
 
 class CannotAddTeam(JobyardError):
@@ -198,7 +198,7 @@ def _advice(source: _Source, reason: str) -> Iterator[str]:
 
 
 def _try(platform: Path, team: NewTeam, text: str, repo: Path, scratch: Path) -> None:
-    """Check the repository as its pipeline does, and render the platform's chart as Argo CD does."""
+    """Check the repository as its pipeline does, and render the team's bounds as Argo CD does."""
     if findings := check_repo(repo).findings:
         raise CannotAddTeam([f"the new repository does not pass its check: {finding}" for finding in findings])
     file = scratch / f"{team.name}.yaml"
@@ -206,7 +206,7 @@ def _try(platform: Path, team: NewTeam, text: str, repo: Path, scratch: Path) ->
     groups = platform / "values" / "node-groups.yaml"
     for name in team.environments or environment_names(platform):
         try:
-            helm.render(platform / "charts" / "platform", [groups, platform / ENVIRONMENTS / f"{name}.yaml", file])
+            helm.render(platform / "charts" / "bounds", [groups, platform / ENVIRONMENTS / f"{name}.yaml", file])
         except helm.CannotRender as error:
             raise CannotAddTeam([str(error)]) from error
 

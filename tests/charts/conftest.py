@@ -73,7 +73,14 @@ TEAMS = {
     }
     for team in ("risk", "fraud")
 }
-PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE, "teams": TEAMS}
+TOKENS = {
+    "admin": "system:masters",
+    "risk-launcher": "jobyard:risk:launchers",
+    "fraud-launcher": "jobyard:fraud:launchers",
+    "risk-viewer": "jobyard:risk:viewers",
+}
+"""Bearer token, which is the user's name too -> the user's group."""
+PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE}
 
 
 class Server(Protocol):
@@ -84,7 +91,7 @@ class Server(Protocol):
 
 
 class Cluster:
-    """An API server with the platform's chart and the charts of teams risk and fraud."""
+    """An API server with the platform's chart, the bounds of teams risk and fraud, and these teams' charts."""
 
     def __init__(self, server: Server) -> None:
         self.kubectl = server.kubectl
@@ -141,10 +148,11 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
-    """Both charts on a real API server; each team's is applied as that team's sync identity."""
+    """The charts on a real API server; each team's own is applied as that team's sync identity."""
     made = Cluster(api_server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
     made.apply(render_chart("platform", values=PLATFORM))
+    made.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
     made.wait_for_policies()
     for team in TEAMS:
         made.count_nothing(team)
@@ -185,9 +193,9 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
     state = tmp_path_factory.mktemp("api-server")
     etcd_port, peer_port, port = _free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    tokens = ['admin,admin,admin,"system:masters"']
-    tokens += [f'launcher-{team},airflow-{team},airflow-{team},"jobyard:{team}:launchers"' for team in TEAMS]
-    (state / "tokens.csv").write_text("".join(f"{line}\n" for line in tokens))
+    (state / "tokens.csv").write_text(
+        "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
+    )
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",
@@ -203,6 +211,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         f"--cert-dir={state}/certificates",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
+        "--allow-privileged",  # as EKS has it: Pod Security decides
         "--authorization-mode=Node,RBAC",
         f"--token-auth-file={state}/tokens.csv",
         f"--service-account-key-file={signing.certificate}",

@@ -1,7 +1,7 @@
 """What Argo CD can do as a team's sync identity, tried on a real API server.
 
-Every attack is a change that a team could put into its own copy of charts/team. Each one must be refused,
-and for the reason that was meant.
+Every attack is a change that a team could put into its own copy of charts/team, or a call that it would make if it had
+the identity itself. Each one must be refused, and for the reason that was meant.
 """
 
 from __future__ import annotations
@@ -10,238 +10,153 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from subprocess import CompletedProcess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.charts.attacks import (
+    KINDS,
+    NAMESPACES,
+    NOT_ITS_NAME,
+    NOT_ITS_ROLE,
+    OBJECTS,
+    OTHER,
+    TEAM,
+    Attack,
+    Object,
+    binding,
+    cannot,
+    group,
+    priority_class,
+    service_account,
+)
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
-Object = dict[str, Any]
 
-
-def priority_class(name: str, **fields: object) -> Object:
-    """A PriorityClass that team risk may have if its name is right, with some fields changed."""
-    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
-    return {**kind, "value": 5000, "preemptionPolicy": "Never", "globalDefault": False, **fields}
-
-
-def namespaced(kind: str, namespace: str, api: str = "v1", name: str = "mine", **fields: object) -> Object:
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **fields}
-
-
-RBAC = "rbac.authorization.k8s.io/v1"
-ARGOCD = "argoproj.io/v1alpha1"
-ANYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-
-
-def binding(kind: str, role: str, namespace: str = "team-risk") -> Object:
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-    subject = {"kind": "ServiceAccount", "name": "risk", "namespace": "jobyard-teams"}
-    return namespaced(kind, namespace, RBAC, roleRef=reference, subjects=[subject])
+def try_to_make(cluster: Cluster, attack: Attack) -> CompletedProcess[str]:
+    """Server-side apply with force, as Argo CD would: an object of that name that is there is changed."""
+    command = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"]
+    return cluster.kubectl(*command, *cluster.as_team(TEAM), stdin=json.dumps(attack.target))
 
 
 @dataclass(frozen=True)
-class Attack:
-    """A kubectl call (with an object to create, or none), and what the refusal must say."""
+class Call:
+    """A kubectl call, and what the refusal must say."""
 
     name: str
     reason: str
-    command: tuple[str, ...] = ("create", "-f", "-")
-    target: Object | None = None
-
-    def run(self, cluster: Cluster) -> CompletedProcess[str]:
-        stdin = json.dumps(self.target) if self.target else None
-        return cluster.kubectl(*self.command, *cluster.as_team("risk"), stdin=stdin)
+    command: tuple[str, ...]
+    stdin: str | None = None
 
 
-def create(name: str, reason: str, one: Object) -> Attack:
-    return Attack(name, reason, target=one)
+def put(path: str) -> tuple[str, ...]:
+    """kubectl's arguments to replace what is at a path of the API with standard input."""
+    return ("replace", "--raw", path, "-f", "-")
 
 
-def change(name: str, reason: str, one: Object) -> Attack:
-    """Server-side apply of some fields, as Argo CD would."""
-    return Attack(name, reason, ("apply", "--server-side", "--force-conflicts", "-f", "-"), one)
-
-
-def cannot(verb: str, resource: str, group: str = "") -> str:
-    """What RBAC answers."""
-    return f'cannot {verb} resource "{resource}" in API group "{group}"'
-
-
-RBAC_GROUP = "rbac.authorization.k8s.io"
-TOO_MANY_RIGHTS = "is attempting to grant RBAC permissions not currently held"
-NOT_ITS_NAME = "team risk may only have PriorityClasses named risk.*, not "
-
-SYNC_ATTACKS = [
-    create("configmap-of-another-team", cannot("create", "configmaps"), namespaced("ConfigMap", "team-fraud")),
-    create(
-        "serviceaccount-of-another-team",
-        cannot("create", "serviceaccounts"),
-        namespaced("ServiceAccount", "team-fraud"),
-    ),
-    create(
-        "rolebinding-of-another-team",
-        cannot("create", "rolebindings", RBAC_GROUP),
-        binding("RoleBinding", "jobyard-launcher", "team-fraud"),
-    ),
-    create(
-        "sync-identity-of-another-team",
-        cannot("create", "serviceaccounts"),
-        namespaced("ServiceAccount", "jobyard-teams"),
-    ),
-    Attack(
+SCALE = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "mine"}, "spec": {"replicas": 9}}
+IN_TEAM = ("-n", f"team-{TEAM}")
+CALLS = [
+    Call(
         "token-of-another-sync-identity",
         cannot("create", "serviceaccounts/token"),
-        ("create", "token", "fraud", "-n", "jobyard-teams"),
+        ("create", "token", OTHER, "-n", "jobyard-teams"),
     ),
-    create("priority-of-another-team", NOT_ITS_NAME + "fraud.mine-5000", priority_class("fraud.mine-5000")),
-    create("priority-with-a-longer-team-name", NOT_ITS_NAME + "risk-x.mine", priority_class("risk-x.mine")),
-    create("priority-without-a-team", NOT_ITS_NAME + "urgent", priority_class("urgent")),
-    create(
-        "priority-above-the-band",
-        "value 10000 is outside the band of team risk: 1000 to 9999",
-        priority_class("risk.mine-10000", value=10000),
+    Call("token-of-its-jobs-account", cannot("create", "serviceaccounts/token"), ("create", "token", "jobs", *IN_TEAM)),
+    Call(
+        "priority-of-another-team-deleted", NOT_ITS_NAME + f"{OTHER}.normal-2000", ("delete", f"pc/{OTHER}.normal-2000")
     ),
-    create(
-        "priority-below-the-band",
-        "value 999 is outside the band of team risk: 1000 to 9999",
-        priority_class("risk.mine-999", value=999),
-    ),
-    create(
-        "priority-as-the-clusters-default",
-        "may not be the cluster's default (globalDefault)",
-        priority_class("risk.mine-5000", globalDefault=True),
-    ),
-    create(
-        "priority-that-preempts",
-        "may not preempt other pods (preemptionPolicy must be Never)",
-        priority_class("risk.mine-5000", preemptionPolicy="PreemptLowerPriority"),
-    ),
-    create(
-        "priority-that-preempts-by-default",
-        "may not preempt other pods (preemptionPolicy must be Never)",
-        {key: value for key, value in priority_class("risk.mine-5000").items() if key != "preemptionPolicy"},
-    ),
-    change(
-        "priority-made-the-clusters-default-later",
-        "may not be the cluster's default (globalDefault)",
-        priority_class("risk.normal-2000", value=2000, globalDefault=True),
-    ),
-    change(
-        "priority-of-another-team-changed",
-        NOT_ITS_NAME + "fraud.normal-2000",
-        priority_class("fraud.normal-2000", value=2000, description="mine"),
-    ),
-    Attack(
-        "priority-of-another-team-deleted",
-        NOT_ITS_NAME + "fraud.normal-2000",
-        ("delete", "priorityclass/fraud.normal-2000"),
-    ),
-    Attack(
+    Call(
         "priorities-deleted-all-at-once",
         cannot("deletecollection", "priorityclasses", "scheduling.k8s.io"),
         ("delete", "--raw", "/apis/scheduling.k8s.io/v1/priorityclasses"),
     ),
-    create("role", cannot("create", "roles", RBAC_GROUP), namespaced("Role", "team-risk", RBAC, rules=ANYTHING)),
-    create(
-        "clusterrole",
-        cannot("create", "clusterroles", RBAC_GROUP),
-        namespaced("ClusterRole", "team-risk", RBAC, rules=ANYTHING),
-    ),
-    create(
-        "clusterrolebinding",
-        cannot("create", "clusterrolebindings", RBAC_GROUP),
-        binding("ClusterRoleBinding", "jobyard-viewer"),
-    ),
-    create("binding-cluster-admin", TOO_MANY_RIGHTS, binding("RoleBinding", "cluster-admin")),
-    create("binding-the-schedulers-role", TOO_MANY_RIGHTS, binding("RoleBinding", "system:kube-scheduler")),
-    change(
-        "launcher-role-widened",
-        cannot("patch", "clusterroles", RBAC_GROUP),
-        {
-            "apiVersion": RBAC,
-            "kind": "ClusterRole",
-            "metadata": {"name": "jobyard-launcher"},
-            "rules": ANYTHING,
-        },
-    ),
-    change(
-        "pod-security-switched-off",
-        cannot("patch", "namespaces"),
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": "team-risk", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
-        },
-    ),
-    Attack("namespace-deleted", cannot("delete", "namespaces"), ("delete", "namespace/team-risk")),
-    create(
-        "namespace-of-its-own",
-        cannot("create", "namespaces"),
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-risk-2"}},
-    ),
-    change(
-        "quota-raised",
-        cannot("patch", "resourcequotas"),
-        namespaced("ResourceQuota", "team-risk", "v1", "team", spec={"hard": {"pods": "999"}}),
-    ),
-    Attack(
-        "quota-deleted",
-        cannot("delete", "resourcequotas"),
-        ("delete", "resourcequota/team", "-n", "team-risk"),
-    ),
-    Attack(
-        "limits-deleted",
-        cannot("delete", "limitranges"),
-        ("delete", "limitrange/containers", "-n", "team-risk"),
-    ),
-    Attack(
+    Call("namespace-deleted", cannot("delete", "namespaces"), ("delete", f"namespace/team-{TEAM}")),
+    Call("quota-deleted", cannot("delete", "resourcequotas"), ("delete", "resourcequota/team", *IN_TEAM)),
+    Call("limits-deleted", cannot("delete", "limitranges"), ("delete", "limitrange/containers", *IN_TEAM)),
+    Call(
         "network-policy-deleted",
         cannot("delete", "networkpolicies", "networking.k8s.io"),
-        ("delete", "networkpolicy/team", "-n", "team-risk"),
+        ("delete", "networkpolicy/team", *IN_TEAM),
     ),
-    create(
-        "network-opened",
-        cannot("create", "networkpolicies", "networking.k8s.io"),
-        namespaced("NetworkPolicy", "team-risk", "networking.k8s.io/v1", spec={"podSelector": {}, "ingress": [{}]}),
+    Call(
+        "its-sync-binding-deleted",
+        NOT_ITS_ROLE + "jobyard-team-sync",
+        ("delete", "rolebinding/jobyard-team-sync", *IN_TEAM),
     ),
-    create("pod", cannot("create", "pods"), namespaced("Pod", "team-risk")),
-    create("secret", cannot("create", "secrets"), namespaced("Secret", "team-risk")),
-    Attack("secrets-read", cannot("list", "secrets"), ("get", "secrets", "-n", "team-risk")),
-    Attack(
+    Call("secrets-read", cannot("list", "secrets"), ("get", "secrets", *IN_TEAM)),
+    Call("secrets-of-all-read", cannot("list", "secrets"), ("get", "secrets", "--all-namespaces")),
+    Call(
         "admission-policy-deleted",
         cannot("delete", "validatingadmissionpolicies", "admissionregistration.k8s.io"),
         ("delete", "validatingadmissionpolicy/jobyard-priority-classes"),
     ),
-    Attack(
-        "admission-policy-unbound",
-        cannot("delete", "validatingadmissionpolicybindings", "admissionregistration.k8s.io"),
-        ("delete", "validatingadmissionpolicybinding/jobyard-priority-classes"),
+    Call(
+        "quotas-status-raised",
+        cannot("update", "resourcequotas/status"),
+        put(f"/api/v1/namespaces/team-{TEAM}/resourcequotas/team/status"),
+        "{}",
     ),
-    change(
-        "project-widened",
-        cannot("patch", "appprojects", "argoproj.io"),
-        namespaced("AppProject", "argocd", ARGOCD, "team-risk", spec={"sourceRepos": ["*"]}),
+    Call(
+        "ephemeral-container",
+        cannot("update", "pods/ephemeralcontainers"),
+        put(f"/api/v1/namespaces/team-{TEAM}/pods/any/ephemeralcontainers"),
+        "{}",
     ),
-    change(
-        "application-moved",
-        cannot("patch", "applications", "argoproj.io"),
-        namespaced("Application", "argocd", ARGOCD, "team-risk", spec={"project": "default"}),
+    Call(
+        "scale-of-a-deployment",
+        cannot("update", "deployments/scale", "apps"),
+        put(f"/apis/apps/v1/namespaces/team-{TEAM}/deployments/mine/scale"),
+        json.dumps(SCALE),
     ),
 ]
 
 
-@pytest.mark.parametrize("attack", SYNC_ATTACKS, ids=lambda attack: attack.name)
-def test_sync_identity_is_refused(cluster: Cluster, attack: Attack) -> None:
-    answer = attack.run(cluster)
+@pytest.mark.parametrize("attack", [*KINDS, *NAMESPACES, *OBJECTS], ids=lambda attack: attack.name)
+def test_sync_identity_may_not_make(cluster: Cluster, attack: Attack) -> None:
+    answer = try_to_make(cluster, attack)
     assert answer.returncode != 0, f"was let through: {answer.stdout}"
     assert attack.reason in answer.stderr
 
 
-@pytest.mark.parametrize("role", ["jobyard-launcher", "jobyard-viewer"])
-def test_sync_identity_may_bind_the_two_roles_of_a_team(cluster: Cluster, role: str) -> None:
-    cluster.apply([binding("RoleBinding", role)], *cluster.as_team("risk"), "--dry-run=server")
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_sync_identity_is_refused(cluster: Cluster, call: Call) -> None:
+    answer = cluster.kubectl(*call.command, *cluster.as_team(TEAM), stdin=call.stdin)
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert call.reason in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        priority_class(f"{TEAM}.normal-2000", value=2000, globalDefault=True),
+        priority_class(f"{OTHER}.normal-2000", value=2000, description="mine"),
+    ],
+    ids=["its-own-made-the-clusters-default", "another-teams"],
+)
+def test_a_class_that_is_there_is_bounded_too(cluster: Cluster, changed: Object) -> None:
+    answer = try_to_make(cluster, Attack("", changed, ""))
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert "ValidatingAdmissionPolicy 'jobyard-priority-classes'" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("jobyard-launcher", "jobyard:risk:launchers"),
+        ("jobyard-viewer", "jobyard:risk:on-call"),
+        ("jobyard-viewer", "oidc:risk"),
+    ],
+)
+def test_sync_identity_may_bind_what_the_platform_gave(cluster: Cluster, role: str, name: str) -> None:
+    cluster.apply([binding(role, group(name))], *cluster.as_team("risk"), "--dry-run=server")
+
+
+def test_sync_identity_may_give_a_service_account_the_teams_iam_role(cluster: Cluster) -> None:
+    account = service_account("arn:aws:iam::111122223333:role/risk-jobs")
+    cluster.apply([account], *cluster.as_team("risk"), "--dry-run=server")
 
 
 @pytest.mark.parametrize("value", [1000, 9999])
@@ -259,7 +174,10 @@ def test_a_changed_chart_syncs_and_prunes(cluster: Cluster, render_chart: Callab
 
 def test_role_bindings_can_be_reconciled(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> None:
     """Argo CD's dry run before a sync goes by `kubectl auth reconcile` for these."""
-    values = {**cluster.team_values("risk"), "viewerGroups": ["jobyard:risk:viewers", "auditors"]}
+    values = {
+        **cluster.team_values("risk"),
+        "viewerGroups": ["jobyard:risk:viewers", "oidc:risk", "jobyard:risk:auditors"],
+    }
     bindings = [one for one in render_chart("team", values=values) if one["kind"] == "RoleBinding"]
     assert bindings
     for one in bindings:
@@ -282,3 +200,53 @@ def test_an_unknown_sync_identity_may_change_no_class(cluster: Cluster) -> None:
     answer = cluster.kubectl("create", "-f", "-", *cluster.as_team("ghost"), stdin=mine)
     assert answer.returncode != 0
     assert "there is no team ghost" in answer.stderr
+
+
+NAMESPACE_RULES = [
+    (
+        {"pod-security.kubernetes.io/enforce": "baseline"},
+        "a team's namespace has Pod Security restricted, to enforce, warn and audit",
+    ),
+    (
+        {"pod-security.kubernetes.io/audit": None},
+        "a team's namespace has Pod Security restricted, to enforce, warn and audit",
+    ),
+    (
+        {"pod-security.kubernetes.io/enforce-version": "v1.20"},
+        "a team's namespace has the newest Pod Security, not that of an earlier version",
+    ),
+    (
+        {"jobyard.dev/team": None},
+        "a team's namespace is named team-<team> and labelled jobyard.dev/team with that team",
+    ),
+    (
+        {"jobyard.dev/team": OTHER},
+        "a team's namespace is named team-<team> and labelled jobyard.dev/team with that team",
+    ),
+]
+
+
+@pytest.mark.parametrize(("labels", "reason"), NAMESPACE_RULES)
+def test_not_even_an_administrator_lowers_pod_security(cluster: Cluster, labels: Object, reason: str) -> None:
+    patch = json.dumps({"metadata": {"labels": labels}})
+    answer = cluster.kubectl("patch", f"namespace/team-{TEAM}", "--type=merge", "-p", patch)
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert reason in answer.stderr
+
+
+def test_other_namespaces_are_nobodys_business(cluster: Cluster) -> None:
+    labels = ["pod-security.kubernetes.io/enforce=baseline"]
+    labelled = cluster.kubectl("label", "namespace/default", *labels, "--dry-run=server")
+    assert labelled.returncode == 0, labelled.stderr
+
+
+def test_the_store_is_not_filled_with_what_a_team_may_make(cluster: Cluster) -> None:
+    there = ["resourcequota/objects", "-n", f"team-{TEAM}"]
+    used = {"status": {"used": {"count/configmaps": "20"}}}
+    cluster.kubectl("patch", *there, "--subresource=status", "--type=merge", "-p", json.dumps(used))
+    try:
+        answer = cluster.kubectl("create", "configmap", "one-more", "-n", f"team-{TEAM}", *cluster.as_team(TEAM))
+        assert answer.returncode != 0, f"was let through: {answer.stdout}"
+        assert "exceeded quota: objects, requested: count/configmaps=1, used: count/configmaps=20" in answer.stderr
+    finally:
+        cluster.count_nothing(TEAM)

@@ -39,8 +39,9 @@ OTHERS: dict[str, Object] = {
 def repo(tmp_path: Path) -> Path:
     """The platform's values with these teams in them."""
     shutil.copytree(ROOT / "values", tmp_path / "values")
-    (tmp_path / "charts" / "platform").mkdir(parents=True)
-    shutil.copy(ROOT / "charts" / "platform" / "values.schema.json", tmp_path / "charts" / "platform")
+    for chart in ("bounds", "platform"):
+        (tmp_path / "charts" / chart).mkdir(parents=True)
+        shutil.copy(ROOT / "charts" / chart / "values.schema.json", tmp_path / "charts" / chart)
     for team, values in OTHERS.items():
         common = {
             "repo": f"https://git.example.com/{team}.git",
@@ -73,7 +74,7 @@ def test_helm_and_the_command_line_agree_on_an_environments_teams(
 ) -> None:
     files = [*(ROOT / name.format(environment) for name in FILES)]
     files += [repo / "values" / "teams" / f"{team}.yaml" for team in OTHERS]
-    objects = render_chart("platform", [str(file) for file in files])
+    objects = render_chart("bounds", [str(file) for file in files])
     teams = load_environment(repo, environment).teams
     assert set(teams) == inside
     assert rendered_quotas(objects) == {team: hard(values["quota"]) for team, values in teams.items()}

@@ -10,7 +10,7 @@ import pytest
 CHARTS = Path(__file__).resolve().parents[2] / "charts"
 
 
-@pytest.mark.parametrize("chart", ["platform", "team"])
+@pytest.mark.parametrize("chart", ["bounds", "platform", "team"])
 def test_suites(programs: Path, chart: str) -> None:
     command = [str(programs / "helm-unittest"), "--strict", str(CHARTS / chart)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

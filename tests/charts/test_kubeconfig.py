@@ -33,7 +33,7 @@ expected = ["eks", "get-token", "--cluster-name", "jobyard-test", "--region", "e
 if [*asked, output, form] != [*expected, "--output", "json"]:
     sys.exit(f"not what is asked on MWAA: {{sys.argv[1:]}}")
 version = json.loads(os.environ["KUBERNETES_EXEC_INFO"])["apiVersion"]
-tokens = {{f"arn:aws:iam::111122223333:role/{{name}}": f"launcher-{{team}}" for name, team in
+tokens = {{f"arn:aws:iam::111122223333:role/{{name}}": f"{{team}}-launcher" for name, team in
           [("jobyard-risk", "risk"), ("batch/fraud-starts", "fraud")]}}
 status = {{"expirationTimestamp": "2100-01-01T00:00:00Z", "token": tokens[role]}}
 print(json.dumps({{"kind": "ExecCredential", "apiVersion": version, "spec": {{}}, "status": status}}))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
-CONTAINER = {
+CONTAINER: Object = {
     "name": "main",
     "image": "registry.example.com/any@sha256:" + 64 * "0",
     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
@@ -39,17 +39,31 @@ WITH_SECRET_AND_SCRATCH = {
 RESTRICTED = 'violates PodSecurity "restricted:latest"'
 MUST_NAME_A_GROUP = "a pod must name its node group in nodeSelector: jobyard.dev/node-group"
 NOT_ITS_PRIORITY = "team risk may only use PriorityClasses named risk.*, not "
+LAUNCHER = ["--as", "airflow-risk", "--as-group", "jobyard:risk:launchers", "--as-group", "system:authenticated"]
+NAMELESS = "a toleration must name the key and the effect of what it tolerates"
 
 
-def start(cluster: Cluster, spec: Object, namespace: str = "team-risk") -> CompletedProcess[str]:
-    """Ask for a pod as Airflow does for team risk; nothing is kept."""
+def in_container(**security: object) -> Object:
+    """The container with some of its security context changed."""
+    return {**CONTAINER, "securityContext": {**CONTAINER["securityContext"], **security}}
+
+
+def affinity(group: str) -> Object:
+    """Node affinity to a node group."""
+    expression = {"key": "jobyard.dev/node-group", "operator": "In", "values": [group]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+def start(cluster: Cluster, spec: Object, namespace: str = "team-risk", dry_run: bool = True) -> CompletedProcess[str]:
+    """Ask for a pod as Airflow does for team risk; by default nothing is kept."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "mine", "namespace": namespace},
         "spec": spec,
     }
-    options = [*cluster.as_group("jobyard:risk:launchers"), "--dry-run=server"]
+    options = [*LAUNCHER, "--dry-run=server"] if dry_run else LAUNCHER
     return cluster.kubectl("create", "-f", "-", *options, stdin=json.dumps(pod))
 
 
@@ -63,9 +77,26 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk") -> Compl
             id="node-group-not-allowed",
         ),
         pytest.param(
-            {"nodeSelector": {}, "nodeName": "gpu-1", "tolerations": [{"operator": "Exists"}]},
-            MUST_NAME_A_GROUP,
-            id="node-chosen-by-name",
+            {"nodeName": "gpu-1"},
+            "a pod may not choose its node (nodeName gpu-1): the scheduler does",
+            id="node-by-name",
+        ),
+        pytest.param(
+            {"nodeSelector": {}, "affinity": affinity("gpu")}, MUST_NAME_A_GROUP, id="node-group-by-affinity-alone"
+        ),
+        pytest.param(
+            {"affinity": affinity("gpu")},
+            "a pod chooses its node group in nodeSelector, not by nodeAffinity",
+            id="node-group-by-affinity",
+        ),
+        pytest.param({"tolerations": [{"operator": "Exists"}]}, NAMELESS, id="tolerates-everything"),
+        pytest.param(
+            {"tolerations": [{"key": "jobyard.dev/node-group", "operator": "Exists"}]},
+            NAMELESS,
+            id="tolerates-every-effect",
+        ),
+        pytest.param(
+            {"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, NAMELESS, id="tolerates-every-key"
         ),
         pytest.param(
             {"priorityClassName": "fraud.normal-2000"},
@@ -79,7 +110,33 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk") -> Compl
         ),
         pytest.param({"hostNetwork": True}, RESTRICTED, id="node-network"),
         pytest.param({"securityContext": {}}, RESTRICTED, id="root"),
+        pytest.param({"hostPID": True}, RESTRICTED, id="node-processes"),
+        pytest.param(
+            {"containers": [in_container(privileged=True, allowPrivilegeEscalation=True)]}, RESTRICTED, id="privileged"
+        ),
+        pytest.param({"containers": [in_container(runAsUser=0)]}, RESTRICTED, id="root-by-number"),
+        pytest.param({"containers": [in_container(allowPrivilegeEscalation=True)]}, RESTRICTED, id="setuid"),
+        pytest.param(
+            {"containers": [in_container(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]})]},
+            RESTRICTED,
+            id="added-capability",
+        ),
+        pytest.param(
+            {"initContainers": [{**in_container(privileged=True, allowPrivilegeEscalation=True), "name": "first"}]},
+            RESTRICTED,
+            id="privileged-init",
+        ),
+        pytest.param(
+            {"containers": [{**CONTAINER, "ports": [{"containerPort": 80, "hostPort": 80}]}]},
+            RESTRICTED,
+            id="node-port",
+        ),
         pytest.param({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}, RESTRICTED, id="node-files"),
+        pytest.param(
+            {"serviceAccountName": "risk"},
+            'error looking up service account team-risk/risk: serviceaccount "risk" not found',
+            id="service-account-of-the-sync-identity",
+        ),
         pytest.param(
             {"containers": [{**CONTAINER, "resources": {"requests": {"cpu": "5"}}}]},
             "exceeded quota: team, requested: requests.cpu=5",
@@ -87,7 +144,7 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk") -> Compl
         ),
         pytest.param(
             {"containers": [{**CONTAINER, "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
-            "exceeded quota: team, requested: requests.nvidia.com/gpu=1",
+            "exceeded quota: gpu, requested: requests.nvidia.com/gpu=1",
             id="gpu-without-a-quota-of-them",
         ),
     ],
@@ -115,3 +172,27 @@ def test_a_pod_in_another_teams_namespace_is_refused(cluster: Cluster) -> None:
 def test_a_pod_inside_the_bounds_is_let_in(cluster: Cluster, change: Object) -> None:
     answer = start(cluster, {**USUAL, **change})
     assert answer.returncode == 0, answer.stderr
+
+
+TOLERATES_GPUS = {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
+
+
+def test_the_toleration_that_the_api_server_adds_for_a_gpu_is_let_in(cluster: Cluster) -> None:
+    answer = start(cluster, {**USUAL, **TOLERATES_GPUS})
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_pod_that_is_there_can_not_be_made_to_tolerate_everything(cluster: Cluster) -> None:
+    started = start(cluster, USUAL, dry_run=False)
+    assert started.returncode == 0, started.stderr
+    there = ["pod/mine", "-n", "team-risk", *LAUNCHER]
+    try:
+        added = [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}]
+        answer = cluster.kubectl("patch", *there, "--type=json", "-p", json.dumps(added))
+        assert answer.returncode != 0, f"was let through: {answer.stdout}"
+        assert NAMELESS in answer.stderr
+        # What the operator itself changes is let through.
+        labelled = cluster.kubectl("patch", *there, "-p", '{"metadata": {"labels": {"already_checked": "True"}}}')
+        assert labelled.returncode == 0, labelled.stderr
+    finally:
+        cluster.kubectl("delete", "pod/mine", "-n", "team-risk", "--grace-period=0", "--force")

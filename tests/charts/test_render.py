@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = ("1.30", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
 NODE_GROUPS = "values/node-groups.yaml"
+DEV = "values/environments/dev.yaml"
 PROD = "values/environments/prod.yaml"
 RISK = "values/teams/risk.yaml"
 TEAM = {
@@ -31,68 +32,94 @@ TEAM = {
     "viewerGroups": ["jobyard:risk:viewers"],
 }
 BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git", "environment": "prod"}
-EXAMPLES: dict[str, tuple[list[str], Object]] = {
-    "bootstrap": ([], BOOTSTRAP),
-    "platform": ([NODE_GROUPS, PROD, RISK], {}),
-    "team": ([NODE_GROUPS], TEAM),
+PLATFORM = {"repo": BOOTSTRAP["repo"]}
+EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
+    "bootstrap": ("bootstrap", [], BOOTSTRAP),
+    "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
+    "platform-dev": ("platform", [NODE_GROUPS, DEV], PLATFORM),
+    "bounds": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk"}),
+    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK], {"team": "risk"}),
+    "team": ("team", [NODE_GROUPS], TEAM),
 }
-"""Value files and values of each chart's example."""
-POLICIES = ("namespaces", "pods", "priority-classes", "role-bindings", "service-accounts", "tolerations")
+"""Name of each example -> its chart, value files and values. Every file of values/ is in one."""
+POLICIES = (
+    "namespaces",
+    "pods",
+    "priority-bands",
+    "priority-classes",
+    "role-bindings",
+    "service-accounts",
+    "tolerations",
+)
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_golden(render_text: RenderText, chart: str) -> None:
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_golden(render_text: RenderText, example: str) -> None:
     """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
-    rendered = render_text(chart, *EXAMPLES[chart])
+    rendered = render_text(*EXAMPLES[example])
     assert rendered.returncode == 0, rendered.stderr
-    golden = GOLDEN / f"{chart}.yaml"
+    golden = GOLDEN / f"{example}.yaml"
     if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
         golden.write_text(rendered.stdout)
     assert rendered.stdout == golden.read_text()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_every_object_is_valid(render_chart: Render, chart: str, version: str) -> None:
-    objects = render_chart(chart, *EXAMPLES[chart])
-    # Argo CD's kinds are checked by the API server, in the tests that ask one.
-    known = [one for one in objects if not one["apiVersion"].startswith("argoproj.io/")]
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_object_is_valid(render_chart: Render, example: str, version: str) -> None:
+    objects = render_chart(*EXAMPLES[example])
+    # Argo CD's and Karpenter's kinds are checked by the API server, in the tests that ask one.
+    known = [one for one in objects if not one["apiVersion"].startswith(("argoproj.io/", "karpenter."))]
     assert known
     for one in known:
         kubernetes_validate.validate(one, version, strict=True)
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_helm_lint(helm: Callable[..., CompletedProcess[str]], chart: str) -> None:
-    files, values = EXAMPLES[chart]
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_helm_lint(helm: Callable[..., CompletedProcess[str]], example: str) -> None:
+    chart, files, values = EXAMPLES[example]
     chosen = [argument for file in files for argument in ("-f", file)]
     linted = helm("lint", "--strict", f"charts/{chart}", *chosen, "-f", "-", stdin=yaml.safe_dump(values))
     assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.parametrize("chart", EXAMPLES)
-def test_every_object_says_whose_it_is(render_chart: Render, chart: str) -> None:
-    objects = render_chart(chart, *EXAMPLES[chart])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> None:
+    objects = render_chart(*EXAMPLES[example])
     assert objects
     for one in objects:
         labels = one["metadata"]["labels"]
         assert labels["app.kubernetes.io/part-of"] == "jobyard"
-        of_team = chart == "team" or "risk" in (one["metadata"]["name"] + one["metadata"].get("namespace", ""))
+        of_team = example == "team" or example.startswith("bounds")
         assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
 
 
 def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:
     bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
-    classes = [one for one in render_chart("team", *EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
+    classes = [one for one in render_chart(*EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
     assert classes
     assert all(bounds["priorityBand"]["min"] <= one["value"] <= bounds["priorityBand"]["max"] for one in classes)
     assert set(TEAM["allowedNodeGroups"]) <= set(bounds["allowedNodeGroups"])
 
 
-def test_without_teams_only_the_shared_parts_are_rendered(render_chart: Render) -> None:
+def test_what_all_teams_share_is_all_that_the_platforms_chart_has(render_chart: Render) -> None:
     assert {(one["kind"], one["metadata"]["name"]) for one in render_chart("platform")} == {
         ("Namespace", "jobyard-teams"),
+        ("ApplicationSet", "teams"),
         *(("ClusterRole", f"jobyard-{role}") for role in ("launcher", "viewer", "team-sync", "team-priorities")),
         *(("ValidatingAdmissionPolicy", f"jobyard-{policy}") for policy in POLICIES),
         *(("ValidatingAdmissionPolicyBinding", f"jobyard-{policy}") for policy in POLICIES),
     }
+
+
+def test_a_team_that_is_not_in_the_environment_has_nothing_there(render_chart: Render) -> None:
+    assert render_chart("bounds", [NODE_GROUPS, RISK], {"team": "risk", "environment": {"name": "staging"}}) == []
+
+
+def test_every_file_of_values_is_in_an_example() -> None:
+    there = {
+        str(path.relative_to(ROOT))
+        for folder in ("environments", "teams")
+        for path in (ROOT / "values" / folder).iterdir()
+    }
+    assert there == {file for _, files, _ in EXAMPLES.values() for file in files} - {NODE_GROUPS}

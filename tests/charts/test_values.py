@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 Object = dict[str, Any]
 RenderText = Callable[..., CompletedProcess[str]]
 
@@ -25,6 +28,10 @@ BOUNDS: Object = {
     "allowedNodeGroups": ["default"],
     "priorityBand": {"min": 1000, "max": 9999},
     "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
+}
+PLATFORM: Object = {
+    "environment": {"name": "prod"},
+    "nodeGroups": yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())["nodeGroups"],
 }
 
 
@@ -113,10 +120,28 @@ def test_the_teams_values_that_the_others_change_are_right(render_text: RenderTe
         ("quota.memory", "8", "teams.risk.quota.memory: Does not match pattern"),
         ("quota.gpus", 1, "teams.risk.quota: Additional property gpus is not allowed"),
         ("role", "admin", "teams.risk: Additional property role is not allowed"),
+        (
+            "allowedNodeGroups",
+            ["default", "tpu"],
+            "teams.risk.allowedNodeGroups: unknown node group 'tpu' (the catalogue has: ",
+        ),
+        ("viewerGroups", ["system:masters"], "teams.risk.viewerGroups.0: Must not validate the schema (not)"),
+        (
+            "iamRoles",
+            {"serviceAccounts": ["arn:aws:iam::1:role/x"]},
+            "teams.risk.iamRoles.serviceAccounts.0: Does not match",
+        ),
+        ("environments", {}, "teams.risk.environments: Must have at least 1 properties"),
+        (
+            "environments",
+            {"prod": {"repo": "x"}},
+            "teams.risk.environments.prod: Additional property repo is not allowed",
+        ),
+        ("environments", {"prod": {"quota": {"cpu": 4}}}, "environments.prod.quota.cpu: Invalid type"),
     ],
 )
-def test_the_platforms_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
-    answer = render_text("platform", values={"teams": {"risk": changed(BOUNDS, path, value)}})
+def test_the_bounds_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
+    answer = render_text("bounds", values={**PLATFORM, "teams": {"risk": changed(BOUNDS, path, value)}})
     assert answer.returncode != 0
     assert message in answer.stderr
 
@@ -127,15 +152,35 @@ def test_the_platforms_chart_refuses(render_text: RenderText, path: str, value: 
         ({"teams": {"Risk": BOUNDS}}, 'teams: Property name of "Risk" does not match'),
         ({"teams": {"airflow": BOUNDS}}, "teams: 'airflow' is reserved for the platform"),
         ({"teams": {"kube-risk": BOUNDS}}, "teams: 'kube-risk' is reserved for the platform"),
-        ({"team": {}}, "(root): Additional property team is not allowed"),
+        ({"teem": {}}, "(root): Additional property teem is not allowed"),
+        (
+            {"team": "care", "teams": {"risk": BOUNDS}},
+            "teams: values/teams/care.yaml may describe team care alone, not risk",
+        ),
         ({"clusterServer": "in-cluster"}, "clusterServer: Does not match pattern '^https://'"),
     ],
 )
-def test_the_platforms_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
-    answer = render_text("platform", values=values)
+def test_the_bounds_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("bounds", values={**PLATFORM, **values})
     assert answer.returncode != 0
     assert message in answer.stderr
 
 
-def test_the_platforms_values_that_the_others_change_are_right(render_text: RenderText) -> None:
-    assert render_text("platform", values={"teams": {"risk": BOUNDS}}).returncode == 0
+def test_the_bounds_that_the_others_change_are_right(render_text: RenderText) -> None:
+    assert render_text("bounds", values={**PLATFORM, "teams": {"risk": BOUNDS}}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"teams": {}}, "(root): Additional property teams is not allowed"),
+        ({"environment": {"name": "Prod"}}, "environment.name: Does not match pattern"),
+        ({"environment": {"name": "prod", "account": 1}}, "environment.account: Invalid type. Expected: string"),
+        ({"environment": {"name": "prod", "cluster": {}}}, "environment.cluster: name is required"),
+        ({"environment": {"name": "prod", "region": "Frankfurt"}}, "environment.region: Does not match pattern"),
+    ],
+)
+def test_the_platforms_chart_refuses(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("platform", values=values)
+    assert answer.returncode != 0
+    assert message in answer.stderr

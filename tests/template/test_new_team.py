@@ -108,13 +108,13 @@ def test_both_are_made_and_fit(template: Path, origin: Path, output: Path, new: 
 
 
 @pytest.mark.parametrize(("environment", "namespaces"), [("dev", 0), ("prod", 1)])
-def test_helm_renders_the_platform_with_the_new_file(
+def test_helm_renders_the_bounds_with_the_new_file(
     template: Path, new: Run, run: Run, environment: str, namespaces: int
 ) -> None:
     assert new("fraud", "--environments=prod").returncode == 0
     names = ("node-groups", f"environments/{environment}", "teams/risk", "teams/fraud")
     files = [argument for name in names for argument in ("-f", f"values/{name}.yaml")]
-    rendered = run("helm", "template", "charts/platform", *files, cwd=template)
+    rendered = run("helm", "template", "charts/bounds", *files, cwd=template)
     assert rendered.returncode == 0, rendered.stderr
     objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
     names_of = [one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"]

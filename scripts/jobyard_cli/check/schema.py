@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,19 +39,15 @@ def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
     return Draft202012Validator(_inlined({**content, "definitions": {}}, definitions))
 
 
-def check_values(document: Document, schema: Path, required: str, allowed: Sequence[str] = ()) -> Iterator[Finding]:
-    """A finding for each thing that a chart's schema does not allow in a file that has a part of its values.
-
-    `required` is the key that the file is for, `allowed` are those that it may have besides.
-    """
-    yield from part_findings(document, (), document.data, _values_validator(schema, required, tuple(allowed)))
+def check_values(document: Document, schema: Path, name: str) -> Iterator[Finding]:
+    """A finding for each thing that a chart's schema does not allow in a file that has one of its values alone."""
+    yield from part_findings(document, (), document.data, _value_validator(schema, name))
 
 
 @cache
-def _values_validator(schema: Path, required: str, allowed: tuple[str, ...]) -> Draft202012Validator:
+def _value_validator(schema: Path, name: str) -> Draft202012Validator:
     content = json.loads(schema.read_text())
-    properties = {name: content["properties"][name] for name in (required, *allowed)}
-    return compiled({**content, "properties": properties, "required": [required]})
+    return compiled({**content, "properties": {name: content["properties"][name]}, "required": [name]})
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:

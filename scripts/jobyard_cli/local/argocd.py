@@ -191,6 +191,15 @@ def refresh(kubectl: Kubectl, application: str) -> None:
     )
 
 
+def refresh_teams(kubectl: Kubectl) -> None:
+    """Ask Argo CD to look at the platform's repository now for files of teams, and for changes to each."""
+    teams = ("applicationsets.argoproj.io", "teams", "argocd.argoproj.io/application-set-refresh=true")
+    kubectl("annotate", "--overwrite", "--namespace", NAMESPACE, *teams)
+    for application in statuses(kubectl):
+        if application.name.startswith("bounds-"):
+            refresh(kubectl, application.name)
+
+
 def wait_settled(kubectl: Kubectl, application: str, revision: str, timeout: float = 120) -> ApplicationStatus:
     """Wait until an Application is Synced and Healthy at a commit.
 

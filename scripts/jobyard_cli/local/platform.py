@@ -259,9 +259,10 @@ class LocalPlatform:
         argocd.wait_settled(self.kubectl, "platform", revision)
 
     def push_platform(self) -> str:
-        """Commit this checkout's platform chart, and the teams registered so far, to the repository Argo CD follows."""
+        """Commit this checkout's charts, and the teams registered so far, to the repository Argo CD follows."""
         files: dict[str, Path | str] = {
             "charts/platform": self.source.charts / "platform",
+            "charts/bounds": self.source.charts / "bounds",
             "values/node-groups.yaml": self.source.values / "node-groups.yaml",
         }
         for team, values in self.teams().items():
@@ -280,12 +281,12 @@ class LocalPlatform:
         """Register a team: its bounds through Argo CD, its loader and its kubeconfig context through the bucket.
 
         Raises:
-            TookTooLong: Argo CD could not sync the platform's chart with this team.
+            TookTooLong: Argo CD could not sync the team's bounds.
         """
         (self.state / "teams.json").write_text(json.dumps({**self.teams(), team: dict(values)}))
         revision = self.push_platform()
-        argocd.refresh(self.kubectl, "platform")
-        argocd.wait_settled(self.kubectl, "platform", revision)
+        argocd.refresh_teams(self.kubectl)
+        argocd.wait_settled(self.kubectl, f"bounds-{team}", revision)
         self.put_platform_files()
 
     def put_platform_files(self) -> list[str]:

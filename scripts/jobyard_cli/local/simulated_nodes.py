@@ -14,6 +14,9 @@ from jobyard_cli.local.control_plane import write_kubeconfig
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.processes import Process
 
+KUBERNETES_NAMES = {"gpu": "nvidia.com/gpu", "ephemeralStorage": "ephemeral-storage"}
+"""Of the resources that the catalogue calls otherwise."""
+
 
 def kwok_process(layout: Layout, authority: CertificateAuthority) -> Process:
     """The controller that plays the kubelet of every simulated node."""
@@ -47,4 +50,4 @@ def simulated_node(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resources(quantities: Mapping[str, Any]) -> dict[str, str]:
-    return {"nvidia.com/gpu" if name == "gpu" else name: str(value) for name, value in quantities.items()}
+    return {KUBERNETES_NAMES.get(name, name): str(value) for name, value in quantities.items()}

@@ -1,0 +1,57 @@
+{{/* Labels of every object. */}}
+{{- define "jobyard.labels" -}}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: jobyard
+{{- end }}
+
+{{/* Labels of a team's object (call with root, team). */}}
+{{- define "jobyard.teamLabels" -}}
+{{ include "jobyard.labels" .root }}
+jobyard.dev/team: {{ .team | quote }}
+{{- end }}
+
+{{/* What takes a person's word to delete: with it would go everything in it. */}}
+{{- define "jobyard.confirmDeletion" -}}
+argocd.argoproj.io/sync-options: Prune=confirm,Delete=confirm
+{{- end }}
+
+{{/*
+The teams of this environment with what they have in it, as JSON: a team's own values, and over them those that its file
+gives for the environment.
+*/}}
+{{- define "jobyard.teams" -}}
+{{- $teams := dict }}
+{{- range $team, $values := .Values.teams }}
+{{- $environments := $values.environments | default (dict $.Values.environment.name dict) }}
+{{- if hasKey $environments $.Values.environment.name }}
+{{- $here := index $environments $.Values.environment.name | default dict }}
+{{- $_ := set $teams $team (mergeOverwrite (deepCopy (omit $values "environments")) $here) }}
+{{- end }}
+{{- end }}
+{{- $teams | toJson }}
+{{- end }}
+
+{{/* Fails where the values make no sense together, which their schema can't say. */}}
+{{- define "jobyard.checkTeams" -}}
+{{- $reserved := list "jobyard" "platform" "airflow" "argocd" "default" }}
+{{- range $team, $_ := .Values.teams }}
+{{- if or (has $team $reserved) (hasPrefix "kube-" $team) }}
+{{- fail (printf "teams: '%s' is reserved for the platform (so are %s and kube-*)" $team (join ", " $reserved)) }}
+{{- end }}
+{{- if and $.Values.team (ne $team $.Values.team) }}
+{{- fail (printf "teams: values/teams/%s.yaml may describe team %s alone, not %s" $.Values.team $.Values.team $team) }}
+{{- end }}
+{{- end }}
+{{- range $team, $values := include "jobyard.teams" . | fromJson }}
+{{- $band := $values.priorityBand }}
+{{- if gt (int64 $band.min) (int64 $band.max) }}
+{{- fail (printf "teams.%s.priorityBand: min %d is above max %d" $team (int64 $band.min) (int64 $band.max)) }}
+{{- end }}
+{{- range $values.allowedNodeGroups }}
+{{- if not (hasKey $.Values.nodeGroups .) }}
+{{- $known := keys $.Values.nodeGroups | sortAlpha | join ", " | default "nothing; give -f values/node-groups.yaml" }}
+{{- fail (printf "teams.%s.allowedNodeGroups: unknown node group '%s' (the catalogue has: %s)" $team . $known) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,171 @@
+"""The catalogue as managed node groups, and what a person meets who asks for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jobyard_cli import main
+from jobyard_cli.local.simulated_nodes import simulated_node
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUP: dict[str, Any] = {
+    "architecture": "amd64",
+    "instanceTypes": ["g5.2xlarge", "g5.4xlarge"],
+    "capacity": {"cpu": "8", "memory": "32Gi", "ephemeralStorage": "1Ti", "gpu": 1},
+    "allocatable": {"cpu": "7", "memory": "28Gi", "ephemeralStorage": "900Gi", "gpu": 1},
+    "labels": {"jobyard.dev/node-group": "gpu", "example.com/licence": "yes"},
+    "taints": [
+        {"key": "jobyard.dev/node-group", "value": "gpu", "effect": "NoSchedule"},
+        {"key": "nvidia.com/gpu", "value": "present", "effect": "NoExecute"},
+    ],
+    "minNodes": 1,
+    "maxNodes": 4,
+    "capacityType": "spot",
+}
+PLAIN: dict[str, Any] = {
+    **GROUP,
+    "instanceTypes": ["m7i.large"],
+    "capacity": {"cpu": "2", "memory": "8Gi", "ephemeralStorage": "50Gi"},
+    "allocatable": {"cpu": "1", "memory": "6Gi", "ephemeralStorage": "40Gi"},
+    "labels": {"jobyard.dev/node-group": "plain"},
+    "taints": [],
+    "minNodes": 0,
+    "capacityType": "on-demand",
+}
+PROD = {"environment": {"name": "prod", "region": "eu-central-1", "cluster": {"name": "ml"}}}
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Path:
+    """A platform's repository with these two groups, and with the environments dev and prod."""
+    (tmp_path / "values" / "environments").mkdir(parents=True)
+    (tmp_path / "values" / "node-groups.yaml").write_text(
+        yaml.safe_dump({"nodeGroups": {"gpu": GROUP, "plain": PLAIN}})
+    )
+    (tmp_path / "values" / "environments" / "prod.yaml").write_text(yaml.safe_dump(PROD))
+    (tmp_path / "values" / "environments" / "dev.yaml").write_text("environment: {name: dev, region: eu-central-1}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def jobyard(
+    platform: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `jobyard node-groups` there: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(platform)
+        monkeypatch.setattr(sys, "argv", ["jobyard", "node-groups", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main.run()
+        written = capsys.readouterr()
+        return int(caught.value.code or 0), written.out, written.err
+
+    return run
+
+
+def test_eksctl_gets_a_managed_node_group_for_each_group(jobyard: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = jobyard("--environment", "prod", "--format", "eksctl")
+    assert (code, err) == (0, "")
+    assert out.startswith("# Made from values/node-groups.yaml by `jobyard node-groups --environment prod`.\n")
+    config = yaml.safe_load(out)
+    gpu, plain = config.pop("managedNodeGroups")
+    assert config == {
+        "apiVersion": "eksctl.io/v1alpha5",
+        "kind": "ClusterConfig",
+        "metadata": {"name": "ml", "region": "eu-central-1"},
+    }
+    assert gpu == {
+        "name": "gpu",
+        "amiFamily": "AmazonLinux2023",
+        "instanceTypes": ["g5.2xlarge", "g5.4xlarge"],
+        "spot": True,
+        "minSize": 1,
+        "desiredCapacity": 1,
+        "maxSize": 4,
+        "labels": {"jobyard.dev/node-group": "gpu", "example.com/licence": "yes"},
+        "taints": [
+            {"key": "jobyard.dev/node-group", "value": "gpu", "effect": "NoSchedule"},
+            {"key": "nvidia.com/gpu", "value": "present", "effect": "NoExecute"},
+        ],
+        "privateNetworking": True,
+        "volumeType": "gp3",
+        "volumeSize": 1024,
+        "volumeEncrypted": True,
+        "disableIMDSv1": True,
+        "disablePodIMDS": True,
+        "tags": {
+            "k8s.io/cluster-autoscaler/enabled": "true",
+            "k8s.io/cluster-autoscaler/ml": "owned",
+            "k8s.io/cluster-autoscaler/node-template/label/jobyard.dev/node-group": "gpu",
+            "k8s.io/cluster-autoscaler/node-template/label/example.com/licence": "yes",
+            "k8s.io/cluster-autoscaler/node-template/taint/jobyard.dev/node-group": "gpu:NoSchedule",
+            "k8s.io/cluster-autoscaler/node-template/taint/nvidia.com/gpu": "present:NoExecute",
+            "k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage": "900Gi",
+            "k8s.io/cluster-autoscaler/node-template/resources/nvidia.com/gpu": "1",
+        },
+        "propagateASGTags": True,
+    }
+    assert (plain["spot"], plain["minSize"], plain["taints"], plain["volumeSize"]) == (False, 0, [], 50)
+    assert plain["tags"] == {
+        "k8s.io/cluster-autoscaler/enabled": "true",
+        "k8s.io/cluster-autoscaler/ml": "owned",
+        "k8s.io/cluster-autoscaler/node-template/label/jobyard.dev/node-group": "plain",
+        "k8s.io/cluster-autoscaler/node-template/resources/ephemeral-storage": "40Gi",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--environment=staging"], "unknown environment 'staging' (values/environments has: dev, prod)\n"),
+        (
+            ["--environment=dev"],
+            "values/environments/dev.yaml: must have a text under 'environment.cluster.name'\n",
+        ),
+        (
+            ["--environment=prod", "--repo=values"],
+            "values/values/node-groups.yaml is not there: run this in the top folder of the platform's repository\n",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
+) -> None:
+    assert jobyard(*arguments) == (1, "", message)
+
+
+def test_an_environment_that_is_no_yaml_is_told_with_its_place(
+    platform: Path, jobyard: Callable[..., tuple[int, str, str]]
+) -> None:
+    (platform / "values" / "environments" / "prod.yaml").write_text("environment: {\n")
+    code, out, err = jobyard("--environment=prod")
+    assert (code, out) == (1, "")
+    assert err.startswith("values/environments/prod.yaml:2:1: not YAML")
+
+
+def test_without_environments_it_is_not_the_platforms_repository(
+    platform: Path, jobyard: Callable[..., tuple[int, str, str]]
+) -> None:
+    for file in (platform / "values" / "environments").iterdir():
+        file.unlink()
+    assert jobyard("--environment=prod")[2] == "unknown environment 'prod' (values/environments has: nothing)\n"
+    (platform / "values" / "environments").rmdir()
+    assert jobyard("--environment=prod")[2].startswith("values/environments is not there: run this in the top folder")
+
+
+def test_a_simulated_machine_has_what_the_catalogue_says_under_kubernetes_names() -> None:
+    status = simulated_node("gpu", GROUP)["status"]
+    assert status["allocatable"] == {
+        "cpu": "7",
+        "memory": "28Gi",
+        "ephemeral-storage": "900Gi",
+        "nvidia.com/gpu": "1",
+        "pods": "110",
+    }
+    assert status["capacity"]["ephemeral-storage"] == "1Ti"

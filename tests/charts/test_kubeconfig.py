@@ -18,7 +18,7 @@ import pytest
 import yaml
 from jobyard_cli.environments import Environment
 from jobyard_cli.kubeconfig import kubeconfig
-from kubernetes import client, config
+from kubernetes import client, config  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from tests.charts.conftest import ApiServer, Cluster

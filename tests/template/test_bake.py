@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,6 +89,21 @@ def test_helm_renders_the_baked_chart_with_the_baked_values(bake: Bake, run: Run
     assert rendered.returncode == 0, rendered.stderr
     golden = ROOT / "tests" / "charts" / "golden" / "team.yaml"
     assert rendered.stdout == golden.read_text()
+
+
+def test_what_the_readme_shows_for_one_environment_is_laid_over_the_teams_values(bake: Bake, run: Run) -> None:
+    repo = bake()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (repo / "README.md").read_text(), flags=re.S)
+    (repo / "values" / "environments").mkdir()
+    (repo / "values" / "environments" / "dev.yaml").write_text(shown)
+    files = ("node-groups", "team", "environments/dev")
+    values = [argument for name in files for argument in ("-f", f"values/{name}.yaml")]
+    rendered = run("helm", "template", "charts/team", *values, cwd=repo)
+    assert rendered.returncode == 0, rendered.stderr
+    accounts = [one for one in yaml.safe_load_all(rendered.stdout) if one and one["kind"] == "ServiceAccount"]
+    assert [one["metadata"]["annotations"] for one in accounts] == [
+        {"eks.amazonaws.com/role-arn": "arn:aws:iam::444455556666:role/risk-jobs"}
+    ]
 
 
 def test_the_check_passes_on_a_new_repository(bake: Bake) -> None:

@@ -43,9 +43,12 @@ def test_a_conflict_is_three_marks_at_the_start_of_lines_in_order(text: str, fou
         "charts/team/templates/rolebindings.yaml",
         "charts/team/values.yaml",
         "schemas/job.schema.json",
+        "README.md",
+        ".gitlab-ci.yml",
+        ".vscode/settings.json",
     ],
 )
-def test_a_mark_in_what_the_check_or_the_chart_reads_is_one_finding(
+def test_marks_in_what_is_the_templates_are_one_finding(
     add_job: Callable[..., Path], team_repo: Path, name: str
 ) -> None:
     add_job("score")
@@ -59,8 +62,9 @@ def test_a_mark_in_what_the_check_or_the_chart_reads_is_one_finding(
     assert [str(one) for one in check_repo(team_repo).findings] == [f"{name}:{first}:1: {SAID} {marks}"]
 
 
-def test_what_a_chart_has_besides_text_is_passed_over(add_job: Callable[..., Path], team_repo: Path) -> None:
+def test_what_is_no_text_or_too_long_for_one_is_passed_over(add_job: Callable[..., Path], team_repo: Path) -> None:
     add_job("score")
     (team_repo / "charts").mkdir()
     (team_repo / "charts" / "logo.png").write_bytes(b"\x89PNG\r\n\xff\xfe")
+    (team_repo / "rows.csv").write_text(LEFT * 10_000)
     assert check_repo(team_repo).findings == []

@@ -108,7 +108,7 @@ def _values(repo: TeamRepo) -> Iterator[Finding]:
 
 
 def _conflicts(repo: TeamRepo) -> Iterator[Finding]:
-    """What an upgrade or a merge left in the files that are read besides documents: by Helm, and as schemas."""
+    """What an upgrade or a merge left in files that are no documents."""
     for file, left in repo.conflicted.items():
         name = file.relative_to(repo.root).as_posix()
         yield from (Finding(name, one.first, 1, str(one), "conflict") for one in left)

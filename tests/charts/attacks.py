@@ -34,6 +34,13 @@ class Attack:
     reason: str
     by_project: str = ""
 
+    @property
+    def object(self) -> Object:
+        """The object under a name that no other attack has, unless it is the name that matters."""
+        metadata = self.target["metadata"]
+        name = f"attack-{self.name}" if metadata["name"] == "mine" else metadata["name"]
+        return {**self.target, "metadata": {**metadata, "name": name}}
+
 
 def priority_class(name: str, **fields: object) -> Object:
     """A PriorityClass that the team may have if its name is right, with some fields changed."""
@@ -182,6 +189,20 @@ KINDS = [
             },
         ),
         "daemonsets",
+    ),
+    forbidden(
+        "hook-job-as-the-sync-identity",
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": "mine",
+                "namespace": f"team-{TEAM}",
+                "annotations": {"argocd.argoproj.io/hook": "PreSync"},
+            },
+            "spec": {"template": {"spec": {**ROOT_POD, "serviceAccountName": TEAM, "restartPolicy": "Never"}}},
+        },
+        "jobs",
     ),
     forbidden("secret", in_namespace("Secret", f"team-{TEAM}"), "secrets"),
     forbidden(

@@ -1,7 +1,7 @@
 """One platform for all end-to-end tests: the demo itself starts it, and tells its story on it first.
 
 The files run in the order of their names: a cluster that is there already (on a platform of its own), then the first
-run, more jobs, and the end, in which the platform is killed and taken away.
+run, more jobs, what all of them asked of the cluster, and the end, in which the platform is killed and taken away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What end-to-end tests do to follow a platform that works by itself."""
+"""What end-to-end tests do to give a platform a job, and to follow what it does by itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,25 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jobyard_cli.demo import team_repo
+from jobyard_cli.demo.commands import Told
 from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
+from jobyard_cli.local.services import GitRepository
+
+
+def job_file(told: Told, job: str) -> Path:
+    return told.tree / "dags" / job / "job.yaml"
+
+
+def release(told: Told, message: str) -> None:
+    """What a merge of the work tree as it is does."""
+    team_repo.commit(told.tree, message)
+    GitRepository(told.story.platform.layout, team_repo.NAME).push(told.tree)
+    told.story.publish(told.tree)
 
 
 def read_object(platform: LocalPlatform, key: str) -> bytes:

@@ -9,7 +9,6 @@ import ast
 import io
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,10 +20,9 @@ from jobyard_cli.demo.commands import Told
 from jobyard_cli.demo.data import raw_days
 from jobyard_cli.demo.story import HISTORY_DAYS, SCORING
 from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
-from jobyard_cli.local.services import GitRepository
 from jobyard_cli.local.usage import PodUsage
 
-from tests.end_to_end.following import day_before, read_json, read_table, run_to_its_end, wait_until
+from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end, wait_until
 
 TEAM = team_repo.TEAM
 PARALLEL, RETRAINING, LEAVING = "train-in-parallel", "retrain", "leave-results"
@@ -59,17 +57,6 @@ def job_that_leaves_results() -> str:
     defaults = {"retries": {"attempts": 0}, "resources": {"cpu": "100m", "memory": "128Mi"}}
     # YAML is a superset of JSON.
     return json.dumps({"apiVersion": "jobyard/v1", "schedule": None, "defaults": defaults, "tasks": tasks}, indent=1)
-
-
-def release(told: Told, message: str) -> None:
-    """What a merge of the work tree as it is does."""
-    team_repo.commit(told.tree, message)
-    GitRepository(told.story.platform.layout, team_repo.NAME).push(told.tree)
-    told.story.publish(told.tree)
-
-
-def job_file(told: Told, job: str) -> Path:
-    return told.tree / "dags" / job / "job.yaml"
 
 
 @pytest.fixture(scope="module")

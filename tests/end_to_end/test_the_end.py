@@ -7,14 +7,19 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from jobyard_cli.demo import team_repo
 from jobyard_cli.demo.story import SCORING
-from jobyard_cli.local import argocd
+from jobyard_cli.local import argocd, bridge
+from jobyard_cli.local.cluster import EmbeddedCluster
+from jobyard_cli.local.errors import Unsupported
 from jobyard_cli.local.nodes import PAUSE_IMAGE
 from jobyard_cli.local.platform import LocalPlatform, build
+from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps
 
@@ -22,6 +27,16 @@ from tests.end_to_end.following import run_to_its_end, wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 DAG = f"{team_repo.TEAM}.{SCORING}"
+
+
+def test_a_platform_whose_network_another_has_taken_leaves_it_alone(platform: LocalPlatform) -> None:
+    was_down = replace(platform.layout, state=platform.state.with_name("was-down"))
+    with pytest.raises(Unsupported, match="another platform has taken the network"):
+        bridge.create(was_down)
+    EmbeddedCluster(was_down, platform.node_groups, Supervisor(was_down.state)).clean_up()
+    assert bridge.is_anothers(was_down)
+    assert not bridge.is_anothers(platform.layout)
+    assert all(platform.processes().values())
 
 
 def test_a_killed_platform_is_repaired_and_its_jobs_run(platform: LocalPlatform, shown: Shown) -> None:
@@ -38,7 +53,7 @@ def test_a_killed_platform_is_repaired_and_its_jobs_run(platform: LocalPlatform,
 
 
 def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatform) -> None:
-    state, bridge = str(platform.state), platform.layout.bridge
+    state, network = str(platform.state), platform.layout.bridge
     namespaces_before = _network_namespaces()
     platform.kubectl("create", "namespace", "somebody")
     platform.kubectl("wait", "--namespace=somebody", "--for=create", "serviceaccount/default", "--timeout=30s")
@@ -49,8 +64,8 @@ def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatfor
     assert not _processes_of(state)
     assert not platform.state.exists()
     assert state not in Path("/proc/mounts").read_text()
-    assert not Path("/sys/class/net", bridge).exists()
-    assert not list(Path("/sys/fs/cgroup").glob(f"**/{bridge}"))
+    assert not Path("/sys/class/net", network).exists()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{network}"))
     assert _network_namespaces() == namespaces_before
 
 

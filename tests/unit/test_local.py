@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
-from jobyard_cli.local import machine
+from jobyard_cli.local import control_plane, machine
 from jobyard_cli.local.certificates import CertificateAuthority, certificate_request
 from jobyard_cli.local.cluster import group, user
 from jobyard_cli.local.errors import Busy, CommandFailed, NotRunning, ProcessDied, ProcessNotReady, Unsupported
@@ -169,6 +170,49 @@ class TestMachine:
         monkeypatch.setattr("shutil.which", lambda name: None if name == "redis-server" else f"/usr/bin/{name}")
         with pytest.raises(Unsupported, match="it needs root, to install packages"):
             machine.check(embedded=False)
+
+
+class TestAudit:
+    @pytest.fixture
+    def command(self, tmp_path: Path) -> list[str]:
+        """The API server's command line."""
+        layout = Layout(tmp_path, tmp_path, dict.fromkeys(("api", "controller-manager", "scheduler"), 1), "10.213.0.1")
+        processes = control_plane.processes(layout, CertificateAuthority(tmp_path / "pki"))
+        [server] = [process for process in processes if process.name == "kube-apiserver"]
+        return list(server.command)
+
+    def test_the_log_is_in_the_state_and_cannot_fill_the_disk(self, command: list[str], tmp_path: Path) -> None:
+        assert [option for option in command if option.startswith("--audit")] == [
+            f"--audit-policy-file={tmp_path}/audit-policy.yaml",
+            f"--audit-log-path={tmp_path}/audit/requests.log",
+            "--audit-log-maxsize=10",
+            "--audit-log-maxbackup=2",
+        ]
+
+    def test_the_policy_leaves_out_who_is_no_launcher_and_logs_each_request_once(
+        self, command: list[str], tmp_path: Path
+    ) -> None:
+        assert yaml.safe_load((tmp_path / "audit-policy.yaml").read_text()) == {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "rules": [
+                {
+                    "level": "None",
+                    "userGroups": [
+                        "system:masters",
+                        "system:nodes",
+                        "system:serviceaccounts",
+                        "system:unauthenticated",
+                    ],
+                },
+                {"level": "None", "users": ["system:kube-controller-manager", "system:kube-scheduler"]},
+                {"level": "Metadata"},
+            ],
+        }
+
+    def test_the_admission_that_eks_has_on_is_on(self, command: list[str]) -> None:
+        assert "--enable-admission-plugins=NodeRestriction,ExtendedResourceToleration" in command
 
 
 class TestLayout:

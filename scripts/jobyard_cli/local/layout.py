@@ -71,6 +71,11 @@ class Layout:
     def admin_kubeconfig(self) -> Path:
         return self.state / "kubeconfig" / "admin.yaml"
 
+    @property
+    def audit_log(self) -> Path:
+        """What the teams' launchers asked of the API server, a line of JSON each; older files lie beside it."""
+        return self.state / "audit" / "requests.log"
+
     def tool(self, name: str) -> str:
         """The path of one of the programs that `tools` built."""
         return str(self.tools / name)

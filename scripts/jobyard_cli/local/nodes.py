@@ -157,6 +157,8 @@ def _kubelet_config(node: RealNode, authority: CertificateAuthority) -> dict[str
         "readOnlyPort": 0,
         "healthzPort": 0,
         "containerRuntimeEndpoint": f"unix://{node.socket}",
+        # In the folder for all, each kubelet would take the logs of the others' pods for leftovers, and delete them.
+        "podLogsDir": str(node.folder / "pod-logs"),
         # No DNS runs there: pods reach this machine alone, by address. Without the setting every pod gets a warning.
         "clusterDNS": [node.layout.host],
         "clusterDomain": "cluster.local",

@@ -156,8 +156,10 @@ class LocalPlatform:
                 raise Busy(self.state.name) from error
             yield
 
-    def up(self, built: Built, steps: Steps, existing: Existing | None = None) -> None:
+    def up(self, built: Built, steps: Steps, existing: Existing | None = None, *, scheduler: bool = True) -> None:
         """Start what does not run; on a platform that was killed, on the state it left.
+
+        Without `scheduler` there is no Airflow, for what looks at the cluster alone.
 
         Raises:
             Unsupported: another program took a port of the platform while it was stopped, or the existing cluster
@@ -169,10 +171,11 @@ class LocalPlatform:
             storage = pool.submit(self._start_storage, steps)
             cluster = pool.submit(self._start_cluster, steps)
             storage.result()
-            scheduler = pool.submit(self._start_airflow, built, steps)
+            started = pool.submit(self._start_airflow, built, steps) if scheduler else None
             cluster.result()
             self._start_argocd(steps)
-            scheduler.result()
+            if started:
+                started.result()
 
     def _prepare_layout(self, tools: Path, existing: Existing | None) -> None:
         layout = Layout.load(self.state)
@@ -283,11 +286,16 @@ class LocalPlatform:
         Raises:
             TookTooLong: Argo CD could not sync the team's bounds.
         """
-        (self.state / "teams.json").write_text(json.dumps({**self.teams(), team: dict(values)}))
-        revision = self.push_platform()
-        argocd.refresh_teams(self.kubectl)
+        revision = self.register({**self.teams(), team: values})
         argocd.wait_settled(self.kubectl, f"bounds-{team}", revision)
         self.put_platform_files()
+
+    def register(self, teams: Mapping[str, Mapping[str, Any]]) -> str:
+        """Make these the teams that the platform's repository describes, tell Argo CD, and return the commit."""
+        (self.state / "teams.json").write_text(json.dumps({team: dict(values) for team, values in teams.items()}))
+        revision = self.push_platform()
+        argocd.refresh_teams(self.kubectl)
+        return revision
 
     def put_platform_files(self) -> list[str]:
         """Put the platform's own files into Airflow's bucket; the names of those that changed."""

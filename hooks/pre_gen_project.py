@@ -19,6 +19,8 @@ LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 URL = re.compile(r"((https|ssh|git|file)://|[A-Za-z0-9_-]+@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._~/+-]+")
 RESERVED = ("jobyard", "platform", "airflow", "argocd", "default")
+BAND = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
+HIGHEST_PRIORITY = 1_000_000_000
 LONGEST_TEAM = 40
 """Leaves room for `team-` and a suffix in a namespace's 63 characters."""
 LONGEST_REPO = 63
@@ -33,6 +35,7 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
         *label_problems("repo_name", answers["repo_name"], LONGEST_REPO),
         *url_problems(answers["repo_url"]),
         *node_group_problems(answers["allowed_node_groups"], answers["_node_groups"]),
+        *band_problems(answers["priority_band"]),
     ]
 
 
@@ -84,6 +87,17 @@ def node_group_problems(answer: str, known: Sequence[str]) -> Iterator[str]:
             yield f"allowed_node_groups: unknown node group '{group}' ({hint}the catalogue has: {', '.join(known)})"
         if groups.count(group) > 1:
             yield f"allowed_node_groups names '{group}' {groups.count(group)} times"
+
+
+def band_problems(answer: str) -> Iterator[str]:
+    """Room for the three levels that a team starts with, among what Kubernetes lets a user have."""
+    found = BAND.fullmatch(answer)
+    low, high = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= low <= high - 2 <= HIGHEST_PRIORITY - 2:
+        yield (
+            f"priority_band '{answer}' is not the lowest and the highest of at least three priorities from 1 to "
+            f"{HIGHEST_PRIORITY}; write one like 1000-9999"
+        )
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from yaml.nodes import ScalarNode
 from yaml.resolver import Resolver
 
 from jobyard_cli.check.findings import Finding, printable
+from jobyard_cli.conflicts import conflicts
 
 MAXIMUM_BYTES = 1 << 18
 MAXIMUM_DEPTH = 50
@@ -107,6 +108,9 @@ def _line_and_column(before: str) -> Position:
 def parse(document: Document, text: str) -> None:
     """Fill the document from a text."""
     document.text = text
+    if left := list(conflicts(text)):
+        document.findings += [Finding(document.path, one.first, 1, str(one), "conflict") for one in left]
+        return
     try:
         _Builder(document).build(text)
     except yaml.MarkedYAMLError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -14,17 +13,22 @@ import typer
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.git import commit
 from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team_commands import PlatformRepo
+from jobyard_cli.team_commands import app as team_app
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
+app.add_typer(team_app, name="team")
 
 Repo = Annotated[
     Path | None,
     typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
 ]
+EnvironmentName = Annotated[str, typer.Option("--environment", help="Name of a file of values/environments.")]
 
 
 class Format(StrEnum):
@@ -92,7 +96,7 @@ def release(
     from jobyard_cli.release import compile_release
 
     root = _root(repo)
-    content = compile_release(root, _commit(root))
+    content = compile_release(root, commit(root))
     if output is None:
         sys.stdout.buffer.write(content)
     else:
@@ -110,7 +114,7 @@ def publish(
     from jobyard_cli.release import publish as put
 
     root = _root(repo)
-    content = compile_release(root, _commit(root))
+    content = compile_release(root, commit(root))
     published = put(_s3(endpoint_url), bucket, content)
     print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
 
@@ -124,36 +128,83 @@ def catalogue(
     """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
     from jobyard_cli.published_jobs import published_jobs
 
-    content = published_jobs(_s3(endpoint_url), bucket)
-    if output is None:
-        print(content, end="")
-    else:
-        output.write_text(content, encoding="utf-8")
+    _write(published_jobs(_s3(endpoint_url), bucket), output)
+
+
+@app.command()
+def upgrade(
+    checkout: Annotated[
+        str, typer.Option(help="Branch, tag or commit of the template.", show_default="its newest commit")
+    ] = "",
+    repo: Repo = None,
+) -> None:
+    """Bring the repository to a later version of the platform's template; commits nothing.
+
+    Exit code: 0 when it is done or there is nothing to do, 1 when there is something to decide.
+    """
+    from jobyard_cli.upgrade import upgrade as bring
+
+    done = bring(_root(repo), checkout)
+    if not done.changed:
+        print(f"nothing to do: the template has nothing newer for this repository than {done.before[:12]}")
+        return
+    print(f"the template's {done.before[:12]} -> {done.after[:12]}")
+    for line in done.changed:
+        print(f"  {line}")
+    if done.conflicts:
+        print("to decide, as both this repository and the template changed it:")
+        for line in done.conflicts:
+            print(f"  {line}")
+        print("then `jobyard check` and commit; or back to where it was: git reset --hard")
+        raise typer.Exit(1)
+    print("next: look it over (git diff HEAD), run `jobyard check`, and commit it on a branch")
 
 
 @app.command()
 def publish_platform(
-    bucket: Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")],
-    environment: Annotated[str, typer.Option(help="Its name, which every pod carries as a label.")],
+    environment: EnvironmentName,
+    bucket: Annotated[
+        str | None, typer.Option(help="Airflow's bucket.", show_default="the one in the environment's file")
+    ] = None,
     kubeconfig: Annotated[
-        Path, typer.Option(help="Airflow's kubeconfig: a context for each team, named as it.", exists=True)
-    ],
+        Path | None,
+        typer.Option(
+            help="Airflow's kubeconfig: a context for each team, named as it.",
+            exists=True,
+            show_default="the one that `jobyard kubeconfig` writes",
+        ),
+    ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
-    repo: Annotated[Path, typer.Option(help="Top folder of the platform's repository.", show_default="here")] = Path(),
+    repo: PlatformRepo = Path(),
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
-    from jobyard_cli import platform_files
+    from jobyard_cli import environments, platform_files
+    from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform_data import platform_data
 
-    values = repo / "values"
-    teams = platform_files.registered_teams(values)
-    groups, types = platform_files.node_groups(values), platform_files.task_types(values)
-    platform = platform_data(groups, environment, task_types=types, teams=teams)
-    files = platform_files.platform_files(repo / "dags", teams, platform, kubeconfig.read_text(encoding="utf-8"))
-    changed = platform_files.put_changed(_s3(endpoint_url), bucket, files)
+    chosen = environments.load_environment(repo, environment)
+    target = bucket or environments.bucket(chosen)
+    config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
+    groups, types = platform_files.node_groups(repo / "values"), platform_files.task_types(repo / "values")
+    platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
+    files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
+    changed = platform_files.put_changed(_s3(endpoint_url), target, files)
     for name in changed:
-        print(f"put s3://{bucket}/dags/{name}")
+        print(f"put s3://{target}/dags/{name}")
     print(f"{len(files) - len(changed)} of {len(files)} files were there already")
+
+
+@app.command()
+def kubeconfig(
+    environment: EnvironmentName,
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+    repo: PlatformRepo = Path(),
+) -> None:
+    """Write Airflow's kubeconfig on MWAA: a context for each team of the environment, as that team's IAM role."""
+    from jobyard_cli.environments import load_environment
+    from jobyard_cli.kubeconfig import kubeconfig as made
+
+    _write(made(load_environment(repo, environment)), output)
 
 
 class NodeGroupFormat(StrEnum):
@@ -179,6 +230,13 @@ def node_groups(
             print(eksctl_text(values, environment, groups), end="")
 
 
+def _write(content: str, output: Path | None) -> None:
+    if output is None:
+        print(content, end="")
+    else:
+        output.write_text(content, encoding="utf-8")
+
+
 def _root(repo: Path | None, *inside: Path) -> Path:
     """The team's repository: the one that was named, or the one that the first path, or else the shell, is in."""
     return repo.absolute() if repo else TeamRepo.find(next(iter(inside), Path()))
@@ -190,16 +248,6 @@ def _s3(endpoint_url: str | None) -> S3Client:
 
     config = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 3})
     return boto3.client("s3", endpoint_url=endpoint_url, config=config)
-
-
-def _commit(repo: Path) -> str:
-    """The commit that is checked out, or nothing where the folder is no git work tree."""
-    command = ["git", "-C", str(repo), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run() -> None:

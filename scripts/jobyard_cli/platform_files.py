@@ -53,20 +53,6 @@ def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], k
     return files
 
 
-def registered_teams(values: Path) -> dict[str, Any]:
-    """What the platform gives each team, from the files of `values/teams/`.
-
-    Raises:
-        NotThePlatformRepo: the folder is not there.
-        UnreadableValues: a file is no YAML, or not of this form.
-    """
-    folder = values / "teams"
-    if not folder.is_dir():
-        raise NotThePlatformRepo(folder)
-    teams = {team: entry for file in folder.glob("*.yaml") for team, entry in _mapping(file, "teams").items()}
-    return dict(sorted(teams.items()))
-
-
 def node_groups(values: Path) -> dict[str, Any]:
     """The catalogue of node groups.
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.documents import Document, load
+from jobyard_cli.conflicts import Conflict, conflicts
+from jobyard_cli.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.errors import JobyardError
 
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
@@ -21,6 +22,8 @@ class NotATeamRepo(JobyardError):
         self.missing = missing
 
 
+TEXTS = (".vscode", "charts", "schemas", "values")
+"""Folders in which files are the template's, besides those at the top."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
 """The jobs of all teams, as far as they are released: written by `jobyard catalogue`."""
 
@@ -119,6 +122,16 @@ class TeamRepo:
     def published_jobs(self) -> dict[str, dict[str, Any]] | None:
         """What other teams have released, by `<team>.<job>`; None where the repository has no list of it."""
         return None if self.published is None else _part(self.published, "jobs")
+
+    @cached_property
+    def conflicted(self) -> dict[Path, list[Conflict]]:
+        """Files with what an upgrade or a merge left to choose: Helm's, schemas, the pipeline's, not the documents."""
+        documents = {self.root / document.path for document in self.documents}
+        nested = (file for folder in TEXTS for file in sorted((self.root / folder).rglob("*")))
+        files = (file for file in (*sorted(self.root.iterdir()), *nested) if file.is_file() and file not in documents)
+        read = {file: file.read_bytes() for file in files if file.stat().st_size <= MAXIMUM_BYTES}
+        found = {file: list(conflicts(content.decode("utf-8", "replace"))) for file, content in read.items()}
+        return {file: left for file, left in found.items() if left}
 
     @cached_property
     def own_jobs(self) -> list[str]:

@@ -76,6 +76,7 @@ TEAMS = {
 TOKENS = {
     "admin": "system:masters",
     "risk-launcher": "jobyard:risk:launchers",
+    "fraud-launcher": "jobyard:fraud:launchers",
     "risk-viewer": "jobyard:risk:viewers",
 }
 """Bearer token, which is the user's name too -> the user's group."""
@@ -169,7 +170,10 @@ def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
 class ApiServer:
     """kubectl, as an administrator, against an API server of this test run's own."""
 
-    def __init__(self, kubectl: str, kubeconfig: Path) -> None:
+    def __init__(self, kubectl: str, kubeconfig: Path, certificate: Path) -> None:
+        self.program = kubectl
+        self.kubeconfig = kubeconfig
+        self.certificate = certificate
         self._command = [kubectl, f"--kubeconfig={kubeconfig}"]
 
     def answers(self) -> bool:
@@ -216,7 +220,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         "--service-cluster-ip-range=10.212.0.0/16",
         "--endpoint-reconciler-type=none",
     ]
-    server = ApiServer(str(folder / "kubectl"), state / "kubeconfig")
+    server = ApiServer(str(folder / "kubectl"), state / "kubeconfig", state / "certificates" / "apiserver.crt")
     supervisor = Supervisor(state)
     try:
         supervisor.start(Process("etcd", etcd))

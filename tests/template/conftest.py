@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -87,3 +88,16 @@ def bake(tmp_path: Path, template: Path, run: Run) -> Callable[..., Path]:
         return repo
 
     return call
+
+
+@pytest.fixture
+def crufted(tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]) -> Path:
+    """Team risk's repository as cruft makes it, committed."""
+    answers = json.dumps({"team": "risk", "owner": "risk-ml@example.com"})
+    options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml")]
+    options += ["--output-dir", str(tmp_path / "crufted"), "--extra-context", answers]
+    made = run("cruft", "create", str(template), *options)
+    assert made.returncode == 0, made.stdout + made.stderr
+    repo = tmp_path / "crufted" / "risk-jobs"
+    commit_all(repo)
+    return repo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,24 +91,26 @@ def test_helm_renders_the_baked_chart_with_the_baked_values(bake: Bake, run: Run
     assert rendered.stdout == golden.read_text()
 
 
+def test_what_the_readme_shows_for_one_environment_is_laid_over_the_teams_values(bake: Bake, run: Run) -> None:
+    repo = bake()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (repo / "README.md").read_text(), flags=re.S)
+    (repo / "values" / "environments").mkdir()
+    (repo / "values" / "environments" / "dev.yaml").write_text(shown)
+    files = ("node-groups", "team", "environments/dev")
+    values = [argument for name in files for argument in ("-f", f"values/{name}.yaml")]
+    rendered = run("helm", "template", "charts/team", *values, cwd=repo)
+    assert rendered.returncode == 0, rendered.stderr
+    accounts = [one for one in yaml.safe_load_all(rendered.stdout) if one and one["kind"] == "ServiceAccount"]
+    assert [one["metadata"]["annotations"] for one in accounts] == [
+        {"eks.amazonaws.com/role-arn": "arn:aws:iam::444455556666:role/risk-jobs"}
+    ]
+
+
 def test_the_check_passes_on_a_new_repository(bake: Bake) -> None:
     repo = bake()
     command = [sys.executable, "-m", "jobyard_cli", "check"]
     checked = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-@pytest.fixture
-def crufted(tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]) -> Path:
-    """Team risk's repository as cruft makes it, committed."""
-    answers = json.dumps({"team": "risk", "owner": "risk-ml@example.com"})
-    options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml")]
-    options += ["--output-dir", str(tmp_path / "crufted"), "--extra-context", answers]
-    made = run("cruft", "create", str(template), *options)
-    assert made.returncode == 0, made.stdout + made.stderr
-    repo = tmp_path / "crufted" / "risk-jobs"
-    commit_all(repo)
-    return repo
 
 
 def test_cruft_makes_what_cookiecutter_makes(bake: Bake, crufted: Path) -> None:

@@ -65,7 +65,10 @@ def test_a_check_in_json_has_the_findings_and_exits_with_1(
     [
         (["check", "--repo", "/nowhere"], "/nowhere is no team's repository: it lacks dags, schemas/job.schema.json"),
         (["new", "Score"], "'Score' can't be a job's name"),
-        (["publish-platform", "--bucket=b", "--environment=e", "--kubeconfig=values/team.yaml"], "values/teams is not"),
+        (
+            ["publish-platform", "--bucket=b", "--environment=e", "--kubeconfig=values/team.yaml"],
+            "values/environments is not",
+        ),
     ],
 )
 def test_a_mistake_ends_with_one_line_and_exit_code_1(

@@ -11,7 +11,8 @@ import pytest
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES
 from jobyard_cli.release import compile_release
-from write_job_reference import PAGE, SCHEMA, SECTIONS, example, fields, render
+from schema_tables import example, fields
+from write_job_reference import PAGE, SCHEMA, SECTIONS, render
 
 CONTENT = json.loads(SCHEMA.read_text())
 EXAMPLES = [

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.platform_data import platform_data
 from jobyard_cli.platform_files import (
@@ -18,7 +17,6 @@ from jobyard_cli.platform_files import (
     node_groups,
     platform_files,
     put_changed,
-    registered_teams,
     task_types,
 )
 
@@ -87,20 +85,12 @@ def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, t
     assert not (tmp_path / "risk.py").exists()
 
 
-def test_registered_teams_are_those_of_the_files(tmp_path: Path) -> None:
-    (tmp_path / "teams").mkdir()
-    for team in ("risk", "fraud"):
-        (tmp_path / "teams" / f"{team}.yaml").write_text(yaml.safe_dump({"teams": {team: {}}}))
-    assert list(registered_teams(tmp_path)) == ["fraud", "risk"]
-
-
 def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NotThePlatformRepo, match="teams is not there: run this in the top folder"):
-        registered_teams(tmp_path)
-    (tmp_path / "teams").mkdir()
-    (tmp_path / "teams" / "risk.yaml").write_text("teams: [risk]\n")
-    with pytest.raises(UnreadableValues, match="risk.yaml: must have a mapping under 'teams'"):
-        registered_teams(tmp_path)
-    (tmp_path / "teams" / "risk.yaml").write_text("teams: {risk\n")
-    with pytest.raises(UnreadableValues, match="risk.yaml:2:1: not YAML"):
-        registered_teams(tmp_path)
+    with pytest.raises(NotThePlatformRepo, match="node-groups.yaml is not there: run this in the top folder"):
+        node_groups(tmp_path)
+    (tmp_path / "node-groups.yaml").write_text("nodeGroups: [gpu]\n")
+    with pytest.raises(UnreadableValues, match="node-groups.yaml: must have a mapping under 'nodeGroups'"):
+        node_groups(tmp_path)
+    (tmp_path / "node-groups.yaml").write_text("nodeGroups: {gpu\n")
+    with pytest.raises(UnreadableValues, match="node-groups.yaml:2:1: not YAML"):
+        node_groups(tmp_path)

@@ -54,6 +54,7 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
     repo = TeamRepo.load(root)
     checked = Checked(repo)
     findings = [*(one for values in repo.documents for one in values.findings), *_values(repo)]
+    findings += _conflicts(repo)
     misplaced = _misplaced(repo)
     for path in only:
         if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):
@@ -83,7 +84,7 @@ def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     if not JOB_NAME.fullmatch(name):
         rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
         yield document.finding((), f"the folder's name is the job's, and '{name}' can't be one: {rule}", "name")
-    if document.data is not None:
+    if document.data is not None and repo.job_schema not in repo.conflicted:
         misfits = list(check_schema(document, repo.job_schema))
         yield from misfits
         # Where the schema says already how to write a value, once is enough.
@@ -104,6 +105,13 @@ def _values(repo: TeamRepo) -> Iterator[Finding]:
     for name in ("team", "allowedNodeGroups", "serviceAccounts", "priorities"):
         if not document.data.get(name):
             yield document.finding((name,), f"'{name}' is missing or empty", "team")
+
+
+def _conflicts(repo: TeamRepo) -> Iterator[Finding]:
+    """What an upgrade or a merge left in files that are no documents."""
+    for file, left in repo.conflicted.items():
+        name = file.relative_to(repo.root).as_posix()
+        yield from (Finding(name, one.first, 1, str(one), "conflict") for one in left)
 
 
 def _misplaced(repo: TeamRepo) -> list[Path]:

@@ -32,10 +32,22 @@ def validator(schema: Path) -> Draft202012Validator:
 
 
 def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
-    """The validator of a schema."""
+    """The validator of a schema. Helm's own are of an older draft, in which `$defs` is `definitions`."""
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(_inlined(content, content.get("$defs", {})))
+    definitions = content.get("$defs") or content.get("definitions", {})
+    return Draft202012Validator(_inlined({**content, "definitions": {}}, definitions))
+
+
+def check_values(document: Document, schema: Path, name: str) -> Iterator[Finding]:
+    """A finding for each thing that a chart's schema does not allow in a file that has one of its values alone."""
+    yield from part_findings(document, (), document.data, _value_validator(schema, name))
+
+
+@cache
+def _value_validator(schema: Path, name: str) -> Draft202012Validator:
+    content = json.loads(schema.read_text())
+    return compiled({**content, "properties": {name: content["properties"][name]}, "required": [name]})
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
@@ -52,7 +64,7 @@ def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
     if "$ref" not in part:
         return rest
     # The definition's description says the rule; one beside the reference says what this use is for.
-    return {**rest, **_inlined(definitions[part["$ref"].removeprefix("#/$defs/")], definitions)}
+    return {**rest, **_inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)}
 
 
 def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
@@ -165,7 +177,8 @@ def _pattern_rule(error: Any) -> str:
     """The rule in words is the schema's own description of the thing, and its example."""
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")
-    rule = rule[:1].lower() + rule[1:]
+    if not rule[1:2].isupper():
+        rule = rule[:1].lower() + rule[1:]
     example = next(iter(schema.get("examples", [])), None)
     return rule if example is None else f"{rule}; for example {show(example)}"
 

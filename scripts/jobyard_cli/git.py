@@ -1,0 +1,53 @@
+"""What the command asks of git."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from jobyard_cli.errors import JobyardError
+
+
+class GitFailed(JobyardError):
+    """git refused, or is not there."""
+
+
+def git(repo: Path, *arguments: str) -> str:
+    """git's standard output, in a work tree.
+
+    Raises:
+        GitFailed: it exited with another code than 0, or is not installed.
+    """
+    command = ["git", "-C", str(repo), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise GitFailed("there is no `git` on this machine") from error
+    if done.returncode != 0:
+        raise GitFailed(f"git {arguments[0]} in {repo}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def commit(repo: Path) -> str:
+    """The commit that is checked out, or nothing where the folder is no git work tree."""
+    return _asked(repo, "rev-parse", "HEAD")
+
+
+def origin(repo: Path) -> str:
+    """The address of the remote `origin` without a password, or nothing where there is none.
+
+    A pipeline's clone often has a token in it, which must not end in a file.
+    """
+    address = _asked(repo, "remote", "get-url", "origin")
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return address
+
+
+def _asked(repo: Path, *arguments: str) -> str:
+    try:
+        return git(repo, *arguments).strip()
+    except GitFailed:
+        return ""

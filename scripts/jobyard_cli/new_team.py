@@ -1,0 +1,222 @@
+"""Adds a team: its file in the platform's repository and its own repository, both or neither."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobyard_cli import git, helm, template
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.documents import Document, parse
+from jobyard_cli.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform_files import NotThePlatformRepo
+
+NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
+
+
+class CannotAddTeam(JobyardError):
+    """The team can't be added; nothing was written. The message has every problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join([*problems, "nothing was written"]))
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The most that all pods of the team together may request."""
+
+    pods: int
+    cpu: str
+    memory: str
+    ephemeral_storage: str
+    gpu: int
+
+
+@dataclass(frozen=True)
+class NewTeam:
+    """All that is asked of a team. Without environments it is in all of them."""
+
+    name: str
+    owner: str
+    repo_url: str
+    repo_name: str
+    node_groups: Sequence[str]
+    environments: Sequence[str]
+    cost_center: str
+    priority_band: tuple[int, int]
+    quota: Quota
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was made, and from which template at which commit."""
+
+    file: str
+    repo: Path
+    template: str
+    commit: str
+    is_local: bool
+    """The template is a folder of this machine, as the platform's repository has no remote `origin`."""
+    uncommitted: bool
+    """The platform's repository has changes that are in no commit, and so not in the team's repository."""
+
+
+def add_team(platform: Path, team: NewTeam, output: Path) -> Added:
+    """Write `values/teams/<team>.yaml` and make the team's repository in a folder.
+
+    Raises:
+        NotThePlatformRepo: a part of the platform's repository is not there.
+        InvalidValues: a file of a team that is there already is wrong.
+        CannotAddTeam: an answer is wrong, something of that name is there, or the template can't be had.
+    """
+    platform, output = platform.absolute(), output.absolute()
+    for needed in NEEDED:
+        if not (platform / needed).exists():
+            raise NotThePlatformRepo(platform / needed)
+    if not output.is_dir():
+        raise CannotAddTeam([f"{output} is no folder"])
+    text, source = team_file(team), _Source.of(platform)
+    with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
+        hook = _bake(source, team, Path(scratch) / "repo")
+        told = [*_in_the_way(platform, team, output), *hook]
+        if problems := [*told, *_value_problems(platform, team, text, hook)]:
+            raise CannotAddTeam(problems)
+        (baked,) = (Path(scratch) / "repo").iterdir()
+        _try(platform, team, text, baked, Path(scratch))
+        file = platform / TEAMS / f"{team.name}.yaml"
+        _put(file, text, baked, output / team.repo_name)
+    name = f"{TEAMS}/{team.name}.yaml"
+    return Added(name, output / team.repo_name, source.address, source.commit, source.is_local, source.uncommitted)
+
+
+def team_file(team: NewTeam) -> str:
+    """The text of `values/teams/<team>.yaml`; values are written as JSON, which is YAML whatever is in them."""
+    low, high = team.priority_band
+    quota = team.quota
+    roles = f"{{launcher: jobyard-{team.name}, serviceAccounts: [{team.name}-jobs]}}"
+    return f"""\
+# What the platform gives team {team.name}. Each value is described in docs/values.md.
+teams:
+  {team.name}:
+    repo: {json.dumps(team.repo_url)}
+    # Branch, tag or commit of it that Argo CD syncs.
+    revision: main
+    # What the bill is split by.
+    costCenter: {json.dumps(team.cost_center)}
+    # Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.
+    viewerGroups: []
+    # IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
+    iamRoles: {roles}
+    allowedNodeGroups: {json.dumps(list(team.node_groups))}
+    # Lowest and highest priority that its pods may have.
+    priorityBand: {{min: {low}, max: {high}}}
+    # The most that all its pods together may request.
+    quota:
+      pods: {quota.pods}
+      cpu: {json.dumps(quota.cpu)}
+      memory: {json.dumps(quota.memory)}
+      ephemeralStorage: {json.dumps(quota.ephemeral_storage)}
+      gpu: {quota.gpu}
+{_environments_text(team)}"""
+
+
+def _environments_text(team: NewTeam) -> str:
+    if not team.environments:
+        return (
+            "    # Without `environments` the team is in all of them. One with less in dev, and the same elsewhere:\n"
+            + ("    # environments: {dev: {quota: {pods: 5}}, prod: {}}\n")
+        )
+    lines = "".join(f"      {json.dumps(name)}: {{}}\n" for name in team.environments)
+    return f"    # Those that the team is in, each with what is different there.\n    environments:\n{lines}"
+
+
+def _in_the_way(platform: Path, team: NewTeam, output: Path) -> Iterator[str]:
+    file = platform / TEAMS / f"{team.name}.yaml"
+    if file.exists() or team.name in load_teams(platform):
+        yield f"team '{team.name}' is there already, in {TEAMS}/{team.name}.yaml; it was left as it is"
+    if (output / team.repo_name).exists():
+        yield f"{output / team.repo_name} is there already; it was left as it is"
+
+
+def _value_problems(platform: Path, team: NewTeam, text: str, hook: Sequence[str]) -> Iterator[str]:
+    """What the check of the team's file says of it before it is written, less what the hook has said already."""
+    document = Document(f"{TEAMS}/{team.name}.yaml")
+    parse(document, text)
+    for finding in team_findings(document, environment_names(platform), platform):
+        if not hook or finding.rule not in ("yaml", "name", "node-group"):
+            yield finding.message
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the team's repository is made from."""
+
+    platform: Path
+    address: str
+    commit: str
+    is_local: bool
+    uncommitted: bool
+
+    @classmethod
+    def of(cls, platform: Path) -> _Source:
+        commit, origin = git.commit(platform), git.origin(platform)
+        if not commit:
+            why = "a team's repository is made from a commit of the platform's"
+            raise CannotAddTeam([f"{platform} is no git work tree with a commit: {why}"])
+        # Teams are data of the platform's, and not of the template.
+        changes = git.git(platform, "status", "--porcelain", "--", ".", f":!{TEAMS}")
+        return cls(platform, origin or str(platform), commit, not origin, bool(changes.strip()))
+
+
+def _bake(source: _Source, team: NewTeam, folder: Path) -> list[str]:
+    """Make the team's repository in a folder; what the template says against it."""
+    low, high = team.priority_band
+    answers = {
+        "team": team.name,
+        "owner": team.owner,
+        "repo_name": team.repo_name,
+        "repo_url": team.repo_url,
+        "allowed_node_groups": ", ".join(team.node_groups),
+        "priority_band": f"{low}-{high}",
+    }
+    folder.mkdir()
+    try:
+        # Git takes a relative address of `origin` from the repository's top folder.
+        template.create(source.address, source.commit, answers, folder, source.platform)
+    except template.TemplateFailed as error:
+        return [*str(error).splitlines(), *_advice(source, str(error))]
+    return []
+
+
+def _advice(source: _Source, reason: str) -> Iterator[str]:
+    if "Failed to check out the reference" in reason:
+        yield f"push the commit that is checked out here, {source.commit[:12]}, to {source.address} first"
+
+
+def _try(platform: Path, team: NewTeam, text: str, repo: Path, scratch: Path) -> None:
+    """Check the repository as its pipeline does, and render the team's bounds as Argo CD does."""
+    if findings := check_repo(repo).findings:
+        raise CannotAddTeam([f"the new repository does not pass its check: {finding}" for finding in findings])
+    file = scratch / f"{team.name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    groups = platform / "values" / "node-groups.yaml"
+    for name in team.environments or environment_names(platform):
+        try:
+            helm.render(platform / "charts" / "bounds", [groups, platform / ENVIRONMENTS / f"{name}.yaml", file])
+        except helm.CannotRender as error:
+            raise CannotAddTeam([str(error)]) from error
+
+
+def _put(file: Path, text: str, baked: Path, repo: Path) -> None:
+    """Both are put, or neither."""
+    with file.open("x", encoding="utf-8") as written:
+        written.write(text)
+    try:
+        baked.rename(repo)
+    except BaseException:
+        file.unlink()
+        raise

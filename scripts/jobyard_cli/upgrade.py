@@ -1,0 +1,104 @@
+"""Brings a team's repository to a later version of the template it was made from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobyard_cli import git, template
+from jobyard_cli.conflicts import conflicts
+from jobyard_cli.errors import JobyardError
+
+STATE = ".cruft.json"
+_ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
+"""What git says of a file to which it could not apply the change."""
+
+
+class CannotUpgrade(JobyardError):
+    """The repository is not in a state in which it can be upgraded; it was left as it is."""
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """What was done to the work tree."""
+
+    before: str
+    after: str
+    """Commits of the template."""
+    changed: list[str]
+    """A line for each file that changed, as `git status` has it."""
+    conflicts: list[str]
+    """A line for each thing that a person has to decide."""
+
+
+def upgrade(repo: Path, checkout: str = "") -> Upgraded:
+    """Bring a team's repository to the template's newest commit, or to another; nothing is committed.
+
+    Raises:
+        CannotUpgrade: it was not made by cruft, or has changes of its own that are in no commit.
+        TemplateFailed: the template can't be had, or refuses the repository's answers.
+    """
+    before = _commit(repo)
+    _refuse_unclean(repo)
+    target = ["--checkout", checkout] if checkout else []
+    # cruft ends with 0 even where its changes and the team's meet.
+    said = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
+    changed = _changed(repo)
+    if [line[3:] for line in changed] == [STATE]:
+        # Nothing but the note of a later commit, which would be a merge request about nothing.
+        git.git(repo, "checkout", "--", STATE)
+        return Upgraded(before, before, [], [])
+    return Upgraded(before, _commit(repo), changed, list(_to_decide(repo, changed, said)))
+
+
+def _commit(repo: Path) -> str:
+    try:
+        return str(json.loads((repo / STATE).read_text(encoding="utf-8"))["commit"])
+    except FileNotFoundError as error:
+        why = "it was not made by `cruft create`, or this is not its top folder"
+        raise CannotUpgrade(f"{repo} has no {STATE}: {why}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotUpgrade(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
+
+
+def _refuse_unclean(repo: Path) -> None:
+    if changed := _changed(repo):
+        raise CannotUpgrade("\n".join(["changes here are in no commit; commit or stash them first:", *changed]))
+    if rejected := _rejected(repo):
+        names = ", ".join(rejected)
+        raise CannotUpgrade(f"{names}: left of an earlier upgrade; put what is right into the file, then delete it")
+
+
+def _changed(repo: Path) -> list[str]:
+    return git.git(repo, "status", "--porcelain", "--untracked-files=all", "--no-renames").splitlines()
+
+
+def _rejected(repo: Path) -> list[str]:
+    """Changes that git could not apply; the repository's .gitignore hides them."""
+    return sorted(git.git(repo, "ls-files", "--others", "--", "*.rej").splitlines())
+
+
+def _to_decide(repo: Path, changed: list[str], said: str) -> Iterator[str]:
+    """A line for each thing that a person has to decide."""
+    named = set()
+    for line in changed:
+        state, name = line[:2], line[3:]
+        marked = [f"{name}:{one.first}:1: {one}" for one in conflicts(_text(repo / name))]
+        yield from marked
+        if not marked and "U" in state:
+            yield f"{name}: changed here and in the template, one of which removed it; `git add` or `git rm` it"
+        if marked or "U" in state:
+            named.add(name)
+    for name in _rejected(repo):
+        named.add(name.removesuffix(".rej"))
+        yield f"{name}: the part of the template's change that does not fit; put it into the file, then delete this"
+    for error in dict.fromkeys(_ERROR.findall(said)):
+        if error.partition(":")[0] not in named:
+            yield f"{error}; the template's change to it, or its removal, was left out: make it by hand, or leave it"
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

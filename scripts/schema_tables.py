@@ -1,0 +1,63 @@
+"""Tables of fields from a JSON Schema, for the pages of docs/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+HEAD = ["| field | what | without it | example |", "|---|---|---|---|"]
+
+Field = tuple[str, dict[str, Any], bool]
+"""Name, what the schema says of it, and whether it is required."""
+
+
+def at(schema: Mapping[str, Any], place: str) -> Any:
+    """The part of a schema at a path with slashes."""
+    part: Any = schema
+    for step in place.split("/") if place else []:
+        part = part[step]
+    return part
+
+
+def followed(schema: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part with its reference followed; what is beside the reference says what this use is for."""
+    place = part.get("$ref", "").removeprefix("#/")
+    return {**at(schema, place), **part} if place else dict(part)
+
+
+def fields(schema: Mapping[str, Any], place: str) -> Iterator[Field]:
+    """The fields of the object at a place."""
+    part = at(schema, place)
+    for name, field in part["properties"].items():
+        yield name, followed(schema, field), name in part.get("required", [])
+
+
+def example(field: Mapping[str, Any]) -> Any:
+    """A value that the field can have, or None where a table of its own shows what it holds."""
+    for source in ("examples", "enum"):
+        if field.get(source):
+            return field[source][-1 if source == "enum" else 0]
+    return field.get("const", field.get("default"))
+
+
+def table(rows: Iterable[Field]) -> str:
+    """The fields as a table."""
+    return "\n".join([*HEAD, *(_row(*row) for row in rows)]) + "\n"
+
+
+def _row(name: str, field: Mapping[str, Any], required: bool) -> str:
+    what = field.get("description", "").replace("|", "\\|")
+    if choices := field.get("enum"):
+        what += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+    absent = "required" if required else code(field["default"]) if "default" in field else ""
+    shown = example(field)
+    # What it is without being given has been shown already.
+    seen = shown is None or (not required and shown == field.get("default"))
+    return f"| `{name}` | {what} | {absent} | {'' if seen else code(shown)} |"
+
+
+def code(value: Any) -> str:
+    """A value as YAML has it on one line; JSON is YAML, and text needs quotes only where JSON's own characters are."""
+    plain = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum() and not value.isdigit()
+    return f"`{value if plain else json.dumps(value)}`"

@@ -1,0 +1,244 @@
+"""`jobyard team new`: a team's file and its repository, both or neither."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from jobyard_cli.new_team import _put
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Commit = Callable[[Path], None]
+WANTED = ["--owner", "fraud-ml@example.com", "--repo-url", "https://git.example.com/fraud/fraud-jobs.git"]
+
+
+def git(repo: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(repo), *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def origin(template: Path, tmp_path: Path) -> Path:
+    """The repository that the platform's was cloned from."""
+    bare = tmp_path / "origin.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(template), str(bare)], check=True)
+    git(template, "remote", "add", "origin", str(bare))
+    return bare
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "teams"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def new(template: Path, output: Path, run: Run) -> Run:
+    """Run the command in the platform's repository."""
+
+    def call(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("jobyard", "team", "new", name, *WANTED, "--output", str(output), *arguments, cwd=template)
+
+    return call
+
+
+def nothing_is_left(platform: Path, output: Path) -> bool:
+    return not list(output.iterdir()) and git(platform, "status", "--porcelain") == ""
+
+
+FILE = """\
+# What the platform gives team fraud. Each value is described in docs/values.md.
+teams:
+  fraud:
+    repo: "https://git.example.com/fraud/fraud-jobs.git"
+    # Branch, tag or commit of it that Argo CD syncs.
+    revision: main
+    # What the bill is split by.
+    costCenter: "cc-7"
+    # Groups of people that may look at its pods, if the team lets them, besides `jobyard:fraud:*`.
+    viewerGroups: []
+    # IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
+    iamRoles: {launcher: jobyard-fraud, serviceAccounts: [fraud-jobs]}
+    allowedNodeGroups: ["default", "gpu"]
+    # Lowest and highest priority that its pods may have.
+    priorityBand: {min: 20000, max: 20008}
+    # The most that all its pods together may request.
+    quota:
+      pods: 20
+      cpu: "32"
+      memory: "64Gi"
+      ephemeralStorage: "200Gi"
+      gpu: 2
+    # Those that the team is in, each with what is different there.
+    environments:
+      "prod": {}
+"""
+
+
+def test_both_are_made_and_fit(template: Path, origin: Path, output: Path, new: Run, run: Run) -> None:
+    options = ["--node-groups=default, gpu", "--environments=prod", "--cost-center=cc-7", "--priority-band=20000-20008"]
+    made = new("fraud", *options, "--memory=64Gi", "--gpu=2")
+    assert (made.returncode, made.stderr) == (0, "")
+    commit, repo = git(template, "rev-parse", "HEAD").strip(), output / "fraud-jobs"
+    assert made.stdout.splitlines()[:3] == [
+        "wrote values/teams/fraud.yaml",
+        f"made {repo} from {origin} at {commit[:12]}",
+        "next:",
+    ]
+    assert "git remote add origin https://git.example.com/fraud/fraud-jobs.git" in made.stdout
+    assert (template / "values" / "teams" / "fraud.yaml").read_text() == FILE
+    assert git(template, "status", "--porcelain") == "?? values/teams/fraud.yaml\n"
+    assert list(output.iterdir()) == [repo]
+    state = json.loads((repo / ".cruft.json").read_text())
+    assert (state["template"], state["commit"]) == (str(origin), commit)
+    values = yaml.safe_load((repo / "values" / "team.yaml").read_text())
+    assert values["priorities"] == {"low": 20000, "normal": 20001, "high": 20002}
+    assert values["allowedNodeGroups"] == ["default", "gpu"]
+    assert run("jobyard", "check", cwd=repo).stdout == "0 jobs, no problems\n"
+    listed = run("jobyard", "team", "list", cwd=template)
+    assert listed.stdout.splitlines() == [
+        "team   environments  node groups",
+        "fraud  prod          default, gpu",
+        "risk   dev, prod     default, high-cpu, high-memory",
+    ]
+
+
+@pytest.mark.parametrize(("environment", "namespaces"), [("dev", 0), ("prod", 1)])
+def test_helm_renders_the_bounds_with_the_new_file(
+    template: Path, new: Run, run: Run, environment: str, namespaces: int
+) -> None:
+    assert new("fraud", "--environments=prod").returncode == 0
+    names = ("node-groups", f"environments/{environment}", "teams/risk", "teams/fraud")
+    files = [argument for name in names for argument in ("-f", f"values/{name}.yaml")]
+    rendered = run("helm", "template", "charts/bounds", *files, cwd=template)
+    assert rendered.returncode == 0, rendered.stderr
+    objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
+    names_of = [one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"]
+    assert names_of.count("team-fraud") == namespaces
+    assert names_of.count("team-risk") == 1
+
+
+def test_the_new_repository_can_be_upgraded(
+    template: Path, origin: Path, output: Path, new: Run, run: Run, commit_all: Commit
+) -> None:
+    assert new("fraud").returncode == 0
+    commit_all(output / "fraud-jobs")
+    values = template / "charts" / "team" / "values.yaml"
+    values.write_text(values.read_text() + "# newer\n")
+    commit_all(template)
+    git(template, "push", "--quiet", "origin", "HEAD")
+    upgraded = run("jobyard", "upgrade", cwd=output / "fraud-jobs")
+    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
+    assert (output / "fraud-jobs" / "charts" / "team" / "values.yaml").read_text() == values.read_text()
+
+
+def test_without_origin_the_folder_is_the_template_and_changes_in_no_commit_do_not_count(
+    template: Path, output: Path, new: Run
+) -> None:
+    (template / "charts" / "team" / "values.yaml").write_text("broken: {\n")
+    made = new("fraud")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (
+        "  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder\n"
+        in made.stdout
+    )
+    assert "  changes here that are in no commit are not in it\n" in made.stdout
+    assert json.loads((output / "fraud-jobs" / ".cruft.json").read_text())["template"] == str(template)
+    assert "broken" not in (output / "fraud-jobs" / "charts" / "team" / "values.yaml").read_text()
+
+
+def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: Path, output: Path, new: Run) -> None:
+    wrong = ["--owner=nobody", "--node-groups=high-mem", "--priority-band=9-1", "--cpu=4000m", "--pods=0"]
+    refused = new("fraud", *wrong)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
+        "allowed_node_groups: unknown node group 'high-mem' (did you mean 'high-memory'? the catalogue has: default, "
+        "high-cpu, high-memory, gpu, graviton)",
+        "priority_band '9-1' is not the lowest and the highest of at least three priorities from 1 to 1000000000; "
+        "write one like 1000-9999",
+        "'pods' must be at least 1, not 0",
+        "'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form in which Kubernetes gives "
+        "them back; for example '16'",
+        "nothing was written",
+    ]
+    assert nothing_is_left(template, output)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("Fraud_ML", [], "team 'Fraud_ML' is not a DNS label"),
+        ("../fraud", [], "team '../fraud' is not a DNS label"),
+        ("fraud: {}\n  x", [], "team 'fraud: {}\n  x' is not a DNS label"),
+        ("airflow", [], "team 'airflow' is reserved for the platform"),
+        ("risk", [], "team 'risk' is there already, in values/teams/risk.yaml; it was left as it is"),
+        ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (there are: dev, prod)"),
+        ("fraud", ["--priority-band=high"], "'high' is no band of priorities; write one like 1000-9999"),
+        ("fraud", ["--cost-center=ünits"], "'costCenter' can't be 'ünits'"),
+        ("fraud", ["--output=/nowhere"], "/nowhere is no folder"),
+    ],
+)
+def test_a_wrong_answer_leaves_nothing(
+    template: Path, output: Path, new: Run, name: str, arguments: list[str], message: str
+) -> None:
+    refused = new(name, *arguments)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(message)
+    assert refused.stderr.endswith("\nnothing was written\n")
+    assert nothing_is_left(template, output)
+
+
+def test_a_folder_of_that_name_is_left_as_it_is(template: Path, output: Path, new: Run) -> None:
+    (output / "fraud-jobs").mkdir()
+    refused = new("fraud")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"{output}/fraud-jobs is there already; it was left as it is\n")
+    assert list((output / "fraud-jobs").iterdir()) == []
+    (output / "fraud-jobs").rmdir()
+    assert nothing_is_left(template, output)
+
+
+def test_a_commit_that_origin_does_not_have_is_to_be_pushed_first(
+    template: Path, origin: Path, output: Path, new: Run, commit_all: Commit
+) -> None:
+    (template / "values" / "extra.yaml").write_text("")
+    commit_all(template)
+    refused = new("fraud")
+    commit = git(template, "rev-parse", "HEAD")[:12]
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"push the commit that is checked out here, {commit}, to {origin} first\n" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert nothing_is_left(template, output)
+
+
+def test_where_the_repository_cannot_be_put_the_file_is_taken_back(tmp_path: Path) -> None:
+    baked, there, file = tmp_path / "baked", tmp_path / "there", tmp_path / "fraud.yaml"
+    for folder in (baked, there):
+        folder.mkdir()
+        (folder / "x").write_text("")
+    with pytest.raises(OSError, match="not empty"):
+        _put(file, "teams: {}\n", baked, there)
+    assert sorted(tmp_path.iterdir()) == [baked, there]
+
+
+def test_only_the_platforms_repository_gets_teams(tmp_path: Path, crufted: Path, run: Run) -> None:
+    refused = run("jobyard", "team", "new", "fraud", *WANTED, cwd=crufted)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    why = "is not there: run this in the top folder of the platform's repository"
+    assert refused.stderr == f"{crufted}/cookiecutter.json {why}\n"
+    assert run("jobyard", "team", "list", cwd=crufted).stderr == f"values/environments {why}\n"
+
+
+def test_a_password_in_the_address_of_origin_does_not_get_into_the_repository(
+    template: Path, output: Path, new: Run
+) -> None:
+    git(template, "remote", "add", "origin", "http://ci:s3cret@127.0.0.1:9/platform.git")
+    refused = new("fraud")
+    assert refused.returncode == 1
+    assert "http://127.0.0.1:9/platform.git" in refused.stderr
+    assert "s3cret" not in refused.stderr

@@ -19,6 +19,7 @@ NAMESPACE = "argocd"
 OURS = {"jobyard.dev/local-platform": "true"}
 """Label of the namespace where the local platform made it, and with it Argo CD's kinds."""
 POLL_SECONDS = 10
+LOOK_AGAIN_SECONDS = 5
 
 
 def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]:
@@ -207,11 +208,16 @@ def wait_settled(kubectl: Kubectl, application: str, revision: str, timeout: flo
         TookTooLong: it is not, with how it stands and Argo CD's messages.
     """
     deadline, last = time.monotonic() + timeout, "no such Application yet"
+    look_again = time.monotonic() + LOOK_AGAIN_SECONDS
     while time.monotonic() < deadline:
         found = next((status for status in statuses(kubectl) if status.name == application), None)
         if found is not None:
             if found.settled and found.revision == revision:
                 return found
             last = str(found)
+            # Argo CD may have looked at it before its project was there; by itself it looks again when it next polls.
+            if found.sync == "Unknown" and time.monotonic() > look_again:
+                refresh(kubectl, application)
+                look_again = time.monotonic() + LOOK_AGAIN_SECONDS
         time.sleep(0.5)
     raise TookTooLong(f"Argo CD's sync of {application}", timeout, last)

@@ -88,6 +88,8 @@ def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> N
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds.resolve()))
     settings = {
         "application.sync.impersonation.enabled": "true",
+        # A team's repository may not have Argo CD fetch values from an address of the team's choice.
+        "helm.valuesFileSchemes": "",
         "timeout.reconciliation": f"{poll_seconds}s",
     }
     kubectl.apply(
@@ -178,27 +180,19 @@ def _status(item: dict[str, Any]) -> ApplicationStatus:
     )
 
 
-def refresh(kubectl: Kubectl, application: str) -> None:
-    """Ask Argo CD to look at the Application's repository now, as a webhook from the git host does."""
-    annotation = "argocd.argoproj.io/refresh=normal"
-    kubectl(
-        "annotate",
-        "--overwrite",
-        "--namespace",
-        NAMESPACE,
-        "applications.argoproj.io",
-        application,
-        annotation,
-    )
+_ANNOTATE = ("annotate", "--overwrite", "--namespace", NAMESPACE)
+
+
+def refresh(kubectl: Kubectl, *applications: str) -> None:
+    """Ask Argo CD to look at the Applications' repositories now, as a webhook from the git host does."""
+    kubectl(*_ANNOTATE, "applications.argoproj.io", *applications, "argocd.argoproj.io/refresh=normal")
 
 
 def refresh_teams(kubectl: Kubectl) -> None:
     """Ask Argo CD to look at the platform's repository now for files of teams, and for changes to each."""
-    teams = ("applicationsets.argoproj.io", "teams", "argocd.argoproj.io/application-set-refresh=true")
-    kubectl("annotate", "--overwrite", "--namespace", NAMESPACE, *teams)
-    for application in statuses(kubectl):
-        if application.name.startswith("bounds-"):
-            refresh(kubectl, application.name)
+    kubectl(*_ANNOTATE, "applicationsets.argoproj.io", "teams", "argocd.argoproj.io/application-set-refresh=true")
+    if bounds := [one.name for one in statuses(kubectl) if one.name.startswith("bounds-")]:
+        refresh(kubectl, *bounds)
 
 
 def wait_settled(kubectl: Kubectl, application: str, revision: str, timeout: float = 120) -> ApplicationStatus:

@@ -48,7 +48,7 @@ class Cluster(Protocol):
 
 
 def namespace(team: str) -> str:
-    """The namespace that charts/platform makes for a team."""
+    """The namespace that charts/bounds makes for a team."""
     return f"team-{team}"
 
 

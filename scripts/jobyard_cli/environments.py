@@ -17,6 +17,7 @@ ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 TEAM_SCHEMA = "charts/bounds/values.schema.json"
 ENVIRONMENTS = "values/environments"
 TEAMS = "values/teams"
+CATALOGUE = "values/node-groups.yaml"
 
 
 class UnknownEnvironment(JobyardError):
@@ -81,6 +82,22 @@ def bucket(environment: Environment) -> str:
     if "bucket" not in environment.values:
         raise NoBucket(environment.name)
     return str(environment.values["bucket"])
+
+
+def load_node_groups(repo: Path) -> dict[str, Any]:
+    """The catalogue of node groups.
+
+    Raises:
+        NotThePlatformRepo: a folder or file of the platform's is not there.
+        InvalidValues: the catalogue is wrong.
+    """
+    for needed in (CATALOGUE, ENVIRONMENT_SCHEMA):
+        if not (repo / needed).exists():
+            raise NotThePlatformRepo(repo / needed)
+    document = _load(repo, CATALOGUE)
+    _raise(document.findings or check_values(document, repo / ENVIRONMENT_SCHEMA, "nodeGroups"))
+    groups: dict[str, Any] = document.data["nodeGroups"]
+    return groups
 
 
 def load_teams(repo: Path) -> dict[str, dict[str, Any]]:

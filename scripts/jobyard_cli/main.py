@@ -185,7 +185,7 @@ def publish_platform(
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
     config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
-    groups, types = platform_files.node_groups(repo / "values"), platform_files.task_types(repo / "values")
+    groups, types = environments.load_node_groups(repo), platform_files.task_types(repo / "values")
     platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
     files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
     changed = platform_files.put_changed(_s3(endpoint_url), target, files)
@@ -215,19 +215,18 @@ class NodeGroupFormat(StrEnum):
 
 @app.command()
 def node_groups(
-    environment: Annotated[str, typer.Option(help="Name of a file in values/environments.")],
+    environment: EnvironmentName,
     output: Annotated[NodeGroupFormat, typer.Option("--format", help="Who is to read it.")] = NodeGroupFormat.eksctl,
-    repo: Annotated[Path, typer.Option(help="Top folder of the platform's repository.", show_default="here")] = Path(),
+    repo: PlatformRepo = Path(),
 ) -> None:
     """Print the catalogue of node groups as EKS's managed node groups, for `eksctl create nodegroup -f`."""
-    from jobyard_cli import platform_files
+    from jobyard_cli.environments import load_environment, load_node_groups
     from jobyard_cli.node_groups import eksctl_text
 
-    values = repo / "values"
-    groups = platform_files.node_groups(values)
+    chosen, groups = load_environment(repo, environment), load_node_groups(repo)
     match output:
         case NodeGroupFormat.eksctl:
-            print(eksctl_text(values, environment, groups), end="")
+            print(eksctl_text(chosen, groups), end="")
 
 
 def _write(content: str, output: Path | None) -> None:

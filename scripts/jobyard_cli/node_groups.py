@@ -3,60 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from jobyard_cli.documents import load
+from jobyard_cli.environments import ENVIRONMENTS, Environment
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform_files import NotThePlatformRepo, UnreadableValues
 from jobyard_cli.quantities import parse_quantity
 
 AUTOSCALER = "k8s.io/cluster-autoscaler"
 TEMPLATE = f"{AUTOSCALER}/node-template"
 
 
-class UnknownEnvironment(JobyardError):
-    """There is no file for the environment."""
+class NoCluster(JobyardError):
+    """The environment's file does not say where its cluster is."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"unknown environment '{name}' (values/environments has: {', '.join(known) or 'nothing'})")
+    def __init__(self, environment: str) -> None:
+        super().__init__(
+            f"{ENVIRONMENTS}/{environment}.yaml does not say where the cluster is; write under `environment`:\n"
+            "  region: eu-central-1\n"
+            "  cluster: {name: jobyard-prod}"
+        )
 
 
-def eksctl_text(values: Path, environment: str, groups: Mapping[str, Any]) -> str:
-    """What `eksctl create nodegroup --config-file` takes, for the cluster of one environment.
+def eksctl_text(environment: Environment, groups: Mapping[str, Any]) -> str:
+    """What `eksctl create nodegroup --config-file` takes, for the environment's cluster.
 
     Raises:
-        NotThePlatformRepo: the folder of the environments is not there.
-        UnknownEnvironment: it has no file of that name.
-        UnreadableValues: the file is no YAML, or does not name its cluster and region.
+        NoCluster: the environment's file does not name its cluster and region.
     """
-    cluster, region = _cluster(values / "environments", environment)
-    head = f"# Made from values/node-groups.yaml by `jobyard node-groups --environment {environment}`.\n"
-    return head + yaml.safe_dump(eksctl_config(groups, cluster, region), sort_keys=False, width=120)
-
-
-def _cluster(folder: Path, name: str) -> tuple[str, str]:
-    """The environment's cluster and region."""
-    if not folder.is_dir():
-        raise NotThePlatformRepo(folder)
-    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if name not in known:
-        raise UnknownEnvironment(name, list(known))
-    file = known[name]
-    document = load(file, str(file))
-    if document.findings:
-        raise UnreadableValues("\n".join(str(finding) for finding in document.findings))
-    return _text(document.data, file, "environment.cluster.name"), _text(document.data, file, "environment.region")
-
-
-def _text(data: Any, file: Path, path: str) -> str:
-    for key in path.split("."):
-        data = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(data, str):
-        raise UnreadableValues(f"{file}: must have a text under '{path}'")
-    return data
+    cluster, region = environment.values.get("cluster"), environment.values.get("region")
+    if cluster is None or region is None:
+        raise NoCluster(environment.name)
+    head = f"# Made from values/node-groups.yaml by `jobyard node-groups --environment {environment.name}`.\n"
+    return head + yaml.safe_dump(eksctl_config(groups, cluster["name"], region), sort_keys=False, width=120)
 
 
 def eksctl_config(groups: Mapping[str, Any], cluster: str, region: str) -> dict[str, Any]:

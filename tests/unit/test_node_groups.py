@@ -14,6 +14,8 @@ from jobyard_cli.local.simulated_nodes import simulated_node
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP: dict[str, Any] = {
+    "description": "Any.",
+    "startupTimeout": 600,
     "architecture": "amd64",
     "instanceTypes": ["g5.2xlarge", "g5.4xlarge"],
     "capacity": {"cpu": "8", "memory": "32Gi", "ephemeralStorage": "1Ti", "gpu": 1},
@@ -43,7 +45,9 @@ PROD = {"environment": {"name": "prod", "region": "eu-central-1", "cluster": {"n
 @pytest.fixture
 def platform(tmp_path: Path) -> Path:
     """A platform's repository with these two groups, and with the environments dev and prod."""
-    (tmp_path / "values" / "environments").mkdir(parents=True)
+    for folder in ("environments", "teams"):
+        (tmp_path / "values" / folder).mkdir(parents=True)
+    (tmp_path / "charts").symlink_to(ROOT / "charts")
     (tmp_path / "values" / "node-groups.yaml").write_text(
         yaml.safe_dump({"nodeGroups": {"gpu": GROUP, "plain": PLAIN}})
     )
@@ -123,18 +127,23 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(jobyard: Callable[..., 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--environment=staging"], "unknown environment 'staging' (values/environments has: dev, prod)\n"),
+        (
+            ["--environment=staging"],
+            "unknown environment 'staging' (there are: dev, prod); one is a file, values/environments/<name>.yaml\n",
+        ),
         (
             ["--environment=dev"],
-            "values/environments/dev.yaml: must have a text under 'environment.cluster.name'\n",
+            "values/environments/dev.yaml does not say where the cluster is; write under `environment`:\n"
+            "  region: eu-central-1\n"
+            "  cluster: {name: jobyard-prod}\n",
         ),
         (
             ["--environment=prod", "--repo=values"],
-            "values/values/node-groups.yaml is not there: run this in the top folder of the platform's repository\n",
+            "values/values/environments is not there: run this in the top folder of the platform's repository\n",
         ),
     ],
 )
-def test_a_mistake_is_told_in_one_line(
+def test_a_mistake_is_told_with_what_would_be_right(
     jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
 ) -> None:
     assert jobyard(*arguments) == (1, "", message)
@@ -149,14 +158,16 @@ def test_an_environment_that_is_no_yaml_is_told_with_its_place(
     assert err.startswith("values/environments/prod.yaml:2:1: not YAML")
 
 
-def test_without_environments_it_is_not_the_platforms_repository(
+def test_all_that_is_wrong_in_the_catalogue_is_told_with_its_place(
     platform: Path, jobyard: Callable[..., tuple[int, str, str]]
 ) -> None:
-    for file in (platform / "values" / "environments").iterdir():
-        file.unlink()
-    assert jobyard("--environment=prod")[2] == "unknown environment 'prod' (values/environments has: nothing)\n"
-    (platform / "values" / "environments").rmdir()
-    assert jobyard("--environment=prod")[2].startswith("values/environments is not there: run this in the top folder")
+    wrong = {**PLAIN, "architecture": "x86", "maxNodes": 0}
+    (platform / "values" / "node-groups.yaml").write_text(yaml.safe_dump({"nodeGroups": {"plain": wrong}}))
+    code, out, err = jobyard("--environment=prod")
+    assert (code, out) == (1, "")
+    first, second = err.splitlines()
+    assert first.startswith("values/node-groups.yaml:7:") and "x86" in first
+    assert second.startswith("values/node-groups.yaml:") and "0" in second
 
 
 def test_a_simulated_machine_has_what_the_catalogue_says_under_kubernetes_names() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobyard_cli.check.findings import Finding
@@ -13,6 +13,8 @@ from jobyard_cli.quantities import parse_quantity
 from jobyard_cli.repo import TeamRepo
 
 ASKED = ("cpu", "memory", "gpu")
+ALLOCATABLE = {"scratch": "ephemeralStorage"}
+"""What the catalogue calls a thing that a job calls otherwise."""
 
 
 def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -23,20 +25,25 @@ def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
             own = "resources" in task
             where: KeyPath = ("tasks", name, "resources") if own else ("defaults", "resources")
             resources = mapping(task.get("resources") if own else defaults.get("resources"))
-            yield from _requests(document, repo, where, resources, task.get("node_group", defaults.get("node_group")))
+            group = task.get("node_group", defaults.get("node_group"))
+            yield from _requests(document, repo, where, {kind: resources.get(kind) for kind in ASKED}, group)
             yield from _limits(document, where, resources)
+            within: KeyPath = ("tasks", name) if "scratch" in task else ("defaults",)
+            yield from _requests(
+                document, repo, within, {"scratch": task.get("scratch", defaults.get("scratch"))}, group
+            )
 
 
 def _requests(
-    document: Document, repo: TeamRepo, where: KeyPath, resources: dict[str, Any], group_name: Any
+    document: Document, repo: TeamRepo, where: KeyPath, asks: Mapping[str, Any], group_name: Any
 ) -> Iterator[Finding]:
     name = "default" if group_name is None else group_name
     group = repo.node_groups.get(name) if isinstance(name, str) else None
     if group is None:
         return
     allocatable = mapping(group.get("allocatable"))
-    for kind in ASKED:
-        asked, offered = resources.get(kind), allocatable.get(kind, 0)
+    for kind, asked in asks.items():
+        offered = allocatable.get(ALLOCATABLE.get(kind, kind), 0)
         if asked is not None and _is_more(asked, offered):
             message = _too_much(repo, str(name), kind, asked, offered)
             yield document.finding((*where, kind), message, "resources")
@@ -54,7 +61,9 @@ def _too_much(repo: TeamRepo, group: str, kind: str, asked: Any, offered: Any) -
     large = [
         other
         for other in repo.allowed_node_groups
-        if not _is_more(asked, mapping(repo.node_groups.get(other, {}).get("allocatable")).get(kind, 0))
+        if not _is_more(
+            asked, mapping(repo.node_groups.get(other, {}).get("allocatable")).get(ALLOCATABLE.get(kind, kind), 0)
+        )
     ]
     instead = f"; {' and '.join(large)} can" if large else ""
     if kind == "gpu" and not offered:

@@ -19,7 +19,7 @@ LAUNCHERS = {"apiGroup": RBAC_GROUP, "kind": "Group", "name": f"jobyard:{TEAM}:l
 TOO_MANY_RIGHTS = "is attempting to grant RBAC permissions not currently held"
 NOT_ITS_NAME = f"team {TEAM} may only have PriorityClasses named {TEAM}.*, not "
 NOT_PERMITTED_CLASS = f"resource scheduling.k8s.io:PriorityClass is not permitted in project team-{TEAM}"
-NOT_ITS_ROLE = f"team {TEAM} may only bind jobyard-launcher and jobyard-viewer, not "
+NOT_ITS_ROLE = f"team {TEAM} may only bind ClusterRoles jobyard-launcher and jobyard-viewer, not "
 NOT_ITS_GROUP = f"team {TEAM} may only bind groups jobyard:{TEAM}:* and those that the platform gave it, not "
 NOT_ITS_IAM_ROLE = f"team {TEAM} may not use IAM role "
 ROOT_POD: Object = {"containers": [{"name": "main", "image": "any", "securityContext": {"privileged": True}}]}
@@ -329,7 +329,12 @@ OBJECTS = [
     ),
     Attack("binding-cluster-admin", binding("cluster-admin"), TOO_MANY_RIGHTS),
     Attack("binding-the-schedulers-role", binding("system:kube-scheduler"), TOO_MANY_RIGHTS),
-    Attack("binding-its-own-sync-role", binding("jobyard-team-sync"), NOT_ITS_ROLE + "jobyard-team-sync"),
+    Attack("binding-its-own-sync-role", binding("jobyard-team-sync"), NOT_ITS_ROLE + "ClusterRole jobyard-team-sync"),
+    Attack(
+        "binding-a-role-of-the-same-name",
+        binding("jobyard-launcher", kind="Role"),
+        'roles.rbac.authorization.k8s.io "jobyard-launcher" not found',
+    ),
     Attack(
         "binding-another-teams-launchers",
         binding("jobyard-launcher", group(f"jobyard:{OTHER}:launchers")),

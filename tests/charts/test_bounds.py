@@ -83,7 +83,7 @@ CALLS = [
     ),
     Call(
         "its-sync-binding-deleted",
-        NOT_ITS_ROLE + "jobyard-team-sync",
+        NOT_ITS_ROLE + "ClusterRole jobyard-team-sync",
         ("delete", "rolebinding/jobyard-team-sync", *IN_TEAM),
     ),
     Call("secrets-read", cannot("list", "secrets"), ("get", "secrets", *IN_TEAM)),

@@ -67,88 +67,59 @@ def start(cluster: Cluster, spec: Object, namespace: str = "team-risk", dry_run:
     return cluster.kubectl("create", "-f", "-", *options, stdin=json.dumps(pod))
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        pytest.param({"nodeSelector": {}}, MUST_NAME_A_GROUP, id="no-node-group"),
-        pytest.param(
-            {"nodeSelector": {"jobyard.dev/node-group": "gpu"}},
-            "team risk may not use node group gpu",
-            id="node-group-not-allowed",
-        ),
-        pytest.param(
-            {"nodeName": "gpu-1"},
-            "a pod may not choose its node (nodeName gpu-1): the scheduler does",
-            id="node-by-name",
-        ),
-        pytest.param(
-            {"nodeSelector": {}, "affinity": affinity("gpu")}, MUST_NAME_A_GROUP, id="node-group-by-affinity-alone"
-        ),
-        pytest.param(
-            {"affinity": affinity("gpu")},
-            "a pod chooses its node group in nodeSelector, not by nodeAffinity",
-            id="node-group-by-affinity",
-        ),
-        pytest.param({"tolerations": [{"operator": "Exists"}]}, NAMELESS, id="tolerates-everything"),
-        pytest.param(
-            {"tolerations": [{"key": "jobyard.dev/node-group", "operator": "Exists"}]},
-            NAMELESS,
-            id="tolerates-every-effect",
-        ),
-        pytest.param(
-            {"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, NAMELESS, id="tolerates-every-key"
-        ),
-        pytest.param(
-            {"priorityClassName": "fraud.normal-2000"},
-            NOT_ITS_PRIORITY + "fraud.normal-2000",
-            id="priority-of-another-team",
-        ),
-        pytest.param(
-            {"priorityClassName": "system-node-critical"},
-            NOT_ITS_PRIORITY + "system-node-critical",
-            id="priority-of-the-system",
-        ),
-        pytest.param({"hostNetwork": True}, RESTRICTED, id="node-network"),
-        pytest.param({"securityContext": {}}, RESTRICTED, id="root"),
-        pytest.param({"hostPID": True}, RESTRICTED, id="node-processes"),
-        pytest.param(
-            {"containers": [in_container(privileged=True, allowPrivilegeEscalation=True)]}, RESTRICTED, id="privileged"
-        ),
-        pytest.param({"containers": [in_container(runAsUser=0)]}, RESTRICTED, id="root-by-number"),
-        pytest.param({"containers": [in_container(allowPrivilegeEscalation=True)]}, RESTRICTED, id="setuid"),
-        pytest.param(
-            {"containers": [in_container(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]})]},
-            RESTRICTED,
-            id="added-capability",
-        ),
-        pytest.param(
-            {"initContainers": [{**in_container(privileged=True, allowPrivilegeEscalation=True), "name": "first"}]},
-            RESTRICTED,
-            id="privileged-init",
-        ),
-        pytest.param(
-            {"containers": [{**CONTAINER, "ports": [{"containerPort": 80, "hostPort": 80}]}]},
-            RESTRICTED,
-            id="node-port",
-        ),
-        pytest.param({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}, RESTRICTED, id="node-files"),
-        pytest.param(
-            {"serviceAccountName": "risk"},
-            'error looking up service account team-risk/risk: serviceaccount "risk" not found',
-            id="service-account-of-the-sync-identity",
-        ),
-        pytest.param(
-            {"containers": [{**CONTAINER, "resources": {"requests": {"cpu": "5"}}}]},
-            "exceeded quota: team, requested: requests.cpu=5",
-            id="more-than-the-quota",
-        ),
-        pytest.param(
-            {"containers": [{**CONTAINER, "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
-            "exceeded quota: gpu, requested: requests.nvidia.com/gpu=1",
-            id="gpu-without-a-quota-of-them",
-        ),
-    ],
-)
+BEYOND: dict[str, tuple[Object, str]] = {
+    "no-node-group": ({"nodeSelector": {}}, MUST_NAME_A_GROUP),
+    "node-group-not-allowed": (
+        {"nodeSelector": {"jobyard.dev/node-group": "gpu"}},
+        "team risk may not use node group gpu",
+    ),
+    "node-by-name": ({"nodeName": "gpu-1"}, "a pod may not choose its node (nodeName gpu-1): the scheduler does"),
+    "node-group-by-affinity-alone": ({"nodeSelector": {}, "affinity": affinity("gpu")}, MUST_NAME_A_GROUP),
+    "node-group-by-affinity": (
+        {"affinity": affinity("gpu")},
+        "a pod chooses its node group in nodeSelector, not by nodeAffinity",
+    ),
+    "tolerates-everything": ({"tolerations": [{"operator": "Exists"}]}, NAMELESS),
+    "tolerates-every-effect": ({"tolerations": [{"key": "jobyard.dev/node-group", "operator": "Exists"}]}, NAMELESS),
+    "tolerates-every-key": ({"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, NAMELESS),
+    "priority-of-another-team": ({"priorityClassName": "fraud.normal-2000"}, NOT_ITS_PRIORITY + "fraud.normal-2000"),
+    "priority-of-the-system": (
+        {"priorityClassName": "system-node-critical"},
+        NOT_ITS_PRIORITY + "system-node-critical",
+    ),
+    "node-network": ({"hostNetwork": True}, RESTRICTED),
+    "root": ({"securityContext": {}}, RESTRICTED),
+    "node-processes": ({"hostPID": True}, RESTRICTED),
+    "privileged": ({"containers": [in_container(privileged=True, allowPrivilegeEscalation=True)]}, RESTRICTED),
+    "root-by-number": ({"containers": [in_container(runAsUser=0)]}, RESTRICTED),
+    "setuid": ({"containers": [in_container(allowPrivilegeEscalation=True)]}, RESTRICTED),
+    "added-capability": (
+        {"containers": [in_container(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]})]},
+        RESTRICTED,
+    ),
+    "privileged-init": (
+        {"initContainers": [{**in_container(privileged=True, allowPrivilegeEscalation=True), "name": "first"}]},
+        RESTRICTED,
+    ),
+    "node-port": ({"containers": [{**CONTAINER, "ports": [{"containerPort": 80, "hostPort": 80}]}]}, RESTRICTED),
+    "node-files": ({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}, RESTRICTED),
+    "service-account-of-the-sync-identity": (
+        {"serviceAccountName": "risk"},
+        'error looking up service account team-risk/risk: serviceaccount "risk" not found',
+    ),
+    "more-than-the-quota": (
+        {"containers": [{**CONTAINER, "resources": {"requests": {"cpu": "5"}}}]},
+        "exceeded quota: team, requested: requests.cpu=5",
+    ),
+    "gpu-without-a-quota-of-them": (
+        {"containers": [{**CONTAINER, "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
+        "exceeded quota: gpu, requested: requests.nvidia.com/gpu=1",
+    ),
+}
+"""Name of a try -> changes to the usual pod's specification, and the words of the refusal."""
+
+
+@pytest.mark.parametrize(("change", "reason"), BEYOND.values(), ids=BEYOND)
 def test_a_pod_beyond_the_bounds_is_refused(cluster: Cluster, change: Object, reason: str) -> None:
     answer = start(cluster, {**USUAL, **change})
     assert answer.returncode != 0, f"was let through: {answer.stdout}"

@@ -333,7 +333,7 @@ OBJECTS = [
     Attack(
         "binding-a-role-of-the-same-name",
         binding("jobyard-launcher", kind="Role"),
-        'roles.rbac.authorization.k8s.io "jobyard-launcher" not found',
+        '"jobyard-launcher" not found',
     ),
     Attack(
         "binding-another-teams-launchers",

@@ -83,7 +83,7 @@ def beside(existing: EmbeddedCluster, shown: Shown) -> Iterator[LocalPlatform]:
 def test_argo_cd_syncs_the_charts_into_it(existing: EmbeddedCluster, beside: LocalPlatform) -> None:
     assert not beside.layout.embedded
     applications = argocd.statuses(existing.kubectl)
-    assert [application.name for application in applications] == ["platform", "team-risk"]
+    assert [application.name for application in applications] == ["bounds-risk", "platform", "team-risk"]
     assert all(application.settled for application in applications)
     assert existing.kubectl("get", "resourcequota", "team", "--namespace=team-risk", "--output=name")
 

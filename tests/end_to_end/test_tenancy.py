@@ -201,7 +201,7 @@ def test_a_source_file_of_the_teams_own_can_not_read_beside_the_repository(attac
 def test_a_source_file_of_the_teams_own_can_not_have_argo_cd_fetch_an_address(attacker: Attacker) -> None:
     source = yaml.safe_dump({"helm": {"valueFiles": ["http://127.0.0.1:1/values.yaml"]}})
     error = attacker.error({"charts/team/.argocd-source.yaml": source})
-    assert 'the URL scheme "http" is not allowed' in error
+    assert "the URL scheme 'http' is not allowed" in error
 
 
 def test_values_that_inject_yaml_into_a_name_are_refused(attacker: Attacker) -> None:

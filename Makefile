@@ -18,7 +18,7 @@ demo: setup
 	@$(RUN)/jobyard demo $(if $(filter 0,$(KEEP)),--no-keep)
 
 test: lint
-	@$(RUN)/pytest
+	@$(RUN)/python scripts/run_tests.py
 
 check: lint
 	@$(RUN)/pytest --quiet tests/unit

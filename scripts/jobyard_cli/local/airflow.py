@@ -13,6 +13,7 @@ from pathlib import Path
 import uv
 
 from jobyard_cli.local.layout import Layout
+from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.processes import Process, answers
 from jobyard_cli.local.settings import AIRFLOW_VERSION, Source
 from jobyard_cli.local.shell import Report, run
@@ -37,11 +38,12 @@ def environment(
     for name in ("constraints.txt", "requirements.txt"):
         digest.update((pins / name).read_bytes())
     target = cache / "airflow" / f"{version}-{digest.hexdigest()[:12]}"
-    if not (target / INSTALLED).exists():
-        report(f"installing Airflow {version} with MWAA's pins")
-        shutil.rmtree(target, ignore_errors=True)
-        _install(target, pins, [f"apache-airflow=={version}", *extra])
-        (target / INSTALLED).touch()
+    with one_builder(target.with_name(f"{target.name}.lock")):
+        if not (target / INSTALLED).exists():
+            report(f"installing Airflow {version} with MWAA's pins")
+            shutil.rmtree(target, ignore_errors=True)
+            _install(target, pins, [f"apache-airflow=={version}", *extra])
+            (target / INSTALLED).touch()
     return target
 
 
@@ -60,9 +62,10 @@ def ensure(source: Source, cache: Path, report: Report) -> Path:
         CommandFailed: the installation failed.
     """
     target = environment(source, cache, report)
-    if not (target / "airflow.db").exists():
-        report("creating Airflow's database")
-        _create_database(target)
+    with one_builder(target.with_name(f"{target.name}.lock")):
+        if not (target / "airflow.db").exists():
+            report("creating Airflow's database")
+            _create_database(target)
     return target
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 
+from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.shell import Report, run, stream
 
 GO_VERSION = "1.27.3"
@@ -73,7 +71,7 @@ def ensure(cache: Path, report: Report) -> Path:
     """
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / "bin" / _key(*ALL)
-    with _lock(cache / "bin.lock"):
+    with one_builder(cache / "bin.lock"):
         if not target.exists():
             _assemble(target, [_build(module, cache, report) for module in ALL])
     return target
@@ -223,11 +221,3 @@ def _key(*modules: Module) -> str:
         for path in sorted(module.folder.iterdir()):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One builder at a time: a second command waits for the first one's result instead of building it again."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

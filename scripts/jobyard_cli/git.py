@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from jobyard_cli.errors import JobyardError
+
+COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 class GitFailed(JobyardError):
@@ -44,6 +47,22 @@ def origin(repo: Path) -> str:
     if parts.scheme in ("http", "https"):
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     return address
+
+
+def is_later(repo: Path, one: str, other: str) -> bool:
+    """Whether a commit has another among those it follows; not so where this work tree can't be told of it.
+
+    A pipeline's clone ends at its own commit, so a later one has to be fetched.
+    """
+    if one == other or not (COMMIT.fullmatch(one) and COMMIT.fullmatch(other)):
+        return False
+    if not _asked(repo, "cat-file", "-t", one):
+        _asked(repo, "fetch", "--quiet", "origin", one)
+    try:
+        git(repo, "merge-base", "--is-ancestor", other, one)
+    except GitFailed:
+        return False
+    return True
 
 
 def _asked(repo: Path, *arguments: str) -> str:

@@ -1,13 +1,12 @@
-"""Compiles a team's jobs into its release, and publishes it with one conditional write."""
+"""Compiles a team's jobs into its release."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobyard_cli.check.flow import TESTS
 from jobyard_cli.check.parameters import kind_of
@@ -22,11 +21,7 @@ from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIME
 from jobyard_cli.quantities import canonical_cpu, canonical_memory
 from jobyard_cli.repo import TeamRepo
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 SCHEMA_VERSION = 2
-_TRIES = 5
 
 
 class BrokenJobs(JobyardError):
@@ -34,10 +29,6 @@ class BrokenJobs(JobyardError):
 
     def __init__(self, checked: Checked) -> None:
         super().__init__("\n".join([*lines(checked, snippets=False), "nothing was released"]))
-
-
-class PublishFailed(JobyardError):
-    """The bucket did not take the release."""
 
 
 def compile_release(root: Path, commit: str) -> bytes:
@@ -195,71 +186,3 @@ def _resources(stated: Mapping[str, Any], scratch: str | None) -> dict[str, dict
 
 def _seconds(duration: str | None) -> int | None:
     return None if duration is None else parse_duration(duration)
-
-
-@dataclass(frozen=True)
-class Published:
-    """Where a release is; `changed` is false where the bucket had these jobs already."""
-
-    address: str
-    changed: bool
-
-
-def publish(client: S3Client, bucket: str, release: bytes) -> Published:
-    """Put a release where Airflow reads it: one object, replaced only if nobody else replaced it meanwhile.
-
-    Raises:
-        PublishFailed: the bucket refuses the write, is not there, or does not answer.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    team, digest = (json.loads(release)[name] for name in ("team", "digest"))
-    key = f"dags/{team}/jobs.json"
-    address = f"s3://{bucket}/{key}"
-    try:
-        for _ in range(_TRIES):
-            etag, current = _current(client, bucket, key)
-            if current == digest:
-                return Published(address, changed=False)
-            if _put(client, bucket, key, release, etag):
-                return Published(address, changed=True)
-    except ClientError as error:
-        problem = error.response["Error"]
-        raise PublishFailed(f"{address}: {problem.get('Code')}: {problem.get('Message', 'no reason given')}") from error
-    except BotoCoreError as error:
-        raise PublishFailed(f"{address}: {error}") from error
-    raise PublishFailed(f"{address}: another release went in at the same time, {_TRIES} times over; run this again")
-
-
-def _current(client: S3Client, bucket: str, key: str) -> tuple[str | None, str | None]:
-    """ETag and digest of the release that is there."""
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = client.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"].get("Code") == "NoSuchKey":
-            return None, None
-        raise
-    try:
-        digest = json.loads(answer["Body"].read()).get("digest")
-    except (ValueError, AttributeError):
-        digest = None  # not a release: it is replaced
-    return answer["ETag"], digest
-
-
-def _put(client: S3Client, bucket: str, key: str, release: bytes, etag: str | None) -> bool:
-    """Whether the object was still as it was read, and is now this release."""
-    from botocore.exceptions import ClientError
-
-    content_type = "application/json"
-    try:
-        if etag is None:
-            client.put_object(Bucket=bucket, Key=key, Body=release, ContentType=content_type, IfNoneMatch="*")
-        else:
-            client.put_object(Bucket=bucket, Key=key, Body=release, ContentType=content_type, IfMatch=etag)
-    except ClientError as error:
-        if error.response["Error"].get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
-            return False
-        raise
-    return True

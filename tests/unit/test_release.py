@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.release import BrokenJobs, PublishFailed, compile_release, publish
+from jobyard_cli.release import BrokenJobs, compile_release
+from jobyard_cli.releases import PublishFailed, publish
 from jobyard_cli.scaffold import CannotStart, examples, new_job
 
 if TYPE_CHECKING:

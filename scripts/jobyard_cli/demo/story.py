@@ -105,11 +105,18 @@ class Story:
         Raises:
             CommandFailed: the check found something, or the bucket refused.
         """
+        self.with_bucket(tree, "publish")
+
+    def with_bucket(self, tree: Path, *command: str) -> str:
+        """What a `jobyard` command on Airflow's bucket answers, in the team's repository.
+
+        Raises:
+            CommandFailed: it exited with another code than 0.
+        """
         layout, key = self.platform.layout, self.platform.root_credentials
         environment = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
-        team_repo.jobyard(
-            tree, "publish", "--bucket", AIRFLOW_BUCKET, "--endpoint-url", layout.s3_url, environment=environment
-        )
+        bucket = ("--bucket", AIRFLOW_BUCKET, "--endpoint-url", layout.s3_url)
+        return team_repo.jobyard(tree, *command, *bucket, environment=environment)
 
     def watch(self) -> UsageWatcher:
         """A watcher of the team's pods."""

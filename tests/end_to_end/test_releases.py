@@ -1,0 +1,57 @@
+"""Going back to an earlier release, and not going back by mistake, on a real S3 server and a real Airflow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from jobyard_cli.demo import team_repo
+from jobyard_cli.demo.commands import Told
+from jobyard_cli.local.errors import CommandFailed
+from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
+from jobyard_cli.local.services import git
+
+from tests.end_to_end.following import release, wait_until
+
+TEAM = team_repo.TEAM
+JOB = "regretted"
+DAG = f"{TEAM}.{JOB}"
+TEXT = """\
+apiVersion: jobyard/v1
+schedule: null
+tasks:
+  regret:
+    image: inference
+"""
+
+
+def released(platform: LocalPlatform) -> bytes:
+    return platform.s3().get_object(Bucket=AIRFLOW_BUCKET, Key=f"dags/{TEAM}/jobs.json")["Body"].read()
+
+
+def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: LocalPlatform) -> None:
+    tree, before = told.tree, released(platform)
+    head, good = git(tree, "rev-parse", "HEAD").strip(), json.loads(before)["commit"]
+    (tree / "dags" / JOB).mkdir()
+    (tree / "dags" / JOB / "job.yaml").write_text(TEXT)
+    release(told, f"Add the job {JOB}")
+    bad = git(tree, "rev-parse", "HEAD").strip()
+    platform.airflow.wait_for_dags({DAG}, timeout=90)
+
+    # The pipeline of the commit before, when it comes late.
+    git(tree, "checkout", "--quiet", good)
+    with pytest.raises(CommandFailed, match=f"is of commit {bad[:12]}, which is later than {good[:12]}"):
+        told.story.publish(tree)
+    git(tree, "checkout", "--quiet", "main")
+
+    assert f"the release of commit {good[:12]}, put " in told.story.with_bucket(tree, "rollback")
+    assert released(platform) == before
+    wait_until(lambda: DAG not in platform.airflow.dag_ids(), 120)
+    newest, second, *_ = told.story.with_bucket(tree, "releases").splitlines()
+    assert good[:12] in newest
+    assert bad[:12] in second
+
+    git(tree, "reset", "--quiet", "--hard", head)
+    git(tree, "push", "--quiet", "--force", str(platform.state / "git" / f"{team_repo.NAME}.git"), "HEAD:main")
+    told.story.publish(tree)
+    assert released(platform) == before

@@ -199,10 +199,9 @@ def _put(client: S3Client, bucket: str, key: str, body: bytes, note: dict[str, s
     """Whether the object was still as it was read, and is now this release."""
     from botocore.exceptions import ClientError
 
-    what: dict[str, Any] = {"Body": body, "ContentType": "application/json", "Metadata": note}
-    condition = {"IfMatch": there.etag} if there else {"IfNoneMatch": "*"}
+    condition: dict[str, Any] = {"IfMatch": there.etag} if there else {"IfNoneMatch": "*"}
     try:
-        client.put_object(Bucket=bucket, Key=key, **what, **condition)
+        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=note, **condition)
     except ClientError as error:
         if error.response["Error"].get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
             return False

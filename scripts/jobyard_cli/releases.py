@@ -115,7 +115,13 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
         raise NoSuchRelease(_nothing(team, commit, found))
     with _told(bucket, key) as address:
         body = client.get_object(Bucket=bucket, Key=key, VersionId=earlier[0].version)["Body"].read()
-        if not _put(client, bucket, key, body, _note(json.loads(body), by), found[0]):
+        try:
+            note = _note(json.loads(body), by)
+        except (ValueError, KeyError, TypeError) as error:
+            raise NoSuchRelease(
+                f"{address}: what was put {earlier[0].time:%Y-%m-%d %H:%M:%S}Z is no release"
+            ) from error
+        if not _put(client, bucket, key, body, note, found[0]):
             raise PublishFailed(f"{address}: another release went in at the same time; look at `jobyard releases`")
     return earlier[0]
 

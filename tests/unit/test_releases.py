@@ -88,6 +88,16 @@ def test_a_commit_without_a_release_is_answered_with_those_that_have_one(three: 
     assert len(releases(three, BUCKET, "risk")) == 3
 
 
+def test_what_is_no_release_is_not_gone_back_to(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"[no release]")
+    add_job("score")
+    release = compile_release(team_repo, FIRST)
+    publish(s3, BUCKET, release)
+    with pytest.raises(NoSuchRelease, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is no release"):
+        roll_back(s3, BUCKET, "risk")
+    assert body(s3) == release
+
+
 class Overtaken:
     """A client between whose reading of an earlier release and putting it another release goes in."""
 

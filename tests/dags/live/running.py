@@ -16,9 +16,9 @@ from typing import Any
 from urllib.request import urlopen
 
 from jobyard.compat import AIRFLOW_3
+from live import live_database
+from live.live_database import BOUND_SECONDS
 
-# Generous, as the machine may have more to do; nothing waits longer than it has to.
-BOUND_SECONDS = 240
 LOG_LINES = 40
 # Airflow 2 keeps this for its own tests; Airflow 3 has the two together anyway.
 SQLITE_WITH_LOCAL_EXECUTOR = "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK"
@@ -34,7 +34,7 @@ class LiveAirflow:
         shutil.copy(database, home / "airflow.db")
         # Airflow puts this folder on its path, and takes no plain value for what it hands to the database's driver.
         (home / "config").mkdir()
-        (home / "config" / "live_database.py").write_text(f"ARGUMENTS = {{'timeout': {BOUND_SECONDS}}}\n")
+        shutil.copy(live_database.__file__, home / "config")
         # Readers don't wait for writers, so several processes do well on one file.
         with closing(sqlite3.connect(home / "airflow.db")) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -32,12 +32,14 @@ class BrokenJobOperator(BaseOperator):
 
 def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
     """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is."""
-    source = job.get("source") if isinstance(job, dict) else None
+    entry = job if isinstance(job, dict) else {}
     dag = DAG(
         # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
         dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:100]}",
         description=f"Broken: {reason}",
-        doc_md=job_page(f"**This job is broken, and does not run:** {reason}", str(source or "")),
+        doc_md=job_page(
+            f"**This job is broken, and does not run:** {reason}", str(entry.get("source") or ""), entry.get("digest")
+        ),
         tags=sorted({f"team:{team}", TAG}),
         catchup=False,
         max_active_runs=1,

@@ -139,7 +139,7 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
     return {
         "dag_id": f"{team}.{name}",
         "description": job["description"],
-        "doc_md": job_page(job["description"], job["source"]),
+        "doc_md": job_page(job["description"], job["source"], job.get("digest")),
         "default_args": {"owner": owner},
         "tags": sorted({f"team:{team}", f"owner:{owner}", *job["tags"]}),
         "params": {param: parameter(entry) for param, entry in job["params"].items()},

@@ -6,8 +6,8 @@ from typing import Any, NotRequired, TypedDict
 
 from jobyard.errors import NewerSchemaError, ReleaseError
 
-SCHEMA_VERSION = 2
-"""Version 1 lacks what is NotRequired here."""
+SCHEMA_VERSION = 3
+"""Version 1 lacks what is NotRequired here, version 2 the digests of the jobs."""
 
 
 class Retries(TypedDict):
@@ -113,6 +113,7 @@ class Job(TypedDict):
     """One `job.yaml`, one DAG."""
 
     source: str
+    digest: NotRequired[str]  # of all else that is here
     description: str
     owner: str
     schedule: Schedule

@@ -21,7 +21,9 @@ from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIME
 from jobyard_cli.quantities import canonical_cpu, canonical_memory
 from jobyard_cli.repo import TeamRepo
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+JOB_DIGEST = 12
+"""Hexadecimal digits of a job's digest: enough to tell its versions apart."""
 
 
 class BrokenJobs(JobyardError):
@@ -31,8 +33,11 @@ class BrokenJobs(JobyardError):
         super().__init__("\n".join([*lines(checked, snippets=False), "nothing was released"]))
 
 
-def compile_release(root: Path, commit: str) -> bytes:
-    """A release of all jobs of a team's repository: the same bytes for the same files and commit.
+def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> bytes:
+    """A release of all jobs of a team's repository: the same bytes for the same files, commit and images.
+
+    `images` are the addresses of those that belong to the jobs, by digest, so that going back to this release goes
+    back to them too; they are part of the release's digest, the commit is not.
 
     Raises:
         NotATeamRepo: the folder is no team's repository.
@@ -41,18 +46,27 @@ def compile_release(root: Path, commit: str) -> bytes:
     checked = check_repo(root)
     if checked.findings:
         raise BrokenJobs(checked)
-    jobs = {name: _job(document, checked.repo) for name, document in checked.jobs.items()}
-    digest = hashlib.sha256(_dump(jobs)).hexdigest()
+    jobs = {name: _with_digest(_job(document, checked.repo)) for name, document in checked.jobs.items()}
+    content = {"jobs": jobs, "images": dict(images or {})}
     return _dump(
         {
             "schema_version": SCHEMA_VERSION,
             "team": checked.repo.team,
             "namespace": checked.repo.namespace,
             "commit": commit,
-            "digest": f"sha256:{digest}",
-            "jobs": jobs,
+            "digest": f"sha256:{_digest(content)}",
+            **content,
         }
     )
+
+
+def _with_digest(job: dict[str, Any]) -> dict[str, Any]:
+    """The job with what its DAG's page shows of it, by which one can tell that Airflow has it as it is here."""
+    return {**job, "digest": _digest(job)[:JOB_DIGEST]}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(_dump(value)).hexdigest()
 
 
 def _dump(value: Any) -> bytes:

@@ -70,7 +70,7 @@ def test_a_new_release_replaces_the_old_one_in_the_same_process(bucket: Bucket) 
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("risk/jobs.json", {"schema_version": 3}, "risk/jobs.json: schema_version 3 is newer than 2"),
+        ("risk/jobs.json", {"schema_version": 4}, "risk/jobs.json: schema_version 4 is newer than 3"),
         ("risk/jobs.json", {"jobs": {}}, "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", [], "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", {"schema_version": 1, "team": "risk"}, "risk/jobs.json: has no object 'jobs'"),

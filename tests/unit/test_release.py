@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,9 @@ def compiled(repo: Path, commit: str = "c0ffee") -> dict[str, Any]:
 def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> None:
     text = add_job("score").read_text()
     release = compiled(team_repo)
-    assert (release["schema_version"], release["team"], release["namespace"]) == (2, "risk", "team-risk")
+    assert (release["schema_version"], release["team"], release["namespace"]) == (3, "risk", "team-risk")
     assert release["commit"] == "c0ffee"
+    assert re.fullmatch("[0-9a-f]{12}", release["jobs"]["score"].pop("digest"))
     assert release["jobs"]["score"] == {
         "catchup": False,
         "description": "",
@@ -132,6 +134,27 @@ def test_the_digest_is_of_the_jobs_and_not_of_the_commit(add_job: AddJob, team_r
     assert one["digest"] == other["digest"]
     file.write_text(file.read_text().replace("@daily", "@weekly"))
     assert compiled(team_repo)["digest"] != one["digest"]
+
+
+def test_a_jobs_digest_is_its_own(add_job: AddJob, team_repo: Path) -> None:
+    file = add_job("score")
+    alone = compiled(team_repo)["jobs"]["score"]
+    add_job("train")
+    beside = compiled(team_repo)["jobs"]
+    assert beside["score"] == alone
+    file.write_text(file.read_text().replace("@daily", "@weekly"))
+    assert compiled(team_repo)["jobs"]["score"]["digest"] != alone["digest"]
+    assert compiled(team_repo)["jobs"]["train"] == beside["train"]
+
+
+def test_images_are_part_of_the_release_and_of_its_digest(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    without = compiled(team_repo)
+    url = "registry.example.com/risk/inference@sha256:" + "a" * 64
+    with_image = json.loads(compile_release(team_repo, "c0ffee", {"inference": url}))
+    assert (without["images"], with_image["images"]) == ({}, {"inference": url})
+    assert with_image["digest"] != without["digest"]
+    assert with_image["jobs"] == without["jobs"]
 
 
 def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_repo: Path) -> None:

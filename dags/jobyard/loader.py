@@ -8,6 +8,7 @@ The loader is `dags/<team>.py`, the platform's, in the bucket beside the folder 
 
 from pathlib import Path
 
+from jobyard import VERSION
 from jobyard.builder import build
 from jobyard.compat import DAG, get_parsing_context
 from jobyard.platform import read_platform
@@ -21,7 +22,7 @@ def load(file: str) -> dict[str, DAG]:
     loader once more for one DAG, only that one is built.
 
     Raises:
-        ReleaseError: `<team>/jobs.json` or `jobyard/platform.json` cannot be used at all. Airflow shows it as
+        ReleaseError: `<team>/jobs.json` or the library's `platform.json` cannot be used at all. Airflow shows it as
             an import error of the loader. A single bad job raises nothing: it becomes a DAG that says why.
     """
     loader = Path(file).absolute()
@@ -29,7 +30,7 @@ def load(file: str) -> dict[str, DAG]:
     jobs = read_jobs(loader.parent / team / "jobs.json", team)
     if not jobs:
         return {}
-    platform = read_platform(loader.parent / "jobyard" / "platform.json")
+    platform = read_platform(loader.parent, VERSION)
     wanted = get_parsing_context().dag_id
     names = [name for name in sorted(jobs) if wanted in (None, f"{team}.{name}")]
     dags = [build(platform, team, name, jobs[name]) for name in names]

@@ -64,18 +64,23 @@ class Platform:
         return self.task_types[name]
 
 
-def read_platform(path: Path) -> Platform:
-    """Return the platform described by the file at `path`.
+def read_platform(dags: Path, version: str = "") -> Platform:
+    """Return the platform as the library's version describes it; `dags` is the folder of the loaders.
+
+    The kubeconfig is the same file for all versions: its path is in every stored DAG, and what is in it is only read
+    when a task starts.
 
     Raises:
         ReleaseError: the file is missing or lacks something.
     """
+    library = dags.absolute() / "jobyard"
+    path = library / version / "platform.json"
     data = read_json(path)
     try:
         platform = Platform(
-            dags=path.absolute().parent.parent,
+            dags=library.parent,
             environment=data["environment"],
-            kubeconfig=str(path.absolute().parent / data["kubeconfig"]),
+            kubeconfig=str(library / data["kubeconfig"]),
             node_groups={name: _node_group(group) for name, group in data["node_groups"].items()},
             task_types={name: _task_type(one) for name, one in data.get("task_types", {}).items()},
             cost_centers=dict(data.get("cost_centers", {})),

@@ -213,7 +213,8 @@ def publish_platform(
     repo: PlatformRepo = Path(),
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
-    from jobyard_cli import environments, platform_files
+    from jobyard_cli import environments, platform_files, platform_publish
+    from jobyard_cli.git import is_later
     from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform_data import platform_data
 
@@ -223,10 +224,12 @@ def publish_platform(
     groups, types = environments.load_node_groups(repo), platform_files.task_types(repo / "values")
     platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
     files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
-    changed = platform_files.put_changed(_s3(endpoint_url), target, files)
-    for name in changed:
+    done = platform_publish.publish(_s3(endpoint_url), target, files, commit(repo), partial(is_later, repo))
+    for name in done.put:
         print(f"put s3://{target}/dags/{name}")
-    print(f"{len(files) - len(changed)} of {len(files)} files were there already")
+    for name in done.deleted:
+        print(f"deleted s3://{target}/dags/{name}")
+    print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were there already")
 
 
 @app.command()

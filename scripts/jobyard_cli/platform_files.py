@@ -1,20 +1,16 @@
-"""The platform's own files in Airflow's bucket: the library, each team's loader, the node groups and the kubeconfig."""
+"""The platform's own files for Airflow: the library, each team's loader, the node groups and the kubeconfig."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobyard_cli.documents import load
 from jobyard_cli.errors import JobyardError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-PREFIX = "dags/"
 
 
 class NotThePlatformRepo(JobyardError):
@@ -22,10 +18,6 @@ class NotThePlatformRepo(JobyardError):
 
     def __init__(self, missing: Path) -> None:
         super().__init__(f"{missing} is not there: run this in the top folder of the platform's repository")
-
-
-class PutFailed(JobyardError):
-    """The bucket did not take the files."""
 
 
 class UnreadableValues(JobyardError):
@@ -41,16 +33,38 @@ def loader_source(team: str) -> str:
     return f"import jobyard  # {comment}\nglobals().update(jobyard.load(__file__))\n"
 
 
-def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], kubeconfig: str) -> dict[str, bytes]:
-    """Path below `dags/` to content, in the order in which they are to be put: what is needed first comes first."""
-    files = {".airflowignore": (dags / ".airflowignore").read_bytes()}
-    for path in sorted((dags / "jobyard").glob("*.py")):
-        files[f"jobyard/{path.name}"] = path.read_bytes()
-    files["jobyard/kubeconfig.yaml"] = kubeconfig.encode()
-    files["jobyard/platform.json"] = json.dumps(platform, sort_keys=True, indent=1).encode()
-    for team in sorted(teams):
-        files[f"{team}.py"] = loader_source(team).encode()
-    return files
+@dataclass(frozen=True)
+class PlatformFiles:
+    """What the platform has below `dags/` in Airflow's bucket."""
+
+    version: dict[str, bytes]
+    """One version of the library with the platform's data, which never changes: the folder's name is its digest."""
+    shared: dict[str, bytes]
+    """What has one name in all versions, in the order in which it is to be put: each fits any version beside it."""
+    loaders: dict[str, bytes]
+
+    @property
+    def folder(self) -> str:
+        """Name of the version's folder, below `jobyard/`."""
+        digest = sha256()
+        for name, content in sorted(self.version.items()):
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()[:12]
+
+
+def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], kubeconfig: str) -> PlatformFiles:
+    """The platform's files, of the library in the folder `dags` of its repository."""
+    modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
+    chooser = modules.pop("__init__.py")
+    return PlatformFiles(
+        version={**modules, "platform.json": json.dumps(platform, sort_keys=True, indent=1).encode()},
+        shared={
+            ".airflowignore": (dags / ".airflowignore").read_bytes(),
+            "jobyard/kubeconfig.yaml": kubeconfig.encode(),
+            "jobyard/__init__.py": chooser,
+        },
+        loaders={f"{team}.py": loader_source(team).encode() for team in sorted(teams)},
+    )
 
 
 def node_groups(values: Path) -> dict[str, Any]:
@@ -83,24 +97,3 @@ def _mapping(file: Path, key: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UnreadableValues(f"{file}: must have a mapping under '{key}'")
     return found
-
-
-def put_changed(client: S3Client, bucket: str, files: dict[str, bytes]) -> list[str]:
-    """Put the files whose content differs from the bucket's, in their order, and return their names.
-
-    Raises:
-        PutFailed: the bucket refuses, is not there, or does not answer.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-        etags = {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
-        changed = []
-        for name, content in files.items():
-            if etags.get(PREFIX + name) != hashlib.md5(content, usedforsecurity=False).hexdigest():
-                client.put_object(Bucket=bucket, Key=PREFIX + name, Body=content)
-                changed.append(name)
-    except (BotoCoreError, ClientError) as error:
-        raise PutFailed(f"s3://{bucket}/{PREFIX}: {error}") from error
-    return changed

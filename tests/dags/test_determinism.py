@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ SERIALISE = """
 import json, runpy, sys
 dags = runpy.run_path(sys.argv[1])
 dags = {name: dag for name, dag in dags.items() if name.startswith("risk.")}
+for dag in dags.values():
+    dag.fileloc = sys.argv[1]  # as Airflow's bag of DAGs does
 try:
     from airflow.serialization.serialized_objects import DagSerialization as Serialised
 except ImportError:
@@ -45,7 +48,9 @@ EVERYTHING: dict[str, Any] = {
 
 def serialise(loader: Path, seed: int) -> subprocess.Popen[str]:
     """Start a process, with its own order of sets, that writes what it makes of the release."""
-    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)}
+    # The bucket first, as Airflow has it: the library is the one that is there.
+    path = os.pathsep.join([str(loader.parent), *sys.path])
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path}
     command = [sys.executable, "-W", "ignore", "-c", SERIALISE, str(loader)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -72,3 +77,29 @@ def test_two_processes_agree_to_the_byte(bucket: Bucket) -> None:
     ] == []
     assert one == other
     assert " object at 0x" not in one
+
+
+def put_into_versions(library: Path, *folders: str) -> None:
+    """Make of the library versions that are the same, as the platform's files are in a real bucket."""
+    own = {file.name: file for file in library.iterdir() if file.name not in ("__init__.py", "kubeconfig.yaml")}
+    files = {name: file.stat().st_size for name, file in own.items() if file.is_file()}
+    for folder in folders:
+        (library / folder).mkdir()
+        for name in files:
+            shutil.copy(own[name], library / folder)
+    for name in files:
+        own[name].unlink()
+    index = {"versions": [{"folder": folder, "files": files} for folder in folders]}
+    (library / "versions.json").write_text(json.dumps(index))
+
+
+def test_another_version_of_the_library_makes_no_other_dags(bucket: Bucket) -> None:
+    loader = bucket.release({"whole": job(**EVERYTHING)})
+    before = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    library = bucket.folder / "jobyard"
+    put_into_versions(library, "2", "1")
+    after = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    (library / "2" / "loader.py").unlink()
+    fallen_back = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    assert "Broken: " not in before
+    assert before == after == fallen_back

@@ -173,7 +173,7 @@ def test_jinja_is_rendered_in_args_and_env(bucket: Bucket) -> None:
 
 
 def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
-    platform = read_platform(bucket.folder / "jobyard" / "platform.json")
+    platform = read_platform(bucket.folder)
     passed = {*task_arguments("predict", task()), *pod_arguments(platform, "risk", "score", "predict", task())}
     of_pods = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
     of_any_task = {

@@ -318,11 +318,12 @@ def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bu
     code, out, err = jobyard("publish-platform", "--environment", "dev")
     assert (code, err) == (0, "")
     assert "put s3://airflow/dags/risk.py\n" in out
-    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
+    keys = [entry.get("Key", "") for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
     assert "dags/fraud.py" not in keys
     put = s3.get_object(Bucket="airflow", Key="dags/jobyard/kubeconfig.yaml")["Body"].read().decode()
     assert put == kubeconfig(load_environment(platform_repo, "dev"))
-    platform = json.loads(s3.get_object(Bucket="airflow", Key="dags/jobyard/platform.json")["Body"].read())
+    [key] = [key for key in keys if key.endswith("/platform.json")]
+    platform = json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())
     assert (platform["environment"], platform["cost_centers"]) == ("dev", {"risk": "risk-ml"})
 
 

@@ -11,12 +11,11 @@ from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.platform_data import platform_data
 from jobyard_cli.platform_files import (
     NotThePlatformRepo,
-    PutFailed,
+    PlatformFiles,
     UnreadableValues,
     loader_source,
     node_groups,
     platform_files,
-    put_changed,
     task_types,
 )
 
@@ -42,16 +41,24 @@ def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to
     assert data["node_groups"]["gpu"]["startup_timeout"] == 1200
 
 
-def test_loaders_come_last_as_they_need_all_the_rest() -> None:
+def some_files(teams: list[str], kubeconfig: str = "x: y") -> PlatformFiles:
     platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
-    files = platform_files(ROOT / "dags", ["risk", "fraud"], platform, "x: y")
-    assert list(files)[0] == ".airflowignore"
-    assert list(files)[-2:] == ["fraud.py", "risk.py"]
-    assert files["risk.py"] == loader_source("risk").encode()
-    assert files["jobyard/kubeconfig.yaml"] == b"x: y"
-    assert json.loads(files["jobyard/platform.json"])["environment"] == "dev"
-    modules = {path.name for path in (ROOT / "dags" / "jobyard").glob("*.py")}
-    assert {name.removeprefix("jobyard/") for name in files if name.startswith("jobyard/")} >= modules
+    return platform_files(ROOT / "dags", teams, platform, kubeconfig)
+
+
+def test_a_version_is_the_library_and_the_platforms_data() -> None:
+    files = some_files(["risk", "fraud"])
+    modules = {path.name for path in (ROOT / "dags" / "jobyard").glob("*.py")} - {"__init__.py"}
+    assert files.version.keys() == modules | {"platform.json"}
+    assert json.loads(files.version["platform.json"])["environment"] == "dev"
+
+
+def test_the_kubeconfig_and_the_teams_are_no_part_of_the_version() -> None:
+    files, other = some_files(["risk", "fraud"]), some_files(["risk"], "z: y")
+    assert files.folder == other.folder
+    assert files.shared["jobyard/kubeconfig.yaml"] == b"x: y"
+    assert list(files.shared)[-1] == "jobyard/__init__.py"
+    assert files.loaders == {f"{team}.py": loader_source(team).encode() for team in ("fraud", "risk")}
 
 
 def test_a_loader_is_read_by_airflows_safe_mode() -> None:
@@ -61,22 +68,16 @@ def test_a_loader_is_read_by_airflows_safe_mode() -> None:
     compile(source, "risk.py", "exec")
 
 
-def test_only_what_changed_is_put(s3: S3Client) -> None:
-    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"2"}) == ["a.py", "b.py"]
-    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"3", "c.py": b"4"}) == ["b.py", "c.py"]
-    assert put_changed(s3, BUCKET, {"a.py": b"1", "b.py": b"3", "c.py": b"4"}) == []
-
-
-def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
-    with pytest.raises(PutFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
-        put_changed(s3, "nowhere", {"a.py": b"1"})
+def put(s3: S3Client, name: str, content: bytes) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"dags/{name}", Body=content)
 
 
 def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, tmp_path: Path) -> None:
-    put_changed(s3, BUCKET, {"risk.py": b"1", "risk/jobs.json": b"{}"})
+    put(s3, "risk.py", b"1")
+    put(s3, "risk/jobs.json", b"{}")
     known = copy_once(s3, BUCKET, tmp_path, {})
     (tmp_path / "risk.py").write_text("kept, as the bucket has not changed it")
-    put_changed(s3, BUCKET, {"risk/jobs.json": b"[]"})
+    put(s3, "risk/jobs.json", b"[]")
     known = copy_once(s3, BUCKET, tmp_path, known)
     assert (tmp_path / "risk.py").read_text().startswith("kept")
     assert (tmp_path / "risk" / "jobs.json").read_bytes() == b"[]"

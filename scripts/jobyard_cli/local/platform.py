@@ -25,7 +25,8 @@ from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
 from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import platform_files, put_changed, task_types
+from jobyard_cli.platform_files import platform_files, task_types
+from jobyard_cli.platform_publish import publish
 from jobyard_cli.steps import Steps
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ class LocalPlatform:
         types = task_types(self.source.values)
         platform = platform_data(self.node_groups, ENVIRONMENT, task_types=types, teams=teams)
         files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
-        return put_changed(self.s3(), AIRFLOW_BUCKET, files)
+        return publish(self.s3(), AIRFLOW_BUCKET, files).put
 
     def _start_airflow(self, built: Built, steps: Steps) -> None:
         with steps.step("Airflow"):

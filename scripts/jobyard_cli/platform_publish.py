@@ -1,0 +1,236 @@
+"""Puts the platform's own files into Airflow's bucket, so that whoever copies it meanwhile always has a whole library.
+
+A version of the library is a folder that never changes; the object `versions.json` names the whole ones, so it is put
+after them, and `jobyard/__init__.py` chooses among those that have been copied. What has one name in all versions comes
+next, as each of it fits any of them; what nothing needs any longer is deleted last. Nothing else in the bucket is
+touched: a team's release is the team's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform_files import PlatformFiles, loader_source
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "dags/"
+INDEX = "jobyard/versions.json"
+LIBRARY = "jobyard/"
+KEPT = 5
+"""As many versions are in the index: one that is not copied yet leaves the choice of those before."""
+_SETTLED = timedelta(days=1)
+"""What is in no index stays as long: it may be somebody's who is about to name it, or a long task's."""
+_TRIES = 5
+_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+
+
+class PutFailed(JobyardError):
+    """The bucket did not take the files; run it again, and it goes on where it ended."""
+
+
+class OlderPlatform(JobyardError):
+    """The bucket has the platform's files of a later commit; they were left as they are."""
+
+    def __init__(self, bucket: str, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"s3://{bucket}/{PREFIX}{INDEX} is of commit {theirs[:12]}, which is later than {ours[:12]}, checked out "
+            "here; nothing was put. To go back on purpose, revert the commits and publish that"
+        )
+
+
+class _Raced(Exception):
+    """Somebody else changed the same object meanwhile."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An object that is there."""
+
+    etag: str
+    time: datetime
+
+
+@dataclass
+class Published:
+    """Names below `dags/` of what was put and deleted, in that order, and how many files were there already."""
+
+    put: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def publish(
+    client: S3Client,
+    bucket: str,
+    files: PlatformFiles,
+    commit: str = "",
+    is_later: Callable[[str, str], bool] = lambda _theirs, _ours: False,
+    now: datetime | None = None,
+) -> Published:
+    """Put what differs, then delete what the platform put earlier and has no more.
+
+    `is_later` tells whether the commit that is there is later than the one to be put.
+
+    Raises:
+        OlderPlatform: what is there is of a later commit.
+        PutFailed: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
+    """
+    done = Published()
+    with _told(bucket):
+        for _ in range(_TRIES):
+            try:
+                _Publication(client, bucket, files, commit, done).run(is_later, now or datetime.now(UTC))
+            except _Raced:
+                continue
+            return done
+    raise PutFailed(f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again")
+
+
+class _Publication:
+    """One try, from what is in the bucket at its beginning."""
+
+    def __init__(self, client: S3Client, bucket: str, files: PlatformFiles, commit: str, done: Published) -> None:
+        self.client, self.bucket, self.files, self.commit, self.done = client, bucket, files, commit, done
+        self.there = _listed(client, bucket)
+        self.index_etag, self.index = self._read_index()
+
+    def run(self, is_later: Callable[[str, str], bool], now: datetime) -> None:
+        theirs = str(self.index.get("commit", ""))
+        if theirs and is_later(theirs, self.commit):
+            raise OlderPlatform(self.bucket, theirs, self.commit)
+        self.done.unchanged = 0
+        for name, content in self._version().items():
+            # The folder's name follows from what is in it, so whoever puts it too puts the same.
+            self._put(name, content, {})
+        index = self._new_index()
+        etag = self._put_index(index)
+        fixed = {**self.files.shared, **self.files.loaders}
+        for name, content in fixed.items():
+            self._put(name, content, _unless_changed(self.there.get(name)))
+        kept = {str(one["folder"]) for one in index["versions"]}
+        self._delete(name for name in sorted(self.there.keys() - fixed.keys()) if self._is_left_over(name, kept, now))
+        self._refuse_overtaken(etag)
+
+    def _version(self) -> dict[str, bytes]:
+        return {f"{LIBRARY}{self.files.folder}/{name}": content for name, content in self.files.version.items()}
+
+    def _put(self, name: str, content: bytes, condition: dict[str, Any]) -> None:
+        """Put the file unless it is there."""
+        if name in self.there and self._has(name, content):
+            self.done.unchanged += 1
+        else:
+            self._put_object(name, content, condition)
+
+    def _has(self, name: str, content: bytes) -> bool:
+        """Whether the bucket has this content; where KMS encrypts it, S3's own digest is not the content's."""
+        if self.there[name].etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
+            return True
+        note = self.client.head_object(Bucket=self.bucket, Key=PREFIX + name)["Metadata"]
+        return note.get("sha256") == _sha256(content)
+
+    def _put_object(self, name: str, content: bytes, condition: dict[str, Any]) -> str:
+        """The object's new ETag.
+
+        Raises:
+            _Raced: it was not as the condition says.
+        """
+        from botocore.exceptions import ClientError
+
+        note = {"sha256": _sha256(content)}
+        try:
+            answer = self.client.put_object(
+                Bucket=self.bucket, Key=PREFIX + name, Body=content, Metadata=note, **condition
+            )
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _CHANGED:
+                raise _Raced from error
+            raise
+        self.done.put.append(name)
+        return answer["ETag"].strip('"')
+
+    def _read_index(self) -> tuple[str, dict[str, Any]]:
+        """The index that is there, and its ETag; an empty one where it is none of ours."""
+        if INDEX not in self.there:
+            return "", {}
+        answer = self.client.get_object(Bucket=self.bucket, Key=PREFIX + INDEX)
+        try:
+            index = json.loads(answer["Body"].read())
+            for version in index["versions"]:
+                _ = version["folder"], version["files"]
+        except (ValueError, TypeError, KeyError):
+            index = {}
+        return answer["ETag"].strip('"'), index
+
+    def _new_index(self) -> dict[str, Any]:
+        sizes = {name: len(content) for name, content in self.files.version.items()}
+        others = [one for one in self.index.get("versions", []) if one["folder"] != self.files.folder]
+        newest = {"folder": self.files.folder, "files": sizes}
+        return {"commit": self.commit, "versions": [newest, *others][:KEPT]}
+
+    def _put_index(self, index: dict[str, Any]) -> str:
+        """Name the version; from here on an older publisher refuses. The index's ETag."""
+        if index == self.index:
+            self.done.unchanged += 1
+            return self.index_etag
+        there = self.there.get(INDEX) and _Entry(self.index_etag, self.there[INDEX].time)
+        return self._put_object(INDEX, json.dumps(index, sort_keys=True, indent=1).encode(), _unless_changed(there))
+
+    def _delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.client.delete_object(Bucket=self.bucket, Key=PREFIX + name)
+            self.done.deleted.append(name)
+
+    def _is_left_over(self, name: str, kept: set[str], now: datetime) -> bool:
+        """Whether the platform put this earlier, and it belongs to no version that is kept and to no team."""
+        if name.startswith(LIBRARY):
+            folder = name.removeprefix(LIBRARY).split("/")[0]
+            return name != INDEX and folder not in kept and now - self.there[name].time > _SETTLED
+        team = name.removesuffix(".py")
+        return "/" not in name and team != name and self._has(name, loader_source(team).encode())
+
+    def _refuse_overtaken(self, etag: str) -> None:
+        """Tell when another publisher came between, as some of what is there may then be its and some ours."""
+        if not self.done.put and not self.done.deleted:
+            return
+        answer = self.client.head_object(Bucket=self.bucket, Key=PREFIX + INDEX)
+        if answer["ETag"].strip('"') != etag:
+            raise PutFailed(
+                f"s3://{self.bucket}/{PREFIX}: another commit was published at the same time; "
+                "run this again for the newer of the two"
+            )
+
+
+def _unless_changed(there: _Entry | None) -> dict[str, Any]:
+    return {"IfMatch": f'"{there.etag}"'} if there else {"IfNoneMatch": "*"}
+
+
+def _listed(client: S3Client, bucket: str) -> dict[str, _Entry]:
+    """Each object below `dags/`, by its name there."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
+    entries = (entry for page in pages for entry in page.get("Contents", []))
+    return {
+        entry["Key"].removeprefix(PREFIX): _Entry(entry["ETag"].strip('"'), entry["LastModified"]) for entry in entries
+    }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _told(bucket: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise PutFailed(f"s3://{bucket}/{PREFIX}: {error}") from error

@@ -1,0 +1,219 @@
+"""The platform's files in the bucket: what is put and deleted, in which order, and what a killed publisher leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jobyard_cli import platform_publish
+from jobyard_cli.local.bucket_copy import copy_once
+from jobyard_cli.platform_files import PlatformFiles, loader_source
+from jobyard_cli.platform_publish import INDEX, KEPT, OlderPlatform, PutFailed, publish
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET = "airflow"
+LATER = datetime.now(UTC) + timedelta(days=2)
+READ = "import sys; sys.path.insert(0, sys.argv[1]); import jobyard; print(jobyard.load(''))"
+
+
+def a_library(version: str, *teams: str, kubeconfig: str = "kind: Config") -> PlatformFiles:
+    """A library of two modules that don't go with any but each other, with the real chooser before it."""
+    loader = f"from jobyard import other\nassert other.VERSION == '{version}'\ndef load(file): return other.VERSION\n"
+    return PlatformFiles(
+        version={"loader.py": loader.encode(), "other.py": f"VERSION = '{version}'\n".encode()},
+        shared={
+            ".airflowignore": b"jobyard/",
+            "jobyard/kubeconfig.yaml": kubeconfig.encode(),
+            "jobyard/__init__.py": (ROOT / "dags" / "jobyard" / "__init__.py").read_bytes(),
+        },
+        loaders={f"{team}.py": loader_source(team).encode() for team in teams},
+    )
+
+
+def names(s3: S3Client) -> set[str]:
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="dags/").get("Contents", [])
+    return {entry.get("Key", "").removeprefix("dags/") for entry in listed}
+
+
+def read(copy: Path) -> str:
+    """What a new process imports of the library in a copy of the bucket, or why it can't."""
+    done = subprocess.run([sys.executable, "-c", READ, str(copy)], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr
+
+
+def copied(s3: S3Client, folder: Path) -> Path:
+    copy_once(s3, BUCKET, folder, {})
+    return folder
+
+
+def test_the_index_comes_after_what_it_names_and_a_second_time_nothing_is_put(s3: S3Client) -> None:
+    files = a_library("1", "risk", "care")
+    first = publish(s3, BUCKET, files)
+    version = [f"jobyard/{files.folder}/{name}" for name in files.version]
+    assert first.put == [*version, INDEX, *files.shared, *files.loaders]
+    again = publish(s3, BUCKET, files)
+    assert (again.put, again.deleted, again.unchanged) == ([], [], len(first.put))
+
+
+def test_only_what_changed_is_put(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", "risk"))
+    done = publish(s3, BUCKET, a_library("1", "risk", "care", kubeconfig="kind: Other"))
+    assert done.put == ["jobyard/kubeconfig.yaml", "care.py"]
+
+
+def test_a_bucket_with_keys_of_kms_is_not_put_again_either(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There S3's digests are not those of the contents."""
+    publish(s3, BUCKET, a_library("1", "risk", "care"))
+    there = {name: replace(entry, etag="another") for name, entry in platform_publish._listed(s3, BUCKET).items()}
+    monkeypatch.setattr(platform_publish, "_listed", lambda *_: there)
+    assert publish(s3, BUCKET, a_library("1", "risk", "care")).put == []
+    assert publish(s3, BUCKET, a_library("1", "risk")).deleted == ["care.py"]
+
+
+def test_a_change_by_hand_is_undone(s3: S3Client) -> None:
+    files = a_library("1", "risk")
+    publish(s3, BUCKET, files)
+    s3.put_object(Bucket=BUCKET, Key="dags/risk.py", Body=b"import os")
+    s3.put_object(Bucket=BUCKET, Key=f"dags/jobyard/{files.folder}/other.py", Body=b"VERSION = '0'")
+    done = publish(s3, BUCKET, files)
+    assert done.put == [f"jobyard/{files.folder}/other.py", "risk.py"]
+
+
+def test_only_the_platforms_own_is_deleted_and_never_a_teams(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", "risk", "care"))
+    others = ["care/jobs.json", "risk/jobs.json", "mine.py", "mine/dag.py", "jobyard.py.txt"]
+    for name in others:
+        s3.put_object(Bucket=BUCKET, Key=f"dags/{name}", Body=b"{}")
+    assert publish(s3, BUCKET, a_library("1", "risk"), now=LATER).deleted == ["care.py"]
+    assert names(s3) >= {*others, "risk.py"}
+
+
+def test_a_loader_that_somebody_rewrote_is_not_the_platforms(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", "risk", "care"))
+    s3.put_object(Bucket=BUCKET, Key="dags/care.py", Body=b"import os")
+    assert publish(s3, BUCKET, a_library("1", "risk")).deleted == []
+
+
+def test_old_versions_go_a_day_after_nothing_names_them(s3: S3Client) -> None:
+    versions = [a_library(str(number)) for number in range(KEPT + 2)]
+    for files in versions:
+        assert publish(s3, BUCKET, files).deleted == []
+    done = publish(s3, BUCKET, versions[-1], now=LATER)
+    assert {name.split("/")[1] for name in done.deleted} == {files.folder for files in versions[:2]}
+
+
+def test_the_layout_without_versions_is_replaced(s3: S3Client, tmp_path: Path) -> None:
+    """As the files were before a version had a folder: one beside the other."""
+    for name, content in a_library("0").version.items():
+        s3.put_object(Bucket=BUCKET, Key=f"dags/jobyard/{name}", Body=content)
+    publish(s3, BUCKET, a_library("1"))
+    assert read(copied(s3, tmp_path)) == "1"
+    assert set(publish(s3, BUCKET, a_library("1"), now=LATER).deleted) == {"jobyard/loader.py", "jobyard/other.py"}
+
+
+def test_an_older_commit_does_not_replace_a_later_one(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("2"), "2")
+    with pytest.raises(OlderPlatform, match="is of commit 2, which is later than 1, checked out here; nothing was put"):
+        publish(s3, BUCKET, a_library("1"), "1", lambda theirs, ours: theirs > ours)
+    assert publish(s3, BUCKET, a_library("3"), "3", lambda theirs, ours: theirs > ours).put
+
+
+def test_who_is_overtaken_begins_anew_and_finds_the_later_commit(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("0"), "0")
+    raced: list[bool] = []
+
+    def later(theirs: str, ours: str) -> bool:
+        if not raced:
+            raced.append(True)
+            publish(s3, BUCKET, a_library("2", "risk"), "2")
+        return theirs > ours
+
+    with pytest.raises(OlderPlatform):
+        publish(s3, BUCKET, a_library("1", kubeconfig="old"), "1", later)
+    assert s3.get_object(Bucket=BUCKET, Key="dags/jobyard/kubeconfig.yaml")["Body"].read() == b"kind: Config"
+    index = json.loads(s3.get_object(Bucket=BUCKET, Key=f"dags/{INDEX}")["Body"].read())
+    assert index["commit"] == "2"
+
+
+def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
+    with pytest.raises(PutFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
+        publish(s3, "nowhere", a_library("1"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"versions": [1]}', b'{"versions": [{"folder": "x"}]}'])
+def test_an_index_that_is_none_is_replaced(s3: S3Client, tmp_path: Path, content: bytes) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"dags/{INDEX}", Body=content)
+    publish(s3, BUCKET, a_library("1"))
+    assert read(copied(s3, tmp_path)) == "1"
+
+
+def dies_before_request(s3: S3Client, number: int, files: PlatformFiles) -> bool:
+    """Publish with a client that ends before a request, as a killed process would; whether there was such a request."""
+    sent: list[str] = []
+
+    def count(model: Any, **_: Any) -> None:
+        sent.append(model.name)
+        if len(sent) == number:
+            raise KeyboardInterrupt
+
+    s3.meta.events.register("before-call.s3", count)
+    try:
+        publish(s3, BUCKET, files)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        s3.meta.events.unregister("before-call.s3", count)
+    return False
+
+
+def emptied(s3: S3Client) -> None:
+    for name in names(s3):
+        s3.delete_object(Bucket=BUCKET, Key=f"dags/{name}")
+
+
+def test_killed_between_any_two_requests_it_leaves_a_whole_library_and_goes_on(s3: S3Client, tmp_path: Path) -> None:
+    new, seen, number = a_library("2", "risk", "new", kubeconfig="kind: Other"), [], 0
+    while True:
+        emptied(s3)
+        publish(s3, BUCKET, a_library("1", "risk", "care"))
+        s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"{}")
+        number += 1
+        if not dies_before_request(s3, number, new):
+            break
+        seen.append(read(copied(s3, tmp_path / str(number))))
+        publish(s3, BUCKET, new)
+        assert read(copied(s3, tmp_path / f"{number}-again")) == "2"
+        assert {"risk.py", "new.py", "risk/jobs.json"} <= names(s3)
+        assert "care.py" not in names(s3)
+    # List, get the index; put two modules, the index, the kubeconfig, a loader; delete a loader; look at the index.
+    assert number > 9
+    assert (set(seen), seen) == ({"1", "2"}, sorted(seen))
+
+
+def test_a_version_that_is_copied_in_part_leaves_the_one_before(s3: S3Client, tmp_path: Path) -> None:
+    publish(s3, BUCKET, a_library("1"))
+    files = a_library("2")
+    publish(s3, BUCKET, files)
+    copy = copied(s3, tmp_path)
+    assert read(copy) == "2"
+    (copy / "jobyard" / files.folder / "other.py").unlink()
+    assert read(copy) == "1"
+    (copy / "jobyard" / files.folder / "other.py").write_text("VERSION = ")
+    assert read(copy) == "1"
+
+
+def test_no_whole_version_is_an_import_error_that_says_so(s3: S3Client, tmp_path: Path) -> None:
+    files = a_library("1")
+    publish(s3, BUCKET, files)
+    copy = copied(s3, tmp_path)
+    (copy / "jobyard" / files.folder / "loader.py").unlink()
+    assert "versions.json names is here whole" in read(copy)

@@ -162,10 +162,3 @@ def test_a_pool_and_a_limit_of_tasks_at_once(bucket: Bucket) -> None:
     assert dag.max_active_tasks == 3
     assert (dag.get_task("a").pool, dag.get_task("b").pool) == ("risk.gpu", "default_pool")
     assert bucket.dag(job()).max_active_tasks == 16
-
-
-def test_a_release_of_version_1_still_builds(bucket: Bucket) -> None:
-    bucket.release({"score": job(params={"limit": 5})}, schema_version=1)
-    bag = bucket.parse()
-    assert (bag.import_errors, sorted(bag.dags)) == ({}, ["risk.score"])
-    assert bag.dags["risk.score"].task_ids == ["score"]

@@ -1,11 +1,14 @@
 """What Airflow finds in the bucket."""
 
+import json
 from pathlib import Path
 
 import pytest
 from jobyard.compat import AIRFLOW_3
+from jobyard.release import SCHEMA_VERSION
 from support import LOADER, PLATFORM, Bucket, job, task
 
+RELEASES = Path(__file__).resolve().parents[1] / "fixtures" / "releases"
 TWO_JOBS = {"score": job(), "train": job(schedule=None)}
 
 
@@ -133,3 +136,20 @@ def test_a_release_cannot_choose_another_teams_namespace(bucket: Bucket) -> None
     bucket.release({"score": job(tasks={"score": task()})}, namespace="team-care")
     [operator] = bucket.parse().dags["risk.score"].tasks
     assert (operator.namespace, operator.cluster_context) == ("team-risk", "risk")
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_releases_that_earlier_versions_compiled_are_read(bucket: Bucket, version: int) -> None:
+    """Each was written by the compiler of its time; a new version of the schema needs one here too."""
+    stored = json.loads((RELEASES / f"{version}.json").read_bytes())
+    assert stored["schema_version"] == version
+    bucket.write("risk/jobs.json", stored)
+    bucket.write("jobyard/platform.json", json.loads((RELEASES / "platform.json").read_bytes()))
+    bucket.loader()
+    bag = bucket.parse()
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == [f"risk.{name}" for name in sorted(stored["jobs"])]
+    assert [dag.description for dag in bag.dags.values() if "broken" in dag.tags] == []
+    shown = {name: f"Digest of the job: `{job['digest']}`" for name, job in stored["jobs"].items() if "digest" in job}
+    assert all(mark in bag.dags[f"risk.{name}"].doc_md for name, mark in shown.items())
+    assert bool(shown) == (version > 2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.release import BrokenJobs, compile_release
+from jobyard_cli.release import SCHEMA_VERSION, BrokenJobs, compile_release
 from jobyard_cli.releases import PublishFailed, publish
 from jobyard_cli.scaffold import CannotStart, examples, new_job
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 AddJob = Callable[..., Path]
 BUCKET = "airflow"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "valid"
+RELEASES = FIXTURES.parent / "releases"
 KEY = "dags/risk/jobs.json"
 
 
@@ -126,6 +129,17 @@ def test_the_same_files_make_the_same_bytes_in_any_order_and_place(
     moved = team_repo.rename(tmp_path / "elsewhere")
     assert compile_release(moved, "c0ffee") == before
     assert before.endswith(b"\n")
+
+
+def test_the_bytes_are_those_that_were_stored(add_job: AddJob, team_repo: Path) -> None:
+    """On any machine, and until SCHEMA_VERSION is raised; JOBYARD_UPDATE_GOLDEN=1 writes them anew."""
+    for name in ("after", "all", "by-hand", "ensemble", "least", "on-assets", "retrain-on-drift"):
+        add_job(name, (FIXTURES / name / "job.yaml").read_text())
+    stored = RELEASES / f"{SCHEMA_VERSION}.json"
+    found = compile_release(team_repo, "c0ffee" + "0" * 34)
+    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
+        stored.write_bytes(found)
+    assert found == stored.read_bytes()
 
 
 def test_the_digest_is_of_the_jobs_and_not_of_the_commit(add_job: AddJob, team_repo: Path) -> None:
@@ -259,9 +273,6 @@ def test_a_bucket_that_is_not_there_is_named(s3: S3Client, add_job: AddJob, team
     add_job("score")
     with pytest.raises(PublishFailed, match="s3://nowhere/dags/risk/jobs.json: NoSuchBucket: The specified bucket"):
         publish(s3, "nowhere", compile_release(team_repo, "1"))
-
-
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "valid"
 
 
 def released(add_job: AddJob, repo: Path, fixture: str) -> dict[str, Any]:

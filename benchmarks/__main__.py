@@ -11,6 +11,7 @@ from pathlib import Path
 import check
 import memory
 import parse
+import release
 import reparse
 import teams
 from jobyard_cli.errors import JobyardError
@@ -20,6 +21,7 @@ SECTIONS = {
     "parse": parse.section,
     "reparse": reparse.section,
     "memory": memory.section,
+    "release": release.section,
     "teams": teams.section,
 }
 

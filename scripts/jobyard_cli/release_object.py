@@ -97,10 +97,9 @@ class ReleaseObject:
         """All of its content, or nothing of one that has just gone."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        which: Any = {"VersionId": version} if version else {}
         for left in reversed(range(_READS)):
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=self._key, **which)["Body"].read()
+                return self._client.get_object(Bucket=self._bucket, Key=self._key, **_which(version))["Body"].read()
             except BotoCoreError:
                 if not left:
                     raise
@@ -114,8 +113,11 @@ class ReleaseObject:
         """The releases there were, the newest first."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
         for version in (one for page in pages for one in page.get("Versions", []) if one["Key"] == self._key):
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._key, VersionId=version["VersionId"])
-            yield _release(version["ETag"], version["VersionId"], version["LastModified"], answer["Metadata"])
+            # Without versioning there is one alone, which goes by no version everywhere.
+            only = version["VersionId"] == NO_VERSION and version["IsLatest"]
+            name = "" if only else version["VersionId"]
+            answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_which(name))
+            yield _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
 
     def put(self, body: bytes, note: dict[str, str], there: Release | None) -> Put | None:
         """Replace what is there, or None where it is no longer that."""
@@ -132,6 +134,10 @@ class ReleaseObject:
                 return None
             raise
         return Put(answer["ETag"], answer.get("VersionId", NO_VERSION) != NO_VERSION)
+
+
+def _which(version: str) -> Any:
+    return {"VersionId": version} if version else {}
 
 
 def _described(body: bytes) -> dict[str, str]:

@@ -169,7 +169,8 @@ def _nothing(team: str, commit: str, found: list[Release]) -> str:
         return f"team {team} has released nothing yet"
     there = ", ".join(dict.fromkeys(one.commit[:12] or "unknown" for one in found))
     what = f"no earlier release of commit {commit}" if commit else "no earlier release with other jobs"
-    return f"there is {what} among the newest {len(found)} of team {team} (commits: {there})"
+    why = "" if found[0].version else "; the bucket is not versioned, so it keeps none"
+    return f"there is {what} among the newest {len(found)} of team {team} (commits: {there}){why}"
 
 
 def _pause(attempt: int) -> None:

@@ -1,20 +1,19 @@
-"""The few calls of Airflow's REST API (version 2, of Airflow 3) that Jobyard makes."""
+"""The calls of Airflow's REST API that Jobyard makes; those of Airflow 2 and 3 that differ are in other modules."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-import requests
-
+from jobyard_cli.airflow_transport import AirflowError as AirflowError
+from jobyard_cli.airflow_transport import NotThere, RestTransport, Transport
 from jobyard_cli.errors import JobyardError
 
 FINISHED = ("success", "failed")
-
-
-class AirflowError(JobyardError):
-    """Airflow refused a call, or could not be reached."""
+PAGE = 100
+"""As many entries as Airflow gives at once."""
 
 
 class AirflowTimeout(JobyardError):
@@ -22,53 +21,65 @@ class AirflowTimeout(JobyardError):
 
 
 class AirflowClient:
-    """One Airflow, reached over plain HTTP as its simple auth manager lets everyone in on loopback."""
+    """One Airflow, by its address or however else it is reached."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._session = requests.Session()
+    def __init__(self, airflow: str | Transport) -> None:
+        self._transport = RestTransport(airflow) if isinstance(airflow, str) else airflow
+        self.address = self._transport.address
 
-    def call(self, method: str, path: str, body: Any = None, accept: str = "application/json") -> Any:
-        """One call below /api/v2; the parsed answer, or None where there is no content.
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One call; the parsed answer, or None where there is no content.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
         """
-        if "Authorization" not in self._session.headers:
-            self._log_in()
-        answer = self._request(method, f"/api/v2/{path}", body, accept)
-        return answer.json() if answer.content else None
+        parts = urlsplit(path)
+        return self._transport.call(method, parts.path, dict(parse_qsl(parts.query)) or None, body)
 
-    def _log_in(self) -> None:
-        token = self._request("GET", "/auth/token", None, "application/json").json()["access_token"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
+    def listed(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every entry of a list, page by page.
 
-    def _request(self, method: str, path: str, body: Any, accept: str) -> requests.Response:
+        Raises:
+            AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
+        """
+        seen = 0
+        while True:
+            page = self._transport.call("GET", path, {**query, "limit": PAGE, "offset": seen})
+            yield from page[key]
+            seen += len(page[key])
+            if not page[key] or seen >= page["total_entries"]:
+                return
+
+    def variable(self, key: str) -> str | None:
+        """An Airflow Variable, or None where there is none.
+
+        Raises:
+            AirflowError: unreachable, or refused.
+        """
         try:
-            answer = self._session.request(method, self.url + path, json=body, headers={"Accept": accept}, timeout=30)
-        except requests.RequestException as error:
-            raise AirflowError(f"Airflow at {self.url} can't be reached: {error}") from error
-        if answer.status_code >= 400:
-            raise AirflowError(f"Airflow refused {method} {path} ({answer.status_code}): {answer.text[:500]}")
-        return answer
+            return str(self.call("GET", f"variables/{key}")["value"])
+        except NotThere:
+            return None
 
     def set_variable(self, key: str, value: str) -> None:
-        """Create or replace an Airflow Variable."""
-        existing = self.call("GET", "variables?limit=1000")["variables"]
+        """Create or replace an Airflow Variable.
+
+        Raises:
+            AirflowError: unreachable, or refused.
+        """
         body = {"key": key, "value": value}
-        if any(variable["key"] == key for variable in existing):
-            self.call("PATCH", f"variables/{key}", body)
-        else:
+        if self.variable(key) is None:
             self.call("POST", "variables", body)
+        else:
+            self.call("PATCH", f"variables/{key}", body)
 
     def dag_ids(self) -> set[str]:
         """The DAGs that Airflow has parsed and not lost since."""
-        return {dag["dag_id"] for dag in self.call("GET", "dags?limit=1000")["dags"]}
+        return {dag["dag_id"] for dag in self.listed("dags", "dags")}
 
     def import_errors(self) -> dict[str, str]:
         """File name to stack trace of every file that Airflow can't import."""
-        errors = self.call("GET", "importErrors?limit=1000")["import_errors"]
-        return {error["filename"]: error["stack_trace"] for error in errors}
+        return {error["filename"]: error["stack_trace"] for error in self.listed("importErrors", "import_errors")}
 
     def wait_for_dags(self, wanted: set[str], timeout: float) -> None:
         """Wait until Airflow has parsed these DAGs.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.repo import TeamRepo
+from jobyard_cli.sync_commands import releases, sync
 from jobyard_cli.team_commands import PlatformRepo
 from jobyard_cli.team_commands import app as team_app
 
@@ -104,54 +104,11 @@ def release(
         output.write_bytes(content)
 
 
+app.command()(sync)
+app.command()(releases)
+
 Bucket = Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="An S3 server other than AWS.")]
-By = Annotated[
-    str,
-    typer.Option(
-        envvar=["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER"], help="Who does it, for `jobyard releases` to show."
-    ),
-]
-
-
-@app.command()
-def publish(bucket: Bucket, by: By = "", endpoint_url: EndpointUrl = None, repo: Repo = None) -> None:
-    """Check and compile all jobs, and put the release where Airflow reads it, unless a later commit's is there."""
-    from jobyard_cli.git import is_later
-    from jobyard_cli.release import compile_release
-    from jobyard_cli.releases import publish as put
-
-    root = _root(repo)
-    content = compile_release(root, commit(root))
-    published = put(_s3(endpoint_url), bucket, content, by, partial(is_later, root))
-    print(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
-
-
-@app.command()
-def releases(bucket: Bucket, endpoint_url: EndpointUrl = None, repo: Repo = None) -> None:
-    """List the team's newest releases: when, commit, number of jobs, who. Airflow has the first."""
-    from jobyard_cli.releases import releases as listed
-
-    team = TeamRepo.load(_root(repo)).team
-    for one in listed(_s3(endpoint_url), bucket, team):
-        jobs = "?" if one.jobs is None else str(one.jobs)
-        print(f"{one.time:%Y-%m-%d %H:%M:%S}Z  {one.commit[:12] or '?':12}  {jobs:>4} jobs  {one.by or '?'}")
-
-
-@app.command()
-def rollback(
-    bucket: Bucket,
-    to: Annotated[str, typer.Argument(metavar="[COMMIT]", help="Commit whose release to put again.")] = "",
-    by: By = "",
-    endpoint_url: EndpointUrl = None,
-    repo: Repo = None,
-) -> None:
-    """Put an earlier release again: that of a commit, or the newest with other jobs than now."""
-    from jobyard_cli.releases import roll_back
-
-    team = TeamRepo.load(_root(repo)).team
-    again = roll_back(_s3(endpoint_url), bucket, team, to, by)
-    print(f"the release of commit {again.commit[:12] or '?'}, put {again.time:%Y-%m-%d %H:%M:%S}Z, is there again")
 
 
 @app.command()
@@ -280,11 +237,9 @@ def _root(repo: Path | None, *inside: Path) -> Path:
 
 
 def _s3(endpoint_url: str | None) -> S3Client:
-    import boto3
-    from botocore.config import Config
+    from jobyard_cli.aws import s3
 
-    config = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 3})
-    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    return s3(endpoint_url)
 
 
 def run() -> None:

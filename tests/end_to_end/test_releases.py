@@ -44,7 +44,7 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
         told.story.publish(tree)
     git(tree, "checkout", "--quiet", "main")
 
-    assert f"the release of commit {good[:12]}, put " in told.story.with_bucket(tree, "rollback")
+    assert f"the release of commit {good[:12]}, put " in told.story.with_bucket(tree, "sync", "--rollback", "--no-wait")
     assert released(platform) == before
     wait_until(lambda: DAG not in platform.airflow.dag_ids(), 120)
     newest, second, *_ = told.story.with_bucket(tree, "releases").splitlines()

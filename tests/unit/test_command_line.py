@@ -84,7 +84,7 @@ def test_a_broken_job_is_not_published_and_the_bucket_is_not_even_asked(
     add_job: AddJob, jobyard: Callable[..., tuple[int, str, str]]
 ) -> None:
     add_job("score", "apiVersion: jobyard/v1\n")
-    code, _, err = jobyard("publish", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1")
+    code, _, err = jobyard("sync", "--no-wait", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1")
     assert code == 1
     assert err.splitlines()[-1] == "nothing was released"
 
@@ -97,7 +97,7 @@ def test_a_server_that_does_not_answer_is_named(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    code, _, err = jobyard("publish", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1")
+    code, _, err = jobyard("sync", "--no-wait", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1")
     assert code == 1
     assert err.startswith('s3://b/dags/risk/jobs.json: Could not connect to the endpoint URL: "http://127.0.0.1:1/')
 

@@ -62,7 +62,7 @@ def test_a_release_that_says_nothing_of_itself_is_listed_too(s3: S3Client) -> No
 def test_going_back_puts_the_release_before_again_byte_for_byte(three: S3Client) -> None:
     before = three.get_object(Bucket=BUCKET, Key=KEY, VersionId=releases(three, BUCKET, "risk")[1].version)
     expected = before["Body"].read()
-    assert roll_back(three, BUCKET, "risk", by="ann").commit == SECOND
+    assert roll_back(three, BUCKET, "risk", by="ann").release.commit == SECOND
     assert body(three) == expected
     newest = releases(three, BUCKET, "risk")
     assert [(one.commit, one.by) for one in newest[:2]] == [(SECOND, "ann"), (THIRD, "")]
@@ -70,11 +70,11 @@ def test_going_back_puts_the_release_before_again_byte_for_byte(three: S3Client)
 
 def test_going_back_twice_goes_to_what_was_there_first(three: S3Client) -> None:
     roll_back(three, BUCKET, "risk")
-    assert roll_back(three, BUCKET, "risk").commit == THIRD
+    assert roll_back(three, BUCKET, "risk").release.commit == THIRD
 
 
 def test_going_back_to_a_commit_takes_the_beginning_of_its_name(three: S3Client) -> None:
-    assert roll_back(three, BUCKET, "risk", FIRST[:8]).commit == FIRST
+    assert roll_back(three, BUCKET, "risk", FIRST[:8]).release.commit == FIRST
     assert releases(three, BUCKET, "risk")[0].commit == FIRST
 
 
@@ -143,7 +143,7 @@ def test_a_late_pipeline_does_not_put_an_older_commit_over_a_later_one(
         publish(s3, BUCKET, compile_release(team_repo, older), is_later=partial(is_later, clone))
     assert str(caught.value) == (
         f"s3://airflow/dags/risk/jobs.json is of commit {later[:12]}, which is later than {older[:12]}, "
-        f"checked out here; it was left as it is. To go back on purpose: jobyard rollback {older[:12]}"
+        f"checked out here; it was left as it is. To go back on purpose: jobyard sync --rollback {older[:12]}"
     )
     assert len(releases(s3, BUCKET, "risk")) == 1
 
@@ -188,16 +188,16 @@ def test_a_pipeline_publishes_a_person_looks_and_goes_back(
     s3: S3Client, add_job: AddJob, jobyard: Callable[..., tuple[int, list[str], str]]
 ) -> None:
     add_job("score")
-    assert jobyard("publish") == (0, [f"s3://{BUCKET}/{KEY}: released"], "")
+    assert jobyard("sync", "--no-wait") == (0, [f"s3://{BUCKET}/{KEY}: released"], "")
     add_job("train")
-    assert jobyard("publish")[0] == 0
+    assert jobyard("sync", "--no-wait")[0] == 0
     code, lines, _ = jobyard("releases")
     assert code == 0
     assert [line.split("Z  ")[1] for line in lines] == ["?                2 jobs  ann", "?                1 jobs  ann"]
-    code, lines, _ = jobyard("rollback")
+    code, lines, _ = jobyard("sync", "--rollback", "--no-wait")
     assert code == 0
     assert lines[0].startswith("the release of commit ?, put ")
-    assert jobyard("rollback", "abc") == (
+    assert jobyard("sync", "--rollback", "abc", "--no-wait") == (
         1,
         [],
         "there is no earlier release of commit abc among the newest 3 of team risk (commits: unknown)\n",

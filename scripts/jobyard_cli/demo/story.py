@@ -95,17 +95,17 @@ class Story:
         with self.steps.step(f"merge request: {job}; the release goes to S3, the DAG comes up in Airflow"):
             answer = team_repo.merge_request(tree, f"add-{job}", job, example)
             GitRepository(self.platform.layout, team_repo.NAME).push(tree)
-            self.publish(tree)
-            self.platform.airflow.wait_for_dags({f"{TEAM}.{job}"}, timeout=90)
+            airflow = ("--airflow-url", self.platform.layout.airflow_url)
+            self.with_bucket(tree, "sync", "--timeout", "90", *airflow)
             return answer
 
     def publish(self, tree: Path) -> None:
-        """Put the release of the work tree into Airflow's bucket, as the pipeline does after a merge.
+        """Put the release of the work tree into Airflow's bucket, and don't wait until Airflow has it.
 
         Raises:
             CommandFailed: the check found something, or the bucket refused.
         """
-        self.with_bucket(tree, "publish")
+        self.with_bucket(tree, "sync", "--no-wait")
 
     def with_bucket(self, tree: Path, *command: str) -> str:
         """What a `jobyard` command on Airflow's bucket answers, in the team's repository.

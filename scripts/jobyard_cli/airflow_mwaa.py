@@ -1,0 +1,57 @@
+"""Airflow's REST API through MWAA, which signs in for whoever may call it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, refusal
+
+_HINTS = {
+    "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
+    "ResourceNotFoundException": "look at `airflow` and `region` in the environment's file",
+    "ExpiredTokenException": "the credentials have expired: get new ones and run this again",
+    "UnrecognizedClientException": "these are not the credentials of this account",
+}
+_BUSY = ("InternalServerException", "ThrottlingException", "ServiceUnavailableException")
+
+
+class MwaaTransport:
+    """The API of one environment of MWAA."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        """Take boto3's client for MWAA, and the environment's name."""
+        self.address = f"MWAA's {name}"
+        self._client = client
+        self._name = name
+
+    def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        """One call, as `Transport` has it.
+
+        Raises:
+            AirflowError: refused, with Airflow's or AWS's own words.
+            AirflowBusy: no answer, or not now.
+            NotThere: no such thing.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+        optional = {key: value for key, value in (("QueryParameters", query), ("Body", body)) if value is not None}
+        try:
+            answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)
+        except ClientError as error:
+            raise self._refusal(f"{method} {path}", error.response) from error
+        except HTTPClientError as error:
+            raise AirflowBusy(f"{self.address} can't be reached: {error}") from error
+        except BotoCoreError as error:
+            raise AirflowError(f"{self.address}: {error}") from error
+        return answer.get("RestApiResponse")
+
+    def _refusal(self, call: str, response: Any) -> AirflowError:
+        """Airflow's own answer where it gave one, else AWS's."""
+        if status := response.get("RestApiStatusCode"):
+            return refusal(self.address, call, int(status), str(response.get("RestApiResponse")))
+        problem = response.get("Error", {})
+        name = str(problem.get("Code"))
+        text = f"{self.address}: {call}: {name}: {problem.get('Message')}"
+        if name in _BUSY:
+            return AirflowBusy(text)
+        return AirflowError(f"{text} ({_HINTS[name]})" if name in _HINTS else text)

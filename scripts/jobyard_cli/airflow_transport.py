@@ -1,0 +1,130 @@
+"""How Airflow's REST API is reached: over HTTP, as Airflow 2 and 3 have it, or through MWAA."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+
+import requests
+
+from jobyard_cli.errors import JobyardError
+
+USERNAME, PASSWORD, TOKEN = "JOBYARD_AIRFLOW_USERNAME", "JOBYARD_AIRFLOW_PASSWORD", "JOBYARD_AIRFLOW_TOKEN"
+_SECONDS = 30
+
+
+class AirflowError(JobyardError):
+    """Airflow refused a call, or could not be reached."""
+
+
+class AirflowBusy(AirflowError):
+    """Airflow did not answer, or not now: it may be asked again."""
+
+
+class NotThere(AirflowError):
+    """Airflow has no such thing."""
+
+
+class Transport(Protocol):
+    """One Airflow's REST API; paths are what both versions have below /api/v1 and /api/v2."""
+
+    address: str
+
+    def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        """One call; the parsed answer, or None where there is no content.
+
+        Raises:
+            AirflowError: refused, with Airflow's own words.
+            AirflowBusy: no answer, or not now.
+            NotThere: no such thing.
+        """
+        ...
+
+
+def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
+    """The error for an answer of 400 and above."""
+    text = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
+    if status == 404:
+        return NotThere(text)
+    if status >= 500 or status == 429:
+        return AirflowBusy(text)
+    if status in (401, 403):
+        return AirflowError(f"{text} ({_rights()})")
+    return AirflowError(text)
+
+
+def _rights() -> str:
+    if os.environ.get(TOKEN) or os.environ.get(USERNAME):
+        return f"look at {TOKEN}, or at {USERNAME} and {PASSWORD}, and at that user's role"
+    return f"set {USERNAME} and {PASSWORD}, or {TOKEN}"
+
+
+class RestTransport:
+    """Plain HTTP; who it is comes from the environment, and is nobody where an Airflow lets everyone in."""
+
+    def __init__(self, address: str, version: str = "") -> None:
+        """Take the address, and Airflow's version where it is known; it is asked for otherwise."""
+        self.address = address.rstrip("/")
+        self._version = version
+        self._session = requests.Session()
+        self._base = ""
+
+    def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        """One call, as `Transport` has it.
+
+        Raises:
+            AirflowError: refused, with Airflow's own words.
+            AirflowBusy: no answer, or not now.
+            NotThere: no such thing.
+        """
+        self._log_in()
+        answer = self._send(method, f"{self._base}/{path}", query, body)
+        if answer.status_code == 401:
+            self._base = ""
+            self._log_in()
+            answer = self._send(method, f"{self._base}/{path}", query, body)
+        return _content(answer, self.address, f"{method} {path}")
+
+    def _log_in(self) -> None:
+        if self._base:
+            return
+        version_2 = self._is_2()
+        if token := os.environ.get(TOKEN):
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        elif version_2:
+            self._session.auth = (os.environ.get(USERNAME, ""), os.environ.get(PASSWORD, ""))
+        else:
+            self._session.headers["Authorization"] = f"Bearer {self._new_token()}"
+        self._base = "/api/v1" if version_2 else "/api/v2"
+
+    def _is_2(self) -> bool:
+        if not self._version:
+            # Airflow 3 tells everyone; Airflow 2 has nothing there.
+            self._version = "3" if self._send("GET", "/api/v2/version").ok else "2"
+        return self._version.startswith("2")
+
+    def _new_token(self) -> str:
+        user, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
+        if user:
+            answer = self._send("POST", "/auth/token", None, {"username": user, "password": password})
+        else:
+            answer = self._send("GET", "/auth/token")
+        return str(_content(answer, self.address, f"{answer.request.method} /auth/token")["access_token"])
+
+    def _send(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> requests.Response:
+        headers = {"Accept": "application/json"}
+        try:
+            return self._session.request(
+                method, self.address + path, params=query, json=body, headers=headers, timeout=_SECONDS
+            )
+        except requests.RequestException as error:
+            raise AirflowBusy(f"Airflow at {self.address} can't be reached: {error}") from error
+
+
+def _content(answer: requests.Response, address: str, call: str) -> Any:
+    if answer.status_code >= 400:
+        raise refusal(address, call, answer.status_code, answer.text)
+    try:
+        return answer.json() if answer.content else None
+    except ValueError as error:
+        raise AirflowError(f"{address} answers {call} with what is not JSON: is this Airflow's address?") from error

@@ -1,0 +1,67 @@
+"""Clients of AWS, which try again for a while and then give up."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli.errors import JobyardError
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
+
+ATTEMPTS = 6
+"""With pauses that double and are random, so that many who were refused at once don't come again at once."""
+_CONNECT_SECONDS, _READ_SECONDS = 5, 20
+
+
+class NoClient(JobyardError):
+    """What the machine says of AWS can't be used."""
+
+
+def s3(endpoint_url: str | None = None, region: str | None = None) -> S3Client:
+    """A client for S3, or for the server at that address.
+
+    Raises:
+        NoClient: the profile, the region or the address can't be used.
+    """
+    client: S3Client = _client("s3", endpoint_url=endpoint_url, region_name=region)
+    return client
+
+
+def ssm(region: str | None = None) -> Any:
+    """A client for the Parameter Store.
+
+    Raises:
+        NoClient: the profile or the region can't be used.
+    """
+    return _client("ssm", region_name=region)
+
+
+def mwaa(region: str | None = None) -> Any:
+    """A client for MWAA.
+
+    Raises:
+        NoClient: the profile or the region can't be used.
+    """
+    return _client("mwaa", region_name=region)
+
+
+def _client(service: Any, **arguments: Any) -> Any:
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session().client(service, config=_config(), **arguments)
+    except (BotoCoreError, ValueError) as error:
+        raise NoClient(f"no client for AWS's {service}: {error}") from error
+
+
+def _config() -> Config:
+    from botocore.config import Config
+
+    # botocore's own variable would lose against the argument.
+    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
+    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+    return Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)

@@ -1,0 +1,162 @@
+"""The one object that is a team's release, as S3 has it: its note, its content, its versions, and putting it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from jobyard_cli.bucket_errors import code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_READS = 5
+"""botocore repeats a request, but not the reading of an answer that breaks off."""
+_LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+"""What S3 says where the object is no longer the one that the condition names."""
+NO_VERSION = "null"
+"""The version of an object where versioning is off, or was when it was put."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in the bucket; of one that says nothing of itself, no more is known than when it was put."""
+
+    etag: str
+    version: str
+    time: datetime
+    digest: str = ""
+    commit: str = ""
+    jobs: int | None = None
+    by: str = ""
+    """Who or what put it."""
+    put: str = ""
+    """Made for one put alone, so that who put it knows it again."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """What S3 says of an object that it took."""
+
+    etag: str
+    versioned: bool
+
+
+def note_of(content: dict[str, Any], by: str, put: str) -> dict[str, str]:
+    """What a release says of itself beside its content, so that nobody need read all of it; S3 takes ASCII alone.
+
+    Raises:
+        KeyError: it is no release.
+        TypeError: likewise.
+    """
+    return {
+        "digest": content["digest"],
+        "commit": content["commit"],
+        "jobs": str(len(content["jobs"])),
+        "by": quote(by, safe=" @.+-"),
+        "put": put,
+    }
+
+
+class ReleaseObject:
+    """`dags/<team>/jobs.json` of a bucket; errors are botocore's own."""
+
+    def __init__(self, client: S3Client, bucket: str, team: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = f"dags/{team}/jobs.json"
+        self.address = f"s3://{bucket}/{self._key}"
+
+    def newest(self) -> Release | None:
+        """The release that is there, by its note; what has none is read."""
+        answer = self._head()
+        if answer is None:
+            return None
+        note = answer["Metadata"]
+        if "digest" not in note:
+            note = _described(self.read())
+        return _release(answer["ETag"], answer.get("VersionId", ""), answer["LastModified"], note)
+
+    def _head(self) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=self._key)
+        except ClientError as error:
+            if code(error) in ("404", "NoSuchKey"):
+                return None
+            # An answer to HEAD has no body, so it says no more than 403: ask again to hear why.
+            self._client.get_object(Bucket=self._bucket, Key=self._key)
+            raise
+
+    def read(self, version: str = "") -> bytes:
+        """All of its content, or nothing of one that has just gone."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for left in reversed(range(_READS)):
+            try:
+                return self._client.get_object(Bucket=self._bucket, Key=self._key, **_which(version))["Body"].read()
+            except BotoCoreError:
+                if not left:
+                    raise
+            except ClientError as error:
+                if code(error) != "NoSuchKey":
+                    raise
+                break
+        return b""
+
+    def versions(self) -> Iterator[Release]:
+        """The releases there were, the newest first."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
+        for version in (one for page in pages for one in page.get("Versions", []) if one["Key"] == self._key):
+            # Without versioning there is one alone, which goes by no version everywhere.
+            only = version["VersionId"] == NO_VERSION and version["IsLatest"]
+            name = "" if only else version["VersionId"]
+            answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_which(name))
+            yield _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
+
+    def put(self, body: bytes, note: dict[str, str], there: Release | None) -> Put | None:
+        """Replace what is there, or None where it is no longer that."""
+        from botocore.exceptions import ClientError
+
+        condition: Any = {"IfMatch": there.etag} if there else {"IfNoneMatch": "*"}
+        kind = "application/json"
+        try:
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=body, ContentType=kind, Metadata=note, **condition
+            )
+        except ClientError as error:
+            if code(error) in _LOST:
+                return None
+            raise
+        return Put(answer["ETag"], answer.get("VersionId", NO_VERSION) != NO_VERSION)
+
+
+def _which(version: str) -> Any:
+    return {"VersionId": version} if version else {}
+
+
+def _described(body: bytes) -> dict[str, str]:
+    """The note of a release that was put without one; nothing of what is no release, so that it is replaced."""
+    try:
+        content = json.loads(body)
+        return {"digest": str(content.get("digest")), "commit": str(content.get("commit", ""))}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _release(etag: str, version: str, time: datetime, note: dict[str, str]) -> Release:
+    return Release(
+        etag=etag,
+        version=version,
+        time=time,
+        digest=note.get("digest", ""),
+        commit=note.get("commit", ""),
+        jobs=int(note["jobs"]) if "jobs" in note else None,
+        by=unquote(note.get("by", "")),
+        put=note.get("put", ""),
+    )

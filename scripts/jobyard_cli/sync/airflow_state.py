@@ -1,0 +1,120 @@
+"""What Airflow has of a team's release, and what of it is not yet, or not, as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow_transport import NotThere
+
+_AT_ONCE = 4
+_BROKEN = "Broken: "
+
+
+@dataclass
+class State:
+    """One look at Airflow; everything by DAG id."""
+
+    missing: list[str] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+    """There, but not as it is in the release."""
+    leftover: dict[str, bool] = field(default_factory=dict)
+    """Removed from the release but still there; true where it is paused."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """As it is in the release, and why no DAG can be made of that."""
+    paused: list[str] = field(default_factory=list)
+    import_errors: dict[str, str] = field(default_factory=dict)
+    """File to stack trace, of the team's loader."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether Airflow has the release, and nothing else of the team's."""
+        return not (self.missing or self.outdated or self.leftover or self.broken or self.import_errors)
+
+    def __str__(self) -> str:
+        parts = [
+            _part("not there yet", self.missing),
+            _part("not yet as released", self.outdated),
+            _part("removed but still there", list(self.leftover)),
+            _part("not importable", list(self.import_errors)),
+        ]
+        return "; ".join(part for part in parts if part) or "complete"
+
+
+def _part(what: str, names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{what}: {', '.join(names[:most])}{more}" if names else ""
+
+
+class Watcher:
+    """Looks at Airflow again and again; what was seen as it is released is not asked for again."""
+
+    def __init__(self, airflow: AirflowClient, team: str, jobs: Mapping[str, str], changed: Iterable[str]) -> None:
+        """Take the release's jobs with their digests, and those of them whose page has to show theirs."""
+        self._airflow = airflow
+        self._team = team
+        self._digests = {f"{team}.{name}": digest for name, digest in jobs.items()}
+        self._unseen = {f"{team}.{name}" for name in changed}
+
+    def look(self) -> State:
+        """What there is now.
+
+        Raises:
+            AirflowError: Airflow refused, or could not be reached.
+        """
+        dags = self._dags()
+        state = State(missing=sorted(self._digests.keys() - dags.keys()))
+        state.leftover = {dag: dags[dag]["is_paused"] for dag in sorted(dags.keys() - self._digests.keys())}
+        ours = {dag: dags[dag] for dag in sorted(dags.keys() & self._digests.keys())}
+        state.paused = [dag for dag, entry in ours.items() if entry["is_paused"]]
+        broken = {dag: str(entry["description"])[len(_BROKEN) :] for dag, entry in ours.items() if _is_broken(entry)}
+        state.outdated = self._outdated([dag for dag in ours if dag in self._unseen or dag in broken])
+        state.broken = {dag: reason for dag, reason in broken.items() if dag not in state.outdated}
+        state.import_errors = import_errors(self._airflow, self._team)
+        return state
+
+    def _dags(self) -> dict[str, dict[str, Any]]:
+        # Both versions take the pattern as a part of the id, of any team's.
+        listed = self._airflow.listed("dags", "dags", dag_id_pattern=f"{self._team}.")
+        return {dag["dag_id"]: dag for dag in listed if dag["dag_id"].startswith(f"{self._team}.")}
+
+    def _outdated(self, dags: list[str]) -> list[str]:
+        """Those that are not as released. All come from one file, so after the first few that aren't, none is asked."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for first in range(0, len(dags), _AT_ONCE):
+                some = dags[first : first + _AT_ONCE]
+                old = [
+                    dag
+                    for dag, as_released in zip(some, pool.map(self._as_released, some), strict=True)
+                    if not as_released
+                ]
+                self._unseen.difference_update(set(some) - set(old))
+                if old:
+                    return [*old, *dags[first + _AT_ONCE :]]
+        return []
+
+    def _as_released(self, dag: str) -> bool:
+        try:
+            page = self._airflow.call("GET", f"dags/{dag}/details").get("doc_md") or ""
+        except NotThere:
+            return False
+        # No text of a person's can have this by chance: it is a digest of that text, too.
+        return f"Digest of the job: `{self._digests[dag]}`" in page
+
+
+def _is_broken(dag: Mapping[str, Any]) -> bool:
+    tagged = any(tag["name"] == "broken" for tag in dag.get("tags") or [])
+    return tagged and str(dag.get("description")).startswith(_BROKEN)
+
+
+def import_errors(airflow: AirflowClient, team: str) -> dict[str, str]:
+    """File to stack trace of the team's loader, where Airflow can't import it.
+
+    Raises:
+        AirflowError: Airflow refused, or could not be reached.
+    """
+    return {file: trace for file, trace in airflow.import_errors().items() if PurePosixPath(file).name == f"{team}.py"}

@@ -1,0 +1,131 @@
+"""One sync, step by step. Each step can be repeated, so that running it again finishes one that was interrupted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobyard_cli.bucket_errors import told
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.releases import Older, Published, Release, publish, roll_back
+from jobyard_cli.sync.airflow_state import Watcher, import_errors
+from jobyard_cli.sync.target import Target
+from jobyard_cli.sync.variables import converge, newest_images
+from jobyard_cli.sync.wait import Wait, Waited
+
+Report = Callable[[str], None]
+
+
+class NotVersioned(JobyardError):
+    """The release is in, but the bucket keeps none before it."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(
+            f"s3://{bucket} is not versioned: this release is in, but the one before it is lost, and no "
+            "`jobyard sync --rollback` can go back to one. MWAA demands versioning, too; switch it on once: "
+            f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
+        )
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did."""
+
+    published: Published
+    jobs: int
+    images: int = 0
+    """As many as the release has."""
+    told_images: bool = True
+    """False where there is no way to tell Airflow about them."""
+    waited: Waited | None = None
+    again: Release | None = None
+    """The earlier release that was put again, if one was."""
+
+
+def sync(
+    target: Target, release: bytes, by: str, is_later: Callable[[str, str], bool], timeout: float, report: Report
+) -> Synced:
+    """Put a release, then its images, then wait until Airflow has it.
+
+    Raises:
+        Older: the bucket has a later commit's; its images were made sure of.
+        PublishFailed: the bucket refuses or does not answer.
+        AirflowError: Airflow refuses, or can't use the release.
+        AirflowTimeout: Airflow does not have it in time.
+        VariableFailed: the images could not be told to Airflow.
+    """
+    errors = _errors_before(target)
+    try:
+        published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
+    except Older:
+        # Who put that release may have been killed before it came to the images.
+        if target.variable:
+            newest_images(target.variable, target.place)
+        raise
+    report(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
+    return _follow(target, json.loads(release), published, errors, timeout, report)
+
+
+def go_back(target: Target, commit: str, by: str, timeout: float, report: Report) -> Synced:
+    """Put an earlier release again, then its images, then wait until Airflow has it.
+
+    Raises:
+        NoSuchRelease: there is none to go back to.
+        PublishFailed: the bucket refuses or does not answer, or another release went in meanwhile.
+        AirflowError: Airflow refuses, or can't use the release.
+        AirflowTimeout: Airflow does not have it in time.
+        VariableFailed: the images could not be told to Airflow.
+    """
+    errors = _errors_before(target)
+    done = roll_back(target.s3, target.bucket, target.team, commit, by)
+    said = "is there again" if done.published.changed else "is the newest already"
+    report(
+        f"the release of commit {done.release.commit[:12] or '?'}, put {done.release.time:%Y-%m-%d %H:%M:%S}Z, {said}"
+    )
+    return _follow(target, done.content, done.published, errors, timeout, report, done.release)
+
+
+def _errors_before(target: Target) -> Mapping[str, str]:
+    """The import errors of the team's file; where Airflow can't be asked, nothing is put at all."""
+    return import_errors(target.airflow, target.team) if target.airflow else {}
+
+
+def _follow(
+    target: Target,
+    content: Mapping[str, Any],
+    published: Published,
+    errors: Mapping[str, str],
+    timeout: float,
+    report: Report,
+    again: Release | None = None,
+) -> Synced:
+    images = dict(content.get("images") or {})
+    if images and target.variable and converge(target.variable, target.place, published.etag, images):
+        report(f"{target.variable.address}: set")
+    waited = _wait(target, content["jobs"], published, errors, timeout, report) if target.airflow else None
+    return Synced(published, len(content["jobs"]), len(images), target.variable is not None, waited, again)
+
+
+def _wait(
+    target: Target,
+    jobs: Mapping[str, Any],
+    published: Published,
+    errors: Mapping[str, str],
+    timeout: float,
+    report: Report,
+) -> Waited:
+    assert target.airflow is not None
+    digests = {name: str(job.get("digest")) for name, job in jobs.items()}
+    # Nobody knows whether Airflow has had time for a release that was there already: all of it is looked at.
+    before = published.before or {}
+    changed = [name for name, digest in digests.items() if before.get(name) != digest]
+
+    def superseded() -> bool:
+        with told(published.address):
+            newest = target.place.newest()
+        return newest is not None and newest.etag != published.etag
+
+    watcher = Watcher(target.airflow, target.team, digests, changed)
+    return Wait(target.airflow, watcher, superseded, errors, report).until_there(timeout)

@@ -1,0 +1,106 @@
+"""Where a team's release goes: the bucket, the Airflow that reads it, and the Variable with the images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli import aws
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow_mwaa import MwaaTransport
+from jobyard_cli.airflow_transport import RestTransport
+from jobyard_cli.check.findings import unknown
+from jobyard_cli.environments import Environment
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.release_object import ReleaseObject
+from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore, variable_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class NoTarget(JobyardError):
+    """What was given does not say where to; the message has everything that lacks."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What options of a command say, over what the environment's file says."""
+
+    bucket: str | None = None
+    endpoint_url: str | None = None
+    airflow_url: str | None = None
+    wait: bool = True
+    """False where Airflow itself is not asked for anything."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """All that a sync reaches."""
+
+    team: str
+    bucket: str
+    s3: S3Client
+    airflow: AirflowClient | None = None
+    variable: VariableStore | None = None
+
+    @property
+    def place(self) -> ReleaseObject:
+        """The team's release in the bucket."""
+        return ReleaseObject(self.s3, self.bucket, self.team)
+
+
+def find_target(team: str, environment: Environment | None, given: Given) -> Target:
+    """What the environment's file says, with what was given in its place.
+
+    Raises:
+        NoTarget: nothing says which bucket or which Airflow, or the team is not in the environment.
+        NoClient: AWS's own settings on this machine can't be used.
+    """
+    values = environment.values if environment else {}
+    bucket = given.bucket or values.get("bucket")
+    has_airflow = bool(given.airflow_url or values.get("airflowUrl") or values.get("airflow"))
+    if problems := _problems(team, environment, bucket, has_airflow or not given.wait):
+        raise NoTarget(problems)
+    region = values.get("region")
+    airflow = _airflow(values, given) if given.wait else None
+    s3 = aws.s3(given.endpoint_url, region)
+    return Target(team, str(bucket), s3, airflow, _variable(team, values, airflow))
+
+
+def _problems(team: str, environment: Environment | None, bucket: str | None, airflow: bool) -> list[str]:
+    file = f"values/environments/{environment.name}.yaml" if environment else ""
+    found = []
+    if environment and team not in environment.teams:
+        known = unknown("team", team, environment.teams, "it has")
+        found.append(f"environment {environment.name}: {known}; a team is in it by values/teams/<team>.yaml")
+    if not bucket:
+        found.append(
+            f"{file} names no bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"
+        )
+    if not airflow:
+        say = (
+            f"{file} names no Airflow: write `airflow` or `airflowUrl`, or"
+            if file
+            else "nothing says where Airflow is:"
+        )
+        found.append(f"{say} give --airflow-url, or --no-wait")
+    return found
+
+
+def _airflow(values: Any, given: Given) -> AirflowClient:
+    if url := given.airflow_url or values.get("airflowUrl"):
+        # An address that was given may be of another version than the environment's.
+        version = "" if given.airflow_url else str(values.get("airflowVersion", ""))
+        return AirflowClient(RestTransport(url, version))
+    return AirflowClient(MwaaTransport(aws.mwaa(values.get("region")), values["airflow"]))
+
+
+def _variable(team: str, values: Any, airflow: AirflowClient | None) -> VariableStore | None:
+    name = variable_name(team)
+    if prefix := values.get("variablesPrefix"):
+        return Parameter(aws.ssm(values.get("region")), f"{prefix}/{name}")
+    return AirflowVariable(airflow, name) if airflow else None

@@ -1,0 +1,180 @@
+"""The Variable with the addresses of a team's images: in the Parameter Store, or in Airflow's own database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.bucket_errors import told
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.release_object import ReleaseObject
+
+_TRIES = 40
+
+
+class VariableFailed(JobyardError):
+    """The Variable could not be read or written."""
+
+
+class VariableStore(Protocol):
+    """Where one Variable is kept."""
+
+    address: str
+
+    def get(self) -> str | None:
+        """What it is, or None where there is none."""
+        ...
+
+    def set(self, value: str) -> None:
+        """Make it that."""
+        ...
+
+
+def variable_name(team: str) -> str:
+    """The Variable of the team's images, as `dags/jobyard/images.py` reads it."""
+    return f"jobyard_images_{team}"
+
+
+class AirflowVariable:
+    """A Variable in Airflow's database, over its REST API."""
+
+    def __init__(self, airflow: AirflowClient, name: str) -> None:
+        self.address = f"Airflow's Variable {name}"
+        self._airflow = airflow
+        self._name = name
+
+    def get(self) -> str | None:
+        """What it is, or None where there is none.
+
+        Raises:
+            AirflowError: unreachable, or refused.
+        """
+        return self._airflow.variable(self._name)
+
+    def set(self, value: str) -> None:
+        """Make it that.
+
+        Raises:
+            AirflowError: unreachable, or refused.
+        """
+        self._airflow.set_variable(self._name, value)
+
+
+class Parameter:
+    """A Variable in the Parameter Store, which Airflow asks first where it is its secrets backend."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        """Take boto3's client for the Parameter Store, and the parameter's whole name."""
+        self.address = f"the parameter {name}"
+        self._client = client
+        self._name = name
+
+    def get(self) -> str | None:
+        """What it is, or None where there is none.
+
+        Raises:
+            VariableFailed: refused, or no answer.
+        """
+        with self._told("ssm:GetParameter"):
+            try:
+                answer = self._client.get_parameter(Name=self._name, WithDecryption=True)
+            except self._client.exceptions.ParameterNotFound:
+                return None
+            return str(answer["Parameter"]["Value"])
+
+    def set(self, value: str) -> None:
+        """Make it that; a new one is a plain string, one that is there stays of its type.
+
+        Raises:
+            VariableFailed: refused, or no answer.
+        """
+        with self._told("ssm:PutParameter"):
+            change = {"Name": self._name, "Value": value, "Tier": "Intelligent-Tiering"}
+            if self.get() is None:
+                self._client.put_parameter(**change, Type="String", Overwrite=True)
+            else:
+                self._client.put_parameter(**change, Overwrite=True)
+
+    @contextmanager
+    def _told(self, right: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            problem = error.response["Error"]
+            refused = problem.get("Code") == "AccessDeniedException"
+            hint = f" (the role needs {right} on it)" if refused else ""
+            raise VariableFailed(f"{self.address}: {problem.get('Code')}: {problem.get('Message')}{hint}") from error
+        except BotoCoreError as error:
+            raise VariableFailed(f"{self.address}: {error}") from error
+
+
+def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
+    """Merge the images of a release into the Variable; whether it had to be written.
+
+    Whoever writes looks afterwards whether that release is still the newest, and takes the newest one's images where
+    it is not: so of two syncs at once the older one's images never stay. `etag` is the release's.
+
+    Raises:
+        VariableFailed: the Variable can't be read or written, or releases kept coming.
+        AirflowError: likewise, of Airflow.
+        PublishFailed: the bucket refuses or does not answer.
+    """
+    wrote = False
+    for _ in range(_TRIES):
+        if not _merge(store, images) and not wrote:
+            return False
+        wrote = True
+        with told(place.address):
+            newest = place.newest()
+            if newest is None or newest.etag == etag:
+                return True
+            etag, images = newest.etag, images_in(place.read())
+    raise VariableFailed(
+        f"{store.address}: another release went in at the same time, {_TRIES} times over; run it again"
+    )
+
+
+def newest_images(store: VariableStore, place: ReleaseObject) -> None:
+    """Give the Variable the images of the release that is there, which somebody else may not have come to do.
+
+    Raises:
+        VariableFailed: the Variable can't be read or written.
+        AirflowError: likewise, of Airflow.
+        PublishFailed: the bucket refuses or does not answer.
+    """
+    with told(place.address):
+        newest = place.newest()
+        images = images_in(place.read()) if newest else {}
+    if newest and images:
+        converge(store, place, newest.etag, images)
+
+
+def images_in(release: bytes) -> dict[str, str]:
+    """The images of a release; none of what is no release."""
+    try:
+        return {str(name): str(url) for name, url in json.loads(release).get("images", {}).items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _merge(store: VariableStore, images: Mapping[str, str]) -> bool:
+    """Whether the Variable had to be written."""
+    there = _parsed(store.get())
+    if all(there.get(name) == url for name, url in images.items()):
+        return False
+    store.set(json.dumps({**there, **images}, sort_keys=True))
+    return True
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    """What is there; of what is no JSON object nothing can be kept, and DAGs could not use it either."""
+    try:
+        there = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return there if isinstance(there, dict) else {}

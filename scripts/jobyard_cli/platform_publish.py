@@ -113,11 +113,14 @@ class _Publication:
             self._put(name, content, {})
         index = self._new_index()
         etag = self._put_index(index)
-        fixed = {**self.files.shared, **self.files.loaders}
-        for name, content in fixed.items():
+        for name, content in self.files.shared.items():
             self._put(name, content, _unless_changed(self.there.get(name)))
+        for name, content in self.files.loaders.items():
+            # A loader too is the same, whoever puts it.
+            self._put(name, content, {})
         kept = {str(one["folder"]) for one in index["versions"]}
-        self._delete(name for name in sorted(self.there.keys() - fixed.keys()) if self._is_left_over(name, kept, now))
+        fixed = self.files.shared.keys() | self.files.loaders.keys()
+        self._delete(name for name in sorted(self.there.keys() - fixed) if self._is_left_over(name, kept, now))
         self._refuse_overtaken(etag)
 
     def _version(self) -> dict[str, bytes]:

@@ -32,7 +32,7 @@ JOBS = 1_000
 ROUNDS = 5
 OURS, PEERS, MARKS = "airflow", "files", "marks"
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-secret", "AWS_REGION": REGION}
-REQUEST = re.compile(r" s3_[A-Za-z]+ ")
+REQUEST = re.compile(r" s3_\w+ ")
 TARGETS = {"nothing": Target("at most", 2, " requests"), "one job": Target("at most", 3, " requests")}
 TARGETS["every job"] = TARGETS["one job"]
 

@@ -11,11 +11,11 @@ import pytest
 from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.release import compile_release
 
-from tests.sync.conftest import KEY, Server, git
 from tests.sync.running import Forked, Run
+from tests.sync.servers import KEY, Server, git
 from tests.sync.stand_in_airflow import StandInAirflow
 
-SYNCS = 60
+SYNCS = 50
 
 
 def url(number: int) -> str:
@@ -87,7 +87,7 @@ class Reader(threading.Thread):
         self.failures: list[str] = []
 
     def run(self) -> None:
-        while not self.ended.is_set():
+        while not self.ended.wait(0.02):
             try:
                 self._look()
             except Exception as error:  # whatever it is, it is what is counted

@@ -11,9 +11,9 @@ from jobyard_cli.release import compile_release
 from jobyard_cli.releases import publish
 
 from tests.sync import faulty_proxy
-from tests.sync.conftest import KEY, Server
 from tests.sync.faulty_proxy import FaultyProxy
 from tests.sync.running import Ended, Forked, Run
+from tests.sync.servers import KEY, Server
 
 CommitJob = Callable[[str], str]
 FAULTS = [

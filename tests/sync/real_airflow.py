@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,10 @@ from jobyard_cli.airflow_transport import Login
 from jobyard_cli.environments import load_node_groups
 from jobyard_cli.local import airflow
 from jobyard_cli.local.bucket_copy import copy_once
+from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.processes import Process, Supervisor, answers
 from jobyard_cli.local.settings import Source, cache_dir
+from jobyard_cli.local.shell import run
 from jobyard_cli.platform_data import platform_data
 from jobyard_cli.platform_files import loader_source, task_types
 
@@ -46,7 +47,8 @@ class RealAirflow:
         self._supervisor = Supervisor(home)
         installed = airflow.ensure(SOURCE, cache_dir(), report, version)
         self._program = str(installed / "bin" / "airflow")
-        shutil.copyfile(installed / "airflow.db", home / "airflow.db")
+        database = _with_user(installed) if self._is_2 else installed / "airflow.db"
+        shutil.copyfile(database, home / "airflow.db")
         path = os.pathsep.join([str(installed / "bin"), os.environ["PATH"]])
         settings = {f"AIRFLOW__{name.upper().replace('.', '__', 1)}": value for name, value in self._settings().items()}
         self._environment = {"AIRFLOW_HOME": str(home), "PATH": path, **settings}
@@ -54,11 +56,6 @@ class RealAirflow:
 
     def start(self) -> None:
         """Start the processes, and wait until the API answers."""
-        if self._is_2:
-            user = ["users", "create", "--role=Admin", f"--username={USER}", f"--password={PASSWORD}"]
-            names = ["--firstname=A", "--lastname=B", "--email=a@example.com"]
-            environment = {**os.environ, **self._environment}
-            subprocess.run([self._program, *user, *names], env=environment, check=True, capture_output=True)
         server = ["webserver", "--port"] if self._is_2 else ["api-server", "--host", "127.0.0.1", "--port"]
         health = "/api/v1/health" if self._is_2 else "/api/v2/version"
         ready = answers(self.url + health)
@@ -135,6 +132,21 @@ class RealAirflow:
             "dag_processor.refresh_interval": "2",
             "dag_processor.stale_dag_threshold": "3",
         }
+
+
+def _with_user(installed: Path) -> Path:
+    """Airflow 2's empty database with a user in it, which takes as long as all the rest of its start: made once."""
+    made = installed / "airflow-user.db"
+    with one_builder(installed.with_name(f"{installed.name}.lock")):
+        if not made.exists():
+            partial = made.with_suffix(".partial")
+            shutil.copyfile(installed / "airflow.db", partial)
+            settings = {"AIRFLOW_HOME": str(installed), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{partial}"}
+            user = ["users", "create", "--role=Admin", f"--username={USER}", f"--password={PASSWORD}"]
+            names = ["--firstname=A", "--lastname=B", "--email=a@example.com"]
+            run([installed / "bin" / "airflow", *user, *names], what="creating a user", environment=settings)
+            partial.rename(made)
+    return made
 
 
 class Copier(threading.Thread):

@@ -110,6 +110,9 @@ def through_mwaa(team: Team) -> None:
     assert done.waited is not None
     assert not done.published.changed
     assert {"GET /dags", "GET /dags/risk.score/details", "GET /variables/jobyard_images_risk"} <= set(mwaa.calls)
+    for value in ("one", "two"):
+        client.set_variable("jobyard_test", value)
+        assert client.variable("jobyard_test") == value
     assert client.variable("jobyard_nothing") is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,9 +37,16 @@ class Team:
         publish(server.client, self.bucket, self.old)
         self.new = compile_release(repo, commit_job("new"))
 
-    def sync(self, url: str, keys: dict[str, str] | None = None, skew: float = 0, bucket: str = "") -> Ended:
+    def sync(
+        self,
+        url: str,
+        keys: dict[str, str] | None = None,
+        skew: float = 0,
+        bucket: str = "",
+        more: Sequence[str] = (),
+    ) -> Ended:
         """What `jobyard sync` does over that address."""
-        arguments = ["sync", "--no-wait", "--bucket", bucket or self.bucket, "--endpoint-url", url]
+        arguments = ["sync", "--no-wait", "--bucket", bucket or self.bucket, "--endpoint-url", url, *more]
         environment = self.server.environment if keys is None else keys
         return self._forked.run(Run(self._repo, arguments, environment, read_seconds=0.5, skew=skew))
 
@@ -163,3 +170,7 @@ def test_a_bucket_without_versions_gets_the_release_and_a_red_pipeline(team: Tea
     assert ended.err.startswith(f"s3://{bucket} is not versioned: this release is in, but the one before it is lost")
     assert f"aws s3api put-bucket-versioning --bucket {bucket} " in ended.err
     assert team.server.released(bucket) == team.new
+    back = team.sync(team.server.url, bucket=bucket, more=["--rollback"])
+    assert (back.code, back.out) == (1, "")
+    assert "there is no earlier release with other jobs among the newest 1 of team risk" in back.err
+    assert back.err.endswith("; the bucket is not versioned, so it keeps none\n")

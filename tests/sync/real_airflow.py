@@ -22,6 +22,8 @@ from jobyard_cli.local.shell import run
 from jobyard_cli.platform_data import platform_data
 from jobyard_cli.platform_files import loader_source, task_types
 
+from tests.sync.servers import KEY
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -157,12 +159,23 @@ class Copier(threading.Thread):
         self._client, self._bucket, self._target = client, bucket, target
         self._ended = threading.Event()
         self.copies = True
+        self.before_next: Callable[[], None] | None = None
+        """Done once, after the next release was put and before it is copied."""
 
     def run(self) -> None:
         known: dict[str, str] = {}
         while not self._ended.wait(0.3):
             if self.copies:
+                self._prepare(known)
                 known = copy_once(self._client, self._bucket, self._target, known)
+
+    def _prepare(self, known: dict[str, str]) -> None:
+        if self.before_next is None:
+            return
+        there = self._client.head_object(Bucket=self._bucket, Key=KEY)["ETag"]
+        if there != known.get(KEY.removeprefix("dags/")):
+            self.before_next()
+            self.before_next = None
 
     def close(self) -> None:
         """Stop."""

@@ -144,7 +144,7 @@ def take_a_job_away(team: Team) -> None:
 
 def break_the_platform(team: Team) -> None:
     """Airflow then can't read the team's file at all."""
-    team.airflow.write_platform("{")
+    team.copier.before_next = lambda: team.airflow.write_platform("{")
     file = team.file("score")
     file.write_text(f"{file.read_text()}description: Another.\n")
     team.commit()

@@ -64,7 +64,11 @@ def programs(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
 @pytest.fixture
 def team_repo(tmp_path: Path) -> Path:
     """Team risk's, with the real schema and catalogues, two images and no job; team care has released three."""
-    repo = tmp_path / "risk-jobs"
+    return make_team_repo(tmp_path / "risk-jobs")
+
+
+def make_team_repo(repo: Path) -> Path:
+    """Make it in a folder that is not there yet."""
     shutil.copytree(ROOT / "schemas", repo / "schemas")
     (repo / "values").mkdir()
     for name in ("node-groups.yaml", "task-types.yaml"):

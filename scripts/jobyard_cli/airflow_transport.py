@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
@@ -23,6 +24,20 @@ class AirflowBusy(AirflowError):
 
 class NotThere(AirflowError):
     """Airflow has no such thing."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who calls Airflow; nobody where it is empty, which an Airflow may let in too."""
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+
+    @classmethod
+    def from_environment(cls) -> Login:
+        """As the environment has it."""
+        return cls(*(os.environ.get(name, "") for name in (USERNAME, PASSWORD, TOKEN)))
 
 
 class Transport(Protocol):
@@ -62,12 +77,13 @@ def _rights() -> str:
 class RestTransport:
     """Plain HTTP; who it is comes from the environment, and is nobody where an Airflow lets everyone in."""
 
-    def __init__(self, address: str, version: str = "") -> None:
-        """Take the address, and Airflow's version where it is known; it is asked for otherwise."""
+    def __init__(self, address: str, version: str = "", login: Login | None = None) -> None:
+        """Take the address; Airflow's version is asked for, and who calls is the environment's, where not given."""
         self.address = address.rstrip("/")
         self._version = version
         self._session = requests.Session()
         self._base = ""
+        self._login = login or Login.from_environment()
 
     def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """One call, as `Transport` has it.
@@ -89,10 +105,10 @@ class RestTransport:
         if self._base:
             return
         version_2 = self._is_2()
-        if token := os.environ.get(TOKEN):
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        if self._login.token:
+            self._session.headers["Authorization"] = f"Bearer {self._login.token}"
         elif version_2:
-            self._session.auth = (os.environ.get(USERNAME, ""), os.environ.get(PASSWORD, ""))
+            self._session.auth = (self._login.username, self._login.password)
         else:
             self._session.headers["Authorization"] = f"Bearer {self._new_token()}"
         self._base = "/api/v1" if version_2 else "/api/v2"
@@ -104,9 +120,9 @@ class RestTransport:
         return self._version.startswith("2")
 
     def _new_token(self) -> str:
-        user, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
-        if user:
-            answer = self._send("POST", "/auth/token", None, {"username": user, "password": password})
+        if self._login.username:
+            who = {"username": self._login.username, "password": self._login.password}
+            answer = self._send("POST", "/auth/token", None, who)
         else:
             answer = self._send("GET", "/auth/token")
         return str(_content(answer, self.address, f"{answer.request.method} /auth/token")["access_token"])

@@ -2,62 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from jobyard_cli.local import airflow as airflows
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.machine import free_port
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.services import REGION, Credentials, s3_client, s3_process
+from jobyard_cli.local.settings import cache_dir
+from jobyard_cli.steps import Steps
 
+from tests.conftest import make_team_repo
 from tests.sync.faulty_proxy import FaultyProxy
+from tests.sync.real_airflow import SOURCE, Copier, RealAirflow
 from tests.sync.running import Forked
+from tests.sync.servers import Server, git
 from tests.sync.stand_in_airflow import StandInAirflow
+from tests.sync.story import VERSIONS, Team, live
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-KEY = "dags/risk/jobs.json"
-_NUMBERS = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Server:
-    """The S3 server."""
-
-    url: str
-    client: S3Client
-    environment: dict[str, str]
-
-    def bucket(self, versioned: bool = True) -> str:
-        """A new bucket, with an object of another team's."""
-        name = f"airflow-{next(_NUMBERS)}"
-        self.client.create_bucket(Bucket=name)
-        if versioned:
-            self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        self.client.put_object(Bucket=name, Key="dags/care/jobs.json", Body=b"{}")
-        return name
-
-    def released(self, bucket: str) -> bytes:
-        """What is there of team risk."""
-        return self.client.get_object(Bucket=bucket, Key=KEY)["Body"].read()
-
-    def versions(self, bucket: str) -> list[bytes]:
-        """Every release there was, the newest first."""
-        listed = self.client.list_object_versions(Bucket=bucket, Prefix=KEY).get("Versions", [])
-        ids = [version["VersionId"] for version in listed]
-        return [self.client.get_object(Bucket=bucket, Key=KEY, VersionId=one)["Body"].read() for one in ids]
-
-    def others(self, bucket: str) -> dict[str, str]:
-        """All else in the bucket: key to ETag."""
-        listed = self.client.list_object_versions(Bucket=bucket)
-        assert "DeleteMarkers" not in listed
-        return {one["Key"] + one["VersionId"]: one["ETag"] for one in listed["Versions"] if one["Key"] != KEY}
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +64,6 @@ def proxy(server: Server) -> Iterator[FaultyProxy]:
     running.close()
 
 
-def git(repo: Path, *arguments: str) -> str:
-    """One git command, as somebody."""
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(repo), *who, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def commit_job(team_repo: Path, add_job: Callable[..., Path]) -> Callable[[str], str]:
     """Give the job `score` another description in the team's repository, and commit that."""
@@ -117,3 +77,43 @@ def commit_job(team_repo: Path, add_job: Callable[..., Path]) -> Callable[[str],
         return git(team_repo, "rev-parse", "HEAD")
 
     return commit
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stories on real Airflows begin with the first test here, and are asked for last: they mostly wait."""
+    items.sort(key=lambda item: item.path.name == "test_real_airflow.py" and item.path.parent == HERE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stories(
+    request: pytest.FixtureRequest,
+    server: Server,
+    shown: Callable[[], AbstractContextManager[Steps]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Future[None]]]:
+    """A team's life on each version, told beside the other tests."""
+    if not any(item.path.name == "test_real_airflow.py" for item in request.session.items):
+        yield {}
+        return
+    folders = {version: tmp_path_factory.mktemp(version) for version in VERSIONS}
+    with shown() as steps, steps.step("environments of Airflow, with their databases") as report:
+        for version in VERSIONS:
+            airflows.ensure(SOURCE, cache_dir(), report, version)
+    ports = dict(zip(VERSIONS, (free_port(17180, []), free_port(17190, [])), strict=True))
+    with ThreadPoolExecutor() as pool:
+        yield {version: pool.submit(_tell, server, version, folders[version], ports[version]) for version in VERSIONS}
+
+
+def _tell(server: Server, version: str, folder: Path, port: int) -> None:
+    airflow = RealAirflow(version, folder, port, lambda _: None)
+    bucket = server.bucket()
+    copier = Copier(server.client, bucket, airflow.dags)
+    forked = Forked(folder)
+    copier.start()
+    try:
+        airflow.start()
+        live(Team(airflow, server, forked, make_team_repo(folder / "risk-jobs"), bucket, copier), print)
+    finally:
+        airflow.close()
+        copier.close()
+        forked.close()

@@ -16,6 +16,8 @@ LOST = "the request is carried out, and its answer lost"
 SILENCE = "no answer at all"
 SLOW_DOWN = "503 SlowDown"
 EXPIRED = "400 ExpiredToken"
+_OWN = ("connection", "transfer-encoding")
+"""Headers that are between two neighbours alone."""
 _REFUSALS = {
     SLOW_DOWN: (503, "SlowDown", "Please reduce your request rate."),
     EXPIRED: (400, "ExpiredToken", "The provided token has expired."),
@@ -60,6 +62,7 @@ class FaultyProxy:
 def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -84,12 +87,10 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             if fault == LOST:
                 self._reset()
                 return
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("connection", "transfer-encoding", "server", "date"):
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if fault == RESET_HALFWAY else content)
+            kept = [pair for pair in answer.getheaders() if pair[0].lower() not in _OWN]
+            head = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in kept)]
+            whole = "\r\n".join([*head, "", ""]).encode() + content
+            self.wfile.write(whole[: len(whole) // 2] if fault == RESET_HALFWAY else whole)
             if fault == RESET_HALFWAY:
                 self._reset()
 

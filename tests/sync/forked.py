@@ -5,12 +5,12 @@ Each line of its input is a list of runs, which are started at once; each line o
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,9 @@ def _command(run: dict[str, Any], folder: Path) -> None:
 
 
 def _wrong_clock(seconds: float) -> None:
-    right = botocore.auth.get_current_datetime
-
-    def wrong(*arguments: Any, **more: Any) -> datetime.datetime:
-        return right(*arguments, **more) + datetime.timedelta(seconds=seconds)
-
-    botocore.auth.get_current_datetime = wrong
+    clock: Any = botocore.auth
+    right = clock.get_current_datetime
+    clock.get_current_datetime = lambda *arguments, **more: right(*arguments, **more) + timedelta(seconds=seconds)
 
 
 def _die(when: str, number: int) -> None:

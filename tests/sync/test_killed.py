@@ -9,9 +9,9 @@ from pathlib import Path
 from jobyard_cli.release import compile_release
 from jobyard_cli.releases import publish
 
-from tests.sync.conftest import Server
 from tests.sync.forked import KILLED
 from tests.sync.running import Forked, Run
+from tests.sync.servers import Server
 from tests.sync.stand_in_airflow import StandInAirflow
 
 IMAGES = {"inference": "registry.example.com/risk/inference@sha256:" + "a" * 64}

@@ -55,13 +55,13 @@ def _install(target: Path, pins: Path, packages: list[str]) -> None:
     run([*install, *wanted, "--constraint", str(pins / "constraints.txt")], what=f"installing {packages[0]}")
 
 
-def ensure(source: Source, cache: Path, report: Report) -> Path:
-    """The environment of the platform's own Airflow, and beside it an empty database, made once.
+def ensure(source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION) -> Path:
+    """An environment with this Airflow, and beside it an empty database, made once.
 
     Raises:
         CommandFailed: the installation failed.
     """
-    target = environment(source, cache, report)
+    target = environment(source, cache, report, version)
     with one_builder(target.with_name(f"{target.name}.lock")):
         if not (target / "airflow.db").exists():
             report("creating Airflow's database")

@@ -12,7 +12,9 @@ from jobyard_cli.airflow_api import AirflowClient
 from jobyard_cli.airflow_transport import NotThere
 
 _AT_ONCE = 4
-_BROKEN = "Broken: "
+_BROKEN = "**This job is broken, and does not run:**"
+_DIGEST = "Digest of the job: "
+"""Both as `dags/jobyard/broken.py` and `dags/jobyard/docs.py` write them."""
 
 
 @dataclass
@@ -71,9 +73,8 @@ class Watcher:
         state.leftover = {dag: dags[dag]["is_paused"] for dag in sorted(dags.keys() - self._digests.keys())}
         ours = {dag: dags[dag] for dag in sorted(dags.keys() & self._digests.keys())}
         state.paused = [dag for dag, entry in ours.items() if entry["is_paused"]]
-        broken = {dag: str(entry["description"])[len(_BROKEN) :] for dag, entry in ours.items() if _is_broken(entry)}
-        state.outdated = self._outdated([dag for dag in ours if dag in self._unseen or dag in broken])
-        state.broken = {dag: reason for dag, reason in broken.items() if dag not in state.outdated}
+        suspects = [dag for dag, entry in ours.items() if dag in self._unseen or _is_marked(entry)]
+        state.broken, state.outdated = self._compare(suspects)
         state.import_errors = import_errors(self._airflow, self._team)
         return state
 
@@ -82,33 +83,46 @@ class Watcher:
         listed = self._airflow.listed("dags", "dags", dag_id_pattern=f"{self._team}.")
         return {dag["dag_id"]: dag for dag in listed if dag["dag_id"].startswith(f"{self._team}.")}
 
-    def _outdated(self, dags: list[str]) -> list[str]:
-        """Those that are not as released. All come from one file, so after the first few that aren't, none is asked."""
+    def _compare(self, dags: list[str]) -> tuple[dict[str, str], list[str]]:
+        """Those that are as released but broken, with the reason, and those that are not as released.
+
+        All come from one file, so after the first few that are not as released no more are asked for.
+        """
+        broken: dict[str, str] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for first in range(0, len(dags), _AT_ONCE):
                 some = dags[first : first + _AT_ONCE]
-                old = [
-                    dag
-                    for dag, as_released in zip(some, pool.map(self._as_released, some), strict=True)
-                    if not as_released
-                ]
-                self._unseen.difference_update(set(some) - set(old))
+                pages = dict(zip(some, pool.map(self._page, some), strict=True))
+                old = [dag for dag, page in pages.items() if self._mark(dag) not in page]
+                self._unseen.difference_update(pages.keys() - set(old))
+                broken |= {dag: _reason(page) for dag, page in pages.items() if dag not in old and _is_broken(page)}
                 if old:
-                    return [*old, *dags[first + _AT_ONCE :]]
-        return []
+                    return broken, [*old, *dags[first + _AT_ONCE :]]
+        return broken, []
 
-    def _as_released(self, dag: str) -> bool:
+    def _page(self, dag: str) -> str:
+        """What Airflow's page of a DAG shows: digest and breakage in one, while its list may be of another moment."""
         try:
-            page = self._airflow.call("GET", f"dags/{dag}/details").get("doc_md") or ""
+            return str(self._airflow.call("GET", f"dags/{dag}/details").get("doc_md") or "")
         except NotThere:
-            return False
+            return ""
+
+    def _mark(self, dag: str) -> str:
         # No text of a person's can have this by chance: it is a digest of that text, too.
-        return f"Digest of the job: `{self._digests[dag]}`" in page
+        return f"{_DIGEST}`{self._digests[dag]}`"
 
 
-def _is_broken(dag: Mapping[str, Any]) -> bool:
-    tagged = any(tag["name"] == "broken" for tag in dag.get("tags") or [])
-    return tagged and str(dag.get("description")).startswith(_BROKEN)
+def _is_marked(dag: Mapping[str, Any]) -> bool:
+    """Whether Airflow's list says that the job is broken, or that a person has tagged it so."""
+    return any(tag["name"] == "broken" for tag in dag.get("tags") or [])
+
+
+def _is_broken(page: str) -> bool:
+    return page.startswith(_BROKEN)
+
+
+def _reason(page: str) -> str:
+    return page.removeprefix(_BROKEN).partition(f"\n\n{_DIGEST}")[0].strip()
 
 
 def import_errors(airflow: AirflowClient, team: str) -> dict[str, str]:

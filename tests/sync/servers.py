@@ -1,0 +1,56 @@
+"""The S3 server that tests look into."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+KEY = "dags/risk/jobs.json"
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The S3 server."""
+
+    url: str
+    client: S3Client
+    environment: dict[str, str]
+
+    def bucket(self, versioned: bool = True) -> str:
+        """A new bucket, with an object of another team's."""
+        name = f"airflow-{next(_NUMBERS)}"
+        self.client.create_bucket(Bucket=name)
+        if versioned:
+            self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        self.client.put_object(Bucket=name, Key="dags/care/jobs.json", Body=b"{}")
+        return name
+
+    def released(self, bucket: str) -> bytes:
+        """What is there of team risk."""
+        return self.client.get_object(Bucket=bucket, Key=KEY)["Body"].read()
+
+    def versions(self, bucket: str) -> list[bytes]:
+        """Every release there was, the newest first."""
+        listed = self.client.list_object_versions(Bucket=bucket, Prefix=KEY).get("Versions", [])
+        ids = [version["VersionId"] for version in listed]
+        return [self.client.get_object(Bucket=bucket, Key=KEY, VersionId=one)["Body"].read() for one in ids]
+
+    def others(self, bucket: str) -> dict[str, str]:
+        """All else in the bucket: key to ETag."""
+        listed = self.client.list_object_versions(Bucket=bucket)
+        assert "DeleteMarkers" not in listed
+        return {one["Key"] + one["VersionId"]: one["ETag"] for one in listed["Versions"] if one["Key"] != KEY}
+
+
+def git(repo: Path, *arguments: str) -> str:
+    """One git command, as somebody."""
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", str(repo), *who, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,175 @@
+"""A team's life with its releases on one real Airflow: what `jobyard sync` says at each step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow_mwaa import MwaaTransport
+from jobyard_cli.airflow_transport import RestTransport
+from jobyard_cli.sync.run import go_back
+from jobyard_cli.sync.target import Target
+from jobyard_cli.sync.variables import AirflowVariable
+
+from tests.sync.real_airflow import NOT_IN_AIRFLOW, Copier, RealAirflow, StandInMwaa
+from tests.sync.running import Ended, Forked, Run
+from tests.sync.servers import Server, git
+
+VERSIONS = ("3.3.1", "2.11.2")
+IMAGES = {"inference": "registry.example.com/risk/inference@sha256:" + "a" * 64}
+JOB = """\
+apiVersion: jobyard/v1
+schedule: null
+tasks:
+  train:
+    image: inference
+"""
+
+
+@dataclass
+class Team:
+    """A team whose releases an Airflow reads."""
+
+    airflow: RealAirflow
+    server: Server
+    forked: Forked
+    repo: Path
+    bucket: str
+    copier: Copier
+    commits: list[str] = field(default_factory=list)
+
+    def file(self, job: str) -> Path:
+        """The job's file."""
+        return self.repo / "dags" / job / "job.yaml"
+
+    def write(self, job: str, text: str) -> None:
+        """Write the job."""
+        self.file(job).parent.mkdir(exist_ok=True)
+        self.file(job).write_text(text)
+
+    def commit(self) -> None:
+        """Commit everything."""
+        git(self.repo, "add", "--all")
+        git(self.repo, "commit", "--quiet", "--message=Change")
+        self.commits.append(git(self.repo, "rev-parse", "HEAD"))
+
+    def sync(self, *arguments: str) -> Ended:
+        """What the command does."""
+        where = ["--bucket", self.bucket, "--endpoint-url", self.server.url, "--airflow-url", self.airflow.url]
+        keys = {**self.server.environment, **self.airflow.keys}
+        return self.forked.run(Run(self.repo, ["sync", *where, "--timeout", "150", *arguments], keys))
+
+    @property
+    def rest(self) -> RestTransport:
+        """This Airflow's REST API."""
+        return RestTransport(self.airflow.url, login=self.airflow.login)
+
+    @property
+    def client(self) -> AirflowClient:
+        """A client of it."""
+        return AirflowClient(self.rest)
+
+
+def live(team: Team, report: Callable[[str], None]) -> None:
+    """All of it."""
+    git(team.repo, "init", "--quiet", "--initial-branch=main")
+    start = time.monotonic()
+    for step in (release, through_mwaa, break_a_job, take_a_job_away, break_the_platform, copy_nothing):
+        report(f"{team.airflow.version}: {step.__name__.replace('_', ' ')}, after {time.monotonic() - start:.0f} s")
+        step(team)
+
+
+def release(team: Team) -> None:
+    """The first release, with images, and the same again."""
+    team.write("score", JOB)
+    team.write("train", JOB)
+    (team.repo / "images.json").write_text(json.dumps(IMAGES))
+    team.commit()
+    ended = team.sync("--images", "images.json")
+    assert (ended.code, ended.err) == (0, ""), team.airflow.log()
+    assert "Airflow's Variable jobyard_images_risk: set\n" in ended.out
+    assert "\nAirflow has the release: 2 jobs, after " in ended.out
+    assert json.loads(team.client.variable("jobyard_images_risk") or "") == IMAGES
+    assert {"risk.score", "risk.train"} <= team.client.dag_ids()
+    again = team.sync("--images", "images.json")
+    assert again.code == 0
+    assert "these jobs are there already\nAirflow has the release: 2 jobs, after " in again.out
+
+
+def through_mwaa(team: Team) -> None:
+    """The same release through MWAA's API, which here is a stand-in before the real one."""
+    mwaa = StandInMwaa(team.rest)
+    client = AirflowClient(MwaaTransport(mwaa, "jobyard-test"))
+    said: list[str] = []
+    target = Target("risk", team.bucket, team.server.client, client, AirflowVariable(client, "jobyard_images_risk"))
+    done = go_back(target, team.commits[0], "ann", 60, said.append)
+    assert done.waited is not None
+    assert not done.published.changed
+    assert {"GET /dags", "GET /dags/risk.score/details", "GET /variables/jobyard_images_risk"} <= set(mwaa.calls)
+    for value in ("one", "two"):
+        client.set_variable("jobyard_test", value)
+        assert client.variable("jobyard_test") == value
+    assert client.variable("jobyard_nothing") is None
+
+
+def break_a_job(team: Team) -> None:
+    """The check lets it pass, and this Airflow can't make a DAG of it."""
+    file = team.file("train")
+    file.write_text(f"{file.read_text()}    node_group: {NOT_IN_AIRFLOW}\n")
+    team.commit()
+    ended = team.sync()
+    assert ended.code == 1, team.airflow.log()
+    assert ended.err.startswith("risk.train is broken in Airflow: ")
+    assert NOT_IN_AIRFLOW in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def take_a_job_away(team: Team) -> None:
+    """And pause another by hand, on Airflow's page."""
+    team.client.call("PATCH", "dags/risk.score", {"is_paused": True})
+    file = team.file("train")
+    file.unlink()
+    team.commit()
+    ended = team.sync()
+    assert (ended.code, ended.err) == (0, ""), team.airflow.log()
+    assert "risk.train is not in the release: its DAG was paused, and goes; its history stays\n" in ended.out
+    assert "risk.score is paused in Airflow: no run of it starts by itself" in ended.out
+    assert "risk.train" not in team.client.dag_ids()
+    assert team.client.call("GET", "dags/risk.train")["is_paused"]
+
+
+def break_the_platform(team: Team) -> None:
+    """Airflow then can't read the team's file at all."""
+    team.copier.before_next = lambda: team.airflow.write_platform("{")
+    file = team.file("score")
+    file.write_text(f"{file.read_text()}description: Another.\n")
+    team.commit()
+    ended = team.sync()
+    assert ended.code == 1, team.airflow.log()
+    assert ended.err.startswith("Airflow can't import ")
+    assert "risk.py:\n" in ended.err
+    assert "platform.json" in ended.err
+    team.airflow.write_platform(team.airflow.platform)
+    assert team.sync().code == 0, team.airflow.log()
+
+
+def copy_nothing(team: Team) -> None:
+    """Airflow does not get the release in time; then the one before is put again."""
+    team.copier.copies = False
+    team.write("late", JOB)
+    file = team.file("score")
+    file.write_text(file.read_text().replace("Another.", "Yet another."))
+    team.commit()
+    ended = team.sync("--timeout", "2")
+    assert ended.code == 1
+    assert "not there yet: risk.late; not yet as released: risk.score\n" in ended.err
+    assert "it is in the bucket, and Airflow may still take it" in ended.err
+    team.copier.copies = True
+    back = team.sync("--rollback")
+    assert (back.code, back.err) == (0, ""), team.airflow.log()
+    assert back.out.startswith(f"the release of commit {team.commits[-2][:12]}, put ")
+    assert "Airflow has the release: 1 jobs, after" in back.out

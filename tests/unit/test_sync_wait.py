@@ -1,0 +1,284 @@
+"""Waiting for Airflow, step by step: a stand-in for its API, and a clock that is moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere
+from jobyard_cli.sync.airflow_state import Watcher
+from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, Clock, NotImportable, NotInTime, Wait, Waited
+
+OLD, NEW = "0" * 12, "1" * 12
+Change = Callable[["StandIn"], None]
+
+
+class StandIn:
+    """An Airflow that changes as time goes by."""
+
+    address = "http://airflow.example.com"
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.pages: dict[str, str] = {}
+        self.paused: set[str] = set()
+        self.broken: dict[str, str] = {}
+        self.listed_as_broken: set[str] = set()
+        self.errors: dict[str, str] = {}
+        self.busy = False
+        self.asked: list[str] = []
+        self.changes: dict[float, Change] = {}
+
+    def show(self, dag: str, digest: str = NEW) -> None:
+        """Show a job as it is by that digest."""
+        self.pages[dag] = digest
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by."""
+        self.time += seconds
+        for when in [when for when in self.changes if when <= self.time]:
+            self.changes.pop(when)(self)
+
+    def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        """One call of the REST API."""
+        self.asked.append(f"{method} {path}")
+        if self.busy:
+            raise AirflowBusy("Airflow is away")
+        match [method, *path.split("/")]:
+            case ["GET", "dags"]:
+                return self._page("dags", [self._dag(dag) for dag in sorted(self.pages)], query or {})
+            case ["GET", "importErrors"]:
+                errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
+                return self._page("import_errors", errors, query or {})
+            case ["GET", "dags", dag, "details"]:
+                reason = self.broken.get(dag)
+                words = f"**This job is broken, and does not run:** {reason}" if reason else "Scores."
+                return {"doc_md": f"{words}\n\nDigest of the job: `{self.pages[dag]}`\n\n```yaml\n```"}
+            case ["PATCH", "dags", dag] if dag in self.pages:
+                self.paused.add(dag)
+                return {}
+        raise NotThere(path)
+
+    def _dag(self, dag: str) -> dict[str, Any]:
+        tags = [{"name": "broken"}] if dag in self.listed_as_broken else []
+        return {"dag_id": dag, "is_paused": dag in self.paused, "tags": tags}
+
+    def _page(self, key: str, entries: list[dict[str, Any]], query: dict[str, Any]) -> dict[str, Any]:
+        first = query["offset"]
+        return {key: entries[first : first + query["limit"]], "total_entries": len(entries)}
+
+
+def wait(
+    airflow: StandIn,
+    *jobs: str,
+    changed: list[str] | None = None,
+    superseded: Callable[[], bool] = lambda: False,
+    before: dict[str, str] | None = None,
+    said: list[str] | None = None,
+    timeout: float = 600,
+) -> Waited:
+    """Wait for a release of these jobs, all of them changed where nothing else is said."""
+    client = AirflowClient(airflow)
+    watcher = Watcher(client, "risk", dict.fromkeys(jobs, NEW), list(jobs) if changed is None else changed)
+    clock = Clock(lambda: airflow.time, airflow.sleep)
+    report = (said if said is not None else []).append
+    return Wait(client, watcher, superseded, before or {}, report, clock).until_there(timeout)
+
+
+@pytest.fixture
+def airflow() -> StandIn:
+    return StandIn()
+
+
+def test_it_ends_as_soon_as_every_job_is_there_as_released(airflow: StandIn) -> None:
+    airflow.show("risk.score", OLD)
+    airflow.changes = {20: lambda it: it.show("risk.train"), 40: lambda it: it.show("risk.score")}
+    assert 40 <= wait(airflow, "score", "train").seconds < 51
+
+
+def test_an_unchanged_job_is_not_asked_for_on_its_own(airflow: StandIn) -> None:
+    for number in range(250):
+        airflow.show(f"risk.job-{number}")
+    jobs = [f"job-{number}" for number in range(250)]
+    wait(airflow, *jobs, changed=["job-7"])
+    assert airflow.asked == ["GET dags"] * 3 + ["GET dags/risk.job-7/details", "GET importErrors"]
+
+
+def test_what_was_seen_as_released_is_not_asked_for_again(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.changes = {30: lambda it: it.show("risk.train")}
+    wait(airflow, "score", "train")
+    assert airflow.asked.count("GET dags/risk.score/details") == 1
+
+
+def test_while_the_first_jobs_are_old_the_others_are_not_asked_for(airflow: StandIn) -> None:
+    jobs = [f"job-{number}" for number in range(100)]
+    for job in jobs:
+        airflow.show(f"risk.{job}", OLD)
+    with pytest.raises(NotInTime, match="not yet as released: risk.job-0, .* and 95 more"):
+        wait(airflow, *jobs, timeout=0)
+    assert sum("details" in call for call in airflow.asked) == 4
+
+
+def test_other_teams_dags_are_nothing_to_it(airflow: StandIn) -> None:
+    for dag in ("risk.score", "care.risk.score", "atrisk.train"):
+        airflow.show(dag)
+    assert wait(airflow, "score").stopped == []
+    assert airflow.paused == set()
+
+
+def test_a_removed_job_is_paused_once_and_waited_for_until_it_is_gone(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.show("risk.gone", OLD)
+    airflow.changes = {60: lambda it: it.pages.__delitem__("risk.gone")}
+    done = wait(airflow, "score")
+    assert (done.stopped, done.seconds >= 60) == (["risk.gone"], True)
+    assert airflow.asked.count("PATCH dags/risk.gone") == 1
+
+
+def test_a_job_that_another_release_brought_meanwhile_is_not_paused(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.show("risk.newer")
+    assert wait(airflow, "score", superseded=lambda: True).superseded
+    assert airflow.paused == set()
+
+
+def test_a_paused_job_of_the_release_is_told(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.paused.add("risk.score")
+    assert wait(airflow, "score").paused == ["risk.score"]
+
+
+def test_a_broken_job_ends_it_with_airflows_reason(airflow: StandIn) -> None:
+    for dag in ("risk.score", "risk.train"):
+        airflow.show(dag)
+        airflow.broken[dag] = f"{dag} has no node group"
+        airflow.listed_as_broken.add(dag)
+    with pytest.raises(Broken) as caught:
+        wait(airflow, "score", "train", changed=[])
+    assert str(caught.value).splitlines() == [
+        "risk.score is broken in Airflow: risk.score has no node group",
+        "risk.train is broken in Airflow: risk.train has no node group",
+    ]
+
+
+def test_a_broken_job_is_found_out_also_where_the_list_does_not_say_so_yet(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.broken["risk.score"] = "no node group"
+    with pytest.raises(Broken, match="risk.score is broken in Airflow: no node group"):
+        wait(airflow, "score")
+
+
+def test_a_job_that_a_person_tagged_as_broken_is_not(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.listed_as_broken.add("risk.score")
+    assert wait(airflow, "score", changed=[]).seconds == 0
+
+
+def test_a_job_that_was_broken_before_is_given_time(airflow: StandIn) -> None:
+    airflow.show("risk.score", OLD)
+    airflow.broken["risk.score"] = "no node group"
+    airflow.listed_as_broken.add("risk.score")
+
+    def mend(it: StandIn) -> None:
+        it.show("risk.score")
+        it.broken.clear()
+
+    airflow.changes = {30: mend}
+    assert wait(airflow, "score").seconds >= 30
+
+
+def test_an_import_error_of_the_teams_file_ends_it_with_the_trace(airflow: StandIn) -> None:
+    airflow.errors = {"/dags/care.py": "not ours", "/dags/risk.py": "ReleaseError: it is no release"}
+    with pytest.raises(NotImportable) as caught:
+        wait(airflow, "score")
+    assert str(caught.value) == "Airflow can't import /dags/risk.py:\nReleaseError: it is no release"
+
+
+def test_another_teams_import_error_is_nothing_to_it(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.errors = {"/dags/care.py": "not ours", "/dags/jobyard/risk.txt": "nor this"}
+    assert wait(airflow, "score").seconds == 0
+
+
+def test_an_import_error_that_was_there_before_is_given_time_to_go(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.errors = {"risk.py": "of the release before"}
+    airflow.changes = {60: lambda it: it.errors.clear()}
+    assert wait(airflow, "score", before={"risk.py": "of the release before"}).seconds >= 60
+
+
+def test_an_import_error_that_stays_is_believed_in_the_end(airflow: StandIn) -> None:
+    airflow.errors = {"risk.py": "for ever"}
+    with pytest.raises(NotImportable):
+        wait(airflow, "score", before={"risk.py": "for ever"})
+    assert airflow.time >= SETTLE_SECONDS
+
+
+def test_out_of_time_it_says_what_is_not_there_and_that_it_may_come(airflow: StandIn) -> None:
+    airflow.show("risk.score", OLD)
+    airflow.show("risk.gone", OLD)
+    with pytest.raises(NotInTime) as caught:
+        wait(airflow, "score", "train", timeout=30)
+    assert str(caught.value).splitlines() == [
+        "Airflow does not have the release after 30 s: not there yet: risk.train; not yet as released: risk.score; "
+        "removed but still there: risk.gone",
+        "it is in the bucket, and Airflow may still take it (on MWAA up to 5 minutes later): run this again",
+    ]
+
+
+def test_it_says_how_far_it_is_about_every_15_seconds(airflow: StandIn) -> None:
+    said: list[str] = []
+    airflow.changes = {120: lambda it: it.show("risk.score")}
+    wait(airflow, "score", said=said)
+    assert 5 <= len(said) <= 8
+    assert said[0].startswith("waiting for Airflow, ")
+    assert said[0].endswith(" s: not there yet: risk.score")
+
+
+def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.busy = True
+    airflow.changes = {50: lambda it: setattr(it, "busy", False)}
+    assert wait(airflow, "score").seconds >= 50
+
+
+def test_an_airflow_that_stays_away_is_told(airflow: StandIn) -> None:
+    airflow.busy = True
+    with pytest.raises(NotInTime, match="after 20 s: Airflow is away"):
+        wait(airflow, "score", timeout=20)
+
+
+def test_an_airflow_that_refuses_ends_it_at_once(airflow: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Any:
+        raise AirflowError("403")
+
+    monkeypatch.setattr(airflow, "call", refuse)
+    with pytest.raises(AirflowError, match="403"):
+        wait(airflow, "score")
+    assert airflow.time == 0
+
+
+@pytest.mark.parametrize("trouble", ["broken", "import error", "out of time"])
+def test_what_a_later_release_did_is_not_this_ones_failure(airflow: StandIn, trouble: str) -> None:
+    airflow.show("risk.score")
+    if trouble == "broken":
+        airflow.broken["risk.score"] = "no node group"
+    if trouble == "import error":
+        airflow.errors["risk.py"] = "a later release's"
+    jobs = ["score", "not-there"] if trouble == "out of time" else ["score"]
+    assert wait(airflow, *jobs, superseded=lambda: True, timeout=5).superseded
+
+
+def test_a_later_release_is_looked_for_as_seldom_as_something_is_said(airflow: StandIn) -> None:
+    looks: list[float] = []
+
+    def look() -> bool:
+        looks.append(airflow.time)
+        return False
+
+    with pytest.raises(NotInTime):
+        wait(airflow, "score", superseded=look, timeout=150)
+    assert len(looks) <= 150 / 15 + 1

@@ -1,0 +1,107 @@
+"""Every role of an environment, or all that keeps them from being made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jobyard_cli.check.findings import unknown
+from jobyard_cli.environments import TEAMS, Environment
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.iam.account import Account, account
+from jobyard_cli.iam.git_hosts import NoPipelines, Project, project
+from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
+from jobyard_cli.iam.role import POLICIES, Role, policies
+from jobyard_cli.iam.team_roles import team_roles
+
+NAME_LENGTH = 64
+RESERVED = (PLATFORM, "jobyard")
+
+
+class CannotMakeRoles(JobyardError):
+    """IAM would not take the roles; the message has every reason."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles, where they are, and the git hosts whose tokens they trust, by who signs them."""
+
+    account: Account
+    roles: Sequence[Role]
+    issuers: Sequence[str]
+
+
+def all_roles(environment: Environment, repo: str, ci: str = "", revision: str = "main") -> Roles:
+    """The roles of an environment; the address is that of the platform's own repository.
+
+    Raises:
+        IncompleteEnvironment: the environment's file lacks something.
+        UnknownRegion: AWS has no such region.
+        CannotMakeRoles: a repository's pipelines can't be known, or IAM would not take a role.
+    """
+    where = account(environment)
+    problems: list[str] = []
+    found: list[Role] = []
+    issuers: set[str] = set()
+    try:
+        own = project(repo, ci)
+        issuers.add(own.issuer)
+        found += platform_roles(where, environment.teams, own, revision)
+    except NoPipelines as error:
+        problems.append(f"the platform's repository: {error}; give its address with --platform-repo")
+    for team, theirs in _projects(environment, problems).items():
+        issuers.add(theirs.issuer)
+        try:
+            found += team_roles(where, team, environment.teams[team], theirs)
+        except NoPipelines as error:
+            problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
+    if problems := [*problems, *_refused(found)]:
+        raise CannotMakeRoles(problems)
+    return Roles(where, found, sorted(issuers))
+
+
+def only(roles: Roles, parts: Sequence[str]) -> Roles:
+    """The roles of the named teams alone, or of the `platform`, which has the git hosts too.
+
+    Raises:
+        CannotMakeRoles: there is no such team.
+    """
+    known = list(dict.fromkeys(role.part for role in roles.roles))
+    if strange := [part for part in parts if part not in known]:
+        raise CannotMakeRoles([unknown("part", part, known, "there are") for part in strange])
+    chosen = [role for role in roles.roles if role.part in parts]
+    return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else [])
+
+
+def _projects(environment: Environment, problems: list[str]) -> dict[str, Project]:
+    found = {}
+    for team, values in sorted(environment.teams.items()):
+        if team in RESERVED:
+            problems.append(f"{TEAMS}/{team}.yaml: '{team}' is a name of the platform's own")
+        try:
+            found[team] = project(values["repo"], values.get("ci", "gitlab"))
+        except NoPipelines as error:
+            problems.append(f"{TEAMS}/{team}.yaml: repo {error}")
+    return found
+
+
+def _refused(roles: Sequence[Role]) -> Iterator[str]:
+    """What IAM would say against the roles."""
+    taken: dict[str, Role] = {}
+    for role in roles:
+        name = role.short_name
+        if not name or len(name) > NAME_LENGTH or "//" in f"/{role.name}":
+            yield f"'{role.name}' is no name of a role ({role.identity}): IAM takes 1 to {NAME_LENGTH} characters"
+        # IAM's names are unique whatever their path, and in whatever letters.
+        other = taken.setdefault(name.lower(), role)
+        if other is not role:
+            yield f"two roles would be named '{name}': {other.identity}, and {role.identity}; {_advice(role)}"
+        if (count := len(policies(role.statements))) > POLICIES:
+            yield f"role '{role.name}' needs {count} policies, and IAM takes {POLICIES}: split the environment's teams"
+
+
+def _advice(role: Role) -> str:
+    return f"give team {role.part} another name, or its role in `iamRoles` of {TEAMS}/{role.part}.yaml"

@@ -84,7 +84,7 @@ def _parts(address: str) -> tuple[str, str]:
     if found := SCP.fullmatch(address):
         return found[1], found[2]
     parts = urlsplit(address)
-    if parts.scheme == "https" and parts.netloc.rpartition("@")[2] != parts.hostname:
+    if parts.scheme == "https" and ":" in parts.netloc.rpartition("@")[2]:
         raise NoPipelines(f"'{address}': IAM takes no tokens of a git host with a port in its address")
     return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
 

@@ -47,11 +47,11 @@ def all_roles(environment: Environment, repo: str, ci: str = "", revision: str =
     found: list[Role] = []
     issuers: set[str] = set()
     try:
-        own = project(repo, ci)
+        own = project(repo, ci) if repo else _nowhere()
         issuers.add(own.issuer)
         found += platform_roles(where, environment.teams, own, revision)
     except NoPipelines as error:
-        problems.append(f"the platform's repository: {error}; give its address with --platform-repo")
+        problems.append(f"the platform's repository {error}; give its address with --platform-repo")
     for team, theirs in _projects(environment, problems).items():
         issuers.add(theirs.issuer)
         try:
@@ -76,6 +76,10 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else [])
 
 
+def _nowhere() -> Project:
+    raise NoPipelines("has no remote `origin`")
+
+
 def _projects(environment: Environment, problems: list[str]) -> dict[str, Project]:
     found = {}
     for team, values in sorted(environment.teams.items()):
@@ -98,10 +102,9 @@ def _refused(roles: Sequence[Role]) -> Iterator[str]:
         # IAM's names are unique whatever their path, and in whatever letters.
         other = taken.setdefault(name.lower(), role)
         if other is not role:
-            yield f"two roles would be named '{name}': {other.identity}, and {role.identity}; {_advice(role)}"
+            yield f"two roles would be named '{name}': {other.identity}, and {role.identity}; {_ADVICE}"
         if (count := len(policies(role.statements))) > POLICIES:
             yield f"role '{role.name}' needs {count} policies, and IAM takes {POLICIES}: split the environment's teams"
 
 
-def _advice(role: Role) -> str:
-    return f"give team {role.part} another name, or its role in `iamRoles` of {TEAMS}/{role.part}.yaml"
+_ADVICE = f"give a team another name, or its launcher's or jobs' role in `iamRoles` of {TEAMS}/<team>.yaml"

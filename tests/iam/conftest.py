@@ -44,7 +44,11 @@ TEAMS: dict[str, Any] = {
     "risk-eu": {"repo": "https://git.example.com/risk/risk-jobs-eu.git", "revision": "v1.4.0"},
 }
 Simulate = Callable[..., str]
-KNOWN_ISSUER = "accounts.google.com"
+KNOWN = {
+    "sub": "accounts.google.com:sub",
+    "aud": "accounts.google.com:aud",
+    "ref": "token.actions.githubusercontent.com:ref",
+}
 
 
 @pytest.fixture(scope="session")
@@ -136,8 +140,8 @@ def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]
             # The simulator knows the claims of a few issuers; what it does with them is the same for all.
             issuer, _, claim = key.rpartition(":")
             if principal.endswith(f"oidc-provider/{issuer}"):
-                trust = trust.replace(json.dumps(key), json.dumps(f"{KNOWN_ISSUER}:{claim}"))
-                claims[f"{KNOWN_ISSUER}:{claim}"] = claims.pop(key)
+                trust = trust.replace(json.dumps(key), json.dumps(KNOWN[claim]))
+                claims[KNOWN[claim]] = claims.pop(key)
         # What a role may ask is no matter here: the trust decides.
         asks = [document([allow("Ask", [action], ["*"])])] if ":role/" in principal else []
         return simulator(

@@ -173,7 +173,7 @@ def test_every_problem_is_told_at_once(platform: Path, jobyard: Run) -> None:
         "the platform's repository has no remote `origin`",
         "values/teams/jobyard.yaml: 'jobyard' is a name of the platform's own",
         "values/teams/risk.yaml: repo 'file:///risk.git' is no repository",
-        "values/teams/care.yaml: revision '${aws:username}' is no branch or tag that a pipeline runs on",
+        "values/teams/care.yaml: revision '${aws:username}' is no branch, tag or commit",
     ]
     lines = err.splitlines()
     assert len(lines) == len(starts)

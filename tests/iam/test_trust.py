@@ -10,14 +10,16 @@ PROVIDER = "arn:aws:iam::111122223333:oidc-provider"
 GITLAB, GITHUB = "git.example.com", "token.actions.githubusercontent.com"
 EKS = "oidc.eks.eu-central-1.amazonaws.com/id/0123"
 MAIN = "project_path:risk/risk-jobs:ref_type:branch:ref:main"
-AUDIENCE = "sts.amazonaws.com"
+AUDIENCES = {GITLAB: "https://sts.amazonaws.com", GITHUB: "sts.amazonaws.com", EKS: "sts.amazonaws.com"}
+BRANCH = {"ref": "refs/heads/main"}
 
 TRUSTED = [
     ("jobyard-risk-ci", GITLAB, MAIN),
-    ("jobyard-risk-eu-ci", GITLAB, "project_path:risk/risk-jobs-eu:ref_type:tag:ref:v1.4.0"),
+    # What Argo CD syncs of it is a tag; it releases from main.
+    ("jobyard-risk-eu-ci", GITLAB, "project_path:risk/risk-jobs-eu:ref_type:branch:ref:main"),
     ("jobyard-risk-plan", GITLAB, "project_path:risk/risk-jobs:ref_type:branch:ref:add-a-job"),
     ("jobyard-risk-plan", GITLAB, "project_path:risk/risk-jobs:ref_type:branch:ref:zoe/add-a-job"),
-    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:ref:refs/heads/main"),
+    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:environment:prod"),
     ("jobyard-care-plan", GITHUB, "repo:care/care-jobs:pull_request"),
     ("jobyard-platform-ci", GITLAB, "project_path:platform/jobyard:ref_type:branch:ref:main"),
     ("risk-jobs", EKS, "system:serviceaccount:team-risk:jobs"),
@@ -36,9 +38,9 @@ REFUSED = [
     ("jobyard-risk-plan", GITLAB, "project_path:risk/risk-jobs-eu:ref_type:branch:ref:main"),
     ("jobyard-risk-plan", GITLAB, "project_path:mallory/risk-jobs:ref_type:branch:ref:main"),
     ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:pull_request"),
-    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:ref:refs/heads/add-a-job"),
-    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:ref:refs/tags/main"),
-    ("jobyard-care-ci", GITHUB, "repo:mallory/care-jobs:ref:refs/heads/main"),
+    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:ref:refs/heads/main"),
+    ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:environment:dev"),
+    ("jobyard-care-ci", GITHUB, "repo:mallory/care-jobs:environment:prod"),
     ("jobyard-care-plan", GITHUB, "repo:care/other:pull_request"),
     ("jobyard-platform-ci", GITLAB, MAIN),
     ("risk-jobs", EKS, "system:serviceaccount:team-care:jobs"),
@@ -47,9 +49,10 @@ REFUSED = [
 ]
 
 
-def with_token(may_be: Callable[..., str], role: str, issuer: str, subject: str, audience: str = AUDIENCE) -> str:
-    claims = {f"{issuer}:sub": subject, f"{issuer}:aud": audience}
-    return may_be(f"{PROVIDER}/{issuer}", "sts:AssumeRoleWithWebIdentity", role, claims)
+def with_token(may_be: Callable[..., str], role: str, issuer: str, subject: str, **others: str) -> str:
+    claims = {"sub": subject, "aud": AUDIENCES[issuer], **(BRANCH if issuer == GITHUB else {}), **others}
+    known = {f"{issuer}:{claim}": value for claim, value in claims.items()}
+    return may_be(f"{PROVIDER}/{issuer}", "sts:AssumeRoleWithWebIdentity", role, known)
 
 
 @pytest.mark.parametrize(("role", "issuer", "subject"), TRUSTED)
@@ -66,7 +69,13 @@ def test_a_role_trusts_nobody_else(may_be: Callable[..., str], role: str, issuer
 def test_a_token_for_somebody_else_than_aws_is_worth_nothing(
     may_be: Callable[..., str], role: str, issuer: str, subject: str
 ) -> None:
-    assert with_token(may_be, role, issuer, subject, "https://vault.example.com") == "ImplicitlyDenied"
+    assert with_token(may_be, role, issuer, subject, aud="https://vault.example.com") == "ImplicitlyDenied"
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/add-a-job", "refs/tags/main", "refs/pull/7/merge"])
+def test_on_github_an_environment_is_worth_nothing_on_another_branch(may_be: Callable[..., str], ref: str) -> None:
+    subject = "repo:care/care-jobs:environment:prod"
+    assert with_token(may_be, "jobyard-care-ci", GITHUB, subject, ref=ref) == "ImplicitlyDenied"
 
 
 @pytest.mark.parametrize(

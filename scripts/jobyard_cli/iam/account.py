@@ -18,13 +18,14 @@ NEEDED = {
     "cluster.name": "jobyard-prod",
 }
 """What the roles are made of, below `environment` in its file, and what one looks like."""
-ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(.*))?")
+ECR = re.compile(r"([0-9]{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(.*))?")
 
 
 @dataclass(frozen=True)
 class Account:
     """The environment's account, and what the environment says of it."""
 
+    environment: str
     partition: str
     number: str
     region: str
@@ -73,6 +74,7 @@ def account(environment: Environment) -> Account:
     require(environment, "its IAM roles are", NEEDED)
     values: dict[str, Any] = dict(environment.values)
     return Account(
+        environment=environment.name,
         partition=partition(environment),
         number=values["account"],
         region=values["region"],

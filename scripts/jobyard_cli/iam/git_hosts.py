@@ -10,14 +10,16 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.role import Statement
 
-AUDIENCE = "sts.amazonaws.com"
-"""What a pipeline has to ask its token for (`aud`)."""
+AUDIENCES = {"gitlab": "https://sts.amazonaws.com", "github": "sts.amazonaws.com"}
+"""What a pipeline asks its token for (`aud`)."""
 GITHUB = "github.com"
+GITHUBS_ISSUER = "token.actions.githubusercontent.com"
 SCP = re.compile(r"[A-Za-z0-9_-]+@([A-Za-z0-9.-]+):(?!/)(.+)")
 HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 PATH = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
 REVISION = re.compile(r"[A-Za-z0-9_./+@-]+")
-TAG = re.compile(r"v?[0-9]+(\.[0-9]+)+.*")
+NO_BRANCH = re.compile(r"v?[0-9]+(\.[0-9]+)+.*|[0-9a-f]{40}|[0-9a-f]{64}")
+"""Tags and commits, on which no pipeline releases."""
 
 
 class NoPipelines(JobyardError):
@@ -37,21 +39,23 @@ class Project:
         """Who signs its pipelines' tokens, without `https://`."""
         if self.ci == "gitlab":
             return self.host
-        return "token.actions.githubusercontent.com" if self.host == GITHUB else f"{self.host}/_services/token"
+        return GITHUBS_ISSUER if self.host == GITHUB else f"{self.host}/_services/token"
 
-    def release_subject(self, revision: str) -> str:
-        """Who a pipeline of a branch or tag is.
+    @property
+    def audience(self) -> str:
+        """What its pipelines' tokens for AWS are for."""
+        return AUDIENCES[self.ci]
 
-        Raises:
-            NoPipelines: the revision is no name of a branch or tag.
+    def release_claims(self, branch: str, environment: str) -> dict[str, str]:
+        """What a token says of a pipeline that releases from a branch into an environment.
+
+        On GitHub a job that names its environment is that environment to others, whatever its branch; so its branch
+        is asked for too, where IAM knows of it.
         """
-        if not REVISION.fullmatch(revision):
-            raise NoPipelines(f"'{revision}' is no branch or tag that a pipeline runs on")
-        # Git can't tell a branch's name from a tag's; a version is a tag everywhere.
-        is_tag = bool(TAG.fullmatch(revision))
-        if self.ci == "github":
-            return f"repo:{self.path}:ref:refs/{'tags' if is_tag else 'heads'}/{revision}"
-        return f"project_path:{self.path}:ref_type:{'tag' if is_tag else 'branch'}:ref:{revision}"
+        if self.ci == "gitlab":
+            return {"sub": f"project_path:{self.path}:ref_type:branch:ref:{branch}"}
+        own = {"sub": f"repo:{self.path}:environment:{environment}"}
+        return {**own, "ref": f"refs/heads/{branch}"} if self.issuer == GITHUBS_ISSUER else own
 
     def review_subject(self) -> tuple[str, str]:
         """Who a pipeline of a merge request is, and the operator that compares it.
@@ -89,10 +93,21 @@ def _parts(address: str) -> tuple[str, str]:
     return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
 
 
-def trusts(account: Account, project: Project, operator: str, subject: str) -> Statement:
-    """The trust in pipelines of that subject, with tokens that were asked for AWS."""
-    condition = {"StringEquals": {f"{project.issuer}:aud": AUDIENCE}}
-    condition.setdefault(operator, {})[f"{project.issuer}:sub"] = subject
+def release_branch(revision: str) -> str:
+    """The branch whose pipeline releases: what Argo CD syncs, or `main` where that is a tag or a commit.
+
+    Raises:
+        NoPipelines: it is no name of a branch.
+    """
+    if not REVISION.fullmatch(revision):
+        raise NoPipelines(f"'{revision}' is no branch, tag or commit")
+    return "main" if NO_BRANCH.fullmatch(revision) else revision
+
+
+def trusts(account: Account, project: Project, operator: str, **claims: str) -> Statement:
+    """The trust in pipelines whose tokens make these claims, and were asked for AWS."""
+    condition = {"StringEquals": {f"{project.issuer}:aud": project.audience}}
+    condition.setdefault(operator, {}).update({f"{project.issuer}:{claim}": value for claim, value in claims.items()})
     return {
         "Effect": "Allow",
         "Principal": {"Federated": provider(account, project)},

@@ -15,12 +15,8 @@ PLATFORM = "platform"
 Teams = Mapping[str, Mapping[str, Any]]
 
 
-def platform_roles(account: Account, teams: Teams, project: Project, revision: str) -> Iterator[Role]:
-    """The roles that are there once.
-
-    Raises:
-        NoPipelines: the revision is no branch or tag.
-    """
+def platform_roles(account: Account, teams: Teams, project: Project, branch: str) -> Iterator[Role]:
+    """The roles that are there once."""
     yield Role(
         AIRFLOW, PLATFORM, airflow_name(), "Airflow on MWAA", [_trusts_mwaa(account)], list(_airflow(account, teams))
     )
@@ -28,8 +24,8 @@ def platform_roles(account: Account, teams: Teams, project: Project, revision: s
         "PlatformCi",
         PLATFORM,
         "jobyard-platform-ci",
-        f"pipeline of the platform's repository, on {revision}",
-        [trusts(account, project, "StringEquals", project.release_subject(revision))],
+        f"pipeline of the platform's repository, on {branch}",
+        [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
         list(_publishes(account, teams)),
     )
 

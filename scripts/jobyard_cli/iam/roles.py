@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.environments import TEAMS, Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.iam.account import Account, account
-from jobyard_cli.iam.git_hosts import NoPipelines, Project, project
+from jobyard_cli.iam.git_hosts import NoPipelines, Project, project, release_branch
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
@@ -27,14 +27,14 @@ class CannotMakeRoles(JobyardError):
 
 @dataclass(frozen=True)
 class Roles:
-    """The roles, where they are, and the git hosts whose tokens they trust, by who signs them."""
+    """The roles, where they are, and who signs the pipelines' tokens that they trust, with what these are for."""
 
     account: Account
     roles: Sequence[Role]
-    issuers: Sequence[str]
+    issuers: Mapping[str, str]
 
 
-def all_roles(environment: Environment, repo: str, ci: str = "", revision: str = "main") -> Roles:
+def all_roles(environment: Environment, repo: str, ci: str = "", branch: str = "main") -> Roles:
     """The roles of an environment; the address is that of the platform's own repository.
 
     Raises:
@@ -45,22 +45,22 @@ def all_roles(environment: Environment, repo: str, ci: str = "", revision: str =
     where = account(environment)
     problems: list[str] = []
     found: list[Role] = []
-    issuers: set[str] = set()
+    issuers: dict[str, str] = {}
     try:
         own = project(repo, ci) if repo else _nowhere()
-        issuers.add(own.issuer)
-        found += platform_roles(where, environment.teams, own, revision)
+        issuers[own.issuer] = own.audience
+        found += platform_roles(where, environment.teams, own, release_branch(branch))
     except NoPipelines as error:
         problems.append(f"the platform's repository {error}; give its address with --platform-repo")
     for team, theirs in _projects(environment, problems).items():
-        issuers.add(theirs.issuer)
+        issuers[theirs.issuer] = theirs.audience
         try:
             found += team_roles(where, team, environment.teams[team], theirs)
         except NoPipelines as error:
             problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
     if problems := [*problems, *_refused(found)]:
         raise CannotMakeRoles(problems)
-    return Roles(where, found, sorted(issuers))
+    return Roles(where, found, dict(sorted(issuers.items())))
 
 
 def only(roles: Roles, parts: Sequence[str]) -> Roles:
@@ -73,7 +73,7 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     if strange := [part for part in parts if part not in known]:
         raise CannotMakeRoles([unknown("part", part, known, "there are") for part in strange])
     chosen = [role for role in roles.roles if role.part in parts]
-    return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else [])
+    return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
 
 
 def _nowhere() -> Project:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobyard_cli.iam.account import Account
-from jobyard_cli.iam.git_hosts import Project, trusts
+from jobyard_cli.iam.git_hosts import Project, release_branch, trusts
 from jobyard_cli.iam.role import Role, Statement, allow
 from jobyard_cli.kubeconfig import launcher_name
 
@@ -38,9 +38,9 @@ def team_roles(account: Account, team: str, values: Mapping[str, Any], project: 
     """All roles of a team.
 
     Raises:
-        NoPipelines: what Argo CD syncs of the team's repository is no branch or tag.
+        NoPipelines: what Argo CD syncs of the team's repository is no name of a branch.
     """
-    yield _ci(account, team, project, values.get("revision", "main"))
+    yield _ci(account, team, project, release_branch(values.get("revision", "main")))
     yield _plan(account, team, project)
     yield _launcher(account, team, launcher_name(values, team))
     for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
@@ -57,14 +57,14 @@ def release(team: str) -> str:
     return f"dags/{team}/jobs.json"
 
 
-def _ci(account: Account, team: str, project: Project, revision: str) -> Role:
+def _ci(account: Account, team: str, project: Project, branch: str) -> Role:
     repositories = account.repositories(team)
     return Role(
         key(team, "Ci"),
         team,
         f"jobyard-{team}-ci",
-        f"pipeline of team {team} that releases its jobs, on {revision}",
-        [trusts(account, project, "StringEquals", project.release_subject(revision))],
+        f"pipeline of team {team} that releases its jobs, on {branch}",
+        [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
         [
             *_reads_releases(account, team),
             allow("Release", ["s3:PutObject"], account.s3(account.bucket, release(team))),
@@ -111,7 +111,7 @@ def _plan(account: Account, team: str, project: Project) -> Role:
         team,
         f"jobyard-{team}-plan",
         f"pipelines of team {team}'s merge requests",
-        [trusts(account, project, operator, subject)],
+        [trusts(account, project, operator, sub=subject)],
         [
             allow("Read", ["s3:GetObject"], account.s3(account.bucket, release(team), "dags/jobyard/*")),
             allow("ListRelease", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=own),

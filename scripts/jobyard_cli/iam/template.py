@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.iam.git_hosts import AUDIENCE
 from jobyard_cli.iam.role import Role, document, policies
 from jobyard_cli.iam.roles import Roles
 
@@ -76,8 +75,8 @@ def as_json(roles: Roles) -> str:
 
 def _resources(roles: Roles, boundary: str) -> Iterator[tuple[list[str], str, Resource]]:
     """Comments, name and content of each resource."""
-    for number, issuer in enumerate(roles.issuers, start=1):
-        yield [], f"GitHost{number}", _provider(issuer)
+    for number, (issuer, audience) in enumerate(roles.issuers.items(), start=1):
+        yield [], f"GitHost{number}", _provider(issuer, audience)
     here = {role.key for role in roles.roles}
     for role in roles.roles:
         found = policies(role.statements)
@@ -88,11 +87,11 @@ def _resources(roles: Roles, boundary: str) -> Iterator[tuple[list[str], str, Re
             yield [], f"{role.key}AccessEntry", _access_entry(roles, role)
 
 
-def _provider(issuer: str) -> Resource:
+def _provider(issuer: str, audience: str) -> Resource:
     return {
         "Type": "AWS::IAM::OIDCProvider",
         "Condition": MAKE_PROVIDERS,
-        "Properties": {"Url": f"https://{issuer}", "ClientIdList": [AUDIENCE]},
+        "Properties": {"Url": f"https://{issuer}", "ClientIdList": [audience]},
     }
 
 

@@ -49,14 +49,16 @@ def iam(
 ) -> None:
     """Print the IAM roles of an environment: Airflow's, the pipelines', and each team's."""
     from jobyard_cli import git
-    from jobyard_cli.environments import load_environment
+    from jobyard_cli.environments import environment_names, load_environment
     from jobyard_cli.iam import roles, template
 
     if permissions_boundary and not BOUNDARY.fullmatch(permissions_boundary):
         example = "arn:aws:iam::111122223333:policy/boundary"
         raise roles.CannotMakeRoles([f"'{permissions_boundary}' is no ARN of a policy; one is {example}"])
     chosen = load_environment(repo, environment)
-    found = roles.all_roles(chosen, platform_repo or git.origin(repo), platform_ci or "", platform_branch)
+    others = [load_environment(repo, name) for name in environment_names(repo) if name != environment]
+    address = platform_repo or git.origin(repo)
+    found = roles.all_roles(chosen, address, platform_ci or "", platform_branch, others)
     if only:
         found = roles.only(found, only)
     if output is RolesFormat.json:

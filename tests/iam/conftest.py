@@ -59,8 +59,9 @@ def environment() -> Environment:
 
 @pytest.fixture(scope="session")
 def roles(environment: Environment) -> dict[str, Role]:
-    """Its roles, by name."""
-    return {role.short_name: role for role in all_roles(environment, PLATFORM_REPO).roles}
+    """Its roles, by name. Team risk has its images in another environment too."""
+    dev = Environment("dev", {"account": "444455556666", "region": "eu-west-1"}, {"risk": TEAMS["risk"]})
+    return {role.short_name: role for role in all_roles(environment, PLATFORM_REPO, others=[dev]).roles}
 
 
 def node() -> str:

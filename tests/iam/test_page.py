@@ -39,7 +39,9 @@ Right = tuple[str, list[str], list[str]]
 def written() -> dict[str, Role]:
     """The roles of an environment that has a placeholder for each value."""
     environment = Environment("<environment>", VALUES, {"<team>": TEAM})
-    return {role.name: role for role in all_roles(environment, "https://git.example.com/platform/jobyard.git").roles}
+    other = Environment("<other>", {**VALUES, "account": "<other account>"}, {"<team>": TEAM})
+    address = "https://git.example.com/platform/jobyard.git"
+    return {role.name: role for role in all_roles(environment, address, others=[other]).roles}
 
 
 def told(section: str) -> list[Right]:

@@ -22,6 +22,9 @@ CI, PLAN, PLATFORM, MWAA, JOBS = (
 )
 CARE_CI = "jobyard-care-ci"
 Try = tuple[str, str, str]
+OURS = {"AWS": "arn:aws:iam::111122223333:root"}
+TRUSTING = document([{"Effect": "Allow", "Principal": OURS, "Action": "*", "Resource": "*"}])
+"""The policy of another account's resource that lets this account in."""
 
 ALLOWED: list[Try] = [
     (CI, "s3:GetObject", f"{S3}/dags/risk/jobs.json"),
@@ -189,11 +192,25 @@ def test_airflow_uses_no_key_but_that_of_its_queue(
     may: Callable[..., str], key: str, through: str, expected: str
 ) -> None:
     owner = key.partition(":")[0]
-    trusting = document(
-        [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "*", "Resource": "*"}]
-    )
     arn = f"arn:aws:kms:eu-central-1:{key}"
-    assert may(MWAA, "kms:Decrypt", arn, {"kms:ViaService": through}, owner, trusting) == expected
+    assert may(MWAA, "kms:Decrypt", arn, {"kms:ViaService": through}, owner, TRUSTING) == expected
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "repository", "expected"),
+    [
+        (CI, "ecr:BatchGetImage", "risk/inference", "Allowed"),
+        (CI, "ecr:PutImage", "risk/inference", "ImplicitlyDenied"),
+        (CI, "ecr:BatchGetImage", "care/inference", "ImplicitlyDenied"),
+        (CARE_CI, "ecr:BatchGetImage", "risk/inference", "ImplicitlyDenied"),
+        (CARE_CI, "ecr:BatchGetImage", "care/inference", "ImplicitlyDenied"),
+    ],
+)
+def test_a_pipeline_copies_its_teams_images_from_another_environment_and_writes_none_there(
+    may: Callable[..., str], who: str, action: str, repository: str, expected: str
+) -> None:
+    arn = f"arn:aws:ecr:eu-west-1:444455556666:repository/{repository}"
+    assert may(who, action, arn, None, "444455556666", TRUSTING) == expected
 
 
 def test_a_launcher_has_no_right_at_all_in_aws(roles: dict[str, Role]) -> None:

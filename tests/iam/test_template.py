@@ -45,7 +45,8 @@ def lint(text: str, folder: Path) -> str:
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_golden(name: str) -> None:
     """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
-    text = cloudformation(name, all_roles(load_environment(ROOT, name), PLATFORM_REPO))
+    others = [load_environment(ROOT, other) for other in ("dev", "prod") if other != name]
+    text = cloudformation(name, all_roles(load_environment(ROOT, name), PLATFORM_REPO, others=others))
     golden = GOLDEN / f"{name}.yaml"
     if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
         golden.write_text(text)

@@ -116,7 +116,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
     assert problems(platform_repo) == [
         "values/environments/prod.yaml:4:12: 'account' can't be 1234: AWS account of the cluster. With it, service "
         "accounts get roles of this account alone; for example '111122223333'",
-        "values/environments/prod.yaml:10:11: 'bucket' can't be 'Prod': airflow's bucket; for example "
+        "values/environments/prod.yaml:11:11: 'bucket' can't be 'Prod': airflow's bucket; for example "
         "'example-jobyard-prod'",
         "values/environments/prod.yaml:12:3: unknown key 'airflwo' (did you mean 'airflow'?)",
         "values/teams/claims.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,6 @@ class Account:
     cluster: str
     issuer: str
     """Of the cluster's tokens, without `https://`; nothing where the file does not name it."""
-    registry: str
     variables: str
     """Prefix of Airflow's Variables in the Parameter Store, or nothing."""
     data_bucket: str
@@ -54,11 +54,12 @@ class Account:
             self.arn("s3", bucket, region="", number="")
         ]
 
-    def repositories(self, team: str) -> list[str]:
-        """ARNs of the team's image repositories; none where the registry is not ECR."""
-        if not self.registry:
-            return [self.arn("ecr", f"repository/{team}/*")]
-        if not (found := ECR.fullmatch(self.registry)):
+    def repositories(self, team: str, values: Mapping[str, Any]) -> list[str]:
+        """ARNs of the team's image repositories in an environment with such values; none where they are not ECR's."""
+        if "registry" not in values:
+            known = "account" in values and "region" in values
+            return [self.arn("ecr", f"repository/{team}/*", values["region"], values["account"])] if known else []
+        if not (found := ECR.fullmatch(values["registry"])):
             return []
         number, region, above = found.groups()
         return [self.arn("ecr", f"repository/{above + '/' if above else ''}{team}/*", region, number)]
@@ -82,7 +83,6 @@ def account(environment: Environment) -> Account:
         airflow=values["airflow"],
         cluster=values["cluster"]["name"],
         issuer=str(values["cluster"].get("oidcIssuer", "")).removeprefix("https://"),
-        registry=values.get("registry", ""),
         variables=values.get("variablesPrefix", ""),
         data_bucket=values.get("dataBucket", ""),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobyard_cli.check.findings import unknown
@@ -12,7 +12,7 @@ from jobyard_cli.iam.account import Account, account
 from jobyard_cli.iam.git_hosts import NoPipelines, Project, project, release_branch
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
-from jobyard_cli.iam.team_roles import team_roles
+from jobyard_cli.iam.team_roles import Images, team_roles
 
 NAME_LENGTH = 64
 RESERVED = (PLATFORM, "jobyard")
@@ -34,8 +34,12 @@ class Roles:
     issuers: Mapping[str, str]
 
 
-def all_roles(environment: Environment, repo: str, ci: str = "", branch: str = "main") -> Roles:
+def all_roles(
+    environment: Environment, repo: str, ci: str = "", branch: str = "main", others: Iterable[Environment] = ()
+) -> Roles:
     """The roles of an environment; the address is that of the platform's own repository.
+
+    From the other environments, a team's pipeline may copy the team's images.
 
     Raises:
         IncompleteEnvironment: the environment's file lacks something.
@@ -55,7 +59,7 @@ def all_roles(environment: Environment, repo: str, ci: str = "", branch: str = "
     for team, theirs in _projects(environment, problems).items():
         issuers[theirs.issuer] = theirs.audience
         try:
-            found += team_roles(where, team, environment.teams[team], theirs)
+            found += team_roles(where, team, environment.teams[team], theirs, _images(where, team, environment, others))
         except NoPipelines as error:
             problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
     if problems := [*problems, *_refused(found)]:
@@ -74,6 +78,12 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
         raise CannotMakeRoles([unknown("part", part, known, "there are") for part in strange])
     chosen = [role for role in roles.roles if role.part in parts]
     return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
+
+
+def _images(where: Account, team: str, environment: Environment, others: Iterable[Environment]) -> Images:
+    own = where.repositories(team, environment.values)
+    elsewhere = [arn for other in others if team in other.teams for arn in where.repositories(team, other.values)]
+    return Images(own, [arn for arn in dict.fromkeys(elsewhere) if arn not in own])
 
 
 def _nowhere() -> Project:

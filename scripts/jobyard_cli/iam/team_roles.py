@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jobyard_cli.iam.account import Account
@@ -34,13 +35,23 @@ NO_REGISTRY = "No right to push images: the environment's registry is not ECR, a
 NO_DATA = "No rights: the environment's file names no `dataBucket`."
 
 
-def team_roles(account: Account, team: str, values: Mapping[str, Any], project: Project) -> Iterator[Role]:
+@dataclass(frozen=True)
+class Images:
+    """ARNs of the team's image repositories: where this environment has them, and where others do."""
+
+    own: Sequence[str]
+    elsewhere: Sequence[str]
+
+
+def team_roles(
+    account: Account, team: str, values: Mapping[str, Any], project: Project, images: Images
+) -> Iterator[Role]:
     """All roles of a team.
 
     Raises:
         NoPipelines: what Argo CD syncs of the team's repository is no name of a branch.
     """
-    yield _ci(account, team, project, release_branch(values.get("revision", "main")))
+    yield _ci(account, team, project, release_branch(values.get("revision", "main")), images)
     yield _plan(account, team, project)
     yield _launcher(account, team, launcher_name(values, team))
     for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
@@ -57,8 +68,7 @@ def release(team: str) -> str:
     return f"dags/{team}/jobs.json"
 
 
-def _ci(account: Account, team: str, project: Project, branch: str) -> Role:
-    repositories = account.repositories(team)
+def _ci(account: Account, team: str, project: Project, branch: str, images: Images) -> Role:
     return Role(
         key(team, "Ci"),
         team,
@@ -68,11 +78,11 @@ def _ci(account: Account, team: str, project: Project, branch: str) -> Role:
         [
             *_reads_releases(account, team),
             allow("Release", ["s3:PutObject"], account.s3(account.bucket, release(team))),
-            *(_pushes(repositories) if repositories else []),
+            *_copies(images),
             *_own_variable(account, team),
             _asks_airflow(account, "Viewer" if account.variables else "Op"),
         ],
-        [*([] if account.variables else [OP]), *([] if repositories else [NO_REGISTRY])],
+        [*([] if account.variables else [OP]), *([] if images.own else [NO_REGISTRY])],
     )
 
 
@@ -87,10 +97,14 @@ def _reads_releases(account: Account, team: str) -> Iterator[Statement]:
     )
 
 
-def _pushes(repositories: list[str]) -> Iterator[Statement]:
-    # A token is for the whole registry; what it is good for, the next statement says.
-    yield allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"])
-    yield allow("Images", PUSH, repositories)
+def _copies(images: Images) -> Iterator[Statement]:
+    if images.own or images.elsewhere:
+        # A token is for the whole registry; what it is good for, the next statements say.
+        yield allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"])
+    if images.own:
+        yield allow("Images", PUSH, images.own)
+    if images.elsewhere:
+        yield allow("ImagesElsewhere", PULL, images.elsewhere)
 
 
 def _own_variable(account: Account, team: str) -> Iterator[Statement]:

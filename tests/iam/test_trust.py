@@ -36,6 +36,7 @@ REFUSED = [
     ("jobyard-risk-ci", GITHUB, "repo:risk/risk-jobs:ref:refs/heads/main"),
     ("jobyard-risk-eu-ci", GITLAB, "project_path:risk/risk-jobs-eu:ref_type:branch:ref:v1.4.0"),
     ("jobyard-risk-plan", GITLAB, "project_path:risk/risk-jobs-eu:ref_type:branch:ref:main"),
+    ("jobyard-risk-plan", GITLAB, "project_path:risk/risk-jobs:ref_type:tag:ref:main"),
     ("jobyard-risk-plan", GITLAB, "project_path:mallory/risk-jobs:ref_type:branch:ref:main"),
     ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:pull_request"),
     ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:ref:refs/heads/main"),

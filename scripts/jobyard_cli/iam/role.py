@@ -48,6 +48,11 @@ class Role:
         return f"/{self.name.rpartition('/')[0]}/".replace("//", "/")
 
 
+def key(team: str, kind: str) -> str:
+    """A role's name in a template, which takes letters and digits alone; a team's name has no capital Z of its own."""
+    return f"{team.replace('-', 'Z')}{kind}"
+
+
 def allow(sid: str, actions: Iterable[str], resources: Iterable[str], **condition: Mapping[str, Any]) -> Statement:
     """A statement that allows; the condition's operators are given by name."""
     return _statement("Allow", sid, actions, resources, condition)

@@ -10,9 +10,10 @@ from jobyard_cli.environments import TEAMS, Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.iam.account import Account, account
 from jobyard_cli.iam.git_hosts import NoPipelines, Project, project, release_branch
+from jobyard_cli.iam.pipeline_roles import Images
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
-from jobyard_cli.iam.team_roles import Images, team_roles
+from jobyard_cli.iam.team_roles import team_roles
 
 NAME_LENGTH = 64
 RESERVED = (PLATFORM, "jobyard")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobyard_cli.iam.account import Account
-from jobyard_cli.iam.git_hosts import Project, release_branch, trusts
-from jobyard_cli.iam.role import Role, Statement, allow
+from jobyard_cli.iam.git_hosts import Project, release_branch
+from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
+from jobyard_cli.iam.role import Role, Statement, allow, key
 from jobyard_cli.kubeconfig import launcher_name
 
 AIRFLOW = "Airflow"
@@ -16,31 +16,7 @@ AIRFLOW = "Airflow"
 READ_DATA = ("raw",)
 WRITE_DATA = ("feature-store", "models", "predictions")
 """First parts of a team's keys in the data bucket, `<part>/<team>/…`, as the example images have them."""
-PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages")
-PUSH = (
-    *PULL,
-    "ecr:DescribeRepositories",
-    "ecr:CreateRepository",
-    "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart",
-    "ecr:CompleteLayerUpload",
-    "ecr:PutImage",
-)
-OP = (
-    "Airflow role Op: without `variablesPrefix` in the environment's file, the pipeline writes its Variable through "
-    "Airflow's API, where Op may change every team's Variables and read every connection. "
-    "Give the environment a `variablesPrefix`."
-)
-NO_REGISTRY = "No right to push images: the environment's registry is not ECR, and knows the pipeline by other means."
 NO_DATA = "No rights: the environment's file names no `dataBucket`."
-
-
-@dataclass(frozen=True)
-class Images:
-    """ARNs of the team's image repositories: where this environment has them, and where others do."""
-
-    own: Sequence[str]
-    elsewhere: Sequence[str]
 
 
 def team_roles(
@@ -51,86 +27,11 @@ def team_roles(
     Raises:
         NoPipelines: what Argo CD syncs of the team's repository is no name of a branch.
     """
-    yield _ci(account, team, project, release_branch(values.get("revision", "main")), images)
-    yield _plan(account, team, project)
+    yield release_role(account, team, project, release_branch(values.get("revision", "main")), images)
+    yield review_role(account, team, project)
     yield _launcher(account, team, launcher_name(values, team))
     for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
         yield _jobs(account, team, name, number)
-
-
-def key(team: str, kind: str) -> str:
-    """A role's name in a template, which takes letters and digits alone; a team's name has no capital Z of its own."""
-    return f"{team.replace('-', 'Z')}{kind}"
-
-
-def release(team: str) -> str:
-    """Key of the team's release in Airflow's bucket."""
-    return f"dags/{team}/jobs.json"
-
-
-def _ci(account: Account, team: str, project: Project, branch: str, images: Images) -> Role:
-    return Role(
-        key(team, "Ci"),
-        team,
-        f"jobyard-{team}-ci",
-        f"pipeline of team {team} that releases its jobs, on {branch}",
-        [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
-        [
-            *_reads_releases(account, team),
-            allow("Release", ["s3:PutObject"], account.s3(account.bucket, release(team))),
-            *_copies(images),
-            *_own_variable(account, team),
-            _asks_airflow(account, "Viewer" if account.variables else "Op"),
-        ],
-        [*([] if account.variables else [OP]), *([] if images.own else [NO_REGISTRY])],
-    )
-
-
-def _reads_releases(account: Account, team: str) -> Iterator[Statement]:
-    yield allow("ReadReleases", ["s3:GetObject", "s3:GetObjectVersion"], account.s3(account.bucket, release(team)))
-    # Its own key alone, so that no list shows another team's.
-    yield allow(
-        "ListReleases",
-        ["s3:ListBucket", "s3:ListBucketVersions"],
-        account.s3(account.bucket),
-        StringEquals={"s3:prefix": release(team)},
-    )
-
-
-def _copies(images: Images) -> Iterator[Statement]:
-    if images.own or images.elsewhere:
-        # A token is for the whole registry; what it is good for, the next statements say.
-        yield allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"])
-    if images.own:
-        yield allow("Images", PUSH, images.own)
-    if images.elsewhere:
-        yield allow("ImagesElsewhere", PULL, images.elsewhere)
-
-
-def _own_variable(account: Account, team: str) -> Iterator[Statement]:
-    if account.variables:
-        name = account.arn("ssm", f"parameter{account.variables}/jobyard_images_{team}")
-        yield allow("ImagesVariable", ["ssm:GetParameter", "ssm:PutParameter"], [name])
-
-
-def _asks_airflow(account: Account, role: str) -> Statement:
-    return allow("AskAirflow", ["airflow:InvokeRestApi"], [account.arn("airflow", f"role/{account.airflow}/{role}")])
-
-
-def _plan(account: Account, team: str, project: Project) -> Role:
-    operator, subject = project.review_subject()
-    own = {"s3:prefix": release(team)}
-    return Role(
-        key(team, "Plan"),
-        team,
-        f"jobyard-{team}-plan",
-        f"pipelines of team {team}'s merge requests",
-        [trusts(account, project, operator, sub=subject)],
-        [
-            allow("Read", ["s3:GetObject"], account.s3(account.bucket, release(team), "dags/jobyard/*")),
-            allow("ListRelease", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=own),
-        ],
-    )
 
 
 def _launcher(account: Account, team: str, name: str) -> Role:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 END_TO_END = "tests/end_to_end"
-OTHERS = ("tests/unit", "tests/template", "tests/charts", "tests/airflow", "tests/sync")
+OTHERS = ("tests/unit", "tests/template", "tests/charts", "tests/airflow", "tests/sync", "tests/iam")
 MARK = "end to end │ "
 
 

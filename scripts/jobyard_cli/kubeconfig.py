@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from jobyard_cli.environments import ENVIRONMENTS, Environment
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.incomplete import require
 
 API_VERSION = "client.authentication.k8s.io/v1beta1"
 """`aws eks get-token` answers in the version that it is asked for; without a word, in this one."""
@@ -20,20 +21,6 @@ NEEDED = {
     "cluster.certificateAuthority": "LS0t…",
 }
 """What the kubeconfig is made of, below `environment` in its file, and what one looks like."""
-
-
-class IncompleteEnvironment(JobyardError):
-    """The environment's file lacks what the kubeconfig is made of."""
-
-    def __init__(self, environment: str, missing: list[str]) -> None:
-        lines = [
-            f"{ENVIRONMENTS}/{environment}.yaml lacks what Airflow's kubeconfig is made of; write under `environment`:"
-        ]
-        lines += [f"  {line}" for line in _nested(missing)]
-        if any(name.startswith("cluster.") for name in missing):
-            lines.append("`aws eks describe-cluster --name <cluster>` shows what the cluster's are")
-        super().__init__("\n".join(lines))
-        self.missing = missing
 
 
 class UnknownRegion(JobyardError):
@@ -50,8 +37,7 @@ def kubeconfig(environment: Environment) -> str:
         IncompleteEnvironment: the environment's file lacks something that is needed.
         UnknownRegion: AWS has no such region.
     """
-    if missing := [name for name in NEEDED if _value(environment.values, name) is None]:
-        raise IncompleteEnvironment(environment.name, missing)
+    require(environment, "Airflow's kubeconfig is", NEEDED)
     cluster = environment.values["cluster"]
     where = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
     teams = sorted(environment.teams)
@@ -69,9 +55,18 @@ def kubeconfig(environment: Environment) -> str:
 
 
 def launcher_role(environment: Environment, team: str) -> str:
-    """ARN of the IAM role that Airflow assumes to start the team's pods."""
-    name = environment.teams[team].get("iamRoles", {}).get("launcher", f"jobyard-{team}")
-    return f"arn:{_partition(environment)}:iam::{environment.values['account']}:role/{name}"
+    """ARN of the IAM role that Airflow assumes to start the team's pods.
+
+    Raises:
+        UnknownRegion: AWS has no such region.
+    """
+    name = launcher_name(environment.teams[team], team)
+    return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
+
+
+def launcher_name(values: Mapping[str, Any], team: str) -> str:
+    """Name of that role, with its path."""
+    return str(values.get("iamRoles", {}).get("launcher", f"jobyard-{team}"))
 
 
 def _context(cluster: str, team: str) -> dict[str, str]:
@@ -90,8 +85,12 @@ def _token_command(environment: Environment, team: str) -> dict[str, Any]:
     }
 
 
-def _partition(environment: Environment) -> str:
-    """China and the governments' regions have account numbers and ARNs of their own."""
+def partition(environment: Environment) -> str:
+    """What ARNs begin with there: China and the governments' regions have account numbers of their own.
+
+    Raises:
+        UnknownRegion: AWS has no such region.
+    """
     from botocore.exceptions import UnknownRegionError
     from botocore.session import Session
 
@@ -100,21 +99,3 @@ def _partition(environment: Environment) -> str:
         return str(Session().get_partition_for_region(region))
     except UnknownRegionError as error:
         raise UnknownRegion(environment.name, region) from error
-
-
-def _value(values: Mapping[str, Any], name: str) -> Any:
-    value: Any = values
-    for key in name.split("."):
-        value = value.get(key, {})
-    return value or None
-
-
-def _nested(names: list[str]) -> Iterator[str]:
-    """The lines of YAML that give each name its example."""
-    above = ""
-    for name in names:
-        parent, _, key = name.rpartition(".")
-        if parent and parent != above:
-            yield f"{parent}:"
-        above = parent
-        yield f"{'  ' if parent else ''}{key}: {NEEDED[name]}"

@@ -22,7 +22,8 @@ from jobyard_cli.environments import (
     load_environment,
     load_teams,
 )
-from jobyard_cli.kubeconfig import IncompleteEnvironment, UnknownRegion, kubeconfig, launcher_role
+from jobyard_cli.incomplete import IncompleteEnvironment
+from jobyard_cli.kubeconfig import UnknownRegion, kubeconfig, launcher_role
 from jobyard_cli.platform_files import NotThePlatformRepo
 
 if TYPE_CHECKING:
@@ -115,9 +116,9 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
     assert problems(platform_repo) == [
         "values/environments/prod.yaml:4:12: 'account' can't be 1234: AWS account of the cluster. With it, service "
         "accounts get roles of this account alone; for example '111122223333'",
-        "values/environments/prod.yaml:10:11: 'bucket' can't be 'Prod': airflow's bucket; for example "
+        "values/environments/prod.yaml:11:11: 'bucket' can't be 'Prod': airflow's bucket; for example "
         "'example-jobyard-prod'",
-        "values/environments/prod.yaml:11:3: unknown key 'airflwo' (did you mean 'airflow'?)",
+        "values/environments/prod.yaml:12:3: unknown key 'airflwo' (did you mean 'airflow'?)",
         "values/teams/claims.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node)",
         "values/teams/fraud.yaml:2:3: 'fraud' lacks 'priorityBand'",
         "values/teams/fraud.yaml:5:27: 'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form "

@@ -1,0 +1,88 @@
+"""Names of things in an environment's AWS account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobyard_cli.environments import Environment
+from jobyard_cli.incomplete import require
+from jobyard_cli.kubeconfig import partition
+
+NEEDED = {
+    "account": '"111122223333"',
+    "region": "eu-central-1",
+    "bucket": "example-jobyard-prod",
+    "airflow": "jobyard-prod",
+    "cluster.name": "jobyard-prod",
+}
+"""What the roles are made of, below `environment` in its file, and what one looks like."""
+ECR = re.compile(r"([0-9]{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?:/(.*))?")
+
+
+@dataclass(frozen=True)
+class Account:
+    """The environment's account, and what the environment says of it."""
+
+    environment: str
+    partition: str
+    number: str
+    region: str
+    bucket: str
+    airflow: str
+    cluster: str
+    issuer: str
+    """Of the cluster's tokens, without `https://`; nothing where the file does not name it."""
+    variables: str
+    """Prefix of Airflow's Variables in the Parameter Store, or nothing."""
+    data_bucket: str
+
+    def arn(self, service: str, resource: str, region: str | None = None, number: str | None = None) -> str:
+        """ARN of a resource; its region and account are the environment's where others are not given."""
+        where = self.region if region is None else region
+        return f"arn:{self.partition}:{service}:{where}:{self.number if number is None else number}:{resource}"
+
+    def role(self, name: str) -> str:
+        """ARN of a role, given its name with its path."""
+        return self.arn("iam", f"role/{name}", region="")
+
+    def s3(self, bucket: str, *keys: str) -> list[str]:
+        """ARNs of objects, or of the bucket itself where there is no key."""
+        return [self.arn("s3", f"{bucket}/{key}", region="", number="") for key in keys] or [
+            self.arn("s3", bucket, region="", number="")
+        ]
+
+    def repositories(self, team: str, values: Mapping[str, Any]) -> list[str]:
+        """ARNs of the team's image repositories in an environment with such values; none where they are not ECR's."""
+        if "registry" not in values:
+            known = "account" in values and "region" in values
+            return [self.arn("ecr", f"repository/{team}/*", values["region"], values["account"])] if known else []
+        if not (found := ECR.fullmatch(values["registry"])):
+            return []
+        number, region, above = found.groups()
+        return [self.arn("ecr", f"repository/{above + '/' if above else ''}{team}/*", region, number)]
+
+
+def account(environment: Environment) -> Account:
+    """What the environment's file says of its account.
+
+    Raises:
+        IncompleteEnvironment: it lacks something that every role needs.
+        UnknownRegion: AWS has no such region.
+    """
+    require(environment, "its IAM roles are", NEEDED)
+    values: dict[str, Any] = dict(environment.values)
+    return Account(
+        environment=environment.name,
+        partition=partition(environment),
+        number=values["account"],
+        region=values["region"],
+        bucket=values["bucket"],
+        airflow=values["airflow"],
+        cluster=values["cluster"]["name"],
+        issuer=str(values["cluster"].get("oidcIssuer", "")).removeprefix("https://"),
+        variables=values.get("variablesPrefix", ""),
+        data_bucket=values.get("dataBucket", ""),
+    )

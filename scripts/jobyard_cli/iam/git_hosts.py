@@ -1,0 +1,121 @@
+"""Pipelines of a repository as IAM knows them: by the tokens that its git host signs (OpenID Connect)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.iam.account import Account
+from jobyard_cli.iam.role import Statement
+
+AUDIENCES = {"gitlab": "https://sts.amazonaws.com", "github": "sts.amazonaws.com"}
+"""What a pipeline asks its token for (`aud`)."""
+GITHUB = "github.com"
+GITHUBS_ISSUER = "token.actions.githubusercontent.com"
+SCP = re.compile(r"[A-Za-z0-9_-]+@([A-Za-z0-9.-]+):(?!/)(.+)")
+HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+PATH = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
+REVISION = re.compile(r"[A-Za-z0-9_./+@-]+")
+NO_BRANCH = re.compile(r"v?[0-9]+(\.[0-9]+)+.*|[0-9a-f]{40}|[0-9a-f]{64}")
+"""Tags and commits, on which no pipeline releases."""
+
+
+class NoPipelines(JobyardError):
+    """IAM can't know the pipelines of such an address or revision."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository on its git host."""
+
+    ci: str
+    host: str
+    path: str
+
+    @property
+    def issuer(self) -> str:
+        """Who signs its pipelines' tokens, without `https://`."""
+        if self.ci == "gitlab":
+            return self.host
+        return GITHUBS_ISSUER if self.host == GITHUB else f"{self.host}/_services/token"
+
+    @property
+    def audience(self) -> str:
+        """What its pipelines' tokens for AWS are for."""
+        return AUDIENCES[self.ci]
+
+    def release_claims(self, branch: str, environment: str) -> dict[str, str]:
+        """What a token says of a pipeline that releases from a branch into an environment.
+
+        On GitHub a job that names its environment is that environment to others, whatever its branch; so its branch
+        is asked for too, where IAM knows of it.
+        """
+        if self.ci == "gitlab":
+            return {"sub": f"project_path:{self.path}:ref_type:branch:ref:{branch}"}
+        own = {"sub": f"repo:{self.path}:environment:{environment}"}
+        return {**own, "ref": f"refs/heads/{branch}"} if self.issuer == GITHUBS_ISSUER else own
+
+    def review_subject(self) -> tuple[str, str]:
+        """Who a pipeline of a merge request is, and the operator that compares it.
+
+        GitLab names the request's own branch, which may be any of this project's; of a fork it names the fork.
+        """
+        if self.ci == "github":
+            return "StringEquals", f"repo:{self.path}:pull_request"
+        return "StringLike", f"project_path:{self.path}:ref_type:branch:ref:*"
+
+
+def project(address: str, ci: str = "") -> Project:
+    """The repository at an address; on GitHub where nothing else is said of github.com, else on GitLab.
+
+    Raises:
+        NoPipelines: it is on no git host whose tokens IAM takes.
+    """
+    host, path = _parts(address)
+    path = path.strip("/").removesuffix(".git")
+    kind = ci or ("github" if host == GITHUB else "gitlab")
+    if not HOST.fullmatch(host) or not PATH.fullmatch(path) or (kind == "github" and path.count("/") != 1):
+        example = (
+            "https://github.com/risk/risk-jobs.git" if kind == "github" else "https://git.example.com/risk/jobs.git"
+        )
+        raise NoPipelines(f"'{address}' is no repository on a {kind} host, whose tokens IAM takes; one is {example}")
+    return Project(kind, host, path)
+
+
+def _parts(address: str) -> tuple[str, str]:
+    if found := SCP.fullmatch(address):
+        return found[1], found[2]
+    parts = urlsplit(address)
+    if parts.scheme == "https" and ":" in parts.netloc.rpartition("@")[2]:
+        raise NoPipelines(f"'{address}': IAM takes no tokens of a git host with a port in its address")
+    return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
+
+
+def release_branch(revision: str) -> str:
+    """The branch whose pipeline releases: what Argo CD syncs, or `main` where that is a tag or a commit.
+
+    Raises:
+        NoPipelines: it is no name of a branch.
+    """
+    if not REVISION.fullmatch(revision):
+        raise NoPipelines(f"'{revision}' is no branch, tag or commit")
+    return "main" if NO_BRANCH.fullmatch(revision) else revision
+
+
+def trusts(account: Account, project: Project, operator: str, **claims: str) -> Statement:
+    """The trust in pipelines whose tokens make these claims, and were asked for AWS."""
+    condition = {"StringEquals": {f"{project.issuer}:aud": project.audience}}
+    condition.setdefault(operator, {}).update({f"{project.issuer}:{claim}": value for claim, value in claims.items()})
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider(account, project)},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": condition,
+    }
+
+
+def provider(account: Account, project: Project) -> str:
+    """ARN of the git host's identity provider in the account."""
+    return account.arn("iam", f"oidc-provider/{project.issuer}", region="")

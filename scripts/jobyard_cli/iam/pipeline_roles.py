@@ -1,0 +1,107 @@
+"""Roles of a team's pipelines: the one that releases, and those of its merge requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jobyard_cli.iam.account import Account
+from jobyard_cli.iam.git_hosts import Project, trusts
+from jobyard_cli.iam.role import Role, Statement, allow, key
+
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages")
+PUSH = (
+    *PULL,
+    "ecr:DescribeRepositories",
+    "ecr:CreateRepository",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+)
+OP = (
+    "Airflow role Op: without `variablesPrefix` in the environment's file, the pipeline writes its Variable through "
+    "Airflow's API, where Op may change every team's Variables and read every connection. "
+    "Give the environment a `variablesPrefix`."
+)
+NO_REGISTRY = "No right to push images: the environment's registry is not ECR, and knows the pipeline by other means."
+
+
+@dataclass(frozen=True)
+class Images:
+    """ARNs of the team's image repositories: where this environment has them, and where others do."""
+
+    own: Sequence[str]
+    elsewhere: Sequence[str]
+
+
+def release_role(account: Account, team: str, project: Project, branch: str, images: Images) -> Role:
+    """The pipeline that releases from a branch."""
+    return Role(
+        key(team, "Ci"),
+        team,
+        f"jobyard-{team}-ci",
+        f"pipeline of team {team} that releases its jobs, on {branch}",
+        [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
+        [
+            *_reads_releases(account, team),
+            allow("Release", ["s3:PutObject"], account.s3(account.bucket, _release(team))),
+            *_copies(images),
+            *_own_variable(account, team),
+            _asks_airflow(account, "Viewer" if account.variables else "Op"),
+        ],
+        [*([] if account.variables else [OP]), *([] if images.own else [NO_REGISTRY])],
+    )
+
+
+def _reads_releases(account: Account, team: str) -> Iterator[Statement]:
+    yield allow("ReadReleases", ["s3:GetObject", "s3:GetObjectVersion"], account.s3(account.bucket, _release(team)))
+    # Its own key alone, so that no list shows another team's.
+    yield allow(
+        "ListReleases",
+        ["s3:ListBucket", "s3:ListBucketVersions"],
+        account.s3(account.bucket),
+        StringEquals={"s3:prefix": _release(team)},
+    )
+
+
+def _copies(images: Images) -> Iterator[Statement]:
+    if images.own or images.elsewhere:
+        # A token is for the whole registry; what it is good for, the next statements say.
+        yield allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"])
+    if images.own:
+        yield allow("Images", PUSH, images.own)
+    if images.elsewhere:
+        yield allow("ImagesElsewhere", PULL, images.elsewhere)
+
+
+def _own_variable(account: Account, team: str) -> Iterator[Statement]:
+    if account.variables:
+        name = account.arn("ssm", f"parameter{account.variables}/jobyard_images_{team}")
+        yield allow("ImagesVariable", ["ssm:GetParameter", "ssm:PutParameter"], [name])
+
+
+def _asks_airflow(account: Account, role: str) -> Statement:
+    return allow("AskAirflow", ["airflow:InvokeRestApi"], [account.arn("airflow", f"role/{account.airflow}/{role}")])
+
+
+def review_role(account: Account, team: str, project: Project) -> Role:
+    """Pipelines of merge requests, which only read: whoever may open a merge request has their rights."""
+    operator, subject = project.review_subject()
+    own = {"s3:prefix": _release(team)}
+    return Role(
+        key(team, "Plan"),
+        team,
+        f"jobyard-{team}-plan",
+        f"pipelines of team {team}'s merge requests",
+        [trusts(account, project, operator, sub=subject)],
+        [
+            allow("Read", ["s3:GetObject"], account.s3(account.bucket, _release(team), "dags/jobyard/*")),
+            allow("ListRelease", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=own),
+        ],
+    )
+
+
+def _release(team: str) -> str:
+    """Key of the team's release in Airflow's bucket."""
+    return f"dags/{team}/jobs.json"

@@ -1,0 +1,103 @@
+"""Roles of the platform: its own pipeline, and Airflow on MWAA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jobyard_cli.iam.account import Account
+from jobyard_cli.iam.git_hosts import Project, trusts
+from jobyard_cli.iam.role import Role, Statement, allow, deny
+from jobyard_cli.iam.team_roles import AIRFLOW, airflow_name
+from jobyard_cli.kubeconfig import launcher_name
+
+PLATFORM = "platform"
+Teams = Mapping[str, Mapping[str, Any]]
+
+
+def platform_roles(account: Account, teams: Teams, project: Project, branch: str) -> Iterator[Role]:
+    """The roles that are there once."""
+    yield Role(
+        AIRFLOW, PLATFORM, airflow_name(), "Airflow on MWAA", [_trusts_mwaa(account)], list(_airflow(account, teams))
+    )
+    yield Role(
+        "PlatformCi",
+        PLATFORM,
+        "jobyard-platform-ci",
+        f"pipeline of the platform's repository, on {branch}",
+        [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
+        list(_publishes(account, teams)),
+    )
+
+
+def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
+    own = account.s3(account.bucket, "dags/.airflowignore", "dags/jobyard/*", "dags/*.py")
+    yield allow("Publish", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], own)
+    folders = {"s3:prefix": ["dags/", "dags/jobyard/"]}
+    yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=folders)
+    # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
+    change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+    yield deny("NoRelease", change, account.s3(account.bucket, "dags/*/jobs.json"))
+    if teams:
+        read = ["s3:GetObject", "s3:GetObjectVersion"]
+        folders_of_teams = account.s3(account.bucket, *(f"dags/{team}/*" for team in sorted(teams)))
+        yield deny("NoTeamsFolder", [*read, *change], folders_of_teams)
+
+
+def _trusts_mwaa(account: Account) -> Statement:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": ["airflow.amazonaws.com", "airflow-env.amazonaws.com"]},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account.number},
+            "ArnLike": {"aws:SourceArn": account.arn("airflow", f"environment/{account.airflow}")},
+        },
+    }
+
+
+def _airflow(account: Account, teams: Teams) -> Iterator[Statement]:
+    yield from _what_mwaa_needs(account)
+    yield allow("DescribeCluster", ["eks:DescribeCluster"], [account.arn("eks", f"cluster/{account.cluster}")])
+    if account.variables:
+        yield allow("ReadVariables", ["ssm:GetParameter"], [account.arn("ssm", f"parameter{account.variables}/*")])
+    if teams:
+        launchers = [account.role(launcher_name(values, team)) for team, values in sorted(teams.items())]
+        yield allow("BeATeam", ["sts:AssumeRole"], launchers)
+
+
+def _what_mwaa_needs(account: Account) -> Iterator[Statement]:
+    """What AWS's guide says that every execution role needs, with a key of AWS's own."""
+    bucket = account.s3(account.bucket) + account.s3(account.bucket, "*")
+    logs = account.arn("logs", f"log-group:airflow-{account.airflow}-*")
+    yield allow("Metrics", ["airflow:PublishMetrics"], [account.arn("airflow", f"environment/{account.airflow}")])
+    yield allow("ReadBucket", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], bucket)
+    yield allow("Logs", [f"logs:{action}" for action in _LOGS], [logs])
+    unbounded = ["logs:DescribeLogGroups", "s3:GetAccountPublicAccessBlock", "cloudwatch:PutMetricData"]
+    yield allow("NotOfAResource", unbounded, ["*"])
+    queues = account.arn("sqs", "airflow-celery-*", number="*")
+    yield allow("Queues", [f"sqs:{action}" for action in _QUEUES], [queues])
+    # The queue's key is in an account of AWS's, hence every key but this account's.
+    keys = {"NotResource": [account.arn("kms", "key/*", region="*")]}
+    through = {"StringLike": {"kms:ViaService": [f"sqs.{account.region}.amazonaws.com"]}}
+    yield {"Sid": "QueuesKey", "Effect": "Allow", "Action": _KEYS, **keys, "Condition": through}
+
+
+_LOGS = (
+    "CreateLogStream",
+    "CreateLogGroup",
+    "PutLogEvents",
+    "GetLogEvents",
+    "GetLogRecord",
+    "GetLogGroupFields",
+    "GetQueryResults",
+)
+_QUEUES = (
+    "ChangeMessageVisibility",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ReceiveMessage",
+    "SendMessage",
+)
+_KEYS = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*", "kms:Encrypt"]

@@ -1,0 +1,141 @@
+"""Roles as a CloudFormation template, and as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.iam.role import Role, document, policies
+from jobyard_cli.iam.roles import Roles
+
+RESOURCES = 500
+"""As many CloudFormation takes in one template."""
+MAKE_PROVIDERS = "CreateIdentityProviders"
+Resource = dict[str, Any]
+
+
+class TooManyResources(JobyardError):
+    """CloudFormation would not take the template."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} resources, and CloudFormation takes {RESOURCES} in one template: deploy the roles in parts, "
+            "first with `--only platform`, then with `--only <team>` for each team or for several"
+        )
+
+
+def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
+    """A template that can be deployed as it is; what a person should know of a role is a comment before it.
+
+    Raises:
+        TooManyResources: CloudFormation would not take it.
+    """
+    parts = list(_resources(roles, boundary))
+    if len(parts) > RESOURCES:
+        raise TooManyResources(len(parts))
+    head = f"# Made by `jobyard iam --environment {environment}` from values/; change those, and not this.\n"
+    text = head + _yaml({"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Jobyard: roles of {environment}"})
+    if roles.issuers:
+        text += _yaml(_PARAMETERS)
+    return text + "Resources:\n" + "".join(_indented(*part) for part in parts)
+
+
+_PARAMETERS: dict[str, Any] = {
+    "Parameters": {
+        MAKE_PROVIDERS: {
+            "Type": "String",
+            "AllowedValues": ["true", "false"],
+            "Default": "true",
+            "Description": "Whether to make the git hosts' identity providers; an account has one of each.",
+        }
+    },
+    "Conditions": {MAKE_PROVIDERS: {"Fn::Equals": [{"Ref": MAKE_PROVIDERS}, "true"]}},
+}
+
+
+def as_json(roles: Roles) -> str:
+    """Each role by its name: who it is, whom it trusts, its policies, and its groups in the cluster."""
+    found = {
+        role.short_name: {
+            "identity": role.identity,
+            "path": role.path,
+            "trust": document(role.trust),
+            "policies": policies(role.statements),
+            "kubernetesGroups": list(role.groups),
+            "notes": list(role.notes),
+        }
+        for role in roles.roles
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _resources(roles: Roles, boundary: str) -> Iterator[tuple[list[str], str, Resource]]:
+    """Comments, name and content of each resource."""
+    for number, (issuer, audience) in enumerate(roles.issuers.items(), start=1):
+        yield [], f"GitHost{number}", _provider(issuer, audience)
+    here = {role.key for role in roles.roles}
+    for role in roles.roles:
+        found = policies(role.statements)
+        yield [f"{role.identity}", *role.notes], role.key, _role(role, found, here, boundary)
+        for number, policy in enumerate(found if len(found) > 1 else [], start=1):
+            yield [], f"{role.key}Policy{number}", _policy(role, policy)
+        if role.groups:
+            yield [], f"{role.key}AccessEntry", _access_entry(roles, role)
+
+
+def _provider(issuer: str, audience: str) -> Resource:
+    return {
+        "Type": "AWS::IAM::OIDCProvider",
+        "Condition": MAKE_PROVIDERS,
+        "Properties": {"Url": f"https://{issuer}", "ClientIdList": [audience]},
+    }
+
+
+def _role(role: Role, found: list[dict[str, Any]], here: set[str], boundary: str) -> Resource:
+    properties: dict[str, Any] = {"RoleName": role.short_name, "Path": role.path, "Description": role.identity}
+    properties["AssumeRolePolicyDocument"] = document(role.trust)
+    if len(found) == 1:
+        properties["Policies"] = [{"PolicyName": "jobyard", "PolicyDocument": found[0]}]
+    if boundary:
+        properties["PermissionsBoundary"] = boundary
+    before = [key for key in role.after if key in here]
+    return {"Type": "AWS::IAM::Role", **({"DependsOn": before} if before else {}), "Properties": properties}
+
+
+def _policy(role: Role, policy: dict[str, Any]) -> Resource:
+    """A part of the rights of a role that has too many for one policy."""
+    return {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {"Roles": [{"Ref": role.key}], "PolicyDocument": policy},
+    }
+
+
+def _access_entry(roles: Roles, role: Role) -> Resource:
+    return {
+        "Type": "AWS::EKS::AccessEntry",
+        "Properties": {
+            "ClusterName": roles.account.cluster,
+            "PrincipalArn": {"Fn::GetAtt": [role.key, "Arn"]},
+            "KubernetesGroups": list(role.groups),
+        },
+    }
+
+
+def _indented(comments: list[str], name: str, resource: Resource) -> str:
+    lines = [f"# {comment}" for comment in comments] + _yaml({name: resource}).splitlines()
+    return "".join(f"  {line}\n" for line in lines)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes each part out where it is, as CloudFormation's reader takes no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _yaml(content: Any) -> str:
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120)

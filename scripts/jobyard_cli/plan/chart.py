@@ -24,6 +24,10 @@ Change = tuple[str, str, tuple[str, ...]]
 """Name, kind and difference."""
 
 
+OTHERS = ""
+"""Stands for the environments for which the team has no values of their own."""
+
+
 def environments_with_values(*repos: Path) -> list[str]:
     """Names of the environments for which a team's repository has values."""
     return sorted({file.stem for repo in repos for file in (repo / ENVIRONMENTS).glob("*.yaml")})
@@ -39,7 +43,7 @@ def chart_changes(before: Path | None, after: Path, environments: Iterable[str])
     """
     if before is not None and _files(before) == _files(after):
         return []
-    names = list(environments) or [""]
+    names = list(environments)
     with ThreadPoolExecutor() as pool:
         old = list(pool.map(lambda name: _old_objects(before, name), names))
         new = list(pool.map(lambda name: _objects(after, name), names))
@@ -48,7 +52,7 @@ def chart_changes(before: Path | None, after: Path, environments: Iterable[str])
         for change in _changes(one, other):
             found.setdefault(change, []).append(name)
     return [
-        ObjectChange(name, kind, [] if here == names else here, list(lines))
+        ObjectChange(name, kind, [] if here == names else [one or "all others" for one in here], list(lines))
         for (name, kind, lines), here in sorted(found.items())
     ]
 

@@ -67,13 +67,15 @@ class Comparison:
             one, other = old.get(name), new.get(name)
             kind = ADDED if one is None else REMOVED if other is None else CHANGED
             settings = list(_different(_told(one or {}), _told(other or {}))) if kind == CHANGED else []
-            pods = difference(self._pod(self.then, job, name, one), self._pod(self.now, job, name, other))
+            pods = difference(self._runs(self.then, job, name, one), self._runs(self.now, job, name, other))
             if kind != CHANGED or settings or pods:
                 yield TaskChange(name, kind, settings, pods)
 
-    def _pod(self, platform: Mapping[str, Any], job: str, name: str, task: Job | None) -> dict[str, Any] | None:
-        if task is None or task.get("type"):
+    def _runs(self, platform: Mapping[str, Any], job: str, name: str, task: Job | None) -> dict[str, Any] | None:
+        if task is None:
             return None
+        if task.get("type"):
+            return {"type": task["type"], "with": task["arguments"]}
         return pod(platform, self.team, job, name, task)
 
 
@@ -101,7 +103,7 @@ def _settings(before: Job | None, after: Job) -> Iterator[Setting]:
 
 
 def _told(task: Job) -> dict[str, Any]:
-    return dict(task) if task.get("type") else _without(task, IN_POD)
+    return _without(task, ("type", "arguments", *IN_POD))
 
 
 def _without(fields: Job, names: tuple[str, ...]) -> dict[str, Any]:

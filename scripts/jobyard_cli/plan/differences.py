@@ -22,10 +22,18 @@ class _Lines(_Dumper):  # type: ignore[misc]
         return True
 
 
+def _text(dumper: Any, text: str) -> Any:
+    """A text of several lines as such: a script's difference is then one of its lines."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Lines.add_representer(str, _text)
+
+
 def yaml_lines(document: Any) -> list[str]:
-    """The document in YAML, one scalar a line, with nothing in it that a terminal would obey."""
+    """The document in YAML, with nothing in it that a terminal would obey."""
     text = yaml.dump(document, Dumper=_Lines, sort_keys=False, allow_unicode=True, width=10**9)
-    return [printable(line) for line in text.split("\n") if line]
+    return [printable(line) for line in text.removesuffix("\n").split("\n")]
 
 
 def difference(before: Any, after: Any) -> list[str]:
@@ -46,14 +54,11 @@ def difference(before: Any, after: Any) -> list[str]:
 def _changed(lines: list[str]) -> list[str]:
     """The changed lines, and of the others those that lead to one."""
     kept: list[str] = []
-    # Read from below, a line leads to a kept one if it is indented less than all between them that lead there too.
+    # Read from below, the next line that is indented less than a kept one is what that is in.
     within = 0
     for line in reversed(lines):
         depth = len(line) - 2 - len(line[2:].lstrip(" "))
-        if line[0] != " ":
-            kept.append(line)
-            within = max(within, depth)
-        elif depth < within:
+        if line[0] != " " or (depth < within and line.strip()):
             kept.append(line)
             within = depth
     return kept[::-1]

@@ -12,14 +12,20 @@ from typing import Any
 
 from jobyard_cli.check.findings import printable
 
+# Mermaid's own defaults, `maxTextSize` and `maxEdges`.
+MOST_CHARACTERS = 50_000
+MOST_EDGES = 500
 LONGEST = 80
 """Characters of a line of a node."""
 _PLAIN = re.compile(r"[A-Za-z0-9 .,_=-]")
 _SIGNS = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤", "equals": "="}
 
 
-def flowchart(job: Mapping[str, Any]) -> str:
-    """The flowchart of a compiled job: tasks with their node groups, what each needs, and what the job waits for."""
+def flowchart(job: Mapping[str, Any]) -> str | None:
+    """The flowchart of a compiled job: tasks with their node groups, what each needs, and what the job waits for.
+
+    None where Mermaid would refuse it for its size.
+    """
     tasks: Mapping[str, Mapping[str, Any]] = job["tasks"]
     nodes = {name: f"t{number}" for number, name in enumerate(sorted(tasks))}
     lines = ["flowchart LR"]
@@ -28,7 +34,10 @@ def flowchart(job: Mapping[str, Any]) -> str:
         lines += _grouped(group, [_node(nodes[name], name, tasks[name]) for name in inside])
     lines += _edges(tasks, nodes)
     lines += _befores(job, [nodes[name] for name in nodes if not tasks[name]["needs"]])
-    return "\n".join([*lines, *_data(tasks, nodes)])
+    lines += _data(tasks, nodes)
+    chart = "\n".join(lines)
+    edges = sum("-> " in line for line in lines)
+    return chart if len(chart) <= MOST_CHARACTERS and edges <= MOST_EDGES else None
 
 
 def _grouped(group: str, nodes: list[str]) -> list[str]:

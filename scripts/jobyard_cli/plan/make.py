@@ -14,7 +14,7 @@ from jobyard_cli.environments import load_environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.manifests import CHART
 from jobyard_cli.plan.base import Base
-from jobyard_cli.plan.chart import CannotRenderBase, chart_changes, environments_with_values
+from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.model import ObjectChange, Plan
 from jobyard_cli.plan.quota import Amount, quotas
@@ -78,7 +78,7 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
         base=base.words,
         jobs=changes,
         unchanged=len(jobs) - sum(1 for change in changes if change.name in jobs),
-        objects=_objects(repo.root, base, environment, notes),
+        objects=_objects(repo.root, base, environment, bounds, notes),
         warnings=warnings(changes, around),
         notes=notes,
     )
@@ -104,14 +104,26 @@ def _quotas(platform: Platform, team: str, environment: str, notes: list[str]) -
     return {name: quota for name, quota in found.items() if environment in ("", name)}
 
 
-def _objects(root: Path, base: Base, environment: str, notes: list[str]) -> list[ObjectChange]:
-    if not (root / CHART).is_dir():
+def _environments(bounds: Mapping[str, Amount], with_values: list[str]) -> list[str]:
+    """Those that the team is in, or where nobody knows, those that it has values for and all others."""
+    return list(bounds) if bounds else [*with_values, OTHERS]
+
+
+def _has_chart(repo: Path) -> bool:
+    return (repo / CHART / "Chart.yaml").is_file()
+
+
+def _objects(
+    root: Path, base: Base, environment: str, bounds: Mapping[str, Amount], notes: list[str]
+) -> list[ObjectChange]:
+    if not _has_chart(root):
         notes.append(f"there is no {CHART} here, so no objects are compared")
         return []
-    before = base.tree if base.tree is not None and (base.tree / CHART).is_dir() else None
+    before = base.tree if base.tree is not None and _has_chart(base.tree) else None
     if before is None and base.jobs:
         return []
-    names = [environment] if environment else environments_with_values(*filter(None, (before, root)))
+    with_values = environments_with_values(*filter(None, (before, root)))
+    names = [environment] if environment else _environments(bounds, with_values)
     try:
         return chart_changes(before, root, names)
     except CannotRenderBase as error:

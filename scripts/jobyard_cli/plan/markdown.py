@@ -12,13 +12,26 @@ from dataclasses import dataclass
 from html import escape
 
 from jobyard_cli.check.findings import printable
-from jobyard_cli.plan.model import REMOVED, JobChange, ObjectChange, Plan, Setting, TaskChange, Timing, counts
+from jobyard_cli.plan.model import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    JobChange,
+    ObjectChange,
+    Plan,
+    Setting,
+    TaskChange,
+    Timing,
+    counts,
+)
 from jobyard_cli.plan.text import FATE
 
 LIMIT = 65_000
 """Characters; GitHub takes 65,536, GitLab a million."""
 _NAMES = re.compile(r"'([^']*)'")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~@$&^=-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#!|~$&])")
+# A backslash does not keep a server from seeing a mention; a space without width does.
+_AT = "@\u200b"
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ def markdown(plan: Plan, limit: int = LIMIT) -> str:
     """The comment, of so many characters at most: what is left out is said."""
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
     lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
-    lists += [_list("Not told", [prose(note) for note in plan.notes])]
+    lists += [_list("Not told", [prose(" ".join(note.split())) for note in plan.notes])]
     blocks = [Block(text, "") for text in lists if text]
     blocks += [_job(change) for change in plan.jobs]
     blocks += [_object(change) for change in plan.objects]
@@ -58,7 +71,7 @@ def _fitted(head: str, blocks: list[Block], limit: int) -> str:
 
 def code(text: str) -> str:
     """Inline code, in which any text means nothing."""
-    shown = printable(text).replace("|", "\\|")
+    shown = printable(text)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
     space = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
@@ -76,7 +89,11 @@ def block(kind: str, lines: Iterable[str]) -> str:
 def prose(text: str) -> str:
     """A sentence of ours, with names between single quotes: they become code, and nothing else in it is markup."""
     parts = _NAMES.split(printable(text))
-    return "".join(code(part) if odd % 2 else _SPECIAL.sub(r"\\\1", part) for odd, part in enumerate(parts))
+    return "".join(code(part) if odd % 2 else _escaped(part) for odd, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text).replace("@", _AT)
 
 
 def _list(title: str, items: list[str]) -> str:
@@ -105,18 +122,19 @@ def _job_content(change: JobChange) -> Iterator[str]:
         yield f"{FATE[change.kind][0].upper()}{FATE[change.kind][1:]}.\n"
     if change.timing:
         yield from _timing(change.timing)
+    if change.graph:
+        yield block("mermaid", [change.graph])
+    elif change.kind in (ADDED, CHANGED):
+        yield "There are more lines in its graph than Mermaid draws.\n"
     yield from _table(change.settings)
     for task in change.tasks:
         yield from _task(task)
-    if change.graph:
-        yield block("mermaid", [change.graph])
 
 
 def _timing(timing: Timing) -> Iterator[str]:
     yield f"Runs {code(timing.words)}\n"
-    runs = [f"at once, {code(timing.at_once)}"] if timing.at_once else []
-    runs += [code(moment) for moment in timing.next_runs]
-    if runs:
+    runs = [f"at once, {timing.at_once}"] if timing.at_once else []
+    if runs := [*runs, *timing.next_runs]:
         yield f"Next: {'; '.join(runs)}\n"
 
 
@@ -127,7 +145,7 @@ def _table(settings: list[Setting]) -> Iterator[str]:
 
 
 def _cell(value: str | None) -> str:
-    return "" if value is None else code(value)
+    return "" if value is None else code(value).replace("|", "\\|")
 
 
 def _task(task: TaskChange) -> Iterator[str]:

@@ -20,7 +20,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class TaskChange:
-    """A task that is added, changed or removed: its settings in Airflow, and the difference of its pod in YAML."""
+    """A task that is added, changed or removed: its settings in Airflow, and the difference of its pod in YAML.
+
+    A task with a type has no pod; what it is given stands there instead.
+    """
 
     name: str
     kind: str

@@ -11,7 +11,7 @@ from typing import Any
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
-from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, JobChange, Caution
+from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange
 from jobyard_cli.plan.quota import Amount, instances, of_task
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming
 

@@ -57,17 +57,18 @@ def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> lis
 
 
 def _problems(manifest: Manifest, team: str, bounds: Mapping[str, Any]) -> Iterator[str]:
-    for field, problem in (*_schema(manifest.content), *_bounds(manifest.content, team, bounds)):
+    content = manifest.content
+    if not (content.get("kind") and content.get("apiVersion")):
+        yield printable(f"{manifest.template}: is no object of Kubernetes': it has no apiVersion or no kind")
+        return
+    for field, problem in (*_schema(content), *_bounds(content, team, bounds)):
         yield printable(f"{manifest.template}: {manifest.name}: {field}{': ' if field else ''}{problem}")
 
 
 def _schema(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     import kubernetes_validate  # type: ignore[import-untyped]
 
-    if not (content.get("kind") and content.get("apiVersion")):
-        yield "", "is no object of Kubernetes': it has no apiVersion or no kind"
-        return
-    for version in (OLDEST, kubernetes_validate.latest_version()):
+    for version in (OLDEST, kubernetes_validate.latest_version().removesuffix(".0")):
         try:
             kubernetes_validate.validate(dict(content), version, strict=True)
         except kubernetes_validate.ValidationError as error:

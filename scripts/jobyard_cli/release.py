@@ -61,12 +61,17 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
 
 
 def compile_jobs(checked: Checked) -> dict[str, dict[str, Any]]:
-    """The jobs of a checked repository, by name, as a release has them; not those in whose file something was found."""
+    """The jobs of a checked repository, by name, as a release has them; not those in whose file something was found.
+
+    Every mapping in them is sorted, as it will be for Airflow: a pod's variables, for one, come in that order.
+    """
     wrong = {finding.path for finding in checked.findings}
     if wrong.intersection(document.path for document in checked.repo.documents):
         return {}
     valid = {name: document for name, document in checked.jobs.items() if document.path not in wrong}
-    return {name: _with_digest(_job(document, checked.repo)) for name, document in valid.items()}
+    jobs = {name: _with_digest(_job(document, checked.repo)) for name, document in valid.items()}
+    ordered: dict[str, dict[str, Any]] = json.loads(_dump(jobs))
+    return ordered
 
 
 def _with_digest(job: dict[str, Any]) -> dict[str, Any]:

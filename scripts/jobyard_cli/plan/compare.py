@@ -11,7 +11,7 @@ from jobyard_cli.check.findings import printable
 from jobyard_cli.durations import duration_text
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
-from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, JobChange, Setting, TaskChange
+from jobyard_cli.plan.model import ADDED, CHANGED, FATE, ONLY_LAYOUT, REMOVED, RENAMED, JobChange, Setting, TaskChange
 from jobyard_cli.plan.runs import timing
 from jobyard_cli.pods import pod
 
@@ -45,16 +45,21 @@ class Comparison:
     def _change(self, name: str, moment: datetime) -> JobChange | None:
         before, after = self.before.get(name), self.after.get(name)
         if after is None:
-            return JobChange(name, REMOVED)
+            return JobChange(name, REMOVED, note=FATE[REMOVED])
         if name in self.renamed:
             timed = timing(after, moment, is_new=True)
-            return JobChange(name, RENAMED, was=self.renamed[name], timing=timed)
+            return JobChange(name, RENAMED, was=self.renamed[name], note=FATE[RENAMED], timing=timed)
+        return self._different_job(name, before, after, moment)
+
+    def _different_job(self, name: str, before: Job | None, after: Job, moment: datetime) -> JobChange | None:
         settings, tasks = list(_settings(before, after)), list(self._tasks(name, before, after))
-        if before is not None and not settings and not tasks:
+        same = before is not None and not settings and not tasks
+        if same and before is not None and before["source"] == after["source"]:
             return None
         return JobChange(
             name,
             ADDED if before is None else CHANGED,
+            note=ONLY_LAYOUT if same else None,
             settings=settings,
             tasks=tasks,
             timing=timing(after, moment, is_new=before is None),
@@ -96,10 +101,7 @@ def _content(job: Job) -> str:
 def _settings(before: Job | None, after: Job) -> Iterator[Setting]:
     if before is None:
         return
-    found = list(_different(_without(before, _MADE), _without(after, _MADE)))
-    yield from found
-    if not found and before["source"] != after["source"] and before["tasks"] == after["tasks"]:
-        yield Setting("source", "only comments or layout differ", "the page in Airflow shows them")
+    yield from _different(_without(before, _MADE), _without(after, _MADE))
 
 
 def _told(task: Job) -> dict[str, Any]:

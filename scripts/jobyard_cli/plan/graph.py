@@ -17,7 +17,7 @@ MOST_CHARACTERS = 50_000
 MOST_EDGES = 500
 LONGEST = 80
 """Characters of a line of a node."""
-_PLAIN = re.compile(r"[A-Za-z0-9 .,_=-]")
+_PLAIN = re.compile(r"[A-Za-z0-9 .,:/_=-]")
 _SIGNS = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤", "equals": "="}
 
 

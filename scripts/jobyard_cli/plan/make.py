@@ -10,7 +10,7 @@ from typing import Any
 
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.documents import load
-from jobyard_cli.environments import load_environment
+from jobyard_cli.environments import load_environment, load_teams
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.manifests import CHART
 from jobyard_cli.plan.base import Base
@@ -34,15 +34,20 @@ class Platform:
 
 
 def find_platform(root: Path, given: Path | None) -> Platform:
-    """The platform's repository. That it can't be had leaves a plan without quotas, unless it was asked for by name.
+    """The platform's repository. That it can't be had or read leaves a plan without quotas, unless it was given.
 
     Raises:
         NotThePlatformRepo: the folder that was given is another.
+        InvalidValues: a team's file in it is wrong.
     """
     try:
-        return Platform(platform_repo(root, given))
+        repo = platform_repo(root, given)
+        load_teams(repo)
     except JobyardError as error:
+        if given is not None:
+            raise
         return Platform(None, str(error))
+    return Platform(repo)
 
 
 def valid_repo(root: Path) -> Checked:

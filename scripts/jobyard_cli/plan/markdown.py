@@ -24,7 +24,6 @@ from jobyard_cli.plan.model import (
     Timing,
     counts,
 )
-from jobyard_cli.plan.text import FATE
 
 LIMIT = 65_000
 """Characters; GitHub takes 65,536, GitLab a million."""
@@ -113,13 +112,13 @@ def _title(thing: str, name: str, kind: str) -> str:
 def _job(change: JobChange) -> Block:
     kind = f"{change.kind} from <code>{escape(printable(change.was))}</code>" if change.was else change.kind
     title = _title("Job", change.name, kind)
-    short = f"{title}: {FATE[change.kind]}\n" if change.kind in FATE else f"{title}\n"
+    short = f"{title}: {change.note}\n" if change.note else f"{title}\n"
     return Block(short if change.kind == REMOVED else _folded(title, _job_content(change)), short)
 
 
 def _job_content(change: JobChange) -> Iterator[str]:
-    if change.kind in FATE:
-        yield f"{FATE[change.kind][0].upper()}{FATE[change.kind][1:]}.\n"
+    if change.note:
+        yield f"{change.note[0].upper()}{change.note[1:]}.\n"
     if change.timing:
         yield from _timing(change.timing)
     if change.graph:

@@ -6,6 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 ADDED, CHANGED, REMOVED, RENAMED = "added", "changed", "removed", "renamed"
+FATE = {
+    REMOVED: "its DAG is paused, its history is kept",
+    RENAMED: "Airflow sees a new DAG; runs, history and paused state stay with the old name, which is paused",
+}
+ONLY_LAYOUT = "only comments or layout differ, which Airflow's page of the job shows"
 KINDS = (ADDED, CHANGED, REMOVED, RENAMED)
 
 
@@ -42,11 +47,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class JobChange:
-    """A job that is added, changed, removed or renamed; `was` is the name that it had."""
+    """A job that is added, changed, removed or renamed; `was` is the name that it had, `note` what follows of it."""
 
     name: str
     kind: str
     was: str | None = None
+    note: str | None = None
     settings: list[Setting] = field(default_factory=list)
     tasks: list[TaskChange] = field(default_factory=list)
     timing: Timing | None = None

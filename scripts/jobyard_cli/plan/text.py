@@ -9,10 +9,6 @@ from dataclasses import asdict
 from jobyard_cli.check.findings import printable
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, JobChange, Plan, Setting, TaskChange, counts
 
-FATE = {
-    REMOVED: "its DAG is paused, its history is kept",
-    RENAMED: "Airflow sees a new DAG; runs, history and paused state stay with the old name, which is paused",
-}
 SIGNS = {ADDED: "+", CHANGED: "~", REMOVED: "-", RENAMED: ">"}
 
 
@@ -48,8 +44,8 @@ def _listed(title: str, items: list[str]) -> Iterator[str]:
 def _job(change: JobChange) -> Iterator[str]:
     was = f" from {change.was}" if change.was else ""
     yield printable(f"{SIGNS[change.kind]} job {change.name} {change.kind}{was}")
-    if change.kind in FATE:
-        yield f"    {FATE[change.kind]}"
+    if change.note:
+        yield f"    {change.note}"
     if change.timing:
         yield printable(f"    runs: {change.timing.words}")
         if change.timing.at_once:

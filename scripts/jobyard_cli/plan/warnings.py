@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -12,12 +12,13 @@ from jobyard_cli.check.timing import has_clock
 from jobyard_cli.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange
-from jobyard_cli.plan.quota import Amount, instances, of_task
+from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming
 
 MANY = 5
 """Runs made up for: from as many on it is told."""
 _LOOKED_AT = 50
+_WHEN = ("schedule", "timezone", "start_date", "end_date")
 Jobs = Mapping[str, Mapping[str, Any]]
 
 
@@ -33,7 +34,7 @@ class Situation:
     now: datetime
 
 
-def warnings(changes: Iterable[JobChange], around: Situation) -> list[Caution]:
+def warnings(changes: Sequence[JobChange], around: Situation) -> list[Caution]:
     """All warnings, by job."""
     found: list[Caution] = []
     for change in changes:
@@ -41,8 +42,16 @@ def warnings(changes: Iterable[JobChange], around: Situation) -> list[Caution]:
             found += _followed(change.was or change.name, around)
         if change.kind != REMOVED:
             found += _of_job(change, around)
-    starting = {change.name for change in changes if change.kind in (ADDED, CHANGED)}
+    starting = {change.name for change in changes if _starts_otherwise(change, around)}
     return sorted({*found, *collisions(starting, around.after, around.quotas, around.now)})
+
+
+def _starts_otherwise(change: JobChange, around: Situation) -> bool:
+    """Whether a job starts at other moments than before, or asks for something else then."""
+    if change.kind != CHANGED:
+        return change.kind == ADDED
+    before, after = around.before[change.name], around.after[change.name]
+    return at_start(before) != at_start(after) or any(before[field] != after[field] for field in _WHEN)
 
 
 def _of_job(change: JobChange, around: Situation) -> Iterator[Caution]:

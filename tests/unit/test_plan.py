@@ -304,4 +304,4 @@ def test_a_platform_that_was_given_has_to_be_one(add_job: AddJob, team_repo: Pat
     commit_all(team_repo)
     code, _, err = jobyard("plan", "--platform", str(team_repo / "dags"))
     assert code == 1
-    assert "values/environments" in err
+    assert "dags/values/teams is not there: run this in the top folder of the platform's repository" in err

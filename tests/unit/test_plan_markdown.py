@@ -69,7 +69,7 @@ def test_no_text_changes_what_a_comment_is_made_of(text: str) -> None:
     assert html(text) == html("plain")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(st.text(alphabet="`@<>|\\\n'*_[]()#!~$&;:/- ab", max_size=12))
 def test_no_text_at_all_changes_what_a_comment_is_made_of(text: str) -> None:
     assert markup(text) == markup("plain")

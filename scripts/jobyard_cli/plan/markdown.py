@@ -125,7 +125,7 @@ def _job_content(change: JobChange) -> Iterator[str]:
         yield block("mermaid", [change.graph])
     elif change.kind in (ADDED, CHANGED):
         yield "There are more lines in its graph than Mermaid draws.\n"
-    yield from _table(change.settings)
+    yield from _settings(change.settings)
     for task in change.tasks:
         yield from _task(task)
 
@@ -137,24 +137,26 @@ def _timing(timing: Timing) -> Iterator[str]:
         yield f"Next: {'; '.join(runs)}\n"
 
 
-def _table(settings: list[Setting]) -> Iterator[str]:
+def _settings(settings: list[Setting]) -> Iterator[str]:
+    """A list, not a table: in a cell, each server reads a bar after a backslash its own way."""
     if settings:
-        rows = [f"| {code(one.name)} | {_cell(one.before)} | {_cell(one.after)} |" for one in settings]
-        yield "\n".join(["| field | before | after |", "|---|---|---|", *rows, ""])
+        yield "".join(f"- {code(one.name)}: {_values(one)}\n" for one in settings)
 
 
-def _cell(value: str | None) -> str:
-    return "" if value is None else code(value).replace("|", "\\|")
+def _values(setting: Setting) -> str:
+    if setting.before is None:
+        return f"{code(setting.after or '')} (new)"
+    return f"{code(setting.before)} → {'(gone)' if setting.after is None else code(setting.after)}"
 
 
 def _task(task: TaskChange) -> Iterator[str]:
     yield f"Task {code(task.name)} {task.kind}\n"
-    yield from _table(task.settings)
+    yield from _settings(task.settings)
     if task.pod and task.kind != REMOVED:
         yield block("diff", task.pod)
 
 
 def _object(change: ObjectChange) -> Block:
-    where = f" in {escape(', '.join(change.environments))}" if change.environments else ""
+    where = f" in {escape(printable(', '.join(change.environments)))}" if change.environments else ""
     title = _title("Object", change.name, f"{change.kind}{where}")
     return Block(_folded(title, [block("diff", change.difference)]), f"{title}\n")

@@ -26,7 +26,7 @@ def lines(plan: Plan) -> Iterator[str]:
     for item in plan.objects:
         yield ""
         where = f" in {', '.join(item.environments)}" if item.environments else ""
-        yield f"{SIGNS[item.kind]} {printable(item.name)} {item.kind}{where}"
+        yield printable(f"{SIGNS[item.kind]} {item.name} {item.kind}{where}")
         yield from _indented(item.difference)
     yield from _listed("warnings:", [f"{warning.job}: {warning.message}" for warning in plan.warnings])
     yield from _listed("not told:", plan.notes)

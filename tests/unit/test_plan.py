@@ -78,7 +78,7 @@ def kinds(plan: Plan) -> dict[str, str]:
 def test_before_the_first_commit_everything_is_added(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     plan = planned(with_chart(team_repo))
-    assert plan.base == "nothing: this is the first commit"
+    assert plan.base == "nothing, as there is no commit yet"
     assert kinds(plan) == {"score": "added"}
     assert {item.kind for item in plan.objects} == {"added"}
 
@@ -97,6 +97,25 @@ def test_a_branch_is_compared_with_where_it_left_the_default_branch(add_job: Add
     assert plan.base == f"main ({left[:12]})"
     assert kinds(plan) == {"train": "added"}
     assert kinds(planned(team_repo, ref="main")) == {"report": "removed", "train": "added"}
+
+
+def test_a_repository_may_be_a_folder_of_another(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    commit_all(with_chart(team_repo).parent)
+    shutil.rmtree(team_repo / "dags" / "score")
+    plan = planned(team_repo)
+    assert (kinds(plan), plan.objects) == ({"score": "removed"}, [])
+    copied = shutil.copytree(team_repo, team_repo.parent / "more-jobs")
+    assert planned(copied).notes[0] == "the base has none of this folder's files"
+
+
+def test_a_chart_that_is_new_is_added(add_job: AddJob, team_repo: Path) -> None:
+    add_job("score")
+    commit_all(team_repo)
+    plan = planned(with_chart(team_repo))
+    assert plan.jobs == []
+    assert {item.kind for item in plan.objects} == {"added"}
+    assert len(plan.objects) == 7
 
 
 def test_an_unknown_base_is_refused(add_job: AddJob, team_repo: Path) -> None:

@@ -49,7 +49,7 @@ def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
     """
     found = _commit(root, ref)
     if found is None:
-        yield Base("nothing: this is the first commit")
+        yield Base("nothing, as there is no commit yet")
         return
     commit, words = found
     with _exported(root, commit) as tree:

@@ -125,7 +125,7 @@ def _objects(
         notes.append(f"there is no {CHART} here, so no objects are compared")
         return []
     before = base.tree if base.tree is not None and _has_chart(base.tree) else None
-    if before is None and base.jobs:
+    if base.tree is None and base.jobs:
         return []
     with_values = environments_with_values(*filter(None, (before, root)))
     names = [environment] if environment else _environments(bounds, with_values)

@@ -15,6 +15,7 @@ from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.iam_commands import iam
+from jobyard_cli.plan_commands import plan, render
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.sync_commands import releases, sync
 from jobyard_cli.team_commands import PlatformRepo
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
 app.add_typer(team_app, name="team")
 app.command()(iam)
+app.command()(plan)
+app.command()(render)
 
 Repo = Annotated[
     Path | None,

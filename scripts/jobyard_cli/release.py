@@ -29,8 +29,8 @@ JOB_DIGEST = 12
 class BrokenJobs(JobyardError):
     """The repository has problems, so there is no release; the message lists them all."""
 
-    def __init__(self, checked: Checked) -> None:
-        super().__init__("\n".join([*lines(checked, snippets=False), "nothing was released"]))
+    def __init__(self, checked: Checked, so: str = "nothing was released") -> None:
+        super().__init__("\n".join([*lines(checked, snippets=False), so]))
 
 
 def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> bytes:
@@ -46,7 +46,7 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     checked = check_repo(root)
     if checked.findings:
         raise BrokenJobs(checked)
-    jobs = {name: _with_digest(_job(document, checked.repo)) for name, document in checked.jobs.items()}
+    jobs = compile_jobs(checked)
     content = {"jobs": jobs, "images": dict(images or {})}
     return _dump(
         {
@@ -58,6 +58,20 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
             **content,
         }
     )
+
+
+def compile_jobs(checked: Checked) -> dict[str, dict[str, Any]]:
+    """The jobs of a checked repository, by name, as a release has them; not those in whose file something was found.
+
+    Every mapping in them is sorted, as it will be for Airflow: a pod's variables, for one, come in that order.
+    """
+    wrong = {finding.path for finding in checked.findings}
+    if wrong.intersection(document.path for document in checked.repo.documents):
+        return {}
+    valid = {name: document for name, document in checked.jobs.items() if document.path not in wrong}
+    jobs = {name: _with_digest(_job(document, checked.repo)) for name, document in valid.items()}
+    ordered: dict[str, dict[str, Any]] = json.loads(_dump(jobs))
+    return ordered
 
 
 def _with_digest(job: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from jobyard_cli import main
 from moto import mock_aws
 
 if TYPE_CHECKING:
@@ -26,3 +29,20 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
             client.create_bucket(Bucket=bucket)
             client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         yield client
+
+
+@pytest.fixture
+def jobyard(
+    team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in team risk's repository: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(team_repo)
+        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main.run()
+        written = capsys.readouterr()
+        return int(caught.value.code or 0), written.out, written.err
+
+    return run

@@ -16,23 +16,6 @@ AddJob = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def jobyard(
-    team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in team risk's repository: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(team_repo)
-        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
-
-    return run
-
-
 def test_a_check_without_findings_exits_with_0(add_job: AddJob, jobyard: Callable[..., tuple[int, str, str]]) -> None:
     add_job("score")
     assert jobyard("check") == (0, "1 job, no problems\n", "")

@@ -1,0 +1,128 @@
+"""Whether the objects of a team's chart are such as the API server takes from that team."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobyard_cli.check.findings import printable
+from jobyard_cli.environments import UnknownEnvironment, environment_names, in_environment, load_teams
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.manifests import Manifest
+from jobyard_cli.platform_checkout import platform_repo
+
+OLDEST = "1.30"
+"""What the chart asks for (`kubeVersion`)."""
+IN_NAMESPACE = ("ConfigMap", "RoleBinding", "ServiceAccount")
+ROLES = ("jobyard-launcher", "jobyard-viewer")
+ROLE_ARN = "eks.amazonaws.com/role-arn"
+_LONGEST = 300
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the platform gives the team; nothing where that is not known, and `why`."""
+
+    values: Mapping[str, Any]
+    why: str = ""
+
+
+def known_bounds(root: Path, team: str, environment: str, platform: Path | None) -> Bounds:
+    """The team's bounds in the platform's repository, which is asked for where it was given or can be had.
+
+    Raises:
+        UnknownEnvironment: the platform has none of that name.
+        JobyardError: the folder that was given is not the platform's repository, or its values are wrong.
+    """
+    try:
+        repo = platform_repo(root, platform)
+        known, teams = environment_names(repo), load_teams(repo)
+    except JobyardError as error:
+        if platform is not None:
+            raise
+        return Bounds({}, f"the team's bounds are not known: {error}")
+    if environment and environment not in known:
+        raise UnknownEnvironment(environment, known)
+    values = teams.get(team)
+    here = in_environment(values, environment) if values and environment else values
+    return Bounds(here or {}, "" if here else f"the platform has no team {team} there")
+
+
+def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> list[str]:
+    """A line for each problem: template, object, field, what is wrong."""
+    found = [line for manifest in manifests for line in _problems(manifest, team, bounds.values)]
+    return list(dict.fromkeys(found))
+
+
+def _problems(manifest: Manifest, team: str, bounds: Mapping[str, Any]) -> Iterator[str]:
+    content = manifest.content
+    if not (content.get("kind") and content.get("apiVersion")):
+        yield printable(f"{manifest.template}: is no object of Kubernetes': it has no apiVersion or no kind")
+        return
+    for field, problem in (*_schema(content), *_bounds(content, team, bounds)):
+        yield printable(f"{manifest.template}: {manifest.name}: {field}{': ' if field else ''}{problem}")
+
+
+def _schema(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    import kubernetes_validate  # type: ignore[import-untyped]
+
+    for version in (OLDEST, kubernetes_validate.latest_version().removesuffix(".0")):
+        try:
+            kubernetes_validate.validate(dict(content), version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            message = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
+            yield ".".join(map(str, error.path)), message
+        except kubernetes_validate.SchemaNotFoundError:
+            yield "kind", f"Kubernetes {version} has no {content['kind']} of {content['apiVersion']}"
+
+
+def _bounds(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    metadata, kind = content.get("metadata") or {}, content.get("kind")
+    if kind == "PriorityClass":
+        yield from _priority_class(content, team, bounds)
+    elif kind not in IN_NAMESPACE:
+        yield "kind", f"a team may make {', '.join((*IN_NAMESPACE, 'PriorityClass'))}, no {kind}"
+    elif metadata.get("namespace") != f"team-{team}":
+        yield "metadata.namespace", f"must be team-{team}, not {metadata.get('namespace')}"
+    if kind == "RoleBinding":
+        yield from _role_binding(content, team, bounds)
+    if kind == "ServiceAccount":
+        yield from _service_account(metadata.get("annotations") or {}, bounds)
+
+
+def _priority_class(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    name, value = (content.get("metadata") or {}).get("name"), content.get("value")
+    if not str(name).startswith(f"{team}."):
+        yield "metadata.name", f"must begin with {team}."
+    if content.get("globalDefault"):
+        yield "globalDefault", "a team's class may not be the cluster's default"
+    if content.get("preemptionPolicy") != "Never":
+        yield "preemptionPolicy", "must be Never"
+    band = bounds.get("priorityBand")
+    if band and isinstance(value, int) and not band["min"] <= value <= band["max"]:
+        yield "value", f"must be in the team's band, {band['min']} to {band['max']}, not {value}"
+
+
+def _role_binding(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    role = (content.get("roleRef") or {}).get("name")
+    if role not in ROLES:
+        yield "roleRef.name", f"a team may bind {' and '.join(ROLES)}, not {role}"
+    if not bounds:
+        return
+    may = bounds.get("viewerGroups", [])
+    for number, subject in enumerate(content.get("subjects") or []):
+        name = str(subject.get("name"))
+        if not name.startswith(f"jobyard:{team}:") and name not in may:
+            yield (
+                f"subjects.{number}.name",
+                f"{name} is not one of the team's groups: jobyard:{team}:*, {', '.join(may)}",
+            )
+
+
+def _service_account(annotations: Mapping[str, Any], bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    arn = str(annotations.get(ROLE_ARN) or "")
+    may = (bounds.get("iamRoles") or {}).get("serviceAccounts", [])
+    if bounds and arn and arn.partition(":role/")[2] not in may:
+        yield f"metadata.annotations.{ROLE_ARN}", f"{arn} is not one of the team's roles: {', '.join(may) or 'none'}"

@@ -1,0 +1,1 @@
+"""`jobyard plan`: what a merge request would change, before it does."""

@@ -1,0 +1,158 @@
+"""What a plan compares with: the files of a commit, or what is released in an environment."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli import git
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.plan.released import released
+from jobyard_cli.release import compile_jobs
+from jobyard_cli.repo import NotATeamRepo
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_READ = ("charts", "dags", "images", "schemas", "values")
+
+
+class NoBase(JobyardError):
+    """There is no such commit to compare with."""
+
+
+@dataclass
+class Base:
+    """Jobs as a release has them, and the files that they were made from, as far as both are known."""
+
+    words: str
+    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tree: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
+    """The repository as it was in a commit: by default, in the newest that the default branch has too.
+
+    Raises:
+        NoBase: there is no such commit, or none in common.
+    """
+    found = _commit(root, ref)
+    if found is None:
+        yield Base("nothing, as there is no commit yet")
+        return
+    commit, words = found
+    with _exported(root, commit) as tree:
+        yield _compiled(tree, words) if tree else Base(words, notes=["the base has none of this folder's files"])
+
+
+@contextmanager
+def environment_base(root: Path, client: S3Client, bucket: str, team: str, environment: str) -> Iterator[Base]:
+    """What a team has released in an environment, with the files of the commit that it was made from.
+
+    Raises:
+        CannotRead: the bucket refuses, is not there, or does not answer, or what is there is no release.
+    """
+    there = released(client, bucket, team)
+    if there is None:
+        yield Base(f"{environment}, where nothing is released yet")
+        return
+    commit = str(there.get("commit", ""))
+    with ExitStack() as stack:
+        tree = stack.enter_context(_exported(root, commit)) if _is_here(root, commit) else None
+        notes = [] if tree else ["the released commit is not in this clone: the chart's changes are not shown"]
+        yield Base(f"{environment}, which has commit {commit[:12] or '?'}", there["jobs"], tree, notes)
+
+
+def _is_here(root: Path, commit: str) -> bool:
+    if not git.COMMIT.fullmatch(commit):
+        return False
+    try:
+        return git.git(root, "cat-file", "-t", commit).strip() == "commit"
+    except git.GitFailed:
+        return False
+
+
+def _compiled(tree: Path, words: str) -> Base:
+    try:
+        checked = check_repo(tree)
+    except NotATeamRepo as error:
+        return Base(words, notes=[f"the base is no team's repository, as it lacks {', '.join(error.missing)}"])
+    jobs = compile_jobs(checked)
+    wrong = sorted(set(checked.jobs) - set(jobs))
+    notes = [f"at the base these jobs have problems, and count as not there: {', '.join(wrong)}"] if wrong else []
+    return Base(words, jobs, tree, notes)
+
+
+def _commit(root: Path, ref: str) -> tuple[str, str] | None:
+    """The commit and its words; None where there is no commit at all."""
+    if ref:
+        commit = _resolved(root, ref)
+        if commit is None:
+            raise NoBase(f"there is no commit '{ref}' here; if it is on the server, fetch it first (git fetch origin)")
+        return commit, f"{ref} ({commit[:12]})"
+    if _resolved(root, "HEAD") is None:
+        return None
+    for branch in DEFAULT_BRANCHES:
+        if _resolved(root, branch) is not None:
+            return _merge_base(root, branch)
+    raise NoBase(f"there is no default branch here (looked for {', '.join(DEFAULT_BRANCHES)}); give --base")
+
+
+def _merge_base(root: Path, branch: str) -> tuple[str, str]:
+    try:
+        commit = git.git(root, "merge-base", branch, "HEAD").strip()
+    except git.GitFailed as error:
+        hint = "fetch more of both (git fetch --unshallow), or give --base"
+        raise NoBase(f"this clone has no commit that {branch} and HEAD share: {hint}") from error
+    return commit, f"{branch} ({commit[:12]})"
+
+
+def _resolved(root: Path, ref: str) -> str | None:
+    try:
+        return git.git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
+    except git.GitFailed:
+        return None
+
+
+@contextmanager
+def _exported(root: Path, commit: str) -> Iterator[Path | None]:
+    """The commit's files that a plan reads, in a folder of their own; None where it has none of them."""
+    there = [name for name in git.git(root, "ls-tree", "--name-only", "-z", commit).split("\0") if name in _READ]
+    if not there:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="jobyard-plan-") as folder:
+        _unpack(_archive(root, commit, there), Path(folder))
+        yield Path(folder)
+
+
+def _archive(root: Path, commit: str, paths: list[str]) -> bytes:
+    command = ["git", "-C", str(root), "archive", "--format=tar", commit, "--", *paths]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise git.GitFailed(f"git archive in {root}: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout
+
+
+def _unpack(archive: bytes, folder: Path) -> None:
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(folder, filter=_inside)
+
+
+def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Whatever stays in the folder; a link that leads out of it is left out."""
+    try:
+        return tarfile.data_filter(member, folder)
+    except tarfile.FilterError:
+        return None

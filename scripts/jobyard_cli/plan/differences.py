@@ -1,0 +1,64 @@
+"""Differences of documents in YAML: each changed line under the lines that say where it is."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import Any
+
+import yaml
+
+from jobyard_cli.check.findings import printable
+
+_Dumper: Any = yaml.SafeDumper
+
+
+class _Lines(_Dumper):  # type: ignore[misc]
+    """Lists are indented more than what they are in, so that indentation alone says what a line belongs to."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: Any, text: str) -> Any:
+    """A text of several lines as such: a script's difference is then one of its lines."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Lines.add_representer(str, _text)
+
+
+def yaml_lines(document: Any) -> list[str]:
+    """The document in YAML, with nothing in it that a terminal would obey."""
+    text = yaml.dump(document, Dumper=_Lines, sort_keys=False, allow_unicode=True, width=10**9)
+    return [printable(line) for line in text.removesuffix("\n").split("\n")]
+
+
+def difference(before: Any, after: Any) -> list[str]:
+    """Lines that begin with `-`, `+` or a space; None stands for a document that is not there."""
+    old = [] if before is None else yaml_lines(before)
+    new = [] if after is None else yaml_lines(after)
+    if old == new:
+        return []
+    whole = []
+    for what, start, end, other_start, other_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            whole += [f"  {line}" for line in old[start:end]]
+        else:
+            whole += [f"- {line}" for line in old[start:end]] + [f"+ {line}" for line in new[other_start:other_end]]
+    return _changed(whole)
+
+
+def _changed(lines: list[str]) -> list[str]:
+    """The changed lines, and of the others those that lead to one."""
+    kept: list[str] = []
+    # Read from below, the next line that is indented less than a kept one is what that is in.
+    within = 0
+    for line in reversed(lines):
+        depth = len(line) - 2 - len(line[2:].lstrip(" "))
+        if line[0] != " " or (depth < within and line.strip()):
+            kept.append(line)
+            within = depth
+    return kept[::-1]

@@ -1,0 +1,136 @@
+"""Makes the plan of a team's repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobyard_cli.check.run import Checked, check_repo
+from jobyard_cli.documents import load
+from jobyard_cli.environments import load_environment, load_teams
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.manifests import CHART
+from jobyard_cli.plan.base import Base
+from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
+from jobyard_cli.plan.compare import Comparison
+from jobyard_cli.plan.model import ObjectChange, Plan
+from jobyard_cli.plan.quota import Amount, quotas
+from jobyard_cli.plan.warnings import Situation, warnings
+from jobyard_cli.platform_checkout import platform_repo
+from jobyard_cli.platform_data import platform_data
+from jobyard_cli.release import BrokenJobs, compile_jobs
+from jobyard_cli.repo import TeamRepo
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a plan takes from the platform's repository; None where it could not be had, and `why`."""
+
+    repo: Path | None
+    why: str = ""
+
+
+def find_platform(root: Path, given: Path | None) -> Platform:
+    """The platform's repository. That it can't be had or read leaves a plan without quotas, unless it was given.
+
+    Raises:
+        NotThePlatformRepo: the folder that was given is another.
+        InvalidValues: a team's file in it is wrong.
+    """
+    try:
+        repo = platform_repo(root, given)
+        load_teams(repo)
+    except JobyardError as error:
+        if given is not None:
+            raise
+        return Platform(None, str(error))
+    return Platform(repo)
+
+
+def valid_repo(root: Path) -> Checked:
+    """The checked repository.
+
+    Raises:
+        NotATeamRepo: the folder is no team's repository.
+        BrokenJobs: the check found something.
+    """
+    checked = check_repo(root)
+    if checked.findings:
+        raise BrokenJobs(checked, "there is no plan until these are mended")
+    return checked
+
+
+def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, environment: str = "") -> Plan:
+    """What would change from the base to the work tree, in one environment or in all.
+
+    Raises:
+        CannotRender: Helm refuses the values of the work tree.
+        InvalidValues: the values of the platform's repository are wrong.
+    """
+    repo, jobs = checked.repo, compile_jobs(checked)
+    notes = list(base.notes)
+    teams = load_environment(platform.repo, environment).teams if platform.repo and environment else {}
+    there = platform_data(repo.node_groups, environment, task_types={}, teams=teams)
+    then = platform_data(_groups_of(base.tree, repo), environment, task_types={}, teams=teams)
+    changes = list(Comparison(repo.team, base.jobs, jobs, then, there).changes(now))
+    bounds = _quotas(platform, repo.team, environment, notes)
+    around = Situation(repo.team, base.jobs, jobs, bounds, repo.published_jobs or {}, now)
+    return Plan(
+        team=repo.team,
+        base=base.words,
+        jobs=changes,
+        unchanged=len(jobs) - sum(1 for change in changes if change.name in jobs),
+        objects=_objects(repo.root, base, environment, bounds, notes),
+        warnings=warnings(changes, around),
+        notes=notes,
+    )
+
+
+def _groups_of(tree: Path | None, repo: TeamRepo) -> Mapping[str, Any]:
+    """The catalogue as it was, or as it is where nobody knows."""
+    if tree is None:
+        return repo.node_groups
+    name = "values/node-groups.yaml"
+    data = load(tree / name, name).data
+    groups = data.get("nodeGroups") if isinstance(data, dict) else None
+    return groups if isinstance(groups, dict) else repo.node_groups
+
+
+def _quotas(platform: Platform, team: str, environment: str, notes: list[str]) -> dict[str, Amount]:
+    if platform.repo is None:
+        notes.append(f"the team's quota is not known: {platform.why}")
+        return {}
+    found = quotas(platform.repo, team)
+    if not found:
+        notes.append(f"the team's quota is not known: the platform has no team {team}")
+    return {name: quota for name, quota in found.items() if environment in ("", name)}
+
+
+def _environments(bounds: Mapping[str, Amount], with_values: list[str]) -> list[str]:
+    """Those that the team is in, or where nobody knows, those that it has values for and all others."""
+    return list(bounds) if bounds else [*with_values, OTHERS]
+
+
+def _has_chart(repo: Path) -> bool:
+    return (repo / CHART / "Chart.yaml").is_file()
+
+
+def _objects(
+    root: Path, base: Base, environment: str, bounds: Mapping[str, Amount], notes: list[str]
+) -> list[ObjectChange]:
+    if not _has_chart(root):
+        notes.append(f"there is no {CHART} here, so no objects are compared")
+        return []
+    before = base.tree if base.tree is not None and _has_chart(base.tree) else None
+    if base.tree is None and base.jobs:
+        return []
+    with_values = environments_with_values(*filter(None, (before, root)))
+    names = [environment] if environment else _environments(bounds, with_values)
+    try:
+        return chart_changes(before, root, names)
+    except CannotRenderBase as error:
+        notes.append(str(error))
+        return []

@@ -1,0 +1,110 @@
+"""What a plan says; text, Markdown and JSON are made from this alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+ADDED, CHANGED, REMOVED, RENAMED = "added", "changed", "removed", "renamed"
+FATE = {
+    REMOVED: "its DAG is paused, its history is kept",
+    RENAMED: "Airflow sees a new DAG; runs, history and paused state stay with the old name, which is paused",
+}
+ONLY_LAYOUT = "only comments or layout differ, which Airflow's page of the job shows"
+KINDS = (ADDED, CHANGED, REMOVED, RENAMED)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field that is different; None where it is not there."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class TaskChange:
+    """A task that is added, changed or removed: its settings in Airflow, and the difference of its pod in YAML.
+
+    A task with a type has no pod; what it is given stands there instead.
+    """
+
+    name: str
+    kind: str
+    settings: list[Setting] = field(default_factory=list)
+    pod: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a job runs: in words, the next runs in the job's time zone, and the run that is made at once, if one is."""
+
+    words: str
+    next_runs: list[str] = field(default_factory=list)
+    at_once: str | None = None
+
+
+@dataclass(frozen=True)
+class JobChange:
+    """A job that is added, changed, removed or renamed; `was` is the name that it had, `note` what follows of it."""
+
+    name: str
+    kind: str
+    was: str | None = None
+    note: str | None = None
+    settings: list[Setting] = field(default_factory=list)
+    tasks: list[TaskChange] = field(default_factory=list)
+    timing: Timing | None = None
+    graph: str | None = None
+    """A Mermaid flowchart."""
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """An object of the team's chart; `environments` are those in which it changes so, none where that is all."""
+
+    name: str
+    kind: str
+    environments: list[str] = field(default_factory=list)
+    difference: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, order=True)
+class Caution:
+    """What a person should know before it is merged; names in it are between single quotes."""
+
+    job: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that would change for a team. `notes` say what could not be told, and why."""
+
+    team: str
+    base: str
+    jobs: list[JobChange] = field(default_factory=list)
+    unchanged: int = 0
+    objects: list[ObjectChange] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def counts(plan: Plan) -> str:
+    """`1 job added, 2 changed; 1 object of the chart changed; 3 warnings`, or that nothing changes."""
+    parts = [_counted("job", plan.jobs), _counted("object", plan.objects, " of the chart")]
+    told = [part for part in parts if part] or ["nothing changes"]
+    if plan.warnings:
+        told.append(f"{len(plan.warnings)} warning{'s'[: len(plan.warnings) != 1]}")
+    return "; ".join(told)
+
+
+def _counted(thing: str, changes: list[JobChange] | list[ObjectChange], of: str = "") -> str:
+    numbers = Counter(change.kind for change in changes)
+    found = [(numbers[kind], kind) for kind in KINDS if numbers[kind]]
+    if not found:
+        return ""
+    (number, kind), *others = found
+    first = f"{number} {thing}{'s'[: number != 1]}{of} {kind}"
+    return ", ".join([first, *(f"{number} {kind}" for number, kind in others)])

@@ -1,0 +1,83 @@
+"""When a job runs: in words, the next runs, and how many Airflow would make up for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Any
+
+from jobyard_cli.check.timing import has_clock
+from jobyard_cli.plan.clock import Clock, local
+from jobyard_cli.plan.model import Timing
+
+SHOWN = 3
+COUNTED = 10_000
+"""As many missed runs are counted."""
+_WORDS = {None: "by hand", "@once": "once", "@continuous": "again as soon as the run before has ended"}
+Interval = tuple[datetime, datetime]
+"""A data interval; the run starts at its end."""
+
+
+def timing(job: Mapping[str, Any], now: datetime, *, is_new: bool = False) -> Timing:
+    """When a compiled job runs; `is_new` says that Airflow does not have it yet."""
+    schedule = job["schedule"]
+    if isinstance(schedule, Mapping):
+        return Timing(_after(schedule))
+    if not has_clock(schedule):
+        return Timing(_WORDS[schedule])
+    clock = Clock(schedule, job["timezone"])
+    last = _at_once(clock, job, now) if is_new and not job["catchup"] else None
+    return Timing(
+        f"{clock.words}, {job['timezone']}",
+        [_text(end) for _, end in islice(upcoming(job, now), SHOWN)],
+        None if last is None else f"for the data of {_text(last[0])} to {_text(last[1])}",
+    )
+
+
+def _after(schedule: Mapping[str, Any]) -> str:
+    parts = [("after a success of", schedule.get("after")), ("when there is new data in", schedule.get("assets"))]
+    return " and ".join(f"{words} {' and '.join(names)}" for words, names in parts if names)
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%a %Y-%m-%d %H:%M} {moment.tzname()}"
+
+
+def upcoming(job: Mapping[str, Any], now: datetime) -> Iterator[Interval]:
+    """The data intervals of the runs to come, of a job with a clock."""
+    clock = Clock(job["schedule"], job["timezone"])
+    first, end = _first(clock, job), _end(clock, job)
+    start = max(first, clock.before(now + timedelta(seconds=1)))
+    while end is None or start <= end:
+        following = clock.after(start)
+        yield start, following
+        start = following
+
+
+def missed(job: Mapping[str, Any], now: datetime) -> int:
+    """How many data intervals of a job with a clock are over since its start_date; no more than COUNTED are counted."""
+    clock = Clock(job["schedule"], job["timezone"])
+    start, end = _first(clock, job), _end(clock, job)
+    number = 0
+    while number < COUNTED and (end is None or start <= end) and (following := clock.after(start)) <= now:
+        start = following
+        number += 1
+    return number
+
+
+def _at_once(clock: Clock, job: Mapping[str, Any], now: datetime) -> Interval | None:
+    """The data interval that is over, for which Airflow starts a run as soon as it sees the job."""
+    over = clock.before(now + timedelta(seconds=1))
+    start, end = clock.before(over), _end(clock, job)
+    return (start, over) if start >= _first(clock, job) and (end is None or start <= end) else None
+
+
+def _first(clock: Clock, job: Mapping[str, Any]) -> datetime:
+    start = local(datetime.combine(date.fromisoformat(job["start_date"]), time.min), clock.zone)
+    return clock.after(start - timedelta(seconds=1))
+
+
+def _end(clock: Clock, job: Mapping[str, Any]) -> datetime | None:
+    day = job["end_date"]
+    return local(datetime.combine(date.fromisoformat(day), time(23, 59, 59)), clock.zone) if day else None

@@ -1,0 +1,118 @@
+"""What a person should know before a change is merged; few, so that each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from jobyard_cli.check.timing import has_clock
+from jobyard_cli.durations import duration_text
+from jobyard_cli.plan.collisions import collisions
+from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange
+from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
+from jobyard_cli.plan.runs import COUNTED, missed, upcoming
+
+MANY = 5
+"""Runs made up for: from as many on it is told."""
+_LOOKED_AT = 50
+_WHEN = ("schedule", "timezone", "start_date", "end_date")
+Jobs = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What changes, and what is around it: quotas by environment, and the known jobs of all teams."""
+
+    team: str
+    before: Jobs
+    after: Jobs
+    quotas: Mapping[str, Amount]
+    others: Mapping[str, Any]
+    now: datetime
+
+
+def warnings(changes: Sequence[JobChange], around: Situation) -> list[Caution]:
+    """All warnings, by job."""
+    found: list[Caution] = []
+    for change in changes:
+        if change.kind in (REMOVED, RENAMED):
+            found += _followed(change.was or change.name, around)
+        if change.kind != REMOVED:
+            found += _of_job(change, around)
+    starting = {change.name for change in changes if _starts_otherwise(change, around)}
+    return sorted({*found, *collisions(starting, around.after, around.quotas, around.now)})
+
+
+def _starts_otherwise(change: JobChange, around: Situation) -> bool:
+    """Whether a job starts at other moments than before, or asks for something else then."""
+    if change.kind != CHANGED:
+        return change.kind == ADDED
+    before, after = around.before[change.name], around.after[change.name]
+    return at_start(before) != at_start(after) or any(before[field] != after[field] for field in _WHEN)
+
+
+def _of_job(change: JobChange, around: Situation) -> Iterator[Caution]:
+    name, before, job = change.name, around.before.get(change.name), around.after[change.name]
+    if change.kind != RENAMED:
+        yield from _over_quota(name, job, around.quotas)
+    if has_clock(job["schedule"]):
+        yield from _overlapping(name, job, around.now)
+        if before is None:
+            yield from _catching_up(name, job, around.now)
+        else:
+            yield from _moved(name, before, job)
+
+
+def _followed(gone: str, around: Situation) -> Iterator[Caution]:
+    name = f"{around.team}.{gone}"
+    for other, job in sorted(around.others.items()):
+        schedule = job.get("schedule") if isinstance(job, Mapping) else None
+        if isinstance(schedule, Mapping) and name in schedule.get("after", []):
+            yield Caution(gone, f"job '{other}' starts after '{name}', which no longer runs under this name")
+
+
+def _over_quota(name: str, job: Mapping[str, Any], quotas: Mapping[str, Amount]) -> Iterator[Caution]:
+    for task_name, task in job["tasks"].items():
+        for environment, quota in quotas.items():
+            number, one = instances(job, task), of_task(task)
+            if told := ", ".join(one.over(quota)):
+                yield Caution(name, f"in '{environment}' no pod of task '{task_name}' can start: it asks for {told}")
+            elif told := ", ".join(one.times(number).over(quota)):
+                what = f"{number} instances of task '{task_name}' may run at once and ask for {told}"
+                yield Caution(name, f"in '{environment}' {what}; those over it fail and are tried again")
+
+
+def _overlapping(name: str, job: Mapping[str, Any], now: datetime) -> Iterator[Caution]:
+    """Runs that may last longer than until the next starts, where the job lets them run beside each other."""
+    if job["max_active_runs"] == 1 or job["timeout"] is None:
+        return
+    ends = [end for _, end in islice(upcoming(job, now), _LOOKED_AT)]
+    between = min((later - end for end, later in zip(ends, ends[1:], strict=False)), default=timedelta.max)
+    if between < timedelta(seconds=job["timeout"]):
+        words = f"a run may take {duration_text(job['timeout'])} and the next starts {_span(between)} after it"
+        yield Caution(name, f"{words}: up to {job['max_active_runs']} runs at once (max_active_runs)")
+
+
+def _span(between: timedelta) -> str:
+    return duration_text(int(between.total_seconds()))
+
+
+def _catching_up(name: str, job: Mapping[str, Any], now: datetime) -> Iterator[Caution]:
+    number = missed(job, now) if job["catchup"] else 0
+    if number >= MANY:
+        many = f"{number:,} or more" if number == COUNTED else f"{number:,}"
+        at_once = f"{job['max_active_runs']} at a time"
+        yield Caution(name, f"catchup makes {many} runs since {job['start_date']} as soon as it is there, {at_once}")
+
+
+def _moved(name: str, before: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[Caution]:
+    moved = [field for field in ("schedule", "timezone", "start_date") if before[field] != job[field]]
+    if moved and job["catchup"] and before["catchup"]:
+        yield Caution(
+            name,
+            f"{' and '.join(moved)} changed while catchup is on: Airflow goes on from the last run it has; "
+            "it neither makes runs again nor makes up for days before the first (a backfill does)",
+        )

@@ -1,0 +1,54 @@
+"""A team's repository in git, for the tests of plans."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobyard_cli.plan.base import commit_base
+from jobyard_cli.plan.make import Platform, find_platform, make_plan, valid_repo
+from jobyard_cli.plan.model import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
+NO_PLATFORM = Platform(None, "none was given")
+VIEWERS = "viewerGroups: [jobyard:risk:viewers]\n"
+
+
+def git(repo: Path, *arguments: str) -> str:
+    """git's answer, with a committer."""
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    command = ["git", "-C", str(repo), *who, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit_all(repo: Path) -> str:
+    """Commit all that is there on the branch that is checked out; `main` at first."""
+    if not (repo / ".git").exists():
+        git(repo, "init", "--quiet", "--initial-branch=main")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--allow-empty", "--message=All")
+    return git(repo, "rev-parse", "HEAD")
+
+
+def with_chart(repo: Path) -> Path:
+    """The repository with the team's chart, and values that it takes."""
+    shutil.copytree(ROOT / "charts" / "team", repo / "charts" / "team")
+    values = repo / "values" / "team.yaml"
+    values.write_text(values.read_text() + VIEWERS)
+    return repo
+
+
+def planned(repo: Path, platform: Platform = NO_PLATFORM, ref: str = "") -> Plan:
+    """The plan against a commit, at a fixed moment."""
+    checked = valid_repo(repo)
+    with commit_base(repo, ref) as base:
+        return make_plan(checked, base, platform, NOW)
+
+
+def the_platform() -> Platform:
+    """This repository."""
+    return find_platform(ROOT, ROOT)

@@ -15,6 +15,7 @@ from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
+from jobyard_cli.images_commands import images
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.team_commands import PlatformRepo
 from jobyard_cli.team_commands import app as team_app
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
 app.add_typer(team_app, name="team")
+app.command()(images)
 
 Repo = Annotated[
     Path | None,

@@ -13,9 +13,12 @@ import typer
 
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
+from jobyard_cli.comment_commands import comment
+from jobyard_cli.dags_commands import dags
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.images_commands import images
+from jobyard_cli.pipeline_role_commands import pipeline_role
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.team_commands import PlatformRepo
 from jobyard_cli.team_commands import app as team_app
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
 app.add_typer(team_app, name="team")
 app.command()(images)
+app.command()(dags)
+app.command()(comment)
+app.command()(pipeline_role)
 
 Repo = Annotated[
     Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +11,18 @@ from jobyard_cli.container_images.registry import Registry
 from jobyard_cli.local.shell import Report, run, stream
 
 
-def build(context: Path, name: str, platforms: Sequence[str], report: Report) -> str:
+def build(context: Path, name: str, tag: str, platforms: Sequence[str], report: Report) -> str:
     """Build the Dockerfile in a folder for each platform; the name of the list of them in buildah's storage.
 
     Raises:
         CommandFailed: a step failed; the message ends with that step's output.
     """
-    # Lower-case letters alone may be in a name; the folder of the context is another one each time.
-    listed = f"localhost/jobyard/{context.parent.name.lower()}-{name}"
+    # Two commands may build at once. buildah adds to a list that is there, so each has its own.
+    listed = f"localhost/jobyard/{name}:{tag}-{os.getpid()}"
+    forget(listed)
     options = ["--layers", f"--manifest={listed}", f"--platform={','.join(platforms)}"]
-    stream(["buildah", "build", *options, str(context)], report, what=f"building {name}", environment={}, cwd=context)
+    command = ["buildah", "build", *options, str(context)]
+    stream(command, report, what=f"building {name}", environment={}, cwd=context)
     return listed
 
 

@@ -98,7 +98,8 @@ def _build(root: Path, source: Source, platforms: Sequence[str], target: Registr
     """Build and push one image; its digest."""
     with steps.step(f"{source.name} for {', '.join(platforms)}") as report:
         target.prepare(source.name)
-        listed = build(export(root, source, folder), source.name, platforms, report)
+        context = export(root, source, folder)
+        listed = build(context, source.name, source.tag(platforms), platforms, report)
         try:
             return _push(listed, source, platforms, target, report, folder / f"{source.name}.digest")
         finally:

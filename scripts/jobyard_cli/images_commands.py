@@ -11,7 +11,7 @@ import typer
 from jobyard_cli.repo import TeamRepo
 
 PLATFORM_HELP = "A work tree of the platform's repository."
-PLATFORM_DEFAULT = "a clone at the commit that .cruft.json names"
+PLATFORM_DEFAULT = "a clone as .cruft.json says"
 
 
 def images(
@@ -40,13 +40,13 @@ def images(
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
-    team = TeamRepo.load(root).team
+    ours = TeamRepo.load(root)
     found = platform_repo(root, platform)
     address = registry or registry_of(load_environment(found, environment))
     origin = Origin(source, registry_of(load_environment(found, source))) if source else None
-    chosen = processors.parse(platforms) if platforms else processors.of_team(found, team)
+    chosen = processors.parse(platforms) if platforms else processors.of_team(ours)
     with Steps(new_console()) as steps:
-        published = publish(root, team, address, chosen, steps, origin)
+        published = publish(root, ours.team, address, chosen, steps, origin)
     for one in published:
         print(f"{one.done}: {one.url}")
     output.write_text(json.dumps({one.name: one.url for one in published}, indent=1) + "\n", encoding="utf-8")

@@ -49,6 +49,8 @@ class NewTeam:
     cost_center: str
     priority_band: tuple[int, int]
     quota: Quota
+    ci: str = "gitlab"
+    """Where the repository is and its pipelines run: `gitlab` or `github`."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ def _bake(source: _Source, team: NewTeam, folder: Path) -> list[str]:
         "repo_url": team.repo_url,
         "allowed_node_groups": ", ".join(team.node_groups),
         "priority_band": f"{low}-{high}",
+        "environments": ", ".join(team.environments or environment_names(source.platform)),
+        "ci": team.ci,
     }
     folder.mkdir()
     try:

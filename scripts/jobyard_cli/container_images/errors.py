@@ -19,13 +19,13 @@ class Uncommitted(ImageError):
         super().__init__("\n".join([why, *changes]))
 
 
-class UnknownTeam(ImageError):
-    """The platform has no such team, so nothing says for which machines to build."""
+class NoMachines(ImageError):
+    """Nothing says for which processors to build."""
 
-    def __init__(self, team: str) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"the platform has no team '{team}' (values/teams/{team}.yaml), whose node groups say for which processors "
-            "to build; give them with --platforms, such as linux/amd64"
+            "allowedNodeGroups in values/team.yaml names no group of values/node-groups.yaml, so nothing says for which "
+            "processors to build; give them with --platforms, such as linux/amd64"
         )
 
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from jobyard_cli.container_images.errors import NoEmulation, NotAPlatform, UnknownTeam
+from jobyard_cli.container_images.errors import NoEmulation, NoMachines, NotAPlatform
 from jobyard_cli.container_images.sources import Source, has_run_steps
-from jobyard_cli.environments import environment_names, in_environment, load_node_groups, load_teams
+from jobyard_cli.repo import TeamRepo
 
 FORM = re.compile(r"linux/[a-z0-9]+(/v[0-9]+)?")
 # uname's word -> that of images
@@ -32,19 +32,20 @@ def parse(text: str) -> list[str]:
     return found
 
 
-def of_team(platform_repo: Path, team: str) -> list[str]:
-    """Those of the node groups that a team may use, in whatever environment: an image is the same in all of them.
+def of_team(repo: TeamRepo) -> list[str]:
+    """Those of the node groups that the team may use.
+
+    Its own values say which, as its jobs are checked by them: one image, the same in every environment.
 
     Raises:
-        UnknownTeam: the platform does not know the team.
-        NotThePlatformRepo, InvalidValues: the platform's repository lacks a file, or one is wrong.
+        NoMachines: they name no group that is in the catalogue.
     """
-    teams, groups = load_teams(platform_repo), load_node_groups(platform_repo)
-    if team not in teams:
-        raise UnknownTeam(team)
-    found = [in_environment(teams[team], name) for name in environment_names(platform_repo)]
-    allowed = {group for here in found if here is not None for group in here["allowedNodeGroups"]}
-    return sorted({f"linux/{groups[group]['architecture']}" for group in allowed})
+    groups = repo.node_groups
+    known = [groups[name] for name in repo.allowed_node_groups if name in groups]
+    found = sorted({f"linux/{group['architecture']}" for group in known if "architecture" in group})
+    if not found:
+        raise NoMachines
+    return found
 
 
 def check(root: Path, sources: Iterable[Source], platforms: Sequence[str]) -> None:

@@ -24,8 +24,8 @@ class NoMachines(ImageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "allowedNodeGroups in values/team.yaml names no group of values/node-groups.yaml, so nothing says for which "
-            "processors to build; give them with --platforms, such as linux/amd64"
+            "allowedNodeGroups in values/team.yaml names no group of values/node-groups.yaml, so nothing says for "
+            "which processors to build; give them with --platforms, such as linux/amd64"
         )
 
 

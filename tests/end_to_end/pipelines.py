@@ -119,6 +119,8 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_ENDPOINT_URL_S3": platform.layout.s3_url,
+        # With Airflow in it, which the demo has installed.
+        "JOBYARD_CACHE": str(cache_dir()),
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "STORAGE_DRIVER": "overlay",

@@ -86,6 +86,8 @@ def _ask(installed: Path, dags: Path, home: Path) -> dict[str, Any]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # A pipeline's machine may be slow; how long parsing takes is measured elsewhere.
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         "PATH": f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -98,7 +100,7 @@ def _ask(installed: Path, dags: Path, home: Path) -> dict[str, Any]:
 
 
 def _problems(answer: Mapping[str, Any]) -> list[str]:
-    errors = [error.strip().splitlines()[-1] for error in answer["import_errors"].values()]
+    errors = [error.strip() for error in answer["import_errors"].values()]
     broken = [
         f"dags/{dag_id.partition('.')[2]}/job.yaml: {problem}" for dag_id, problem in answer["dags"].items() if problem
     ]

@@ -90,8 +90,10 @@ def test_a_merge_request_is_checked_built_and_planned_without_any_release(told: 
     said = runner.merge_request(base)
     assert json.loads((tree / "gl-code-quality-report.json").read_text()) == []
     assert "Airflow 3.3.1 has all" in said
-    assert JOB in (tree / "plan.md").read_text()
-    assert "JOBYARD_COMMENT_TOKEN" in said
+    plan = (tree / "plan.md").read_text()
+    assert JOB in plan
+    # Without a token that lets it comment, the job shows the plan itself.
+    assert plan.splitlines()[0] in said
     assert DAG not in told.story.platform.airflow.dag_ids()
     assert not (tree / "images.json").exists()
 

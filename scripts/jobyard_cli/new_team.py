@@ -107,6 +107,8 @@ teams:
     repo: {json.dumps(team.repo_url)}
     # Branch, tag or commit of it that Argo CD syncs.
     revision: main
+    # Where it is and its pipelines run: gitlab or github.
+    ci: {team.ci}
     # What the bill is split by.
     costCenter: {json.dumps(team.cost_center)}
     # Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.

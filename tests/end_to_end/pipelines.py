@@ -15,7 +15,7 @@ from jobyard_cli.demo.team_repo import commit
 from jobyard_cli.local.images import _pip_files
 from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
-from jobyard_cli.local.services import git
+from jobyard_cli.local.services import REGION, git
 from jobyard_cli.local.settings import Source, cache_dir
 from jobyard_cli.local.shell import run
 
@@ -89,7 +89,7 @@ def platform_repository(platform: LocalPlatform, folder: Path) -> Path:
     environment = {
         "name": ENVIRONMENT,
         "account": "000000000000",
-        "region": "eu-central-1",
+        "region": REGION,
         "cluster": {"name": ENVIRONMENT},
         "bucket": AIRFLOW_BUCKET,
         "airflowUrl": layout.airflow_url,

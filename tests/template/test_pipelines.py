@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -198,3 +200,55 @@ def test_the_installation_is_right_for_the_shells_of_both_services(baked: Baked,
         [shell, "-n", baked("gitlab") / "ci" / "install.sh"], capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
+
+
+GIT = """\
+#!/bin/sh
+echo "$*" >>"$LOG.asked"
+echo "$GIT_CONFIG_KEY_0 $GIT_CONFIG_VALUE_0" >>"$LOG.told"
+[ "$1" != init ] || { mkdir -p "$3/scripts" && printf '#!/bin/sh\\necho bootstrap "$@"\\n' >"$3/scripts/bootstrap.sh"; }
+chmod +x "$3/scripts/bootstrap.sh" 2>/dev/null || true
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "login"),
+    [
+        ({}, ""),
+        ({"CI_SERVER_HOST": "git.example.com", "CI_JOB_TOKEN": "job"}, "gitlab-ci-token:job"),
+        ({"CI_SERVER_HOST": "other.example.com", "CI_JOB_TOKEN": "job"}, ""),
+        ({"CI_SERVER_HOST": "git.example.com", "CI_JOB_TOKEN": "job", "JOBYARD_TEMPLATE_TOKEN": "own"}, "oauth2:own"),
+        ({"JOBYARD_TEMPLATE_TOKEN": "reader:own"}, "reader:own"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_installation_logs_in_to_the_platforms_repository_without_a_token_on_a_command_line(
+    baked: Baked, tmp_path: Path, shell: str, variables: dict[str, str], login: str
+) -> None:
+    (tmp_path / "git").write_text(GIT)
+    (tmp_path / "git").chmod(0o755)
+    state = {"template": "https://git.example.com/platform/jobyard.git", "commit": "c" * 40}
+    (tmp_path / ".cruft.json").write_text(json.dumps(state))
+    places = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path), "LOG": str(tmp_path / "log")}
+    script = f". {baked('gitlab') / 'ci' / 'install.sh'}; echo $PATH"
+    for _ in range(2):
+        done = subprocess.run(
+            [shell, "-c", script],
+            cwd=tmp_path,
+            env={**places, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    installed, path = done.stdout.splitlines()
+    assert installed == "bootstrap --no-dev"
+    (clone,) = (tmp_path / "jobyard" / "platform").glob("*/*")
+    assert clone.name == "c" * 40
+    assert path.startswith(f"{clone}/.venv/bin:")
+    asked = (tmp_path / "log.asked").read_text()
+    assert asked.count("fetch") == 1
+    assert not any(secret in asked for secret in ("job ", "own"))
+    header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
+    told = f"http.https://git.example.com/.extraHeader {header}" if login else " "
+    assert set((tmp_path / "log.told").read_text().splitlines()) == {told}

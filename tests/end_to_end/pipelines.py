@@ -12,7 +12,7 @@ from pathlib import Path
 import uv
 import yaml
 from jobyard_cli.demo.team_repo import commit
-from jobyard_cli.local.images import _pip_files
+from jobyard_cli.local.images import pip_files
 from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
 from jobyard_cli.local.services import REGION, git
@@ -113,7 +113,7 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{storage / "root"}"\nrunroot = "{storage / "run"}"\n'
     )
-    volumes = [f"{host}:{inside}:ro" for host, inside in _pip_files()]
+    volumes = [f"{host}:{inside}:ro" for host, inside in pip_files()]
     (folder / "containers.conf").write_text(f"[containers]\nvolumes = {volumes!r}\n")
     return {
         "AWS_ACCESS_KEY_ID": key.access_key,

@@ -24,6 +24,8 @@ HIGHEST_PRIORITY = 1_000_000_000
 LONGEST_TEAM = 40
 """Leaves room for `team-` and a suffix in a namespace's 63 characters."""
 LONGEST_REPO = 63
+STAGES = ("check", "chart", "dags", "plan")
+"""Jobs of the pipeline, beside those that are named as the environments."""
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:
@@ -36,6 +38,7 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
         *url_problems(answers["repo_url"]),
         *node_group_problems(answers["allowed_node_groups"], answers["_node_groups"]),
         *band_problems(answers["priority_band"]),
+        *environment_problems(answers["environments"]),
     ]
 
 
@@ -98,6 +101,21 @@ def band_problems(answer: str) -> Iterator[str]:
             f"priority_band '{answer}' is not the lowest and the highest of at least three priorities from 1 to "
             f"{HIGHEST_PRIORITY}; write one like 1000-9999"
         )
+
+
+def environment_problems(answer: str) -> Iterator[str]:
+    """Names of files of the platform's `values/environments`, which this can't see; each is a job of the pipeline."""
+    names = [name.strip() for name in answer.split(",") if name.strip()]
+    if not names:
+        yield "environments names none; write them like dev, prod"
+    for name in dict.fromkeys(names):
+        if name in STAGES or not LABEL.fullmatch(name):
+            yield (
+                f"environments: '{name}' is no name of an environment (lower-case letters, digits and '-', "
+                f"starting with a letter, and none of the pipeline's own words {', '.join(STAGES)})"
+            )
+        if names.count(name) > 1:
+            yield f"environments names '{name}' {names.count(name)} times"
 
 
 def main() -> int:

@@ -12,10 +12,14 @@ import typer
 
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
+from jobyard_cli.comment_commands import comment
+from jobyard_cli.dags_commands import dags
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.iam_commands import iam
 from jobyard_cli.plan_commands import plan, render
+from jobyard_cli.images_commands import images
+from jobyard_cli.pipeline_role_commands import pipeline_role
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.sync_commands import releases, sync
 from jobyard_cli.team_commands import PlatformRepo
@@ -29,6 +33,10 @@ app.add_typer(team_app, name="team")
 app.command()(iam)
 app.command()(plan)
 app.command()(render)
+app.command()(images)
+app.command()(dags)
+app.command()(comment)
+app.command()(pipeline_role)
 
 Repo = Annotated[
     Path | None,

@@ -49,6 +49,8 @@ class NewTeam:
     cost_center: str
     priority_band: tuple[int, int]
     quota: Quota
+    ci: str = "gitlab"
+    """Where the repository is and its pipelines run: `gitlab` or `github`."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ teams:
     repo: {json.dumps(team.repo_url)}
     # Branch, tag or commit of it that Argo CD syncs.
     revision: main
+    # Where it is and its pipelines run: gitlab or github.
+    ci: {team.ci}
     # What the bill is split by.
     costCenter: {json.dumps(team.cost_center)}
     # Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.
@@ -182,6 +186,8 @@ def _bake(source: _Source, team: NewTeam, folder: Path) -> list[str]:
         "repo_url": team.repo_url,
         "allowed_node_groups": ", ".join(team.node_groups),
         "priority_band": f"{low}-{high}",
+        "environments": ", ".join(team.environments or environment_names(source.platform)),
+        "ci": team.ci,
     }
     folder.mkdir()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,13 @@ PlatformRepo = Annotated[
     Path, typer.Option("--repo", help="Top folder of the platform's repository.", show_default="here")
 ]
 BAND = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
+
+
+class Ci(StrEnum):
+    """Whose pipeline files the team's repository gets."""
+
+    gitlab = "gitlab"
+    github = "github"
 
 
 def _band(text: str) -> tuple[int, int]:
@@ -42,8 +50,10 @@ def new(
         str, typer.Option(help="Node groups the team may use, with commas between.")
     ] = "default, high-cpu, high-memory",
     environments: Annotated[
-        str, typer.Option(help="Environments the team is in, with commas between.", show_default="all")
+        str,
+        typer.Option(help="Environments in the order in which a change gets there.", show_default="all, by name"),
     ] = "",
+    ci: Annotated[Ci, typer.Option(help="Where the repository is and its pipelines run.")] = Ci.gitlab,
     cost_center: Annotated[
         str | None, typer.Option(help="What the bill is split by.", show_default="the team's name")
     ] = None,
@@ -73,6 +83,7 @@ def new(
         cost_center=cost_center or name,
         priority_band=_band(priority_band),
         quota=Quota(pods, cpu, memory, ephemeral_storage, gpu),
+        ci=ci.value,
     )
     _tell(add_team(repo, team, output or repo.absolute().parent), team)
 

@@ -20,6 +20,7 @@ RIGHT = {
     "repo_url": "https://git.example.com/risk/risk-jobs.git",
     "allowed_node_groups": "default, high-cpu",
     "priority_band": "1000-9999",
+    "environments": "dev, prod",
     "_node_groups": KNOWN,
 }
 LABEL_RULE = "is not a DNS label (lower-case letters, digits and '-', starting with a letter, at most {} characters)"
@@ -27,6 +28,10 @@ TEAM_RULE = LABEL_RULE.format(40)
 RESERVED_RULE = "is reserved for the platform (so are jobyard, platform, airflow, argocd, default and kube-*)"
 BAND_RULE = (
     "is not the lowest and the highest of at least three priorities from 1 to 1000000000; write one like 1000-9999"
+)
+ENVIRONMENT_RULE = (
+    "is no name of an environment (lower-case letters, digits and '-', starting with a letter, "
+    "and none of the pipeline's own words check, chart, dags, plan)"
 )
 CATALOGUE = "the catalogue has: default, high-cpu, high-memory, gpu, graviton"
 
@@ -42,6 +47,8 @@ CATALOGUE = "the catalogue has: default, high-cpu, high-memory, gpu, graviton"
         ("repo_url", "file:///srv/git/risk-jobs.git"),
         ("allowed_node_groups", "gpu"),
         ("allowed_node_groups", "default,gpu , graviton,"),
+        ("environments", "prod"),
+        ("environments", "dev,staging-eu , prod,"),
         ("priority_band", "1-3"),
         ("priority_band", "1000-1000000000"),
     ],
@@ -79,6 +86,10 @@ def test_a_right_answer_has_no_problem(answer: str, value: str) -> None:
         ("allowed_node_groups", "tpu-v9", f"allowed_node_groups: unknown node group 'tpu-v9' ({CATALOGUE})"),
         ("allowed_node_groups", " , ", f"allowed_node_groups names no node group ({CATALOGUE})"),
         ("allowed_node_groups", "gpu,default,gpu", "allowed_node_groups names 'gpu' 2 times"),
+        ("environments", " , ", "environments names none; write them like dev, prod"),
+        ("environments", "dev, Prod", f"environments: 'Prod' {ENVIRONMENT_RULE}"),
+        ("environments", "check, prod", f"environments: 'check' {ENVIRONMENT_RULE}"),
+        ("environments", "dev,prod,dev", "environments names 'dev' 2 times"),
         ("priority_band", "high", f"priority_band 'high' {BAND_RULE}"),
         ("priority_band", "9999-1000", f"priority_band '9999-1000' {BAND_RULE}"),
         ("priority_band", "1000-1001", f"priority_band '1000-1001' {BAND_RULE}"),

@@ -57,6 +57,8 @@ teams:
     repo: "https://git.example.com/fraud/fraud-jobs.git"
     # Branch, tag or commit of it that Argo CD syncs.
     revision: main
+    # Where it is and its pipelines run: gitlab or github.
+    ci: gitlab
     # What the bill is split by.
     costCenter: "cc-7"
     # Groups of people that may look at its pods, if the team lets them, besides `jobyard:fraud:*`.
@@ -120,6 +122,18 @@ def test_helm_renders_the_bounds_with_the_new_file(
     names_of = [one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"]
     assert names_of.count("team-fraud") == namespaces
     assert names_of.count("team-risk") == 1
+
+
+def test_a_team_on_github_gets_its_pipelines_for_the_environments_in_their_order(output: Path, new: Run) -> None:
+    made = new("fraud", "--ci=github", "--environments=prod, dev")
+    assert (made.returncode, made.stderr) == (0, "")
+    repo, platform = output / "fraud-jobs", output.parent / "template"
+    workflow = yaml.safe_load((repo / ".github" / "workflows" / "jobyard.yml").read_text())
+    assert list(workflow["jobs"]) == ["check", "plan", "prod", "dev"]
+    assert not (repo / ".gitlab-ci.yml").exists()
+    assert (
+        yaml.safe_load((platform / "values" / "teams" / "fraud.yaml").read_text())["teams"]["fraud"]["ci"] == "github"
+    )
 
 
 def test_the_new_repository_can_be_upgraded(

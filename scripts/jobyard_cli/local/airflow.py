@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uv
-
+from jobyard_cli import airflow_environment
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.processes import Process, answers
 from jobyard_cli.local.settings import AIRFLOW_VERSION, Source
 from jobyard_cli.local.shell import Report, run
-
-INSTALLED = "installed"
-"""A file in an environment that is complete; one whose installation was interrupted is made anew."""
 
 COPY_SECONDS = 3
 """How often the bucket is copied; MWAA does it about every 30 s."""
@@ -33,26 +28,7 @@ def environment(
     Raises:
         CommandFailed: the installation failed.
     """
-    pins = source.mwaa / version
-    digest = hashlib.sha256(repr((sys.version, extra)).encode())
-    for name in ("constraints.txt", "requirements.txt"):
-        digest.update((pins / name).read_bytes())
-    target = cache / "airflow" / f"{version}-{digest.hexdigest()[:12]}"
-    with one_builder(target.with_name(f"{target.name}.lock")):
-        if not (target / INSTALLED).exists():
-            report(f"installing Airflow {version} with MWAA's pins")
-            shutil.rmtree(target, ignore_errors=True)
-            _install(target, pins, [f"apache-airflow=={version}", *extra])
-            (target / INSTALLED).touch()
-    return target
-
-
-def _install(target: Path, pins: Path, packages: list[str]) -> None:
-    program = uv.find_uv_bin()
-    run([program, "venv", "--quiet", "--python", sys.executable, target], what="making Airflow's environment")
-    install = [program, "pip", "install", "--quiet", "--python", str(target / "bin" / "python")]
-    wanted = [*packages, "--requirement", str(pins / "requirements.txt")]
-    run([*install, *wanted, "--constraint", str(pins / "constraints.txt")], what=f"installing {packages[0]}")
+    return airflow_environment.environment(source.mwaa, cache, report, version, extra)
 
 
 def ensure(source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION) -> Path:

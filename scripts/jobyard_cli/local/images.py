@@ -74,7 +74,7 @@ class Builder:
         """
         report(f"building {context.name}")
         options = ["--isolation=chroot", "--pull=never", "--layers", "--quiet", f"--tag={tag}"]
-        volumes = [f"--volume={host}:{inside}:ro" for host, inside in _pip_files()]
+        volumes = [f"--volume={host}:{inside}:ro" for host, inside in pip_files()]
         self._run("build", *options, *volumes, str(context))
 
     def push(self, tag: str, destination: str) -> str:
@@ -93,7 +93,7 @@ class Builder:
         return run([*self._buildah, *arguments], what=f"buildah {arguments[0]} {arguments[-1]}")
 
 
-def _pip_files() -> list[tuple[Path, str]]:
+def pip_files() -> list[tuple[Path, str]]:
     """This machine's certificates and pip settings, mounted while RUN runs so that they are not part of the image."""
     files = []
     authorities = Path(ssl.get_default_verify_paths().cafile or CERTIFICATES)

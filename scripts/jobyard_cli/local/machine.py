@@ -21,6 +21,7 @@ SERVICES = {
     "iproute2": "ip",
     "mmdebstrap": "mmdebstrap",
     "redis-server": "redis-server",
+    "skopeo": "skopeo",
 }
 NODES = {"containerd": "containerd", "containernetworking-plugins": "/usr/lib/cni/bridge", "runc": "runc"}
 CNI_PLUGINS = Path("/usr/lib/cni")

@@ -1,0 +1,27 @@
+"""`jobyard comment`: a pipeline's answer where the merge request is read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def comment(
+    file: Annotated[Path, typer.Argument(help="Markdown to show, such as what `jobyard plan` wrote.", exists=True)],
+) -> None:
+    """Show a file as the one comment of the pipeline's merge request; without a token for that, print it."""
+    from jobyard_cli.merge_request.comment import NoMergeRequest, NoToken, thread
+
+    text = file.read_text(encoding="utf-8")
+    try:
+        found = thread(os.environ)
+    except (NoToken, NoMergeRequest) as reason:
+        # The plan is what counts: a pipeline without the right to comment still shows it, and does not fail.
+        print(text)
+        print(reason, file=sys.stderr)
+        return
+    print(f"comment on the merge request: {found.put(text)}")

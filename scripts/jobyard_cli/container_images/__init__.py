@@ -1,0 +1,1 @@
+"""The team's images: built where their folder changed, pushed, and named by digest."""

@@ -1,0 +1,96 @@
+"""Registries, as skopeo reaches them: what is in one, and copying from one to another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from jobyard_cli.container_images import ecr
+from jobyard_cli.container_images.errors import RegistryRefused
+from jobyard_cli.local.shell import run
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+NOT_THERE = ("manifest unknown", "name unknown", "not found", "NotFound")
+"""What registries say of a tag or a repository that they do not have."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry and the team's part of it. `authfile` has what logs in to it; without one, the user's own is used."""
+
+    address: str
+    team: str
+    authfile: Path | None = None
+
+    def image(self, name: str) -> str:
+        """Address of an image, without a tag."""
+        return f"{self.address}/{self.team}/{name}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where a registry has no TLS."""
+        return self.address.partition("/")[0].rpartition(":")[0] in LOOPBACK
+
+    def options(self, side: str = "") -> list[str]:
+        """Options of skopeo and buildah for this registry; a copy has a `side` for each of two, `src-` and `dest-`."""
+        login = [] if self.authfile is None else [f"--{side}authfile={self.authfile}"]
+        return [*login, *([f"--{side}tls-verify=false"] if self.is_local else [])]
+
+    def digest(self, name: str, tag: str) -> str | None:
+        """The digest of an image that is there, of all its platforms together; None where there is none.
+
+        Raises:
+            RegistryRefused: the registry does not answer, or says no.
+        """
+        address = f"docker://{self.image(name)}:{tag}"
+        done = subprocess.run(
+            ["skopeo", "inspect", "--raw", *self.options(), address], capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            return f"sha256:{sha256(done.stdout).hexdigest()}"
+        said = done.stderr.decode("utf-8", "replace").strip()
+        if any(word in said for word in NOT_THERE):
+            return None
+        raise RegistryRefused(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
+
+    def prepare(self, name: str) -> None:
+        """Make a place for an image, where the registry wants that.
+
+        Raises:
+            RegistryRefused: it can't be made.
+        """
+        if ecr.region_of(self.address):
+            # An address may have a path, as ECR's pull-through and shared registries do.
+            path = self.image(name).partition("/")[2]
+            ecr.ensure_repository(self.address, path)
+
+
+def login(address: str, others: Iterable[str], team: str, folder: Path) -> list[Registry]:
+    """A registry and others, logged in to those that are Amazon's; skopeo and buildah log in to others by themselves.
+
+    Raises:
+        RegistryRefused: AWS does not let us in.
+    """
+    addresses = [address, *others]
+    amazons = {one.partition("/")[0] for one in addresses if ecr.region_of(one)}
+    if not amazons:
+        return [Registry(one, team) for one in addresses]
+    authfile = folder / "auth.json"
+    authfile.touch(mode=0o600)
+    authfile.write_text(json.dumps({"auths": {host: {"auth": ecr.authorization(host)} for host in sorted(amazons)}}))
+    return [Registry(one, team, authfile) for one in addresses]
+
+
+def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -> None:
+    """Copy an image with all its platforms, unchanged.
+
+    Raises:
+        CommandFailed: a registry refused.
+    """
+    options = [*source.options("src-"), *target.options("dest-")]
+    places = [f"docker://{source.image(name)}@{digest}", f"docker://{target.image(name)}:{tag}"]
+    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", *options, *places], what=f"copying {name}")

@@ -1,0 +1,153 @@
+"""Where a pipeline's merge request is, by the variables that GitLab and GitHub set, and its one comment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jobyard_cli.errors import JobyardError
+
+MARK = "<!-- jobyard: plan -->"
+"""Nobody sees it in the comment; by it the next pipeline finds what the last one wrote."""
+LONGEST = 60_000
+"""GitHub takes 65,536 characters; GitLab takes more."""
+SECONDS = 30
+
+
+class CommentFailed(JobyardError):
+    """The service did not take the comment."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"the comment could not be put at {url}: {reason}")
+
+
+class NoMergeRequest(JobyardError):
+    """There is nothing to comment on."""
+
+    def __init__(self) -> None:
+        super().__init__("this is no pipeline of a merge request of GitLab's, nor of a pull request of GitHub's")
+
+
+class NoToken(JobyardError):
+    """There is a merge request, and nothing that lets us write to it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+
+
+class Done(StrEnum):
+    """What became of the comment."""
+
+    created = "created"
+    updated = "updated"
+    unchanged = "unchanged"
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A merge request's comments: where they are listed and added, where one of them is, and who asks."""
+
+    comments: str
+    comment: str
+    """Address of one, which takes the id of the comment and the HTTP verb that changes it."""
+    verb: str
+    headers: Mapping[str, str]
+
+    def put(self, text: str) -> Done:
+        """Make the text the one comment with our mark.
+
+        Raises:
+            CommentFailed: the service does not answer, or refuses.
+        """
+        body = _body(text)
+        found = self._find()
+        if found is None:
+            self._call("POST", self.comments, {"body": body})
+            return Done.created
+        if str(found["body"]).replace("\r\n", "\n") == body:
+            return Done.unchanged
+        self._call(self.verb, f"{self.comment}/{found['id']}", {"body": body})
+        return Done.updated
+
+    def _find(self) -> dict[str, Any] | None:
+        page, size = 1, 100
+        while True:
+            listed = self._call("GET", f"{self.comments}?per_page={size}&page={page}")
+            for one in listed:
+                if str(one["body"]).startswith(MARK):
+                    return dict(one)
+            if len(listed) < size:
+                return None
+            page += 1
+
+    def _call(self, verb: str, url: str, content: Mapping[str, str] | None = None) -> Any:
+        import requests
+
+        try:
+            answer = requests.request(verb, url, json=content, headers=dict(self.headers), timeout=SECONDS)
+            if not answer.ok:
+                raise CommentFailed(url, f"{answer.status_code} {answer.reason}: {answer.text[:200]}")
+            return answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise CommentFailed(url, str(error)) from error
+
+
+def thread(variables: Mapping[str, str]) -> Thread:
+    """The merge request of the pipeline that we are in.
+
+    Raises:
+        NoMergeRequest: there is none.
+        NoToken: there is one, and no token.
+    """
+    if variables.get("CI_MERGE_REQUEST_IID"):
+        return _gitlab(variables)
+    if variables.get("GITHUB_ACTIONS") and (number := _pull_request(variables)):
+        return _github(variables, number)
+    raise NoMergeRequest
+
+
+def _gitlab(variables: Mapping[str, str]) -> Thread:
+    # The pipeline's own CI_JOB_TOKEN may not write comments.
+    token = variables.get("JOBYARD_COMMENT_TOKEN")
+    if not token:
+        raise NoToken(
+            "to have this as a comment on the merge request, make a project access token (role Reporter, scope `api`) "
+            "and give it to the pipeline as the masked CI/CD variable JOBYARD_COMMENT_TOKEN"
+        )
+    project = quote(variables["CI_PROJECT_ID"], safe="")
+    request = f"{variables['CI_API_V4_URL']}/projects/{project}/merge_requests/{variables['CI_MERGE_REQUEST_IID']}"
+    return Thread(f"{request}/notes", f"{request}/notes", "PUT", {"PRIVATE-TOKEN": token})
+
+
+def _github(variables: Mapping[str, str], number: int) -> Thread:
+    token = variables.get("GITHUB_TOKEN")
+    if not token:
+        raise NoToken(
+            "to have this as a comment on the pull request, give the step GITHUB_TOKEN (`${{ github.token }}`) and the "
+            "job `permissions: pull-requests: write`"
+        )
+    api = variables.get("GITHUB_API_URL", "https://api.github.com")
+    issues = f"{api}/repos/{variables['GITHUB_REPOSITORY']}/issues"
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
+    return Thread(f"{issues}/{number}/comments", f"{issues}/comments", "PATCH", headers)
+
+
+def _pull_request(variables: Mapping[str, str]) -> int | None:
+    """The number in the file of the event that GitHub started the pipeline for."""
+    try:
+        event = json.loads(Path(variables["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        return int(event["pull_request"]["number"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _body(text: str) -> str:
+    cut = text.strip()
+    if len(cut) > LONGEST:
+        cut = f"{cut[:LONGEST]}\n\n… and more, which is too long for a comment: the pipeline's log has all of it."
+    return f"{MARK}\n{cut}"

@@ -1,0 +1,156 @@
+"""From a push to a pod: the jobs of the team's own `.gitlab-ci.yml`, on the platform that the demo left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jobyard_cli import template
+from jobyard_cli.demo import team_repo
+from jobyard_cli.demo.commands import Told
+from jobyard_cli.local.errors import CommandFailed
+from jobyard_cli.local.platform import LocalPlatform
+from jobyard_cli.local.services import GitRepository, git
+
+from tests.end_to_end import pipelines
+from tests.end_to_end.following import run_to_its_end
+
+JOB = "greet"
+DAG = f"{team_repo.TEAM}.{JOB}"
+TEXT = """\
+apiVersion: jobyard/v1
+schedule: null
+tasks:
+  greet:
+    image: greeting
+    resources: {cpu: 100m, memory: 64Mi}
+"""
+DOCKERFILE = """\
+FROM docker.io/library/python:3.11-slim-bookworm
+COPY greet.py /app/
+USER 10001:10001
+ENTRYPOINT ["python", "/app/greet.py"]
+"""
+
+
+@pytest.fixture(scope="module")
+def runner(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipelines.Runner]:
+    """A runner for the team's repository, which now comes from a template that knows this platform."""
+    platform, folder = told.story.platform, tmp_path_factory.mktemp("pipeline")
+    made_from = pipelines.platform_repository(platform, folder / "platform")
+    answers = {"team": team_repo.TEAM, "environments": pipelines.ENVIRONMENT}
+    head = git(made_from, "rev-parse", "HEAD").strip()
+    (folder / "made").mkdir()
+    template.create(str(made_from), head, answers, folder / "made", folder)
+    for name in (".cruft.json", ".gitlab-ci.yml"):
+        shutil.copy(folder / "made" / team_repo.NAME / name, told.tree / name)
+    team_repo.commit(told.tree, "The pipeline of this platform")
+    yield pipelines.Runner(told.tree, pipelines.variables(platform, folder))
+
+
+def add_greeting(tree: Path, words: str) -> None:
+    """An image that says something, and a job of it."""
+    for name, text in {
+        f"dags/{JOB}/job.yaml": TEXT,
+        "images/greeting/Dockerfile": DOCKERFILE,
+        "images/greeting/greet.py": f"print({words!r})\n",
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+
+
+def greeting_of_a_run(platform: LocalPlatform, run: str) -> str:
+    """The log of the job's only task, in a new run."""
+    platform.airflow.trigger(DAG, run, None)
+    tasks = run_to_its_end(platform, DAG, run, timeout=120)
+    assert {task["task_id"]: task["state"] for task in tasks} == {"greet": "success"}
+    return platform.airflow.log(DAG, run, "greet")
+
+
+def images_of(tree: Path) -> dict[str, str]:
+    urls: dict[str, str] = json.loads((tree / "images.json").read_text())
+    return urls
+
+
+def merge(told: Told, branch: str) -> None:
+    git(told.tree, "switch", "--quiet", "main")
+    git(told.tree, "merge", "--quiet", "--no-ff", "--message", f"Merge branch {branch}", branch)
+    GitRepository(told.story.platform.layout, team_repo.NAME).push(told.tree)
+
+
+def test_a_merge_request_is_checked_built_and_planned_without_any_release(told: Told, runner: pipelines.Runner) -> None:
+    tree = told.tree
+    base = git(tree, "rev-parse", "HEAD").strip()
+    git(tree, "switch", "--quiet", "--create", "greet")
+    add_greeting(tree, "good morning")
+    team_repo.commit(tree, f"Add the job {JOB}")
+    said = runner.merge_request(base)
+    assert json.loads((tree / "gl-code-quality-report.json").read_text()) == []
+    assert "Airflow 3.3.1 has all" in said
+    plan = (tree / "plan.md").read_text()
+    assert JOB in plan
+    # Without a token that lets it comment, the job shows the plan itself.
+    assert plan.splitlines()[0] in said
+    assert DAG not in told.story.platform.airflow.dag_ids()
+    assert not (tree / "images.json").exists()
+
+
+def test_a_job_that_the_check_refuses_stops_its_merge_request(told: Told, runner: pipelines.Runner) -> None:
+    tree = told.tree
+    base = git(tree, "rev-parse", "main").strip()
+    git(tree, "switch", "--quiet", "--create", "wrong")
+    file = tree / "dags" / JOB / "job.yaml"
+    file.write_text(TEXT.replace("image: greeting", "image: greetings"))
+    team_repo.commit(tree, "A name that is wrong")
+    with pytest.raises(CommandFailed, match="unknown image 'greetings'"):
+        runner.merge_request(base)
+    (finding,) = json.loads((tree / "gl-code-quality-report.json").read_text())
+    assert finding["location"]["path"] == f"dags/{JOB}/job.yaml"
+    git(tree, "switch", "--quiet", "greet")
+    git(tree, "branch", "--quiet", "-D", "wrong")
+
+
+def test_after_the_merge_the_pod_runs_the_image_that_was_just_built(
+    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+) -> None:
+    merge(told, "greet")
+    said = runner.default_branch()
+    urls = images_of(told.tree)
+    assert set(urls) == {"feature-generation", "greeting", "inference"}
+    assert f"built: {urls['greeting']}" in said
+    log = greeting_of_a_run(platform, "from-the-pipeline")
+    assert "good morning" in log
+    assert urls["greeting"] in log
+
+
+def test_a_second_change_builds_the_image_whose_folder_changed_and_no_other(
+    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+) -> None:
+    before = images_of(told.tree)
+    git(told.tree, "switch", "--quiet", "--create", "evening")
+    add_greeting(told.tree, "good evening")
+    team_repo.commit(told.tree, "It is late")
+    merge(told, "evening")
+    said = runner.default_branch()
+    urls = images_of(told.tree)
+    assert f"built: {urls['greeting']}" in said
+    assert {name for name in urls if f"there already: {urls[name]}" in said} == {"feature-generation", "inference"}
+    assert {name for name in urls if urls[name] != before[name]} == {"greeting"}
+    assert "good evening" in greeting_of_a_run(platform, "in-the-evening")
+
+
+def test_another_environment_gets_the_very_images_that_this_one_has(
+    told: Told, platform: LocalPlatform, runner: pipelines.Runner, tmp_path: Path
+) -> None:
+    other = f"{platform.layout.registry}/elsewhere"
+    output = tmp_path / "images.json"
+    options = ["--environment=local", "--from=local", f"--registry={other}", f"--output={output}"]
+    said = team_repo.jobyard(told.tree, "images", *options, environment=runner.variables)
+    urls = json.loads(output.read_text())
+    assert f"copied: {urls['greeting']}" in said
+    assert {name: url.rpartition("@")[2] for name, url in urls.items()} == {
+        name: url.rpartition("@")[2] for name, url in images_of(told.tree).items()
+    }

@@ -1,0 +1,318 @@
+"""Which images are built, for what, and what is done with them; buildah and skopeo are stand-ins that write it down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from jobyard_cli.container_images import ecr, platforms
+from jobyard_cli.container_images.addresses import NoRegistry, registry_of
+from jobyard_cli.container_images.errors import (
+    MissingProgram,
+    NoEmulation,
+    NoMachines,
+    NotAPlatform,
+    NotBuilt,
+    RegistryRefused,
+    Uncommitted,
+)
+from jobyard_cli.container_images.publish import Origin, publish
+from jobyard_cli.container_images.registry import Registry
+from jobyard_cli.container_images.sources import export, sources
+from jobyard_cli.environments import Environment
+from jobyard_cli.git import GitFailed
+from jobyard_cli.repo import TeamRepo
+from jobyard_cli.steps import Steps
+from moto import mock_aws
+from rich.console import Console
+
+AMD64, BOTH = ["linux/amd64"], ["linux/amd64", "linux/arm64"]
+REGISTRY, OTHER = "127.0.0.1:5000", "127.0.0.1:5000/other"
+MANIFEST = '{"manifests": []}'
+DIGEST = f"sha256:{hashlib.sha256(MANIFEST.encode()).hexdigest()}"
+PUSHED = f"sha256:{'b' * 64}"
+SKOPEO = """\
+#!/bin/sh
+echo "skopeo $*" >>"$LOG"
+for address in "$@"; do :; done
+[ "$1" = inspect ] || exit 0
+if grep -qxF "$address" "$THERE" 2>/dev/null; then printf '%s' '{"manifests": []}'; exit 0; fi
+echo "$SAYS" >&2
+exit 1
+"""
+BUILDAH = """\
+#!/bin/sh
+echo "buildah $*" >>"$LOG"
+case "$1 $2" in
+"manifest push")
+    for address in "$@"; do :; done
+    [ -z "$REFUSES" ] || { echo "$address" >>"$THERE"; exit 1; }
+    for option in "$@"; do case $option in --digestfile=*) printf %s "$PUSHED" >"${option#*=}" ;; esac; done ;;
+build*) for context in "$@"; do :; done; (cd "$context" && find . -type f | sort) >>"$LOG" ;;
+esac
+"""
+
+
+def git(repo: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(repo), "-c", "user.name=Test", "-c", "user.email=test@example.com", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repo(team_repo: Path) -> Path:
+    """Team risk's, committed; its images are feature-generation and inference."""
+    git(team_repo, "init", "--quiet")
+    (team_repo / ".gitignore").write_text("*.log\n")
+    git(team_repo, "add", "--all")
+    git(team_repo, "commit", "--quiet", "--message=All")
+    return team_repo
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What buildah and skopeo were asked; the registry has the addresses in the file `there`."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {"skopeo": SKOPEO, "buildah": BUILDAH}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    for name, value in {"LOG": "log", "THERE": "there"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    monkeypatch.setenv("SAYS", "reading manifest: manifest unknown")
+    monkeypatch.setenv("PUSHED", PUSHED)
+    monkeypatch.setenv("REFUSES", "")
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def steps() -> Iterator[Steps]:
+    with Steps(Console(quiet=True)) as quiet:
+        yield quiet
+
+
+def put(log: Path, *addresses: str) -> None:
+    """Have the registry have these."""
+    log.with_name("there").write_text("".join(f"docker://{address}\n" for address in addresses))
+
+
+def asked(log: Path, words: str) -> list[str]:
+    return [line for line in log.read_text().splitlines() if line.startswith(words)]
+
+
+def test_an_images_tag_follows_its_folder_and_nothing_else(repo: Path) -> None:
+    before = {source.name: source for source in sources(repo)}
+    assert set(before) == {"feature-generation", "inference"}
+    (repo / "README.md").write_text("new\n")
+    (repo / "images" / "inference" / "code.py").write_text("print()\n")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message=Code")
+    after = {source.name: source for source in sources(repo)}
+    assert after["feature-generation"] == before["feature-generation"]
+    assert after["inference"].tree != before["inference"].tree
+    tree = after["inference"].tree[:20]
+    assert after["inference"].tag(BOTH) == f"{tree}-amd64-arm64"
+    assert after["inference"].tag(["linux/arm/v7"]) == f"{tree}-armv7"
+
+
+def test_a_folder_that_is_in_no_commit_is_refused_with_its_changes(repo: Path) -> None:
+    (repo / "images" / "inference" / "Dockerfile").write_text("FROM debian\n")
+    (repo / "images" / "new").mkdir()
+    (repo / "images" / "new" / "Dockerfile").write_text("FROM debian\n")
+    with pytest.raises(Uncommitted) as caught:
+        sources(repo)
+    assert str(caught.value).splitlines()[1:] == [" M images/inference/Dockerfile", "?? images/new/Dockerfile"]
+
+
+def test_what_git_ignores_does_not_get_into_an_image(repo: Path, tmp_path: Path) -> None:
+    (repo / "images" / "inference" / "secret.log").write_text("secret\n")
+    (source,) = [one for one in sources(repo) if one.name == "inference"]
+    context = export(repo, source, tmp_path)
+    assert sorted(path.name for path in context.iterdir()) == ["Dockerfile"]
+
+
+def test_a_folder_without_a_commit_is_told(team_repo: Path) -> None:
+    with pytest.raises(GitFailed, match="git ls-tree"):
+        sources(team_repo)
+
+
+def test_platforms_are_those_of_the_node_groups_that_the_team_may_use(repo: Path) -> None:
+    assert platforms.of_team(TeamRepo.load(repo)) == AMD64
+    values = repo / "values" / "team.yaml"
+    values.write_text(values.read_text().replace("[default, high-cpu, high-memory]", "[default, graviton]"))
+    assert platforms.of_team(TeamRepo.load(repo)) == BOTH
+    values.write_text(values.read_text().replace("[default, graviton]", "[gone]"))
+    with pytest.raises(NoMachines, match="--platforms"):
+        platforms.of_team(TeamRepo.load(repo))
+
+
+def test_platforms_may_be_given(repo: Path) -> None:
+    assert platforms.parse("linux/arm64, linux/amd64,") == BOTH
+    for wrong in ("amd64", "linux", "", "linux/amd64,windows/amd64"):
+        with pytest.raises(NotAPlatform, match="write them like linux/amd64,linux/arm64"):
+            platforms.parse(wrong)
+
+
+def test_a_processor_is_emulated_where_the_kernel_knows_how(tmp_path: Path) -> None:
+    assert not platforms.emulated("arm64", tmp_path)
+    (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/libexec/qemu-binfmt/aarch64-binfmt-P\n")
+    assert platforms.emulated("arm64", tmp_path)
+    (tmp_path / "qemu-aarch64").write_text("disabled\n")
+    assert not platforms.emulated("arm64", tmp_path)
+
+
+def test_without_an_emulator_only_what_runs_nothing_is_built(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platforms, "emulated", lambda _architecture: False)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    platforms.check(repo, sources(repo), BOTH)
+    (repo / "images" / "inference" / "Dockerfile").write_text("FROM debian\nRUN true\n")
+    git(repo, "commit", "--quiet", "--all", "--message=RUN")
+    platforms.check(repo, sources(repo), AMD64)
+    with pytest.raises(NoEmulation) as caught:
+        platforms.check(repo, sources(repo), BOTH)
+    assert str(caught.value).startswith("inference: the Dockerfile has RUN steps, and this machine (amd64)")
+    assert "--platforms linux/amd64" in str(caught.value)
+
+
+def test_what_the_registry_has_is_not_built_again(repo: Path, log: Path, steps: Steps) -> None:
+    features, inference = sources(repo)
+    put(log, f"{REGISTRY}/risk/inference:{inference.tag(AMD64)}")
+    published = publish(repo, "risk", REGISTRY, AMD64, steps)
+    assert [(one.name, one.url, one.done) for one in published] == [
+        ("feature-generation", f"{REGISTRY}/risk/feature-generation@{PUSHED}", "built"),
+        ("inference", f"{REGISTRY}/risk/inference@{DIGEST}", "there already"),
+    ]
+    (build,) = asked(log, "buildah build")
+    assert "--platform=linux/amd64" in build
+    assert build.endswith("/feature-generation")
+    (push,) = asked(log, "buildah manifest push")
+    assert "--tls-verify=false" in push
+    assert push.endswith(f"docker://{REGISTRY}/risk/feature-generation:{features.tag(AMD64)}")
+
+
+def test_another_set_of_processors_is_another_image(repo: Path, log: Path, steps: Steps) -> None:
+    put(log, *(f"{REGISTRY}/risk/{source.name}:{source.tag(AMD64)}" for source in sources(repo)))
+    assert {one.done for one in publish(repo, "risk", REGISTRY, BOTH, steps)} == {"built"}
+    assert all("--platform=linux/amd64,linux/arm64" in build for build in asked(log, "buildah build"))
+
+
+def test_where_another_pipeline_pushed_the_same_meanwhile_its_image_is_taken(
+    repo: Path, log: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFUSES", "the tag is immutable")
+    assert {one.url.rpartition("@")[2] for one in publish(repo, "risk", REGISTRY, AMD64, steps)} == {DIGEST}
+
+
+def test_images_are_copied_from_another_environment_unchanged(repo: Path, log: Path, steps: Steps) -> None:
+    put(log, *(f"{OTHER}/risk/{source.name}:{source.tag(AMD64)}" for source in sources(repo)))
+    published = publish(repo, "risk", REGISTRY, AMD64, steps, Origin("dev", OTHER))
+    assert {(one.url.rpartition("@")[2], one.done) for one in published} == {(DIGEST, "copied")}
+    assert asked(log, "buildah") == []
+    copies = asked(log, "skopeo copy")
+    assert len(copies) == 2
+    for copy in copies:
+        assert "--all --preserve-digests" in copy
+        assert f"docker://{OTHER}/risk/" in copy
+
+
+def test_an_image_that_the_other_environment_lacks_is_named_before_anything_is_copied(
+    repo: Path, log: Path, steps: Steps
+) -> None:
+    features, inference = sources(repo)
+    put(log, f"{OTHER}/risk/inference:{inference.tag(AMD64)}")
+    with pytest.raises(NotBuilt) as caught:
+        publish(repo, "risk", REGISTRY, AMD64, steps, Origin("dev", OTHER))
+    assert str(caught.value).splitlines() == [
+        f"{OTHER}/risk/feature-generation:{features.tag(AMD64)} is not there",
+        "build it first: `jobyard images --environment dev`, in this commit",
+    ]
+    assert asked(log, "skopeo copy") == []
+
+
+def test_a_registry_that_refuses_is_not_one_that_lacks_the_image(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAYS", "pinging the registry\nunauthorized: authentication required")
+    with pytest.raises(RegistryRefused, match="the registry 127.0.0.1:5000: unauthorized"):
+        Registry(REGISTRY, "risk").digest("inference", "x")
+
+
+def test_missing_programs_are_named(repo: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingProgram, match="no buildah and no skopeo.*apt-get install buildah skopeo"):
+        publish(repo, "risk", REGISTRY, AMD64, steps)
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({"registry": "registry.example.com/ml", "account": "1", "region": "r"}, "registry.example.com/ml"),
+        ({"account": "444455556666", "region": "eu-central-1"}, "444455556666.dkr.ecr.eu-central-1.amazonaws.com"),
+        ({"account": "444455556666", "region": "cn-north-1"}, "444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_the_registry_is_the_environments_or_its_accounts(values: dict[str, str], address: str) -> None:
+    assert registry_of(Environment("dev", values, {})) == address
+
+
+def test_an_environment_without_a_registry_is_told() -> None:
+    with pytest.raises(NoRegistry, match=r"values/environments/dev\.yaml names no registry"):
+        registry_of(Environment("dev", {"name": "dev"}, {}))
+
+
+@pytest.mark.parametrize(
+    ("address", "region"),
+    [
+        ("444455556666.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1"),
+        ("444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn/x", "cn-north-1"),
+        ("127.0.0.1:5000", None),
+        ("evil.example.com/444455556666.dkr.ecr.eu-central-1.amazonaws.com", None),
+    ],
+)
+def test_amazons_registries_are_known_by_their_address(address: str, region: str | None) -> None:
+    assert ecr.region_of(address) == region
+
+
+def test_amazons_registry_gets_a_repository_whose_tags_never_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with mock_aws():
+        registry = Registry(ecr.host_of("123456789012", "eu-central-1"), "risk")
+        registry.prepare("inference")
+        registry.prepare("inference")
+        client = boto3.client("ecr", region_name="eu-central-1")
+        (made,) = client.describe_repositories()["repositories"]
+        assert ecr.authorization(registry.address)
+    assert made["repositoryName"] == "risk/inference"
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+
+
+def test_who_may_not_log_in_is_told_by_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    with pytest.raises(RegistryRefused, match="444455556666.*: Unable to locate credentials"):
+        ecr.authorization("444455556666.dkr.ecr.eu-central-1.amazonaws.com")
+
+
+def test_the_command_writes_every_address(
+    repo: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jobyard_cli.images_commands import images
+
+    output = tmp_path / "images.json"
+    root = Path(__file__).resolve().parents[2]
+    images("dev", output, None, REGISTRY, "", root, repo)
+    assert json.loads(output.read_text()) == {
+        name: f"{REGISTRY}/risk/{name}@{PUSHED}" for name in ("feature-generation", "inference")
+    }
+    assert f"built: {REGISTRY}/risk/inference@{PUSHED}" in capsys.readouterr().out

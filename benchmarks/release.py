@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -109,15 +109,15 @@ def _both(
     for number in range(ROUNDS + 1):
         for file in changed:
             file.write_text(f"{file.read_text()}# {number}\n")
-        counted.append([_one(server, lambda side=side: seconds(side, repo)) for side in (ours, peer)])
+        counted.append([_one(server, side, repo) for side in (ours, peer)])
     sides = zip(*counted[1:], strict=True)
     one, other = (Measured([time for time, _ in side], max(requests for _, requests in side)) for side in sides)
     return one, other
 
 
-def _one(server: Server, side: Callable[[], float]) -> tuple[float, int]:
+def _one(server: Server, side: list[str], repo: Path) -> tuple[float, int]:
     before = server.requests()
-    took = side()
+    took = seconds(side, repo)
     made = server.requests() - before
     assert made, "a side that asks the server nothing is not measured"
     return took, made

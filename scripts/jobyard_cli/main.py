@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,9 @@ from jobyard_cli.dags_commands import dags
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.iam_commands import iam
-from jobyard_cli.plan_commands import plan, render
 from jobyard_cli.images_commands import images
 from jobyard_cli.pipeline_role_commands import pipeline_role
+from jobyard_cli.plan_commands import plan, render
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.sync_commands import releases, sync
 from jobyard_cli.team_commands import PlatformRepo

@@ -44,6 +44,11 @@ class PlatformFiles:
     loaders: dict[str, bytes]
 
     @property
+    def flat(self) -> dict[str, bytes]:
+        """All of it with the version's files beside the chooser, as in the repository: for where nothing changes."""
+        return {**{f"jobyard/{name}": content for name, content in self.version.items()}, **self.shared, **self.loaders}
+
+    @property
     def folder(self) -> str:
         """Name of the version's folder, below `jobyard/`."""
         digest = sha256()

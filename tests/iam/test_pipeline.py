@@ -72,7 +72,7 @@ def test_a_pipeline_releases_lists_and_goes_back(cloud: Session, be: Callable[[s
         assert publish(risk, BUCKET, release("risk", FIRST, 1), "ann").changed
         assert publish(risk, BUCKET, release("risk", SECOND, 2)).changed
         assert [one.commit for one in releases(risk, BUCKET, "risk")] == [SECOND, FIRST]
-        assert roll_back(risk, BUCKET, "risk").commit == FIRST
+        assert roll_back(risk, BUCKET, "risk").release.commit == FIRST
 
     work()
     there = cloud.client("s3").get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read()

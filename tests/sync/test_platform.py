@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jobyard_cli.platform_publish import KEPT, publish
 
-from tests.sync.conftest import Server
+from tests.sync.servers import Server
 from tests.unit.test_platform_publish import a_library, read
 
 if TYPE_CHECKING:

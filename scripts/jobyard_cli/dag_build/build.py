@@ -75,7 +75,7 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
     )
     # Building reads no more of a kubeconfig than that it is there.
     files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")
-    for name, content in {**files, f"{team}/jobs.json": release}.items():
+    for name, content in {**files.flat, f"{team}/jobs.json": release}.items():
         (dags / name).parent.mkdir(parents=True, exist_ok=True)
         (dags / name).write_bytes(content)
 

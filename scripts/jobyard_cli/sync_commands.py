@@ -152,7 +152,8 @@ def _tell(synced: Synced, bucket: str) -> None:
         if waited.superseded:
             _say("another release went in meanwhile: this one is waited for no longer")
         else:
-            _say(f"Airflow has the release: {synced.jobs} jobs, after {waited.seconds:.0f} s")
+            count = "1 job" if synced.jobs == 1 else f"{synced.jobs} jobs"
+            _say(f"Airflow has the release: {count}, after {waited.seconds:.0f} s")
         for dag in waited.paused:
             _say(f"{dag} is paused in Airflow: no run of it starts by itself until somebody switches it on there")
     elif synced.images and not synced.told_images:

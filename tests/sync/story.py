@@ -172,4 +172,4 @@ def copy_nothing(team: Team) -> None:
     back = team.sync("--rollback")
     assert (back.code, back.err) == (0, ""), team.airflow.log()
     assert back.out.startswith(f"the release of commit {team.commits[-2][:12]}, put ")
-    assert "Airflow has the release: 1 jobs, after" in back.out
+    assert "Airflow has the release: 1 job, after" in back.out

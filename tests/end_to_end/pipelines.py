@@ -119,8 +119,11 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_ENDPOINT_URL_S3": platform.layout.s3_url,
-        # With Airflow in it, which the demo has installed.
+        "CI_PROJECT_DIR": str(folder / "project"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        # With Airflow in it, which the demo has installed, and the wheels of this machine.
         "JOBYARD_CACHE": str(cache_dir()),
+        "UV_CACHE_DIR": run([uv.find_uv_bin(), "cache", "dir"], what="uv cache dir").strip(),
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "STORAGE_DRIVER": "overlay",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def add_greeting(tree: Path, words: str) -> None:
     for name, text in {
         f"dags/{JOB}/job.yaml": TEXT,
         "images/greeting/Dockerfile": DOCKERFILE,
-        "images/greeting/greet.py": f"print({words!r})\n",
+        # The registry outlives the platform: what an earlier run of the tests has built is there already.
+        "images/greeting/greet.py": f"print({words!r})  # {uuid.uuid4()}\n",
     }.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)

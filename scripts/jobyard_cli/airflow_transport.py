@@ -26,6 +26,10 @@ class NotThere(AirflowError):
     """Airflow has no such thing."""
 
 
+class NotAllowed(AirflowError):
+    """Airflow knows who asks, and does not let them."""
+
+
 @dataclass(frozen=True)
 class Login:
     """Who calls Airflow; nobody where it is empty, which an Airflow may let in too."""
@@ -64,7 +68,8 @@ def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
     if status >= 500 or status == 429:
         return AirflowBusy(text)
     if status in (401, 403):
-        return AirflowError(f"{text} ({_rights()})")
+        kind = NotAllowed if status == 403 else AirflowError
+        return kind(f"{text} ({_rights()})")
     return AirflowError(text)
 
 

@@ -52,6 +52,8 @@ class Environment:
     name: str
     values: Mapping[str, Any]
     teams: Mapping[str, Mapping[str, Any]]
+    elsewhere: frozenset[str] = frozenset()
+    """Teams that the platform has, but not here."""
 
 
 def load_environment(repo: Path, name: str) -> Environment:
@@ -70,7 +72,7 @@ def load_environment(repo: Path, name: str) -> Environment:
     _raise([*_environment_findings(file, name, repo), *_team_findings(files, known, repo)])
     teams = _teams(files)
     inside = {team: here for team, values in teams.items() if (here := in_environment(values, name)) is not None}
-    return Environment(name, file.data["environment"], inside)
+    return Environment(name, file.data["environment"], inside, frozenset(teams.keys() - inside.keys()))
 
 
 def bucket(environment: Environment) -> str:

@@ -87,11 +87,20 @@ class ReleaseObject:
         try:
             return self._client.head_object(Bucket=self._bucket, Key=self._key)
         except ClientError as error:
-            if code(error) in ("404", "NoSuchKey"):
+            if code(error) in ("404", "NoSuchKey") or (code(error) == "403" and self._is_listed_as_missing()):
                 return None
             # An answer to HEAD has no body, so it says no more than 403: ask again to hear why.
             self._client.get_object(Bucket=self._bucket, Key=self._key)
             raise
+
+    def _is_listed_as_missing(self) -> bool:
+        """Whether a list says that it is not there: who may list this key alone gets 403 for what is missing."""
+        from botocore.exceptions import ClientError
+
+        try:
+            return "Contents" not in self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)
+        except ClientError:
+            return False
 
     def read(self, version: str = "") -> bytes:
         """All of its content, or nothing of one that has just gone."""

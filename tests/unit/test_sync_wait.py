@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere
+from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotAllowed, NotThere
 from jobyard_cli.sync.airflow_state import Watcher
 from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, Clock, NotImportable, NotInTime, Wait, Waited
 
@@ -28,6 +28,7 @@ class StandIn:
         self.listed_as_broken: set[str] = set()
         self.errors: dict[str, str] = {}
         self.busy = False
+        self.read_only = False
         self.asked: list[str] = []
         self.changes: dict[float, Change] = {}
 
@@ -56,6 +57,8 @@ class StandIn:
                 reason = self.broken.get(dag)
                 words = f"**This job is broken, and does not run:** {reason}" if reason else "Scores."
                 return {"doc_md": f"{words}\n\nDigest of the job: `{self.pages[dag]}`\n\n```yaml\n```"}
+            case ["PATCH", *_] if self.read_only:
+                raise NotAllowed("Forbidden")
             case ["PATCH", "dags", dag] if dag in self.pages:
                 self.paused.add(dag)
                 return {}
@@ -135,6 +138,16 @@ def test_a_removed_job_is_paused_once_and_waited_for_until_it_is_gone(airflow: S
     airflow.changes = {60: lambda it: it.pages.__delitem__("risk.gone")}
     done = wait(airflow, "score")
     assert (done.stopped, done.seconds >= 60) == (["risk.gone"], True)
+    assert airflow.asked.count("PATCH dags/risk.gone") == 1
+
+
+def test_a_removed_job_that_may_not_be_paused_goes_unpaused(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.show("risk.gone", OLD)
+    airflow.read_only = True
+    airflow.changes = {60: lambda it: it.pages.__delitem__("risk.gone")}
+    done = wait(airflow, "score")
+    assert (done.stopped, done.unpaused) == ([], ["risk.gone"])
     assert airflow.asked.count("PATCH dags/risk.gone") == 1
 
 

@@ -9,7 +9,6 @@ from jobyard_cli import aws
 from jobyard_cli.airflow_api import AirflowClient
 from jobyard_cli.airflow_mwaa import MwaaTransport
 from jobyard_cli.airflow_transport import RestTransport
-from jobyard_cli.check.findings import unknown
 from jobyard_cli.environments import Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release_object import ReleaseObject
@@ -74,9 +73,10 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
 def _problems(team: str, environment: Environment | None, bucket: str | None, airflow: bool) -> list[str]:
     file = f"values/environments/{environment.name}.yaml" if environment else ""
     found = []
-    if environment and team not in environment.teams:
-        known = unknown("team", team, environment.teams, "it has")
-        found.append(f"environment {environment.name}: {known}; a team is in it by values/teams/<team>.yaml")
+    # A team that is not known at all is one whose repository was made before its file was merged.
+    if environment and team in environment.elsewhere:
+        place = f"`environments` of values/teams/{team}.yaml in the platform's repository"
+        found.append(f"team {team} is not in environment {environment.name}: add it under {place}")
     if not bucket:
         found.append(
             f"{file} names no bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"

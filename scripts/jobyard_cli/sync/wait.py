@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from jobyard_cli.airflow_api import AirflowClient, AirflowTimeout
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere
+from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotAllowed, NotThere
 from jobyard_cli.sync.airflow_state import State, Watcher
 
 REPORT_SECONDS = 15
@@ -51,6 +51,8 @@ class Waited:
     """DAGs of the release that are paused."""
     stopped: list[str] = field(default_factory=list)
     """DAGs of jobs that are not in the release, which were paused before they go."""
+    unpaused: list[str] = field(default_factory=list)
+    """Likewise, of which whoever asks may not pause any, as a team's pipeline on MWAA may only read."""
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Wait:
         self._start = self._clock.now()
         self._reported = self._start
         self._stopped: list[str] = []
+        self._unpaused: list[str] = []
 
     def until_there(self, timeout: float) -> Waited:
         """Return as soon as Airflow has the release; jobs that were removed are paused, so that their history stays.
@@ -98,7 +101,7 @@ class Wait:
             state = self._look()
             if isinstance(state, State):
                 if state.complete:
-                    return Waited(self._passed(), paused=state.paused, stopped=self._stopped)
+                    return Waited(self._passed(), paused=state.paused, stopped=self._stopped, unpaused=self._unpaused)
                 failure = self._failure(state)
                 if self._superseded(failure is not None or bool(self._to_stop(state))):
                     return Waited(self._passed(), superseded=True, stopped=self._stopped)
@@ -136,7 +139,8 @@ class Wait:
         return (now or self._due()) and self._is_superseded()
 
     def _to_stop(self, state: State) -> list[str]:
-        return [dag for dag, paused in state.leftover.items() if not paused and dag not in self._stopped]
+        seen = (*self._stopped, *self._unpaused)
+        return [dag for dag, paused in state.leftover.items() if not paused and dag not in seen]
 
     def _stop(self, dags: list[str]) -> None:
         for dag in dags:
@@ -144,7 +148,10 @@ class Wait:
                 self._airflow.call("PATCH", f"dags/{dag}", {"is_paused": True})
             except (NotThere, AirflowBusy):
                 continue
-            self._stopped.append(dag)
+            except NotAllowed:
+                self._unpaused.append(dag)
+            else:
+                self._stopped.append(dag)
 
     def _passed(self) -> float:
         return self._clock.now() - self._start

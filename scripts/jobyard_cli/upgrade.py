@@ -11,8 +11,11 @@ from pathlib import Path
 from jobyard_cli import git, template
 from jobyard_cli.conflicts import conflicts
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform_checkout import STATE, platform_repo
+from jobyard_cli.repo import TeamRepo
 
-STATE = ".cruft.json"
+_IN_USE = ("charts", "dags", "pyproject.toml", "schemas", "scripts", "uv.lock", "values")
+"""What pipelines use of the platform's repository, at the commit that cruft noted."""
 _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
 """What git says of a file to which it could not apply the change."""
 
@@ -40,6 +43,7 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     Raises:
         CannotUpgrade: it was not made by cruft, or has changes of its own that are in no commit.
         TemplateFailed: the template can't be had, or refuses the repository's answers.
+        NoPlatform: the template can't be had.
     """
     before = _commit(repo)
     _refuse_unclean(repo)
@@ -47,11 +51,23 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     # cruft ends with 0 even where its changes and the team's meet.
     said = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
     changed = _changed(repo)
-    if [line[3:] for line in changed] == [STATE]:
+    if [line[3:] for line in changed] == [STATE] and not _is_of_use(repo, before):
         # Nothing but the note of a later commit, which would be a merge request about nothing.
         git.git(repo, "checkout", "--", STATE)
         return Upgraded(before, before, [], [])
     return Upgraded(before, _commit(repo), changed, list(_to_decide(repo, changed, said)))
+
+
+def _is_of_use(repo: Path, before: str) -> bool:
+    """Whether the template changed in what this repository's pipelines use of it, besides the files that are here."""
+    clone, own = platform_repo(repo), f"values/teams/{TeamRepo.load(repo).team}.yaml"
+    try:
+        names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
+    except git.GitFailed:
+        return True  # a clone without history, which can't tell
+    parts = [name.split("/") for name in names]
+    others = [name for name in names if name.startswith("values/teams/") and name != own]
+    return any(name not in others and part[0] in _IN_USE for name, part in zip(names, parts, strict=True))
 
 
 def _commit(repo: Path) -> str:

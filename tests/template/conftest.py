@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -68,8 +69,14 @@ def run(tmp_path: Path) -> Run:
     def call(*command: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).parent / command[0]
         options = ["--config-file", str(config)] if command[0] == "cookiecutter" else []
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
         return subprocess.run(
-            [str(program), *options, *command[1:]], cwd=cwd, capture_output=True, text=True, check=False
+            [str(program), *options, *command[1:]],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return call

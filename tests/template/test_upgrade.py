@@ -108,6 +108,20 @@ def test_there_may_be_nothing_to_do(crufted: Path, template: Path, upgrade: Run,
     assert git(crufted, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("name", ["values/environments/prod.yaml", "values/teams/risk.yaml", "scripts/new.py"])
+def test_what_only_the_pipelines_use_is_a_reason_for_a_later_commit(
+    crufted: Path, template: Path, upgrade: Run, commit_all: Commit, name: str
+) -> None:
+    (template / name).parent.mkdir(exist_ok=True)
+    with open(template / name, "a") as file:
+        file.write("# newer\n")
+    commit_all(template)
+    upgraded = upgrade()
+    assert (upgraded.returncode, upgraded.stderr) == (0, "")
+    assert "  M .cruft.json\n" in upgraded.stdout
+    assert template_commit(crufted) == head(template)
+
+
 def test_a_commit_of_the_template_can_be_asked_for(
     crufted: Path, template: Path, upgrade: Run, commit_all: Commit
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import check
 import memory
+import merge_request
 import parse
 import release
 import reparse
@@ -18,6 +19,7 @@ from jobyard_cli.errors import JobyardError
 
 SECTIONS = {
     "check": check.section,
+    "merge request": merge_request.section,
     "parse": parse.section,
     "reparse": reparse.section,
     "memory": memory.section,

@@ -40,7 +40,7 @@ The check and the longest plan, each at its slowest, together. {BOTH.verdict(bot
 
 
 def _repo(folder: Path) -> Path:
-    """The repository, committed, with the team's chart and beside it every job changed on a branch."""
+    """The repository with the team's chart, and branches on which every pod of one job, or of every job, is another."""
     files = make_repo(folder, JOBS)
     shutil.copytree(ROOT / "charts" / "team", folder / "charts" / "team", symlinks=False)
     _git(folder, "init", "--quiet", "--initial-branch=main")
@@ -48,7 +48,7 @@ def _repo(folder: Path) -> Path:
     for branch, changed in ((_branch(1), files[:1]), (_branch(JOBS), files)):
         _git(folder, "checkout", "--quiet", "-b", branch, "main")
         for file in changed:
-            file.write_text(file.read_text().replace("schedule:", "max_active_runs: 2\nschedule:", 1))
+            file.write_text(file.read_text().replace("  timeout: 2h", "  timeout: 3h\n  scratch: 5Gi"))
         _commit(folder, branch)
     return folder
 

@@ -33,6 +33,8 @@ _HINTS = {
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
 }
+CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+"""What S3 says where an object is no longer the one that a write's condition names."""
 _NO_KEY = (
     "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run this with "
     "the pipeline's role"
@@ -40,7 +42,7 @@ _NO_KEY = (
 
 
 class PublishFailed(JobyardError):
-    """The bucket did not take the release, or can't be read."""
+    """The bucket did not take what was to be put, or can't be read; run again, it goes on where it ended."""
 
 
 @contextmanager

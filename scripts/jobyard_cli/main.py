@@ -27,7 +27,7 @@ from jobyard_cli.team_commands import PlatformRepo
 from jobyard_cli.team_commands import app as team_app
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
 app.add_typer(team_app, name="team")
@@ -132,9 +132,10 @@ def catalogue(
     endpoint_url: EndpointUrl = None,
 ) -> None:
     """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
+    from jobyard_cli import aws
     from jobyard_cli.published_jobs import published_jobs
 
-    _write(published_jobs(_s3(endpoint_url), bucket), output)
+    _write(published_jobs(aws.s3(endpoint_url), bucket), output)
 
 
 @app.command()
@@ -184,7 +185,7 @@ def publish_platform(
     repo: PlatformRepo = Path(),
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
-    from jobyard_cli import environments, platform_files, platform_publish
+    from jobyard_cli import aws, environments, platform_files, platform_publish
     from jobyard_cli.git import is_later
     from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform_data import platform_data
@@ -195,7 +196,8 @@ def publish_platform(
     groups, types = environments.load_node_groups(repo), platform_files.task_types(repo / "values")
     platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
     files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
-    done = platform_publish.publish(_s3(endpoint_url), target, files, commit(repo), partial(is_later, repo))
+    client = aws.s3(endpoint_url, chosen.values.get("region"))
+    done = platform_publish.publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:
         print(f"put s3://{target}/dags/{name}")
     for name in done.deleted:
@@ -248,12 +250,6 @@ def _write(content: str, output: Path | None) -> None:
 def _root(repo: Path | None, *inside: Path) -> Path:
     """The team's repository: the one that was named, or the one that the first path, or else the shell, is in."""
     return repo.absolute() if repo else TeamRepo.find(next(iter(inside), Path()))
-
-
-def _s3(endpoint_url: str | None) -> S3Client:
-    from jobyard_cli.aws import s3
-
-    return s3(endpoint_url)
 
 
 def run() -> None:

@@ -15,8 +15,6 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.repo import TeamRepo
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from jobyard_cli.plan.base import Base
     from jobyard_cli.plan.make import Platform
     from jobyard_cli.plan.model import Plan
@@ -83,13 +81,14 @@ def plan(
 def _base(
     repo: TeamRepo, ref: str, environment: str, platform: Platform, bucket: str | None, endpoint_url: str | None
 ) -> Iterator[Base]:
+    from jobyard_cli import aws
     from jobyard_cli.plan.base import commit_base, environment_base
 
     if not environment:
         with commit_base(repo.root, ref) as base:
             yield base
         return
-    client, name = _s3(endpoint_url), bucket or _bucket(platform, environment)
+    client, name = aws.s3(endpoint_url), bucket or _bucket(platform, environment)
     with environment_base(repo.root, client, name, repo.team, environment) as base:
         yield base
 
@@ -101,14 +100,6 @@ def _bucket(platform: Platform, environment: str) -> str:
     if platform.repo is None:
         raise NoPlatform(f"{platform.why}; or name the bucket with --bucket")
     return environments.bucket(environments.load_environment(platform.repo, environment))
-
-
-def _s3(endpoint_url: str | None) -> S3Client:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 3})
-    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
 
 
 def _tell(made: Plan, output: PlanFormat) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from jobyard_cli.bucket_errors import CHANGED, PublishFailed, code, told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform_files import PlatformFiles, loader_source
 
@@ -30,11 +30,6 @@ KEPT = 5
 _SETTLED = timedelta(days=1)
 """What is in no index stays as long: it may be somebody's who is about to name it, or a long task's."""
 _TRIES = 5
-_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
-
-
-class PutFailed(JobyardError):
-    """The bucket did not take the files; run it again, and it goes on where it ended."""
 
 
 class OlderPlatform(JobyardError):
@@ -82,17 +77,19 @@ def publish(
 
     Raises:
         OlderPlatform: what is there is of a later commit.
-        PutFailed: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
+        PublishFailed: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
     """
     done = Published()
-    with _told(bucket):
+    with told(f"s3://{bucket}/{PREFIX}"):
         for _ in range(_TRIES):
             try:
                 _Publication(client, bucket, files, commit, done).run(is_later, now or datetime.now(UTC))
             except _Raced:
                 continue
             return done
-    raise PutFailed(f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again")
+    raise PublishFailed(
+        f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again"
+    )
 
 
 class _Publication:
@@ -154,7 +151,7 @@ class _Publication:
                 Bucket=self.bucket, Key=PREFIX + name, Body=content, Metadata=note, **condition
             )
         except ClientError as error:
-            if error.response["Error"].get("Code") in _CHANGED:
+            if code(error) in CHANGED:
                 raise _Raced from error
             raise
         self.done.put.append(name)
@@ -206,7 +203,7 @@ class _Publication:
             return
         answer = self.client.head_object(Bucket=self.bucket, Key=PREFIX + INDEX)
         if answer["ETag"].strip('"') != etag:
-            raise PutFailed(
+            raise PublishFailed(
                 f"s3://{self.bucket}/{PREFIX}: another commit was published at the same time; "
                 "run this again for the newer of the two"
             )
@@ -227,13 +224,3 @@ def _listed(client: S3Client, bucket: str) -> dict[str, _Entry]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _told(bucket: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise PutFailed(f"s3://{bucket}/{PREFIX}: {error}") from error

@@ -9,15 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from jobyard_cli.bucket_errors import code
+from jobyard_cli.bucket_errors import CHANGED, code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _READS = 5
 """botocore repeats a request, but not the reading of an answer that breaks off."""
-_LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
-"""What S3 says where the object is no longer the one that the condition names."""
 NO_VERSION = "null"
 """The version of an object where versioning is off, or was when it was put."""
 
@@ -139,7 +137,7 @@ class ReleaseObject:
                 Bucket=self._bucket, Key=self._key, Body=body, ContentType=kind, Metadata=note, **condition
             )
         except ClientError as error:
-            if code(error) in _LOST:
+            if code(error) in CHANGED:
                 return None
             raise
         return Put(answer["ETag"], answer.get("VersionId", NO_VERSION) != NO_VERSION)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli import platform_publish
+from jobyard_cli.bucket_errors import PublishFailed
 from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.platform_files import PlatformFiles, loader_source
-from jobyard_cli.platform_publish import INDEX, KEPT, OlderPlatform, PutFailed, publish
+from jobyard_cli.platform_publish import INDEX, KEPT, OlderPlatform, publish
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -145,7 +146,7 @@ def test_who_is_overtaken_begins_anew_and_finds_the_later_commit(s3: S3Client) -
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
-    with pytest.raises(PutFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
+    with pytest.raises(PublishFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
         publish(s3, "nowhere", a_library("1"))
 
 

@@ -6,12 +6,13 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jobyard_cli.platform_files import PlatformFiles
 from jobyard_cli.platform_publish import KEPT, publish
 
 from tests.sync.servers import Server
-from tests.unit.test_platform_publish import a_library, read
+from tests.unit.test_platform_publish import a_library, copied, names, read
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -86,3 +87,40 @@ def test_who_copies_all_the_time_always_imports_a_whole_library(server: Server, 
     assert numbers == sorted(numbers)
     assert numbers[-1] == VERSIONS - 1
     assert len(set(numbers)) > KEPT
+
+
+def dies_before_request(client: S3Client, bucket: str, number: int, files: PlatformFiles) -> bool:
+    """Publish with a client that ends before a request, as a killed process would; whether there was such a request."""
+    sent: list[str] = []
+
+    def count(model: Any, **_: Any) -> None:
+        sent.append(model.name)
+        if len(sent) == number:
+            raise KeyboardInterrupt
+
+    client.meta.events.register("before-call.s3", count)
+    try:
+        publish(client, bucket, files)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        client.meta.events.unregister("before-call.s3", count)
+    return False
+
+
+def test_killed_between_any_two_requests_it_leaves_a_whole_library_and_goes_on(server: Server, tmp_path: Path) -> None:
+    client, new = server.client, a_library("2", "risk", "new", kubeconfig="kind: Other")
+    seen: list[str] = []
+    while True:
+        bucket, number = server.bucket(), len(seen) + 1
+        publish(client, bucket, a_library("1", "risk", "care"))
+        if not dies_before_request(client, bucket, number, new):
+            break
+        seen.append(read(copied(client, tmp_path / str(number), bucket)))
+        publish(client, bucket, new)
+        assert read(copied(client, tmp_path / f"{number}-again", bucket)) == "2"
+        assert {"risk.py", "new.py", "care/jobs.json"} <= names(client, bucket)
+        assert "care.py" not in names(client, bucket)
+    # List, get the index; put two modules, the index, the kubeconfig, a loader; delete a loader; look at the index.
+    assert len(seen) > 8
+    assert (set(seen), seen) == ({"1", "2"}, sorted(seen))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, refusal
+from jobyard_cli.aws_errors import failure
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
@@ -42,7 +43,7 @@ class MwaaTransport:
         except HTTPClientError as error:
             raise AirflowBusy(f"{self.address} can't be reached: {error}") from error
         except BotoCoreError as error:
-            raise AirflowError(f"{self.address}: {error}") from error
+            raise AirflowError(f"{self.address}: {failure(error)}") from error
         return answer.get("RestApiResponse")
 
     def _refusal(self, call: str, response: Any) -> AirflowError:

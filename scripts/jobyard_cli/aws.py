@@ -48,6 +48,15 @@ def mwaa(region: str | None = None) -> Any:
     return _client("mwaa", region_name=region)
 
 
+def ecr(region: str | None = None) -> Any:
+    """A client for ECR.
+
+    Raises:
+        NoClient: the profile or the region can't be used.
+    """
+    return _client("ecr", region_name=region)
+
+
 def _client(service: Any, **arguments: Any) -> Any:
     import boto3
     from botocore.exceptions import BotoCoreError

@@ -300,7 +300,7 @@ def test_who_may_not_log_in_is_told_by_whom(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    with pytest.raises(RegistryRefused, match="444455556666.*: Unable to locate credentials"):
+    with pytest.raises(RegistryRefused, match="444455556666.*: there are no AWS credentials: set AWS_ACCESS_KEY_ID"):
         ecr.authorization("444455556666.dkr.ecr.eu-central-1.amazonaws.com")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobyard_cli import platform_publish
-from jobyard_cli.bucket_errors import PublishFailed
+from jobyard_cli.aws_errors import PublishFailed
 from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.platform_files import PlatformFiles, loader_source
 from jobyard_cli.platform_publish import INDEX, KEPT, OlderPlatform, publish

@@ -16,7 +16,7 @@ from jobyard_cli import main
 from jobyard_cli.airflow_api import AirflowClient
 from jobyard_cli.airflow_mwaa import MwaaTransport
 from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere, RestTransport
-from jobyard_cli.bucket_errors import PublishFailed
+from jobyard_cli.aws_errors import PublishFailed
 from jobyard_cli.environments import Environment
 from jobyard_cli.release import compile_release
 from jobyard_cli.release_object import ReleaseObject

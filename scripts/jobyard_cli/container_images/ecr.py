@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jobyard_cli.aws_errors import failure
 from jobyard_cli.container_images.errors import RegistryRefused
 
 HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
@@ -56,9 +57,9 @@ def ensure_repository(registry: str, name: str) -> None:
 
 
 def _client(registry: str) -> Any:
-    import boto3
+    from jobyard_cli.aws import ecr
 
-    return boto3.client("ecr", region_name=region_of(registry))
+    return ecr(region_of(registry))
 
 
 @contextmanager
@@ -73,4 +74,4 @@ def _told(registry: str) -> Iterator[None]:
             registry, f"{problem.get('Code')}: {problem.get('Message', 'no reason given')}"
         ) from error
     except BotoCoreError as error:
-        raise RegistryRefused(registry, str(error)) from error
+        raise RegistryRefused(registry, failure(error)) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobyard_cli.bucket_errors import told
+from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.releases import Older, Published, Release, publish, roll_back
 from jobyard_cli.sync.airflow_state import Watcher, import_errors

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.bucket_errors import told
+from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release_object import ReleaseObject
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a bucket, told with its address and with what to do about it."""
+"""What goes wrong with AWS, or a bucket of another server, told with the address and with what to do about it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def told(address: str) -> Iterator[str]:
     except ClientError as error:
         raise PublishFailed(f"{address}: {_refusal(error)}") from error
     except BotoCoreError as error:
-        raise PublishFailed(f"{address}: {_failure(error)}") from error
+        raise PublishFailed(f"{address}: {failure(error)}") from error
 
 
 def code(error: Exception) -> str:
@@ -74,7 +74,8 @@ def _refusal(error: Exception) -> str:
     return f"{said} ({hint})" if hint else said
 
 
-def _failure(error: Exception) -> str:
+def failure(error: Exception) -> str:
+    """What keeps a request from an answer, and what to do."""
     from botocore import exceptions
 
     match error:

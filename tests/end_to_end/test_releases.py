@@ -54,4 +54,6 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
     git(tree, "reset", "--quiet", "--hard", head)
     git(tree, "push", "--quiet", "--force", str(platform.state / "git" / f"{team_repo.NAME}.git"), "HEAD:main")
     told.story.publish(tree)
-    assert released(platform) == before
+    # A pipeline's release has the images that it built; this one is put without any.
+    again, first = json.loads(released(platform)), json.loads(before)
+    assert {name: again[name] for name in ("commit", "jobs")} == {name: first[name] for name in ("commit", "jobs")}

@@ -1,6 +1,6 @@
 """The pod that a task becomes, as a document: what `dags/jobyard/pod.py` has Airflow make, told without Airflow.
 
-tests/airflow/test_planned_pods.py compares the two on every supported Airflow.
+tests/airflow/test_planned_jobs.py compares the two on every supported Airflow.
 """
 
 from __future__ import annotations

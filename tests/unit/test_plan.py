@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobyard_cli.plan import markdown, text
+from jobyard_cli.plan import markdown, model, text
 from jobyard_cli.plan.base import NoBase, commit_base, environment_base
 from jobyard_cli.plan.make import make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
@@ -324,3 +324,29 @@ def test_a_platform_that_was_given_has_to_be_one(add_job: AddJob, team_repo: Pat
     code, _, err = jobyard("plan", "--platform", str(team_repo / "dags"))
     assert code == 1
     assert "dags/values/teams is not there: run this in the top folder of the platform's repository" in err
+
+
+def test_an_image_whose_folder_changed_is_built_and_the_tasks_that_run_it_are_named(
+    team_repo: Path, add_job: AddJob
+) -> None:
+    add_job("score")
+    (team_repo / ".gitignore").write_text("*.pyc\n")
+    for name in ("gone", "feature-generation"):
+        (team_repo / "images" / name).mkdir(exist_ok=True)
+        (team_repo / "images" / name / "Dockerfile").write_text("FROM scratch\n")
+    commit_all(team_repo)
+    git(team_repo, "switch", "--quiet", "--create", "change")
+    (team_repo / "images" / "inference" / "new.py").write_text("print()\n")
+    (team_repo / "images" / "feature-generation" / "ignored.pyc").write_text("x")
+    (team_repo / "images" / "unused").mkdir()
+    (team_repo / "images" / "unused" / "Dockerfile").write_text("FROM scratch\n")
+    shutil.rmtree(team_repo / "images" / "gone")
+    found = planned(team_repo, ref="main")
+    assert [(one.name, one.kind, one.tasks) for one in found.images] == [
+        ("gone", "removed", []),
+        ("inference", "changed", ["score.score"]),
+        ("unused", "added", []),
+    ]
+    assert model.counts(found) == "1 image added, 1 changed, 1 removed"
+    assert "~ image inference changed: it is built, and then run by score.score" in list(text.lines(found))
+    assert "- `inference` changed: it is built, and then run by `score.score`\n" in markdown.markdown(found)

@@ -14,8 +14,8 @@ from jobyard_cli.errors import JobyardError
 
 MARK = "<!-- jobyard: plan -->"
 """Nobody sees it in the comment; by it the next pipeline finds what the last one wrote."""
-LONGEST = 60_000
-"""GitHub takes 65,536 characters; GitLab takes more."""
+LONGEST = 65_000
+"""GitHub takes 65,536 characters, GitLab more; a plan is shorter, as one that is cut anywhere could mean anything."""
 SECONDS = 30
 
 

@@ -16,6 +16,7 @@ from jobyard_cli.manifests import CHART
 from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
+from jobyard_cli.plan.images import image_changes
 from jobyard_cli.plan.model import ObjectChange, Plan
 from jobyard_cli.plan.quota import Amount, quotas
 from jobyard_cli.plan.warnings import Situation, warnings
@@ -83,6 +84,7 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
         base=base.words,
         jobs=changes,
         unchanged=len(jobs) - sum(1 for change in changes if change.name in jobs),
+        images=list(image_changes(repo.root, base.tree, jobs)) if base.tree else [],
         objects=_objects(repo.root, base, environment, bounds, notes),
         warnings=warnings(changes, around),
         notes=notes,

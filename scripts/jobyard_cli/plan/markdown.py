@@ -23,9 +23,10 @@ from jobyard_cli.plan.model import (
     TaskChange,
     Timing,
     counts,
+    image_fate,
 )
 
-LIMIT = 65_000
+LIMIT = 64_000
 """Characters; GitHub takes 65,536, GitLab a million."""
 _NAMES = re.compile(r"'([^']*)'")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#!|~$&])")
@@ -46,6 +47,7 @@ def markdown(plan: Plan, limit: int = LIMIT) -> str:
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
     lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
     lists += [_list("Not told", [prose(" ".join(note.split())) for note in plan.notes])]
+    lists.append(_list("Images", [f"{code(one.name)} {one.kind}: {prose(image_fate(one))}" for one in plan.images]))
     blocks = [Block(text, "") for text in lists if text]
     blocks += [_job(change) for change in plan.jobs]
     blocks += [_object(change) for change in plan.objects]

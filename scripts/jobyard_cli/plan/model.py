@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 ADDED, CHANGED, REMOVED, RENAMED = "added", "changed", "removed", "renamed"
@@ -61,6 +62,15 @@ class JobChange:
 
 
 @dataclass(frozen=True)
+class ImageChange:
+    """An image that a merge builds, or that is no longer here; `tasks` run it, each as `<job>.<task>`."""
+
+    name: str
+    kind: str
+    tasks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class ObjectChange:
     """An object of the team's chart; `environments` are those in which it changes so, none where that is all."""
 
@@ -86,21 +96,34 @@ class Plan:
     base: str
     jobs: list[JobChange] = field(default_factory=list)
     unchanged: int = 0
+    images: list[ImageChange] = field(default_factory=list)
     objects: list[ObjectChange] = field(default_factory=list)
     warnings: list[Caution] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
+def image_fate(change: ImageChange) -> str:
+    """What follows of an image's change; names in it are between single quotes."""
+    used = ", ".join(f"'{task}'" for task in change.tasks)
+    if change.kind == REMOVED:
+        return "it is built no more"
+    return f"it is built, and then run by {used}" if used else "it is built; no task runs it"
+
+
 def counts(plan: Plan) -> str:
     """`1 job added, 2 changed; 1 object of the chart changed; 3 warnings`, or that nothing changes."""
-    parts = [_counted("job", plan.jobs), _counted("object", plan.objects, " of the chart")]
+    parts = [
+        _counted("job", plan.jobs),
+        _counted("image", plan.images),
+        _counted("object", plan.objects, " of the chart"),
+    ]
     told = [part for part in parts if part] or ["nothing changes"]
     if plan.warnings:
         told.append(f"{len(plan.warnings)} warning{'s'[: len(plan.warnings) != 1]}")
     return "; ".join(told)
 
 
-def _counted(thing: str, changes: list[JobChange] | list[ObjectChange], of: str = "") -> str:
+def _counted(thing: str, changes: Sequence[JobChange | ImageChange | ObjectChange], of: str = "") -> str:
     numbers = Counter(change.kind for change in changes)
     found = [(numbers[kind], kind) for kind in KINDS if numbers[kind]]
     if not found:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from jobyard_cli.check.findings import printable
-from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, JobChange, Plan, Setting, TaskChange, counts
+from jobyard_cli.plan.model import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    RENAMED,
+    JobChange,
+    Plan,
+    Setting,
+    TaskChange,
+    counts,
+    image_fate,
+)
 
 SIGNS = {ADDED: "+", CHANGED: "~", REMOVED: "-", RENAMED: ">"}
 
@@ -23,6 +34,9 @@ def lines(plan: Plan) -> Iterator[str]:
     for change in plan.jobs:
         yield ""
         yield from _job(change)
+    for image in plan.images:
+        yield ""
+        yield printable(f"{SIGNS[image.kind]} image {image.name} {image.kind}: {image_fate(image)}".replace("'", ""))
     for item in plan.objects:
         yield ""
         where = f" in {', '.join(item.environments)}" if item.environments else ""

@@ -1,4 +1,4 @@
-"""Which IAM role a team's pipeline takes in an environment."""
+"""Which IAM role a pipeline takes in an environment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from jobyard_cli.environments import ENVIRONMENTS, Environment
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.kubeconfig import partition
 
 
 class NoAccount(JobyardError):
@@ -16,22 +17,27 @@ class NoAccount(JobyardError):
 
 
 class Right(StrEnum):
-    """What a pipeline may do: release, with images; or read."""
+    """What a pipeline may do: release a team's jobs, with images; read; or publish the platform's files."""
 
     ci = "ci"
     plan = "plan"
+    platform = "platform"
 
 
-def variables(environment: Environment, team: str, right: Right) -> dict[str, str]:
-    """The variables by which AWS's libraries take the role `jobyard-<team>-<right>` of the environment's account.
+def role_name(right: Right, team: str = "") -> str:
+    """The role's name, as `jobyard iam` makes it."""
+    return "jobyard-platform-ci" if right is Right.platform else f"jobyard-{team}-{right}"
+
+
+def variables(environment: Environment, name: str) -> dict[str, str]:
+    """The variables by which AWS's libraries take the role of that name in the environment's account.
 
     Raises:
         NoAccount: the environment's file does not say where it is.
+        UnknownRegion: AWS has no such region.
     """
     values = environment.values
     if "account" not in values or "region" not in values:
         raise NoAccount(environment.name)
-    region = str(values["region"])
-    partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
-    arn = f"arn:{partition}:iam::{values['account']}:role/jobyard-{team}-{right}"
-    return {"AWS_REGION": region, "AWS_ROLE_ARN": arn, "AWS_ROLE_SESSION_NAME": f"jobyard-{team}-{right}"}
+    arn = f"arn:{partition(environment)}:iam::{values['account']}:role/{name}"
+    return {"AWS_REGION": str(values["region"]), "AWS_ROLE_ARN": arn, "AWS_ROLE_SESSION_NAME": name}

@@ -13,21 +13,26 @@ from jobyard_cli.repo import TeamRepo
 
 def pipeline_role(
     environment: Annotated[str, typer.Option("--environment", help="Environment whose account has the role.")],
-    right: Annotated[Right, typer.Option(help="To release with its images, or to read.")] = Right.ci,
+    right: Annotated[
+        Right, typer.Option(help="To release a team's jobs with its images, to read; or, of the platform, to publish.")
+    ] = Right.ci,
     platform: Annotated[
         Path | None,
         typer.Option(help="A work tree of the platform's repository.", show_default="a clone as .cruft.json says"),
     ] = None,
     repo: Annotated[
-        Path | None, typer.Option(help="Top folder of the team's repository.", show_default="the one we are in")
+        Path | None, typer.Option(help="Top folder of the repository.", show_default="the one we are in")
     ] = None,
 ) -> None:
-    """Print the variables, NAME=value, with which AWS's libraries take the team's role in an environment."""
+    """Print the variables, NAME=value, with which AWS's libraries take a pipeline's role in an environment."""
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.pipeline_role import variables
+    from jobyard_cli.pipeline_role import role_name, variables
     from jobyard_cli.platform_checkout import platform_repo
 
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    found = load_environment(platform_repo(root, platform), environment)
-    for name, value in variables(found, TeamRepo.load(root).team, right).items():
+    if right is Right.platform:
+        work_tree, team = repo or Path(), ""
+    else:
+        root = repo.absolute() if repo else TeamRepo.find(Path())
+        work_tree, team = platform_repo(root, platform), TeamRepo.load(root).team
+    for name, value in variables(load_environment(work_tree, environment), role_name(right, team)).items():
         print(f"{name}={value}")

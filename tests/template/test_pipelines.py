@@ -252,3 +252,11 @@ def test_the_installation_logs_in_to_the_platforms_repository_without_a_token_on
     header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
     told = f"http.https://git.example.com/.extraHeader {header}" if login else " "
     assert set((tmp_path / "log.told").read_text().splitlines()) == {told}
+
+
+@pytest.mark.parametrize("ci", FILES)
+def test_the_platforms_own_pipeline_that_is_documented_fits_the_schema(tmp_path: Path, run: Run, ci: str) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "pipelines.md").read_text(), re.M | re.S)
+    (tmp_path / "pipeline.yml").write_text(dict(zip(FILES, blocks, strict=True))[ci])
+    checked = run("check-jsonschema", *SCHEMAS[ci], str(tmp_path / "pipeline.yml"))
+    assert checked.returncode == 0, checked.stdout + checked.stderr

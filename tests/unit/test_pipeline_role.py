@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.environments import Environment
-from jobyard_cli.pipeline_role import NoAccount, Right, variables
+from jobyard_cli.pipeline_role import NoAccount, Right, role_name, variables
 from jobyard_cli.pipeline_role_commands import pipeline_role
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,17 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
         ("eu-central-1", Right.ci, "arn:aws:iam::444455556666:role/jobyard-risk-ci"),
         ("eu-central-1", Right.plan, "arn:aws:iam::444455556666:role/jobyard-risk-plan"),
         ("us-gov-west-1", Right.ci, "arn:aws-us-gov:iam::444455556666:role/jobyard-risk-ci"),
+        ("eu-central-1", Right.platform, "arn:aws:iam::444455556666:role/jobyard-platform-ci"),
         ("cn-north-1", Right.ci, "arn:aws-cn:iam::444455556666:role/jobyard-risk-ci"),
     ],
 )
 def test_the_role_is_the_teams_in_the_environments_account(region: str, right: Right, arn: str) -> None:
-    found = variables(Environment("dev", {"account": "444455556666", "region": region}, {}), "risk", right)
+    found = variables(Environment("dev", {"account": "444455556666", "region": region}, {}), role_name(right, "risk"))
     assert (found["AWS_ROLE_ARN"], found["AWS_REGION"]) == (arn, region)
 
 
 def test_an_environment_that_is_nowhere_is_told() -> None:
     with pytest.raises(NoAccount, match=r"values/environments/dev\.yaml needs `account` and `region`"):
-        variables(Environment("dev", {"region": "eu-central-1"}, {}), "risk", Right.ci)
+        variables(Environment("dev", {"region": "eu-central-1"}, {}), "jobyard-risk-ci")
 
 
 def test_the_command_prints_what_a_shell_and_github_can_read(
@@ -39,4 +40,13 @@ def test_the_command_prints_what_a_shell_and_github_can_read(
         "AWS_REGION=eu-central-1",
         "AWS_ROLE_ARN=arn:aws:iam::444455556666:role/jobyard-risk-ci",
         "AWS_ROLE_SESSION_NAME=jobyard-risk-ci",
+    ]
+
+
+def test_the_platforms_pipeline_asks_in_its_own_repository(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline_role("prod", Right.platform, None, ROOT)
+    assert capsys.readouterr().out.splitlines() == [
+        "AWS_REGION=eu-central-1",
+        "AWS_ROLE_ARN=arn:aws:iam::111122223333:role/jobyard-platform-ci",
+        "AWS_ROLE_SESSION_NAME=jobyard-platform-ci",
     ]

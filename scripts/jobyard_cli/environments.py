@@ -11,7 +11,7 @@ from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
 from jobyard_cli.documents import Document, load
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform_files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 TEAM_SCHEMA = "charts/bounds/values.schema.json"

@@ -13,18 +13,18 @@ import typer
 
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
-from jobyard_cli.comment_commands import comment
-from jobyard_cli.dags_commands import dags
+from jobyard_cli.container_images.commands import images
+from jobyard_cli.dag_build.commands import dags
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
-from jobyard_cli.iam_commands import iam
-from jobyard_cli.images_commands import images
-from jobyard_cli.pipeline_role_commands import pipeline_role
-from jobyard_cli.plan_commands import plan, render
+from jobyard_cli.iam.commands import iam
+from jobyard_cli.iam.pipeline_role_command import pipeline_role
+from jobyard_cli.merge_request.commands import comment
+from jobyard_cli.plan.commands import plan, render
 from jobyard_cli.repo import TeamRepo
-from jobyard_cli.sync_commands import releases, sync
-from jobyard_cli.team_commands import PlatformRepo
-from jobyard_cli.team_commands import app as team_app
+from jobyard_cli.sync.commands import releases, sync
+from jobyard_cli.team.commands import PlatformRepo
+from jobyard_cli.team.commands import app as team_app
 
 if TYPE_CHECKING:
     pass
@@ -108,7 +108,7 @@ def release(
     repo: Repo = None,
 ) -> None:
     """Check all jobs and compile them into one release."""
-    from jobyard_cli.release import compile_release
+    from jobyard_cli.release.compile import compile_release
 
     root = _root(repo)
     content = compile_release(root, commit(root))
@@ -133,7 +133,7 @@ def catalogue(
 ) -> None:
     """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
     from jobyard_cli import aws
-    from jobyard_cli.published_jobs import published_jobs
+    from jobyard_cli.release.catalogue import published_jobs
 
     _write(published_jobs(aws.s3(endpoint_url), bucket), output)
 
@@ -185,19 +185,21 @@ def publish_platform(
     repo: PlatformRepo = Path(),
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
-    from jobyard_cli import aws, environments, platform_files, platform_publish
+    from jobyard_cli import aws, environments
     from jobyard_cli.git import is_later
     from jobyard_cli.kubeconfig import kubeconfig as made
-    from jobyard_cli.platform_data import platform_data
+    from jobyard_cli.platform.data import platform_data
+    from jobyard_cli.platform.files import platform_files, task_types
+    from jobyard_cli.platform.publish import publish
 
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
     config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
-    groups, types = environments.load_node_groups(repo), platform_files.task_types(repo / "values")
-    platform = platform_data(groups, environment, task_types=types, teams=chosen.teams)
-    files = platform_files.platform_files(repo / "dags", chosen.teams, platform, config)
+    groups, types = environments.load_node_groups(repo), task_types(repo / "values")
+    data = platform_data(groups, environment, task_types=types, teams=chosen.teams)
+    files = platform_files(repo / "dags", chosen.teams, data, config)
     client = aws.s3(endpoint_url, chosen.values.get("region"))
-    done = platform_publish.publish(client, target, files, commit(repo), partial(is_later, repo))
+    done = publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:
         print(f"put s3://{target}/dags/{name}")
     for name in done.deleted:

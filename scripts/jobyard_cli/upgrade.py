@@ -11,7 +11,7 @@ from pathlib import Path
 from jobyard_cli import git, template
 from jobyard_cli.conflicts import conflicts
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform_checkout import STATE, platform_repo
+from jobyard_cli.platform.checkout import STATE, platform_repo
 from jobyard_cli.repo import TeamRepo
 
 _IN_USE = ("charts", "dags", "pyproject.toml", "schemas", "scripts", "uv.lock", "values")

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, event, given, settings
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.local import airflow
 from jobyard_cli.local.settings import Source, cache_dir
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import node_groups, task_types
-from jobyard_cli.release import compile_release
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import node_groups, task_types
+from jobyard_cli.release.compile import compile_release
 from jobyard_cli.steps import Steps
 
 from tests.airflow.random_jobs import jobs

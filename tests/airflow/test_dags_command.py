@@ -11,8 +11,8 @@ import pytest
 import typer
 import yaml
 from jobyard_cli.dag_build.build import UnknownAirflow, build
-from jobyard_cli.dags_commands import dags
-from jobyard_cli.release import BrokenJobs
+from jobyard_cli.dag_build.commands import dags
+from jobyard_cli.release.compile import BrokenJobs
 from jobyard_cli.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]

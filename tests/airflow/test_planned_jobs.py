@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from jobyard_cli.local import airflow
 from jobyard_cli.local.settings import Source, cache_dir
+from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import node_groups, task_types
-from jobyard_cli.pods import pod
-from jobyard_cli.release import compile_release
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import node_groups, task_types
+from jobyard_cli.release.compile import compile_release
 from jobyard_cli.steps import Steps
 
 SOURCE = Source.find()

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.node_groups import eksctl_config
-from jobyard_cli.platform_files import node_groups
+from jobyard_cli.platform.files import node_groups
 from jobyard_cli.quantities import parse_quantity
 from jobyard_cli.steps import Steps
 

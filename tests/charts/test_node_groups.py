@@ -20,8 +20,8 @@ import yaml
 from jobyard_cli.local.processes import Process, Supervisor
 from jobyard_cli.local.simulated_nodes import simulated_node
 from jobyard_cli.node_groups import eksctl_config
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import node_groups
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import node_groups
 from jobyard_cli.quantities import parse_quantity
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
-from jobyard_cli.releases import PublishFailed, publish, releases, roll_back
+from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli.airflow_transport import Login
+from jobyard_cli.airflow.transport import Login
 from jobyard_cli.environments import load_node_groups
 from jobyard_cli.local import airflow
 from jobyard_cli.local.bucket_copy import copy_once
@@ -19,8 +19,8 @@ from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.processes import Process, Supervisor, answers
 from jobyard_cli.local.settings import Source, cache_dir
 from jobyard_cli.local.shell import run
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import loader_source, task_types
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import loader_source, task_types
 
 from tests.sync.servers import KEY
 
@@ -195,7 +195,7 @@ class StandInMwaa:
     ) -> dict[str, Any]:
         """One call, with MWAA's errors."""
         from botocore.exceptions import ClientError
-        from jobyard_cli.airflow_transport import NotThere
+        from jobyard_cli.airflow.transport import NotThere
 
         self.calls.append(f"{Method} {Path}")
         try:

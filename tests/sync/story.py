@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_mwaa import MwaaTransport
-from jobyard_cli.airflow_transport import RestTransport
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.mwaa import MwaaTransport
+from jobyard_cli.airflow.transport import RestTransport
 from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import AirflowVariable

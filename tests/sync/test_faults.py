@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli import aws
-from jobyard_cli.release import compile_release
-from jobyard_cli.releases import publish
+from jobyard_cli.release.compile import compile_release
+from jobyard_cli.release.releases import publish
 
 from tests.sync import faulty_proxy
 from tests.sync.faulty_proxy import FaultyProxy

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from jobyard_cli.release import compile_release
-from jobyard_cli.releases import publish
+from jobyard_cli.release.compile import compile_release
+from jobyard_cli.release.releases import publish
 
 from tests.sync.forked import KILLED
 from tests.sync.running import Forked, Run

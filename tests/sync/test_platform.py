@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli.platform_files import PlatformFiles
-from jobyard_cli.platform_publish import KEPT, publish
+from jobyard_cli.platform.files import PlatformFiles
+from jobyard_cli.platform.publish import KEPT, publish
 
 from tests.sync.servers import Server
 from tests.unit.test_platform_publish import a_library, copied, names, read

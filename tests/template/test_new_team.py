@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jobyard_cli.new_team import _put
+from jobyard_cli.team.new import _put
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Commit = Callable[[Path], None]

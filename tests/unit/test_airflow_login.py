@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_transport import AirflowError, RestTransport
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import AirflowError, RestTransport
 
 URL = "http://airflow.example.com"
 

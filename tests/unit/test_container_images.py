@@ -307,7 +307,7 @@ def test_who_may_not_log_in_is_told_by_whom(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_writes_every_address(
     repo: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jobyard_cli.images_commands import images
+    from jobyard_cli.container_images.commands import images
 
     output = tmp_path / "images.json"
     root = Path(__file__).resolve().parents[2]

@@ -24,7 +24,7 @@ from jobyard_cli.environments import (
 )
 from jobyard_cli.incomplete import IncompleteEnvironment
 from jobyard_cli.kubeconfig import UnknownRegion, kubeconfig, launcher_role
-from jobyard_cli.platform_files import NotThePlatformRepo
+from jobyard_cli.platform.files import NotThePlatformRepo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

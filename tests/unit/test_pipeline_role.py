@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.environments import Environment
-from jobyard_cli.pipeline_role import NoAccount, Right, role_name, variables
-from jobyard_cli.pipeline_role_commands import pipeline_role
+from jobyard_cli.iam.pipeline_role import NoAccount, Right, role_name, variables
+from jobyard_cli.iam.pipeline_role_command import pipeline_role
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,7 @@ from jobyard_cli.plan.base import NoBase, commit_base, environment_base
 from jobyard_cli.plan.make import make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
 from jobyard_cli.plan.released import CannotRead
-from jobyard_cli.release import BrokenJobs, compile_release
+from jobyard_cli.release.compile import BrokenJobs, compile_release
 
 from tests.unit.plan_repo import FIXTURES, NO_PLATFORM, NOW, ROOT, commit_all, git, planned, the_platform, with_chart
 

@@ -17,7 +17,7 @@ from jobyard_cli.durations import duration_text, parse_duration
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.runs import missed, timing
-from jobyard_cli.release import compile_jobs
+from jobyard_cli.release.compile import compile_jobs
 
 from tests.unit.plan_repo import NOW, commit_all, planned, the_platform
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobyard_cli.local.bucket_copy import copy_once
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import (
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import (
     NotThePlatformRepo,
     PlatformFiles,
     UnreadableValues,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.published_jobs import UnreadableReleases, published_jobs
-from jobyard_cli.release import compile_release
+from jobyard_cli.release.catalogue import UnreadableReleases, published_jobs
+from jobyard_cli.release.compile import compile_release
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

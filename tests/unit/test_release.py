@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.release import SCHEMA_VERSION, BrokenJobs, compile_release
-from jobyard_cli.releases import Older, PublishFailed, publish
+from jobyard_cli.release.compile import SCHEMA_VERSION, BrokenJobs, compile_release
+from jobyard_cli.release.releases import Older, PublishFailed, publish
 from jobyard_cli.scaffold import CannotStart, examples, new_job
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def test_who_comes_second_reads_again_and_puts_over_what_it_has_seen(
 def test_one_that_always_comes_second_gives_up_and_says_so(
     s3: S3Client, add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobyard_cli.releases._LONGEST_PAUSE", 0)
+    monkeypatch.setattr("jobyard_cli.release.releases._LONGEST_PAUSE", 0)
     add_job("score")
     client: Any = Interrupted(s3, 99)
     with pytest.raises(PublishFailed, match="another release went in at the same time, 40 times over; run this again"):

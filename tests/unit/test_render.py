@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jobyard_cli.chart.check import OLDEST, check_manifests, known_bounds
+from jobyard_cli.chart.helm import CannotRender
+from jobyard_cli.chart.manifests import NoChart, manifests
 from jobyard_cli.environments import UnknownEnvironment
-from jobyard_cli.helm import CannotRender
-from jobyard_cli.manifest_check import OLDEST, check_manifests, known_bounds
-from jobyard_cli.manifests import NoChart, manifests
-from jobyard_cli.platform_files import NotThePlatformRepo
+from jobyard_cli.platform.files import NotThePlatformRepo
 
 from tests.unit.plan_repo import ROOT, with_chart
 

@@ -13,14 +13,14 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from jobyard_cli import main
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_mwaa import MwaaTransport
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotThere, RestTransport
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.mwaa import MwaaTransport
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, RestTransport
 from jobyard_cli.aws_errors import PublishFailed
 from jobyard_cli.environments import Environment
-from jobyard_cli.release import compile_release
-from jobyard_cli.release_object import ReleaseObject
-from jobyard_cli.releases import Older, publish, releases, roll_back
+from jobyard_cli.release.compile import compile_release
+from jobyard_cli.release.object import ReleaseObject
+from jobyard_cli.release.releases import Older, publish, releases, roll_back
 from jobyard_cli.sync.images import BadImages, read_images
 from jobyard_cli.sync.run import sync
 from jobyard_cli.sync.target import Given, NoTarget, Target, find_target

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotAllowed, NotThere
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
 from jobyard_cli.sync.airflow_state import Watcher
 from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, Clock, NotImportable, NotInTime, Wait, Waited
 

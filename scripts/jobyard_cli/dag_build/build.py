@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli import platform_files
-from jobyard_cli.airflow_environment import environment as airflow_environment
+from jobyard_cli.airflow.environment import environment as airflow_environment
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.environments import Environment, load_environment, load_node_groups
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
 from jobyard_cli.local.settings import AIRFLOW_VERSION, cache_dir
 from jobyard_cli.local.shell import Report, run
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.release import compile_release
+from jobyard_cli.platform import files as platform_files
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.release.compile import compile_release
 from jobyard_cli.repo import TeamRepo
 
 WORKER = Path(__file__).with_name("worker.py")

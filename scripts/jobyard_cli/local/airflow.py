@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobyard_cli import airflow_environment
+from jobyard_cli.airflow import environment as airflow_environment
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.processes import Process, answers

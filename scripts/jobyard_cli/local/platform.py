@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.local import airflow, argocd, bridge, machine, pod_identity, services, tools
 from jobyard_cli.local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_cli.local.control_plane import Kubectl, write_private
@@ -24,9 +24,9 @@ from jobyard_cli.local.errors import Busy, LocalPlatformError, NotRunning, Unsup
 from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.platform_files import platform_files, task_types
-from jobyard_cli.platform_publish import publish
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import platform_files, task_types
+from jobyard_cli.platform.publish import publish
 from jobyard_cli.steps import Steps
 
 if TYPE_CHECKING:

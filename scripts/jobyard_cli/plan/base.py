@@ -16,7 +16,7 @@ from jobyard_cli import git
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.released import released
-from jobyard_cli.release import compile_jobs
+from jobyard_cli.release.compile import compile_jobs
 from jobyard_cli.repo import NotATeamRepo
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.chart.helm import CannotRender
+from jobyard_cli.chart.manifests import CHART, VALUES, manifests
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.helm import CannotRender
-from jobyard_cli.manifests import CHART, VALUES, manifests
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, ObjectChange
 

@@ -12,8 +12,8 @@ from jobyard_cli.durations import duration_text
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.model import ADDED, CHANGED, FATE, ONLY_LAYOUT, REMOVED, RENAMED, JobChange, Setting, TaskChange
+from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import timing
-from jobyard_cli.pods import pod
 
 Job = Mapping[str, Any]
 Jobs = Mapping[str, Job]

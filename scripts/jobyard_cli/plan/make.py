@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.chart.manifests import CHART
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.documents import load
 from jobyard_cli.environments import load_environment, load_teams
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.manifests import CHART
 from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
@@ -20,9 +20,9 @@ from jobyard_cli.plan.images import image_changes
 from jobyard_cli.plan.model import ObjectChange, Plan
 from jobyard_cli.plan.quota import Amount, quotas
 from jobyard_cli.plan.warnings import Situation, warnings
-from jobyard_cli.platform_checkout import platform_repo
-from jobyard_cli.platform_data import platform_data
-from jobyard_cli.release import BrokenJobs, compile_jobs
+from jobyard_cli.platform.checkout import platform_repo
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.release.compile import BrokenJobs, compile_jobs
 from jobyard_cli.repo import TeamRepo
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_transport import NotThere
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import NotThere
 
 _AT_ONCE = 4
 _BROKEN = "**This job is broken, and does not run:**"

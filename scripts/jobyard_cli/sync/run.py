@@ -9,7 +9,7 @@ from typing import Any
 
 from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.releases import Older, Published, Release, publish, roll_back
+from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
 from jobyard_cli.sync.airflow_state import Watcher, import_errors
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import converge, newest_images

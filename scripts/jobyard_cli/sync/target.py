@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli import aws
-from jobyard_cli.airflow_api import AirflowClient
-from jobyard_cli.airflow_mwaa import MwaaTransport
-from jobyard_cli.airflow_transport import RestTransport
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.mwaa import MwaaTransport
+from jobyard_cli.airflow.transport import RestTransport
 from jobyard_cli.environments import Environment
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.release_object import ReleaseObject
+from jobyard_cli.release.object import ReleaseObject
 from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore, variable_name
 
 if TYPE_CHECKING:

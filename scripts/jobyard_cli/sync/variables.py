@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from jobyard_cli.airflow_api import AirflowClient
+from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.release_object import ReleaseObject
+from jobyard_cli.release.object import ReleaseObject
 
 _TRIES = 40
 

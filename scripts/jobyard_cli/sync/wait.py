@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from jobyard_cli.airflow_api import AirflowClient, AirflowTimeout
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, NotAllowed, NotThere
+from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
 from jobyard_cli.sync.airflow_state import State, Watcher
 
 REPORT_SECONDS = 15

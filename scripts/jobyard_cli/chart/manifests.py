@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from jobyard_cli.chart.helm import render
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.helm import render
 
 CHART = "charts/team"
 VALUES = ("values/node-groups.yaml", "values/team.yaml")

@@ -107,7 +107,7 @@ def releases(
     repo: Repo = None,
 ) -> None:
     """List the team's newest releases: when, commit, number of jobs, who. Airflow has the first."""
-    from jobyard_cli.releases import releases as listed
+    from jobyard_cli.release.releases import releases as listed
     from jobyard_cli.sync.target import Given, find_target
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
@@ -120,7 +120,7 @@ def releases(
 
 def _release(root: Path, images: Path | None) -> bytes:
     from jobyard_cli.git import commit
-    from jobyard_cli.release import compile_release
+    from jobyard_cli.release.compile import compile_release
     from jobyard_cli.sync.images import read_images
 
     return compile_release(root, commit(root), read_images(images) if images else None)
@@ -128,7 +128,7 @@ def _release(root: Path, images: Path | None) -> bytes:
 
 def _environment(root: Path, name: str | None, platform: Path | None) -> Environment | None:
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.platform_checkout import platform_repo
+    from jobyard_cli.platform.checkout import platform_repo
 
     return load_environment(platform_repo(root, platform), name) if name else None
 

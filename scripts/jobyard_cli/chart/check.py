@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.environments import UnknownEnvironment, environment_names, in_environment, load_teams
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.manifests import Manifest
-from jobyard_cli.platform_checkout import platform_repo
+from jobyard_cli.platform.checkout import platform_repo
 
 OLDEST = "1.30"
 """What the chart asks for (`kubeVersion`)."""

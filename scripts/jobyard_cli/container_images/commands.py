@@ -36,7 +36,7 @@ def images(
     from jobyard_cli.container_images.addresses import registry_of
     from jobyard_cli.container_images.publish import Origin, publish
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.platform_checkout import platform_repo
+    from jobyard_cli.platform.checkout import platform_repo
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())

@@ -95,7 +95,7 @@ def _base(
 
 def _bucket(platform: Platform, environment: str) -> str:
     from jobyard_cli import environments
-    from jobyard_cli.platform_checkout import NoPlatform
+    from jobyard_cli.platform.checkout import NoPlatform
 
     if platform.repo is None:
         raise NoPlatform(f"{platform.why}; or name the bucket with --bucket")
@@ -144,8 +144,8 @@ def render(
 
     Exit code: 0 without a problem, 1 with one.
     """
-    from jobyard_cli.manifest_check import check_manifests, known_bounds
-    from jobyard_cli.manifests import manifests
+    from jobyard_cli.chart.check import check_manifests, known_bounds
+    from jobyard_cli.chart.manifests import manifests
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
     team = TeamRepo.load(root).team

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from jobyard_cli.new_team import Added, NewTeam
+    from jobyard_cli.team.new import Added, NewTeam
 
 app = typer.Typer(no_args_is_help=True, help="Add a team, and see which there are; in the platform's repository.")
 PlatformRepo = Annotated[
@@ -27,7 +27,7 @@ class Ci(StrEnum):
 
 
 def _band(text: str) -> tuple[int, int]:
-    from jobyard_cli.new_team import CannotAddTeam
+    from jobyard_cli.team.new import CannotAddTeam
 
     if found := BAND.fullmatch(text.replace(" ", "")):
         return int(found[1]), int(found[2])
@@ -71,7 +71,7 @@ def new(
     repo: PlatformRepo = Path(),
 ) -> None:
     """Add a team: writes values/teams/NAME.yaml and makes the team's repository, both or neither."""
-    from jobyard_cli.new_team import NewTeam, Quota, add_team
+    from jobyard_cli.team.new import NewTeam, Quota, add_team
 
     team = NewTeam(
         name=name,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from jobyard_cli.airflow_transport import AirflowError as AirflowError
-from jobyard_cli.airflow_transport import NotThere, RestTransport, Transport
+from jobyard_cli.airflow.transport import AirflowError as AirflowError
+from jobyard_cli.airflow.transport import NotThere, RestTransport, Transport
 from jobyard_cli.errors import JobyardError
 
 FINISHED = ("success", "failed")

@@ -14,8 +14,8 @@ from uuid import uuid4
 from jobyard_cli.aws_errors import PublishFailed as PublishFailed
 from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.release_object import Release as Release
-from jobyard_cli.release_object import ReleaseObject, note_of
+from jobyard_cli.release.object import Release as Release
+from jobyard_cli.release.object import ReleaseObject, note_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

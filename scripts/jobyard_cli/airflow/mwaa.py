@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.airflow_transport import AirflowBusy, AirflowError, refusal
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, refusal
 from jobyard_cli.aws_errors import failure
 
 _HINTS = {

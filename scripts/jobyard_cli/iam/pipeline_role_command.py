@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.pipeline_role import Right
+from jobyard_cli.iam.pipeline_role import Right
 from jobyard_cli.repo import TeamRepo
 
 
@@ -26,8 +26,8 @@ def pipeline_role(
 ) -> None:
     """Print the variables, NAME=value, with which AWS's libraries take a pipeline's role in an environment."""
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.pipeline_role import role_name, variables
-    from jobyard_cli.platform_checkout import platform_repo
+    from jobyard_cli.iam.pipeline_role import role_name, variables
+    from jobyard_cli.platform.checkout import platform_repo
 
     if right is Right.platform:
         work_tree, team = repo or Path(), ""

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobyard_cli import git, helm, template
+from jobyard_cli import git, template
+from jobyard_cli.chart import helm
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.documents import Document, parse
 from jobyard_cli.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform_files import NotThePlatformRepo
+from jobyard_cli.platform.files import NotThePlatformRepo
 
 NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
 

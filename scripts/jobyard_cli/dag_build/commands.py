@@ -30,7 +30,7 @@ def dags(
 ) -> None:
     """Build all DAGs of the work tree on an environment's Airflow, and say what it can't run."""
     from jobyard_cli.dag_build.build import build
-    from jobyard_cli.platform_checkout import platform_repo
+    from jobyard_cli.platform.checkout import platform_repo
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.team_commands import PlatformRepo
+from jobyard_cli.team.commands import PlatformRepo
 
 BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+")
 

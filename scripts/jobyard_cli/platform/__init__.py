@@ -1,0 +1,1 @@
+"""The platform's repository, and its own files in Airflow's bucket."""

@@ -1,0 +1,1 @@
+"""`jobyard team`: making a team and its repository."""

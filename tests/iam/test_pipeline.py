@@ -1,4 +1,4 @@
-"""The command's own code with the rights of a team's pipeline alone, in a cloud that asks for rights."""
+"""The command's own code with the rights of a pipeline's role alone, in a cloud that asks for rights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
+from jobyard_cli.platform.publish import publish as publish_platform
 from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
+
+from tests.unit.test_platform_publish import LATER, a_library
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -101,3 +104,22 @@ def test_a_pipeline_gets_nowhere_with_another_teams_releases(cloud: Session, be:
     work()
     there = owner.get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read()
     assert json.loads(there)["commit"] == SECOND
+
+
+def test_the_platforms_pipeline_publishes_and_takes_away_what_is_left_over(
+    cloud: Session, be: Callable[[str], Session]
+) -> None:
+    s3, platform = cloud.client("s3"), be("jobyard-platform-ci").client("s3")
+    s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"{}")
+
+    @set_initial_no_auth_action_count(0)
+    def work() -> None:
+        assert publish_platform(platform, BUCKET, a_library("1", "risk", "care")).put
+        assert publish_platform(platform, BUCKET, a_library("2", "risk"), now=LATER).deleted == ["care.py"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            platform.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"[]")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            platform.delete_object(Bucket=BUCKET, Key="dags/risk/jobs.json")
+
+    work()
+    assert s3.get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read() == b"{}"

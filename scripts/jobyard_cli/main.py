@@ -30,14 +30,10 @@ if TYPE_CHECKING:
     pass
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Batch machine learning on Kubernetes with Airflow.")
-app.add_typer(team_app, name="team")
-app.command()(iam)
-app.command()(plan)
-app.command()(render)
-app.command()(images)
-app.command()(dags)
-app.command()(comment)
-app.command()(pipeline_role)
+TEAM = "In a team's repository"
+PIPELINE = "In a pipeline"
+PLATFORM = "In the platform's repository"
+HERE = "On this machine"
 
 Repo = Annotated[
     Path | None,
@@ -56,7 +52,7 @@ class Format(StrEnum):
     sarif = "sarif"
 
 
-@app.command()
+@app.command(rich_help_panel=TEAM)
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Job files or folders; all jobs by default.")] = None,
     repo: Repo = None,
@@ -88,7 +84,7 @@ def _answer(checked: Checked, output: Format) -> Iterable[str]:
             return report.lines(checked, snippets=sys.stdout.isatty())
 
 
-@app.command()
+@app.command(rich_help_panel=TEAM)
 def new(
     job: Annotated[str, typer.Argument(help="The new job's name.")],
     like: Annotated[str, typer.Option(help="The example to start from.")] = "batch-inference",
@@ -102,7 +98,7 @@ def new(
     print(f"wrote {file.relative_to(root)}; change it, then run `jobyard check`")
 
 
-@app.command()
+@app.command(rich_help_panel=TEAM)
 def release(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
     repo: Repo = None,
@@ -118,14 +114,18 @@ def release(
         output.write_bytes(content)
 
 
-app.command()(sync)
-app.command()(releases)
+for command in (plan, render, sync, releases):
+    app.command(rich_help_panel=TEAM)(command)
+for of_pipeline in (images, dags, comment, pipeline_role):
+    app.command(rich_help_panel=PIPELINE)(of_pipeline)
+app.add_typer(team_app, name="team", rich_help_panel=PLATFORM)
+app.command(rich_help_panel=PLATFORM)(iam)
 
 Bucket = Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="An S3 server other than AWS.")]
 
 
-@app.command()
+@app.command(rich_help_panel=PLATFORM)
 def catalogue(
     bucket: Bucket,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
@@ -138,7 +138,7 @@ def catalogue(
     _write(published_jobs(aws.s3(endpoint_url), bucket), output)
 
 
-@app.command()
+@app.command(rich_help_panel=TEAM)
 def upgrade(
     checkout: Annotated[
         str, typer.Option(help="Branch, tag or commit of the template.", show_default="its newest commit")
@@ -167,7 +167,7 @@ def upgrade(
     print("next: look it over (git diff HEAD), run `jobyard check`, and commit it on a branch")
 
 
-@app.command()
+@app.command(rich_help_panel=PLATFORM)
 def publish_platform(
     environment: EnvironmentName,
     bucket: Annotated[
@@ -207,7 +207,7 @@ def publish_platform(
     print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were there already")
 
 
-@app.command()
+@app.command(rich_help_panel=PLATFORM)
 def kubeconfig(
     environment: EnvironmentName,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
@@ -226,7 +226,7 @@ class NodeGroupFormat(StrEnum):
     eksctl = "eksctl"
 
 
-@app.command()
+@app.command(rich_help_panel=PLATFORM)
 def node_groups(
     environment: EnvironmentName,
     output: Annotated[NodeGroupFormat, typer.Option("--format", help="Who is to read it.")] = NodeGroupFormat.eksctl,
@@ -279,5 +279,5 @@ def _mount(command: list[str]) -> None:
         if command in (["local"], ["demo"]):
             raise JobyardError(f"this needs the extra `local` (pip install jobyard[local]): no {error.name}") from error
         return
-    app.add_typer(local, name="local")
-    app.command()(demo)
+    app.add_typer(local, name="local", rich_help_panel=HERE)
+    app.command(rich_help_panel=HERE)(demo)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, Unavailable
 
 _NEW_KEY = "get new credentials (`aws sso login`, or start the pipeline's job again) and run this again"
 _WRONG_KEY = "these are not the credentials of this account: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -35,6 +35,24 @@ _HINTS = {
 }
 CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 """What S3 says where an object is no longer the one that a write's condition names."""
+_PASSING = (
+    "InternalError",
+    "InternalServerError",
+    "InternalServerException",
+    "RequestTimeout",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+)
 _NO_KEY = (
     "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run this with "
     "the pipeline's role"
@@ -45,21 +63,43 @@ class PublishFailed(JobyardError):
     """The bucket did not take what was to be put, or can't be read; run again, it goes on where it ended."""
 
 
+class StoreBusy(PublishFailed, Unavailable):
+    """Likewise, where a later try may well get another answer."""
+
+
 @contextmanager
 def told(address: str) -> Iterator[str]:
     """The address; what goes wrong with it inside is told with it.
 
     Raises:
-        PublishFailed: the server refused or did not answer.
+        PublishFailed: the server refused.
+        StoreBusy: it did not answer, or not now.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield address
     except ClientError as error:
-        raise PublishFailed(f"{address}: {_refusal(error)}") from error
+        kind = StoreBusy if is_busy(code(error)) else PublishFailed
+        raise kind(f"{address}: {_refusal(error)}") from error
     except BotoCoreError as error:
-        raise PublishFailed(f"{address}: {failure(error)}") from error
+        kind = StoreBusy if is_passing(error) else PublishFailed
+        raise kind(f"{address}: {failure(error)}") from error
+
+
+def is_busy(code: str) -> bool:
+    """Whether AWS's name for what is wrong says that a later try may well get another answer."""
+    return code in _PASSING
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a request got no answer for a reason that may pass: a time-out, a connection that broke or was refused."""
+    from botocore import exceptions as known
+
+    return isinstance(
+        error,
+        known.HTTPClientError | known.ConnectionError | known.IncompleteReadError | known.MetadataRetrievalError,
+    )
 
 
 def code(error: Exception) -> str:

@@ -161,6 +161,18 @@ def test_a_jobs_digest_is_its_own(add_job: AddJob, team_repo: Path) -> None:
     assert compiled(team_repo)["jobs"]["train"] == beside["train"]
 
 
+def test_another_schema_makes_other_digests(
+    add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `jobyard sync` would take an Airflow that can't read the release yet for one that has it."""
+    add_job("score")
+    before = compiled(team_repo)
+    monkeypatch.setattr("jobyard_cli.release.compile.SCHEMA_VERSION", before["schema_version"] + 1)
+    after = compiled(team_repo)
+    assert after["digest"] != before["digest"]
+    assert after["jobs"]["score"]["digest"] != before["jobs"]["score"]["digest"]
+
+
 def test_images_are_part_of_the_release_and_of_its_digest(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     without = compiled(team_repo)

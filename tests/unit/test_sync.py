@@ -301,7 +301,8 @@ class Refusing:
 def test_what_mwaa_refuses_is_told_in_airflows_or_awss_words(
     response: dict[str, Any], kind: type[AirflowError], message: str
 ) -> None:
-    client = AirflowClient(MwaaTransport(Refusing(**{"Error": {"Code": "RestApiClientException"}, **response}), "prod"))
+    transport = MwaaTransport(Refusing(**{"Error": {"Code": "RestApiClientException"}, **response}), "prod")
+    client = AirflowClient(transport, patience=0)
     with pytest.raises(AirflowError, match=message) as caught:
         client.dag_ids()
     assert type(caught.value) is kind
@@ -311,7 +312,7 @@ def test_an_airflow_that_is_not_there_is_told_before_anything_is_put(
     s3: S3Client, add_job: AddJob, team_repo: Path
 ) -> None:
     add_job("score")
-    target = Target("risk", BUCKET, s3, AirflowClient(RestTransport("http://127.0.0.1:1")))
+    target = Target("risk", BUCKET, s3, AirflowClient(RestTransport("http://127.0.0.1:1"), patience=2))
     with pytest.raises(AirflowBusy, match="Airflow at http://127.0.0.1:1 can't be reached"):
         sync(target, compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)
     assert releases(s3, BUCKET, "risk") == []

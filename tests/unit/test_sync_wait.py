@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
-from jobyard_cli.sync.airflow_state import Watcher
-from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, Clock, NotImportable, NotInTime, Wait, Waited
+from jobyard_cli.aws_errors import StoreBusy
+from jobyard_cli.sync.airflow_state import ImportFailure, Watcher
+from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, NotImportable, NotInTime, Wait, Waited
+from jobyard_cli.waiting import Clock
 
 OLD, NEW = "0" * 12, "1" * 12
+PARSE_SECONDS = 30
+"""How often the stand-in reads a file that it could not import before."""
 Change = Callable[["StandIn"], None]
 
 
@@ -51,7 +55,7 @@ class StandIn:
             case ["GET", "dags"]:
                 return self._page("dags", [self._dag(dag) for dag in sorted(self.pages)], query or {})
             case ["GET", "importErrors"]:
-                errors = [{"filename": file, "stack_trace": trace} for file, trace in self.errors.items()]
+                errors = [self._error(file, trace) for file, trace in self.errors.items()]
                 return self._page("import_errors", errors, query or {})
             case ["GET", "dags", dag, "details"]:
                 reason = self.broken.get(dag)
@@ -63,6 +67,10 @@ class StandIn:
                 self.paused.add(dag)
                 return {}
         raise NotThere(path)
+
+    def _error(self, file: str, trace: str) -> dict[str, Any]:
+        parse = int(self.time // PARSE_SECONDS)
+        return {"filename": file, "stack_trace": trace, "timestamp": f"2026-11-01T00:{parse:02}:00Z"}
 
     def _dag(self, dag: str) -> dict[str, Any]:
         tags = [{"name": "broken"}] if dag in self.listed_as_broken else []
@@ -78,12 +86,12 @@ def wait(
     *jobs: str,
     changed: list[str] | None = None,
     superseded: Callable[[], bool] = lambda: False,
-    before: dict[str, str] | None = None,
+    before: dict[str, ImportFailure] | None = None,
     said: list[str] | None = None,
     timeout: float = 600,
 ) -> Waited:
     """Wait for a release of these jobs, all of them changed where nothing else is said."""
-    client = AirflowClient(airflow)
+    client = AirflowClient(airflow).once
     watcher = Watcher(client, "risk", dict.fromkeys(jobs, NEW), list(jobs) if changed is None else changed)
     clock = Clock(lambda: airflow.time, airflow.sleep)
     report = (said if said is not None else []).append
@@ -101,12 +109,49 @@ def test_it_ends_as_soon_as_every_job_is_there_as_released(airflow: StandIn) -> 
     assert 40 <= wait(airflow, "score", "train").seconds < 51
 
 
-def test_an_unchanged_job_is_not_asked_for_on_its_own(airflow: StandIn) -> None:
+def test_each_jobs_page_is_asked_for_once_the_changed_ones_first(airflow: StandIn) -> None:
     for number in range(250):
         airflow.show(f"risk.job-{number}")
-    jobs = [f"job-{number}" for number in range(250)]
-    wait(airflow, *jobs, changed=["job-7"])
-    assert airflow.asked == ["GET dags"] * 3 + ["GET dags/risk.job-7/details", "GET importErrors"]
+    wait(airflow, *(f"job-{number}" for number in range(250)), changed=["job-7"])
+    pages = [call for call in airflow.asked if "details" in call]
+    assert "GET dags/risk.job-7/details" in pages[:4]
+    assert len(pages) == len(set(pages)) == 250
+    # The list is newer than the pages, and the import errors are newer than both.
+    assert [call for call in airflow.asked if call not in pages] == ["GET dags"] * 6 + ["GET importErrors"]
+    assert airflow.asked[-4:] == ["GET dags"] * 3 + ["GET importErrors"]
+
+
+def test_a_job_that_the_release_before_changed_is_waited_for_too(airflow: StandIn) -> None:
+    """Airflow is two releases behind: this one takes back what that one did to `score`, and leaves it at `train`."""
+    airflow.show("risk.score")
+    airflow.show("risk.train", OLD)
+    airflow.changes = {40: lambda it: it.show("risk.train")}
+    assert wait(airflow, "score", "train", changed=["score"]).seconds >= 40
+
+
+def test_a_release_that_changes_no_job_is_waited_for_too(airflow: StandIn) -> None:
+    """A later commit of the same jobs, while Airflow does not have them yet."""
+    airflow.show("risk.score", OLD)
+    airflow.changes = {40: lambda it: it.show("risk.score")}
+    assert wait(airflow, "score", changed=[]).seconds >= 40
+
+
+def test_what_broke_between_the_list_and_a_page_is_seen(airflow: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow reads the file after it gave its list, and before it gives the page of the job that changed."""
+    airflow.show("risk.score", OLD)
+    airflow.show("risk.train")
+    ask = airflow.call
+
+    def call(method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        if path == "dags/risk.score/details" and "GET dags/risk.train/details" in airflow.asked:
+            airflow.show("risk.score")
+            airflow.broken["risk.train"] = "no node group"
+            airflow.listed_as_broken.add("risk.train")
+        return ask(method, path, query, body)
+
+    monkeypatch.setattr(airflow, "call", call)
+    with pytest.raises(Broken, match="risk.train is broken in Airflow: no node group"):
+        wait(airflow, "score", "train", changed=["train"])
 
 
 def test_what_was_seen_as_released_is_not_asked_for_again(airflow: StandIn) -> None:
@@ -208,6 +253,34 @@ def test_an_import_error_of_the_teams_file_ends_it_with_the_trace(airflow: Stand
     with pytest.raises(NotImportable) as caught:
         wait(airflow, "score")
     assert str(caught.value) == "Airflow can't import /dags/risk.py:\nReleaseError: it is no release"
+    # As soon as Airflow has met it twice.
+    assert PARSE_SECONDS <= airflow.time < PARSE_SECONDS + 11
+
+
+def test_an_import_error_that_airflow_met_once_ends_nothing(airflow: StandIn) -> None:
+    """One parse of a busy Airflow takes longer than it allows; the next does not."""
+    airflow.show("risk.score", OLD)
+    airflow.errors = {"/dags/risk.py": "AirflowTaskTimeout: DagBag import timeout for /dags/risk.py after 30.0s"}
+
+    def parse(it: StandIn) -> None:
+        it.errors.clear()
+        it.show("risk.score")
+
+    airflow.changes = {PARSE_SECONDS - 1: parse}
+    assert PARSE_SECONDS - 1 <= wait(airflow, "score").seconds < PARSE_SECONDS + 11
+
+
+def test_out_of_time_an_import_error_is_told_with_its_trace(airflow: StandIn) -> None:
+    airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
+    with pytest.raises(NotImportable, match="ReleaseError: it is no release"):
+        wait(airflow, "score", timeout=PARSE_SECONDS / 2)
+
+
+def test_where_airflow_cant_read_the_file_there_is_no_success_whatever_its_pages_show(airflow: StandIn) -> None:
+    airflow.show("risk.score")
+    airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
+    with pytest.raises(NotImportable):
+        wait(airflow, "score", changed=[])
 
 
 def test_another_teams_import_error_is_nothing_to_it(airflow: StandIn) -> None:
@@ -220,13 +293,13 @@ def test_an_import_error_that_was_there_before_is_given_time_to_go(airflow: Stan
     airflow.show("risk.score")
     airflow.errors = {"risk.py": "of the release before"}
     airflow.changes = {60: lambda it: it.errors.clear()}
-    assert wait(airflow, "score", before={"risk.py": "of the release before"}).seconds >= 60
+    assert wait(airflow, "score", before={"risk.py": ImportFailure("of the release before")}).seconds >= 60
 
 
 def test_an_import_error_that_stays_is_believed_in_the_end(airflow: StandIn) -> None:
     airflow.errors = {"risk.py": "for ever"}
     with pytest.raises(NotImportable):
-        wait(airflow, "score", before={"risk.py": "for ever"})
+        wait(airflow, "score", before={"risk.py": ImportFailure("for ever")})
     assert airflow.time >= SETTLE_SECONDS
 
 
@@ -281,7 +354,7 @@ def test_what_a_later_release_did_is_not_this_ones_failure(airflow: StandIn, tro
         airflow.broken["risk.score"] = "no node group"
     if trouble == "import error":
         airflow.errors["risk.py"] = "a later release's"
-    jobs = ["score", "not-there"] if trouble == "out of time" else ["score"]
+    jobs = ["score"] if trouble == "broken" else ["score", "not-there"]
     assert wait(airflow, *jobs, superseded=lambda: True, timeout=5).superseded
 
 
@@ -295,3 +368,31 @@ def test_a_later_release_is_looked_for_as_seldom_as_something_is_said(airflow: S
     with pytest.raises(NotInTime):
         wait(airflow, "score", superseded=look, timeout=150)
     assert len(looks) <= 150 / 15 + 1
+
+
+def test_a_bucket_that_does_not_answer_for_a_while_ends_nothing(airflow: StandIn) -> None:
+    airflow.show("risk.score", OLD)
+    airflow.show("risk.gone", OLD)
+
+    def superseded() -> bool:
+        if airflow.time < 100:
+            raise StoreBusy("SlowDown")
+        return False
+
+    def take(it: StandIn) -> None:
+        it.show("risk.score")
+        del it.pages["risk.gone"]
+
+    airflow.changes = {200: take}
+    done = wait(airflow, "score", superseded=superseded)
+    # What another release may have brought is not paused before it is known that there is none.
+    assert (done.stopped, done.seconds >= 200) == (["risk.gone"], True)
+
+
+def test_a_bucket_that_stays_away_is_told_at_the_deadline(airflow: StandIn) -> None:
+    def superseded() -> bool:
+        raise StoreBusy("SlowDown")
+
+    airflow.show("risk.score", OLD)
+    with pytest.raises(NotInTime, match="after 60 s: SlowDown"):
+        wait(airflow, "score", superseded=superseded, timeout=60)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from jobyard_cli.airflow.transport import AirflowBusy, Conflict, NotThere, RestTransport, Transport
 from jobyard_cli.airflow.transport import AirflowError as AirflowError
-from jobyard_cli.airflow.transport import NotThere, RestTransport, Transport
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.waiting import CLOCK, PATIENCE_SECONDS, Clock, Deadline, NotYet, insist, until
 
 FINISHED = ("success", "failed")
 PAGE = 100
 """As many entries as Airflow gives at once."""
+
+T = TypeVar("T")
 
 
 class AirflowTimeout(JobyardError):
@@ -21,20 +24,59 @@ class AirflowTimeout(JobyardError):
 
 
 class AirflowClient:
-    """One Airflow, by its address or however else it is reached."""
+    """One Airflow, by its address or however else it is reached.
 
-    def __init__(self, airflow: str | Transport) -> None:
+    While it does not answer, or answers that it can't now, it is asked again for `patience` seconds.
+    """
+
+    def __init__(
+        self, airflow: str | Transport, patience: float = PATIENCE_SECONDS, clock: Clock = CLOCK
+    ) -> None:
         self._transport = RestTransport(airflow) if isinstance(airflow, str) else airflow
+        self.patience = patience
+        self._clock = clock
         self.address = self._transport.address
 
+    @property
+    def once(self) -> AirflowClient:
+        """This Airflow, asked once a call: for waits that have a deadline of their own."""
+        return AirflowClient(self._transport, 0, self._clock)
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One call; the parsed answer, or None where there is no content.
+        """One call; the parsed answer, or None where there is no content. A POST is not repeated.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
         """
         parts = urlsplit(path)
-        return self._transport.call(method, parts.path, dict(parse_qsl(parts.query)) or None, body)
+        return self._ask(method, parts.path, dict(parse_qsl(parts.query)) or None, body)
+
+    def _ask(self, method: str, path: str, query: dict[str, Any] | None, body: Any = None) -> Any:
+        ask = partial(self._transport.call, method, path, query, body)
+        return ask() if method == "POST" else insist(ask, self.patience, clock=self._clock)
+
+    def _create(self, path: str, body: Any) -> Any:
+        """A POST, repeated: the answer, or None where one whose answer was lost had created it.
+
+        Raises:
+            Conflict: it was there before.
+            AirflowError: unreachable, or refused.
+        """
+        lost = False
+
+        def attempt() -> Any:
+            nonlocal lost
+            try:
+                return self._transport.call("POST", path, None, body)
+            except AirflowBusy:
+                lost = True
+                raise
+            except Conflict:
+                if lost:
+                    return None
+                raise
+
+        return insist(attempt, self.patience, clock=self._clock)
 
     def listed(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every entry of a list, page by page.
@@ -44,7 +86,7 @@ class AirflowClient:
         """
         seen = 0
         while True:
-            page = self._transport.call("GET", path, {**query, "limit": PAGE, "offset": seen})
+            page = self._ask("GET", path, {**query, "limit": PAGE, "offset": seen})
             yield from page[key]
             seen += len(page[key])
             if not page[key] or seen >= page["total_entries"]:
@@ -69,9 +111,13 @@ class AirflowClient:
         """
         body = {"key": key, "value": value}
         if self.variable(key) is None:
-            self.call("POST", "variables", body)
-        else:
-            self.call("PATCH", f"variables/{key}", body)
+            try:
+                self._create("variables", body)
+                return
+            except Conflict:
+                # Somebody else was quicker.
+                pass
+        self.call("PATCH", f"variables/{key}", body)
 
     def dag_ids(self) -> set[str]:
         """The DAGs that Airflow has parsed and not lost since."""
@@ -85,30 +131,29 @@ class AirflowClient:
         """Wait until Airflow has parsed these DAGs.
 
         Raises:
-            AirflowError: a file can't be imported.
-            AirflowTimeout: some are still missing.
+            AirflowTimeout: some are still missing, with what Airflow can't import.
+            AirflowError: it refused.
         """
-        deadline = time.monotonic() + timeout
-        while missing := wanted - self.dag_ids():
-            if errors := self.import_errors():
-                raise AirflowError(
-                    "\n".join(f"Airflow can't import {name}:\n{error}" for name, error in errors.items())
-                )
-            if time.monotonic() > deadline:
-                raise AirflowTimeout(f"Airflow does not have {', '.join(sorted(missing))} after {timeout:.0f} s")
-            time.sleep(0.5)
+        airflow = self.once
+
+        def look() -> None:
+            if missing := wanted - airflow.dag_ids():
+                errors = [f"\nAirflow can't import {name}:\n{trace}" for name, trace in airflow.import_errors().items()]
+                raise NotYet(f"{', '.join(sorted(missing))} is missing{''.join(errors)}")
+
+        self._until(look, timeout, f"Airflow does not have all of {', '.join(sorted(wanted))}")
 
     def trigger(self, dag_id: str, run_id: str, logical_date: str | None) -> str:
         """Start a run; for a logical date (ISO 8601) its data interval is the one the schedule gives that date."""
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
-        run = self.call("POST", f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": logical_date})
-        return str(run["dag_run_id"])
+        self._create(f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": logical_date})
+        return run_id
 
-    def backfill(self, dag_id: str, first: str, last: str) -> int:
-        """Start a backfill over the runs between two dates (ISO 8601), and return its id."""
+    def backfill(self, dag_id: str, first: str, last: str) -> None:
+        """Start a backfill over the runs between two dates (ISO 8601)."""
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
         body = {"dag_id": dag_id, "from_date": first, "to_date": last, "reprocess_behavior": "completed"}
-        return int(self.call("POST", "backfills", body)["id"])
+        self._create("backfills", body)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Every run of a DAG."""
@@ -121,12 +166,13 @@ class AirflowClient:
         Raises:
             AirflowTimeout: it made none in time.
         """
-        deadline = time.monotonic() + timeout
-        while not (runs := self.runs(dag_id)):
-            if time.monotonic() > deadline:
-                raise AirflowTimeout(f"Airflow started no run of {dag_id} within {timeout:.0f} s")
-            time.sleep(0.5)
-        return runs[0]
+
+        def look() -> dict[str, Any]:
+            if not (runs := self.once.runs(dag_id)):
+                raise NotYet("it has none")
+            return runs[0]
+
+        return self._until(look, timeout, f"Airflow started no run of {dag_id}")
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout: float) -> Iterator[list[dict[str, Any]]]:
         """Yield the run's task instances about every second, the last time when it has finished.
@@ -134,15 +180,26 @@ class AirflowClient:
         Raises:
             AirflowTimeout: it has not finished in time.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            state = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]
-            yield self.tasks(dag_id, run_id)
-            if state in FINISHED:
-                return
-            if time.monotonic() > deadline:
-                raise AirflowTimeout(f"{dag_id} run {run_id} is {state} after {timeout:.0f} s")
-            time.sleep(1)
+        deadline, seen, airflow = Deadline(timeout, self._clock), "unknown", self.once
+        while seen not in FINISHED:
+            if deadline.is_over:
+                raise AirflowTimeout(f"{dag_id} run {run_id} has not ended after {timeout:.0f} s; last seen: {seen}")
+            try:
+                state = str(airflow.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+                tasks = airflow.tasks(dag_id, run_id)
+            except AirflowBusy as error:
+                seen = str(error)
+            else:
+                seen = state
+                yield tasks
+            if seen not in FINISHED:
+                deadline.pause(1)
+
+    def _until(self, look: Callable[[], T], seconds: float, what: str) -> T:
+        def late(last: str) -> AirflowTimeout:
+            return AirflowTimeout(f"{what} after {seconds:.0f} s; last seen: {last}")
+
+        return until(look, seconds, late, clock=self._clock)
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run."""

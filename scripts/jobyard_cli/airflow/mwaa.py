@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, refusal
-from jobyard_cli.aws_errors import failure
+from jobyard_cli.aws_errors import failure, is_busy, is_passing
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
@@ -13,7 +13,6 @@ _HINTS = {
     "ExpiredTokenException": "the credentials have expired: get new ones and run this again",
     "UnrecognizedClientException": "these are not the credentials of this account",
 }
-_BUSY = ("InternalServerException", "ThrottlingException", "ServiceUnavailableException")
 
 
 class MwaaTransport:
@@ -33,16 +32,16 @@ class MwaaTransport:
             AirflowBusy: no answer, or not now.
             NotThere: no such thing.
         """
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         optional = {key: value for key, value in (("QueryParameters", query), ("Body", body)) if value is not None}
         try:
             answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)
         except ClientError as error:
             raise self._refusal(f"{method} {path}", error.response) from error
-        except HTTPClientError as error:
-            raise AirflowBusy(f"{self.address} can't be reached: {error}") from error
         except BotoCoreError as error:
+            if is_passing(error):
+                raise AirflowBusy(f"{self.address} can't be reached: {error}") from error
             raise AirflowError(f"{self.address}: {failure(error)}") from error
         return answer.get("RestApiResponse")
 
@@ -53,6 +52,6 @@ class MwaaTransport:
         problem = response.get("Error", {})
         name = str(problem.get("Code"))
         text = f"{self.address}: {call}: {name}: {problem.get('Message')}"
-        if name in _BUSY:
+        if is_busy(name):
             return AirflowBusy(text)
         return AirflowError(f"{text} ({_HINTS[name]})" if name in _HINTS else text)

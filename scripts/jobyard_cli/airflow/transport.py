@@ -8,22 +8,27 @@ from typing import Any, Protocol
 
 import requests
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, Unavailable
 
 USERNAME, PASSWORD, TOKEN = "JOBYARD_AIRFLOW_USERNAME", "JOBYARD_AIRFLOW_PASSWORD", "JOBYARD_AIRFLOW_TOKEN"
-_SECONDS = 30
+_SECONDS = 60
+"""For one answer: what is slower than that on a busy machine is asked for again, not given up."""
 
 
 class AirflowError(JobyardError):
     """Airflow refused a call, or could not be reached."""
 
 
-class AirflowBusy(AirflowError):
+class AirflowBusy(AirflowError, Unavailable):
     """Airflow did not answer, or not now: it may be asked again."""
 
 
 class NotThere(AirflowError):
     """Airflow has no such thing."""
+
+
+class Conflict(AirflowError):
+    """Airflow has it already."""
 
 
 class NotAllowed(AirflowError):
@@ -65,12 +70,19 @@ def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
     text = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
     if status == 404:
         return NotThere(text)
-    if status >= 500 or status == 429:
+    if status == 409:
+        return Conflict(text)
+    if _is_busy(status):
         return AirflowBusy(text)
     if status in (401, 403):
         kind = NotAllowed if status == 403 else AirflowError
         return kind(f"{text} ({_rights()})")
     return AirflowError(text)
+
+
+def _is_busy(status: int) -> bool:
+    """Whether a later try may well get another answer."""
+    return status >= 500 or status in (408, 425, 429)
 
 
 def _rights() -> str:
@@ -120,8 +132,11 @@ class RestTransport:
 
     def _is_2(self) -> bool:
         if not self._version:
-            # Airflow 3 tells everyone; Airflow 2 has nothing there.
-            self._version = "3" if self._send("GET", "/api/v2/version").ok else "2"
+            # Airflow 3 tells everyone; Airflow 2 has nothing there. One that can't answer now says neither.
+            answer = self._send("GET", "/api/v2/version")
+            if _is_busy(answer.status_code):
+                raise refusal(self.address, "GET /api/v2/version", answer.status_code, answer.text)
+            self._version = "3" if answer.ok else "2"
         return self._version.startswith("2")
 
     def _new_token(self) -> str:
@@ -139,7 +154,9 @@ class RestTransport:
                 method, self.address + path, params=query, json=body, headers=headers, timeout=_SECONDS
             )
         except requests.RequestException as error:
-            raise AirflowBusy(f"Airflow at {self.address} can't be reached: {error}") from error
+            # An address that is none at all is a ValueError too.
+            kind = AirflowError if isinstance(error, ValueError) else AirflowBusy
+            raise kind(f"Airflow at {self.address} can't be reached: {error}") from error
 
 
 def _content(answer: requests.Response, address: str, call: str) -> Any:

@@ -54,7 +54,7 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
             "team": checked.repo.team,
             "namespace": checked.repo.namespace,
             "commit": commit,
-            "digest": f"sha256:{_digest(content)}",
+            "digest": f"sha256:{_digest([SCHEMA_VERSION, content])}",
             **content,
         }
     )
@@ -75,8 +75,11 @@ def compile_jobs(checked: Checked) -> dict[str, dict[str, Any]]:
 
 
 def _with_digest(job: dict[str, Any]) -> dict[str, Any]:
-    """The job with what its DAG's page shows of it, by which one can tell that Airflow has it as it is here."""
-    return {**job, "digest": _digest(job)[:JOB_DIGEST]}
+    """The job with what its DAG's page shows of it, by which one can tell that Airflow has it as it is here.
+
+    The schema's version is in it: an Airflow that can't read this one yet shows the digests of the version before.
+    """
+    return {**job, "digest": _digest([SCHEMA_VERSION, job])[:JOB_DIGEST]}
 
 
 def _digest(value: Any) -> str:

@@ -17,6 +17,22 @@ _DIGEST = "Digest of the job: "
 """Both as `dags/jobyard/broken.py` and `dags/jobyard/docs.py` write them."""
 
 
+@dataclass(frozen=True)
+class ImportFailure:
+    """Why Airflow could not import a file, and when it last tried, in its own words."""
+
+    trace: str
+    time: str = ""
+
+    def is_after(self, earlier: ImportFailure) -> bool:
+        """Whether Airflow tried again since that one, and failed again."""
+        return self.time != earlier.time
+
+    def is_like(self, other: ImportFailure | None) -> bool:
+        """Whether it may be the same failure."""
+        return other is not None and self.trace == other.trace
+
+
 @dataclass
 class State:
     """One look at Airflow; everything by DAG id."""
@@ -29,8 +45,8 @@ class State:
     broken: dict[str, str] = field(default_factory=dict)
     """As it is in the release, and why no DAG can be made of that."""
     paused: list[str] = field(default_factory=list)
-    import_errors: dict[str, str] = field(default_factory=dict)
-    """File to stack trace, of the team's loader."""
+    import_errors: dict[str, ImportFailure] = field(default_factory=dict)
+    """By file, of the team's loader."""
 
     @property
     def complete(self) -> bool:
@@ -56,11 +72,17 @@ class Watcher:
     """Looks at Airflow again and again; what was seen as it is released is not asked for again."""
 
     def __init__(self, airflow: AirflowClient, team: str, jobs: Mapping[str, str], changed: Iterable[str]) -> None:
-        """Take the release's jobs with their digests, and those of them whose page has to show theirs."""
+        """Take the release's jobs with their digests, and those of them by which one can tell it soonest.
+
+        Every job's page has to show its digest once. What the bucket had before proves nothing of an Airflow that
+        may be several releases behind: one job can be as it was then, while another is not yet as it was since.
+        """
         self._airflow = airflow
         self._team = team
         self._digests = {f"{team}.{name}": digest for name, digest in jobs.items()}
-        self._unseen = {f"{team}.{name}" for name in changed}
+        first = {f"{team}.{name}" for name in changed}
+        self._order = sorted(self._digests, key=lambda dag: (dag not in first, dag))
+        self._unseen = set(self._order)
 
     def look(self) -> State:
         """What there is now.
@@ -68,15 +90,25 @@ class Watcher:
         Raises:
             AirflowError: Airflow refused, or could not be reached.
         """
-        dags = self._dags()
-        state = State(missing=sorted(self._digests.keys() - dags.keys()))
+        dags, broken, outdated = self._list_and_pages()
+        state = State(missing=sorted(self._digests.keys() - dags.keys()), outdated=outdated, broken=broken)
         state.leftover = {dag: dags[dag]["is_paused"] for dag in sorted(dags.keys() - self._digests.keys())}
-        ours = {dag: dags[dag] for dag in sorted(dags.keys() & self._digests.keys())}
-        state.paused = [dag for dag, entry in ours.items() if entry["is_paused"]]
-        suspects = [dag for dag, entry in ours.items() if dag in self._unseen or _is_marked(entry)]
-        state.broken, state.outdated = self._compare(suspects)
+        state.paused = [dag for dag in sorted(dags.keys() & self._digests.keys()) if dags[dag]["is_paused"]]
+        # Last, as each page was of a moment before: what Airflow could not read since is among them.
         state.import_errors = import_errors(self._airflow, self._team)
         return state
+
+    def _list_and_pages(self) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[str]]:
+        """Airflow's list of the team's DAGs, with those whose page says that they are broken, or shows another job.
+
+        A page that is as released may be newer than the list got before it, so that is then got again.
+        """
+        while True:
+            unseen, dags = len(self._unseen), self._dags()
+            there = [dag for dag in self._order if dag in dags]
+            broken, outdated = self._compare([dag for dag in there if dag in self._unseen or _is_marked(dags[dag])])
+            if len(self._unseen) == unseen:
+                return dags, broken, outdated
 
     def _dags(self) -> dict[str, dict[str, Any]]:
         # Both versions take the pattern as a part of the id, of any team's.
@@ -94,8 +126,8 @@ class Watcher:
                 some = dags[first : first + _AT_ONCE]
                 pages = dict(zip(some, pool.map(self._page, some), strict=True))
                 old = [dag for dag, page in pages.items() if self._mark(dag) not in page]
-                self._unseen.difference_update(pages.keys() - set(old))
                 broken |= {dag: _reason(page) for dag, page in pages.items() if dag not in old and _is_broken(page)}
+                self._unseen.difference_update(pages.keys() - {*old, *broken})
                 if old:
                     return broken, [*old, *dags[first + _AT_ONCE :]]
         return broken, []
@@ -125,10 +157,12 @@ def _reason(page: str) -> str:
     return page.removeprefix(_BROKEN).partition(f"\n\n{_DIGEST}")[0].strip()
 
 
-def import_errors(airflow: AirflowClient, team: str) -> dict[str, str]:
-    """File to stack trace of the team's loader, where Airflow can't import it.
+def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]:
+    """By file, why Airflow can't import the team's loader.
 
     Raises:
         AirflowError: Airflow refused, or could not be reached.
     """
-    return {file: trace for file, trace in airflow.import_errors().items() if PurePosixPath(file).name == f"{team}.py"}
+    listed = airflow.listed("importErrors", "import_errors")
+    ours = [error for error in listed if PurePosixPath(error["filename"]).name == f"{team}.py"]
+    return {error["filename"]: ImportFailure(error["stack_trace"], str(error["timestamp"])) for error in ours}

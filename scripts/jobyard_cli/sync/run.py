@@ -10,10 +10,11 @@ from typing import Any
 from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
-from jobyard_cli.sync.airflow_state import Watcher, import_errors
+from jobyard_cli.sync.airflow_state import ImportFailure, Watcher, import_errors
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import converge, newest_images
 from jobyard_cli.sync.wait import Wait, Waited
+from jobyard_cli.waiting import insist
 
 Report = Callable[[str], None]
 
@@ -56,7 +57,7 @@ def sync(
         AirflowTimeout: Airflow does not have it in time.
         VariableFailed: the images could not be told to Airflow.
     """
-    errors = _errors_before(target)
+    errors = _errors_before(target, report)
     try:
         published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
     except Older:
@@ -78,7 +79,7 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
         AirflowTimeout: Airflow does not have it in time.
         VariableFailed: the images could not be told to Airflow.
     """
-    errors = _errors_before(target)
+    errors = _errors_before(target, report)
     done = roll_back(target.s3, target.bucket, target.team, commit, by)
     said = "is there again" if done.published.changed else "is the newest already"
     report(
@@ -87,16 +88,19 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
     return _follow(target, done.content, done.published, errors, timeout, report, done.release)
 
 
-def _errors_before(target: Target) -> Mapping[str, str]:
+def _errors_before(target: Target, report: Report) -> Mapping[str, ImportFailure]:
     """The import errors of the team's file; where Airflow can't be asked, nothing is put at all."""
-    return import_errors(target.airflow, target.team) if target.airflow else {}
+    if target.airflow is None:
+        return {}
+    airflow = target.airflow
+    return insist(lambda: import_errors(airflow.once, target.team), airflow.patience, report=report)
 
 
 def _follow(
     target: Target,
     content: Mapping[str, Any],
     published: Published,
-    errors: Mapping[str, str],
+    errors: Mapping[str, ImportFailure],
     timeout: float,
     report: Report,
     again: Release | None = None,
@@ -112,13 +116,12 @@ def _wait(
     target: Target,
     jobs: Mapping[str, Any],
     published: Published,
-    errors: Mapping[str, str],
+    errors: Mapping[str, ImportFailure],
     timeout: float,
     report: Report,
 ) -> Waited:
     assert target.airflow is not None
     digests = {name: str(job.get("digest")) for name, job in jobs.items()}
-    # Nobody knows whether Airflow has had time for a release that was there already: all of it is looked at.
     before = published.before or {}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
 
@@ -127,5 +130,7 @@ def _wait(
             newest = target.place.newest()
         return newest is not None and newest.etag != published.etag
 
-    watcher = Watcher(target.airflow, target.team, digests, changed)
-    return Wait(target.airflow, watcher, superseded, errors, report).until_there(timeout)
+    # The wait has a deadline of its own.
+    airflow = target.airflow.once
+    watcher = Watcher(airflow, target.team, digests, changed)
+    return Wait(airflow, watcher, superseded, errors, report).until_there(timeout)

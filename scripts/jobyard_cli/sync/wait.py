@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
-from jobyard_cli.sync.airflow_state import State, Watcher
+from jobyard_cli.errors import Unavailable
+from jobyard_cli.sync.airflow_state import ImportFailure, State, Watcher
+from jobyard_cli.waiting import CLOCK, REPORT_SECONDS, Clock, Deadline
 
-REPORT_SECONDS = 15
 SETTLE_SECONDS = 120
 """So long an import error that was there before may be of the release before: MWAA copies, then Airflow reads again."""
 _LONGEST_PAUSE = 10.0
@@ -19,8 +19,9 @@ _LONGEST_PAUSE = 10.0
 class NotImportable(AirflowError):
     """Airflow can't read the team's file at all."""
 
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__("\n".join(f"Airflow can't import {file}:\n{trace}" for file, trace in errors.items()))
+    def __init__(self, errors: Mapping[str, ImportFailure]) -> None:
+        lines = [f"Airflow can't import {file}:\n{error.trace}" for file, error in errors.items()]
+        super().__init__("\n".join(lines))
 
 
 class Broken(AirflowError):
@@ -55,14 +56,6 @@ class Waited:
     """Likewise, of which whoever asks may not pause any, as a team's pipeline on MWAA may only read."""
 
 
-@dataclass
-class Clock:
-    """What time it is, in seconds, and how one waits."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
 class Wait:
     """One wait for one release."""
 
@@ -71,9 +64,9 @@ class Wait:
         airflow: AirflowClient,
         watcher: Watcher,
         superseded: Callable[[], bool],
-        errors_before: Mapping[str, str],
+        errors_before: Mapping[str, ImportFailure],
         report: Callable[[str], None] = lambda _: None,
-        clock: Clock | None = None,
+        clock: Clock = CLOCK,
     ) -> None:
         """Take what looks, what tells whether another release went in, and the import errors that were there before."""
         self._airflow = airflow
@@ -81,14 +74,17 @@ class Wait:
         self._is_superseded = superseded
         self._errors_before = errors_before
         self._report = report
-        self._clock = clock or Clock()
-        self._start = self._clock.now()
-        self._reported = self._start
+        self._clock = clock
+        self._deadline = Deadline(0, clock)
+        self._reported = 0.0
+        self._errors: dict[str, ImportFailure] = {}
         self._stopped: list[str] = []
         self._unpaused: list[str] = []
 
     def until_there(self, timeout: float) -> Waited:
         """Return as soon as Airflow has the release; jobs that were removed are paused, so that their history stays.
+
+        Neither an Airflow nor a bucket that does not answer for a while ends it.
 
         Raises:
             NotImportable: Airflow can't read the team's file.
@@ -96,47 +92,69 @@ class Wait:
             NotInTime: it does not have the release in time.
             AirflowError: it refused.
         """
+        self._deadline = Deadline(timeout, self._clock)
         pause = 1.0
         while True:
-            state = self._look()
-            if isinstance(state, State):
-                if state.complete:
-                    return Waited(self._passed(), paused=state.paused, stopped=self._stopped, unpaused=self._unpaused)
-                failure = self._failure(state)
-                if self._superseded(failure is not None or bool(self._to_stop(state))):
-                    return Waited(self._passed(), superseded=True, stopped=self._stopped)
-                if failure:
-                    raise failure
-                self._stop(self._to_stop(state))
-            if self._passed() >= timeout:
-                if self._superseded(True):
-                    return Waited(self._passed(), superseded=True, stopped=self._stopped)
-                raise NotInTime(state, self._passed())
+            state, ended = self._look()
+            if ended:
+                return ended
+            if self._deadline.is_over:
+                raise self._late(state)
             self._tell(state)
-            self._clock.sleep(min(pause, max(0.1, timeout - self._passed())))
+            self._deadline.pause(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _look(self) -> State | AirflowBusy:
+    def _look(self) -> tuple[State | Unavailable, Waited | None]:
+        """How it stands, or why nobody knows; and how the wait ended, if it did."""
         try:
-            return self._watcher.look()
-        except AirflowBusy as error:
-            return error
+            state = self._watcher.look()
+            return state, self._judge(state)
+        except Unavailable as error:
+            return error, None
+
+    def _judge(self, state: State) -> Waited | None:
+        if state.complete:
+            return Waited(self._passed(), paused=state.paused, stopped=self._stopped, unpaused=self._unpaused)
+        failure = self._failure(state)
+        over = self._deadline.is_over
+        if self._superseded(over or failure is not None or bool(self._to_stop(state))):
+            return Waited(self._passed(), superseded=True, stopped=self._stopped)
+        if failure:
+            raise failure
+        self._stop(self._to_stop(state))
+        return None
 
     def _failure(self, state: State) -> AirflowError | None:
         """What no waiting mends."""
-        settled = self._passed() >= SETTLE_SECONDS
-        errors = {
-            file: trace
-            for file, trace in state.import_errors.items()
-            if settled or self._errors_before.get(file) != trace
-        }
-        if errors:
+        if errors := self._lasting(state.import_errors):
             return NotImportable(errors)
         return Broken(state.broken) if state.broken else None
 
+    def _lasting(self, errors: Mapping[str, ImportFailure]) -> dict[str, ImportFailure]:
+        """Those that Airflow met twice, or that have had time to go.
+
+        Met once, it may be a time-out of a busy Airflow, or of a file that was being copied. One that was there
+        before may be of the release before.
+        """
+        if self._passed() >= SETTLE_SECONDS or self._deadline.is_over:
+            return dict(errors)
+        self._errors = {file: self._errors.get(file, error) for file, error in errors.items()}
+        return {
+            file: error
+            for file, error in errors.items()
+            if error.is_after(self._errors[file]) and not error.is_like(self._errors_before.get(file))
+        }
+
     def _superseded(self, now: bool) -> bool:
-        """Whether a later release went in; looked at where it matters now, else as seldom as something is reported."""
+        """Whether a later release went in; looked at where it matters now, else as seldom as something is reported.
+
+        Raises:
+            Unavailable: nobody knows.
+        """
         return (now or self._due()) and self._is_superseded()
+
+    def _late(self, state: State | Unavailable) -> NotInTime:
+        return NotInTime(state, self._passed())
 
     def _to_stop(self, state: State) -> list[str]:
         seen = (*self._stopped, *self._unpaused)
@@ -154,12 +172,12 @@ class Wait:
                 self._stopped.append(dag)
 
     def _passed(self) -> float:
-        return self._clock.now() - self._start
+        return self._deadline.passed
 
     def _due(self) -> bool:
-        return self._clock.now() - self._reported >= REPORT_SECONDS
+        return self._passed() - self._reported >= REPORT_SECONDS
 
     def _tell(self, state: object) -> None:
         if self._due():
-            self._reported = self._clock.now()
-            self._report(f"waiting for Airflow, {self._passed():.0f} s: {state}")
+            self._reported = self._passed()
+            self._report(f"waiting for Airflow, {self._reported:.0f} s: {state}")

@@ -1,0 +1,111 @@
+"""Waits for what others do. Each has one deadline, and goes on until then, whatever a single answer was.
+
+A service that is slow, restarts or throttles raises `Unavailable`; that ends no wait and no call that may be repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from jobyard_cli.errors import JobyardError, Unavailable
+
+PATIENCE_SECONDS = 300.0
+"""How long a call that may be repeated is repeated. Generous, as it is spent only where a service stays away."""
+REPORT_SECONDS = 15.0
+"""How often a long wait says how far it is."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+
+T = TypeVar("T")
+
+
+class NotYet(JobyardError):
+    """What is waited for has not happened; the text says how far it is."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What time it is, in seconds, and how one waits."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+CLOCK = Clock()
+
+
+class Deadline:
+    """The end of one wait, `seconds` from now."""
+
+    def __init__(self, seconds: float, clock: Clock = CLOCK) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._start = clock.now()
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the wait began."""
+        return self._clock.now() - self._start
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return self.passed >= self.seconds
+
+    def pause(self, seconds: float) -> None:
+        """Sleep so long, but not far beyond the deadline."""
+        self._clock.sleep(min(seconds, max(0.1, self.seconds - self.passed)))
+
+
+def until(
+    look: Callable[[], T],
+    seconds: float,
+    late: Callable[[str], JobyardError],
+    *,
+    pause: float = 0.5,
+    clock: Clock = CLOCK,
+) -> T:
+    """Return what `look` returns, as soon as it raises neither `NotYet` nor `Unavailable`.
+
+    Raises:
+        JobyardError: what `late` makes of the text of the last of these, once `seconds` have passed.
+    """
+    deadline = Deadline(seconds, clock)
+    while True:
+        try:
+            return look()
+        except (NotYet, Unavailable) as error:
+            if deadline.is_over:
+                raise late(str(error)) from error
+        deadline.pause(pause)
+
+
+def insist(
+    call: Callable[[], T],
+    seconds: float = PATIENCE_SECONDS,
+    *,
+    report: Callable[[str], None] = lambda _: None,
+    clock: Clock = CLOCK,
+) -> T:
+    """Make a call that may be repeated, again and again for so many seconds while the service is unavailable.
+
+    `report` is given the reason about every 15 s.
+
+    Raises:
+        Unavailable: the service stayed away; the last reason.
+    """
+    deadline = Deadline(seconds, clock)
+    pause, reported = _FIRST_PAUSE, 0.0
+    while True:
+        try:
+            return call()
+        except Unavailable as error:
+            if deadline.is_over:
+                raise
+            if deadline.passed - reported >= REPORT_SECONDS:
+                reported = deadline.passed
+                report(f"asking again, {reported:.0f} s: {error}")
+        deadline.pause(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -1,0 +1,95 @@
+"""Waits with one deadline each, on a clock that is moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.waiting import Clock, NotYet, insist, until
+
+
+class Hands:
+    """A clock that goes as one sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.clock = Clock(lambda: self.time, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by."""
+        self.time += seconds
+
+
+class Refused(JobyardError):
+    """No repetition mends it."""
+
+
+def answering(hands: Hands, when: float, otherwise: JobyardError) -> Callable[[], str]:
+    """A call that fails until that time."""
+
+    def call() -> str:
+        if hands.time < when:
+            raise otherwise
+        return "answer"
+
+    return call
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.mark.parametrize("reason", [NotYet("half done"), Unavailable("Read timed out")])
+def test_a_wait_goes_on_until_its_deadline_whatever_single_answers_were(hands: Hands, reason: JobyardError) -> None:
+    look = answering(hands, 290, reason)
+    assert until(look, 300, Refused, clock=hands.clock) == "answer"
+    assert 290 <= hands.time < 291
+
+
+@pytest.mark.parametrize("reason", [NotYet("half done"), Unavailable("Read timed out")])
+def test_out_of_time_a_wait_says_what_it_saw_last(hands: Hands, reason: JobyardError) -> None:
+    with pytest.raises(Refused, match=f"late: {reason}"):
+        until(answering(hands, 1000, reason), 300, lambda last: Refused(f"late: {last}"), clock=hands.clock)
+    assert 300 <= hands.time < 302
+
+
+def test_a_wait_looks_at_least_once(hands: Hands) -> None:
+    assert until(answering(hands, 0, NotYet("")), 0, Refused, clock=hands.clock) == "answer"
+
+
+def test_what_no_waiting_mends_ends_it_at_once(hands: Hands) -> None:
+    for wait in (lambda call: until(call, 300, Refused, clock=hands.clock), lambda call: insist(call, 300)):
+        with pytest.raises(Refused, match="no right"):
+            wait(answering(hands, 1, Refused("no right")))
+    assert hands.time == 0
+
+
+def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(hands: Hands) -> None:
+    said: list[str] = []
+    asked: list[float] = []
+    answer = answering(hands, 100, Unavailable("503"))
+
+    def call() -> str:
+        asked.append(hands.time)
+        return answer()
+
+    assert insist(call, 300, report=said.append, clock=hands.clock) == "answer"
+    pauses = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.5, 10)
+    assert 4 <= len(said) <= 7
+    assert said[0].endswith(" s: 503")
+
+
+def test_a_service_that_stays_away_is_told_in_its_own_words(hands: Hands) -> None:
+    with pytest.raises(Unavailable, match="Connection refused"):
+        insist(answering(hands, 1000, Unavailable("Connection refused")), 300, clock=hands.clock)
+    assert 300 <= hands.time < 302
+
+
+def test_a_call_without_patience_is_made_once(hands: Hands) -> None:
+    with pytest.raises(Unavailable):
+        insist(answering(hands, 1, Unavailable("away")), 0, clock=hands.clock)
+    assert hands.time == 0

@@ -93,7 +93,7 @@ def is_busy(code: str) -> bool:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether a request got no answer for a reason that may pass: a time-out, a connection that broke or was refused."""
+    """Whether a request got no answer for a reason that may pass: a time-out, a connection that broke or failed."""
     from botocore import exceptions as known
 
     return isinstance(

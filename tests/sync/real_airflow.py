@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,30 +153,55 @@ def _with_user(installed: Path) -> Path:
 
 
 class Copier(threading.Thread):
-    """Copies the bucket's releases into Airflow's folder, as MWAA does, unless it is told not to."""
+    """Copies the bucket's releases into Airflow's folder, as MWAA does, except while it is held."""
 
     def __init__(self, client: S3Client, bucket: str, target: Path) -> None:
         super().__init__(daemon=True)
         self._client, self._bucket, self._target = client, bucket, target
         self._ended = threading.Event()
-        self.copies = True
-        self.before_next: Callable[[], None] | None = None
-        """Done once, after the next release was put and before it is copied."""
+        self._known: dict[str, str] = {}
+        self._round = threading.Lock()
+        self._held = False
 
     def run(self) -> None:
-        known: dict[str, str] = {}
         while not self._ended.wait(0.3):
-            if self.copies:
-                self._prepare(known)
-                known = copy_once(self._client, self._bucket, self._target, known)
+            with self._round:
+                if not self._held:
+                    self._known = copy_once(self._client, self._bucket, self._target, self._known)
 
-    def _prepare(self, known: dict[str, str]) -> None:
-        if self.before_next is None:
-            return
-        there = self._client.head_object(Bucket=self._bucket, Key=KEY)["ETag"]
-        if there != known.get(KEY.removeprefix("dags/")):
-            self.before_next()
-            self.before_next = None
+    def hold(self) -> None:
+        """Copy nothing that is put from now on: a round that has begun ends first."""
+        with self._round:
+            self._held = True
+
+    def go_on(self) -> None:
+        """Copy again."""
+        self._held = False
+
+    @contextmanager
+    def before_next(self, happens: Callable[[], None]) -> Iterator[None]:
+        """After the next release inside was put, and before any part of it is copied, something happens."""
+        self.hold()
+        there, ended = self._etag(), threading.Event()
+
+        def follow() -> None:
+            while self._etag() == there:
+                if ended.wait(0.1):
+                    return
+            happens()
+            self.go_on()
+
+        following = threading.Thread(target=follow)
+        following.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            following.join()
+            self.go_on()
+
+    def _etag(self) -> str:
+        return self._client.head_object(Bucket=self._bucket, Key=KEY)["ETag"]
 
     def close(self) -> None:
         """Stop."""

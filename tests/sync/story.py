@@ -78,7 +78,7 @@ def live(team: Team, report: Callable[[str], None]) -> None:
     """All of it."""
     git(team.repo, "init", "--quiet", "--initial-branch=main")
     start = time.monotonic()
-    for step in (release, through_mwaa, break_a_job, take_a_job_away, break_the_platform, copy_nothing):
+    for step in STEPS:
         report(f"{team.airflow.version}: {step.__name__.replace('_', ' ')}, after {time.monotonic() - start:.0f} s")
         step(team)
 
@@ -116,6 +116,22 @@ def through_mwaa(team: Team) -> None:
     assert client.variable("jobyard_nothing") is None
 
 
+def fall_behind(team: Team) -> None:
+    """Airflow gets neither a release nor the next, which takes one half of it back and leaves the other."""
+    team.copier.hold()
+    changed = JOB.replace("schedule: null\n", "schedule: null\ndescription: Second.\n")
+    team.write("score", changed)
+    team.write("train", changed)
+    team.commit()
+    assert "not yet as released: risk.score, risk.train\n" in team.sync("--timeout", "2").err
+    team.write("score", JOB)
+    team.commit()
+    ended = team.sync("--timeout", "2")
+    assert ended.code == 1
+    assert "not yet as released: risk.train\n" in ended.err
+    team.copier.go_on()
+
+
 def break_a_job(team: Team) -> None:
     """The check lets it pass, and this Airflow can't make a DAG of it."""
     file = team.file("train")
@@ -144,11 +160,11 @@ def take_a_job_away(team: Team) -> None:
 
 def break_the_platform(team: Team) -> None:
     """Airflow then can't read the team's file at all."""
-    team.copier.before_next = lambda: team.airflow.write_platform("{")
     file = team.file("score")
     file.write_text(f"{file.read_text()}description: Another.\n")
     team.commit()
-    ended = team.sync()
+    with team.copier.before_next(lambda: team.airflow.write_platform("{")):
+        ended = team.sync()
     assert ended.code == 1, team.airflow.log()
     assert ended.err.startswith("Airflow can't import ")
     assert "risk.py:\n" in ended.err
@@ -159,7 +175,7 @@ def break_the_platform(team: Team) -> None:
 
 def copy_nothing(team: Team) -> None:
     """Airflow does not get the release in time; then the one before is put again."""
-    team.copier.copies = False
+    team.copier.hold()
     team.write("late", JOB)
     file = team.file("score")
     file.write_text(file.read_text().replace("Another.", "Yet another."))
@@ -168,8 +184,11 @@ def copy_nothing(team: Team) -> None:
     assert ended.code == 1
     assert "not there yet: risk.late; not yet as released: risk.score\n" in ended.err
     assert "it is in the bucket, and Airflow may still take it" in ended.err
-    team.copier.copies = True
+    team.copier.go_on()
     back = team.sync("--rollback")
     assert (back.code, back.err) == (0, ""), team.airflow.log()
     assert back.out.startswith(f"the release of commit {team.commits[-2][:12]}, put ")
     assert "Airflow has the release: 1 job, after" in back.out
+
+
+STEPS = (release, through_mwaa, fall_behind, break_a_job, take_a_job_away, break_the_platform, copy_nothing)

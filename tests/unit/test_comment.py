@@ -30,6 +30,8 @@ class Service:
     url: str = ""
     comments: dict[int, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    busy: list[int] = field(default_factory=list)
+    """What the next answers are, though each request is carried out."""
 
     def answer(self, verb: str, path: str, body: str) -> tuple[int, Any]:
         parts = urlsplit(path)
@@ -60,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length) or b"{}").get("body", "")
         known = self.headers.get(name) == value
         status, content = self.service.answer(self.command, self.path, body) if known else (401, {"message": "no"})
-        self.send_response(status)
+        self.send_response(self.service.busy.pop(0) if self.service.busy else status)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())
 
@@ -124,7 +126,17 @@ def test_a_service_that_refuses_is_told_with_its_reason(service: Service, variab
 def test_a_service_that_is_not_there_is_told(variables: dict[str, str], service: Service) -> None:
     gone = {name: value.replace(service.url, "http://127.0.0.1:1") for name, value in variables.items()}
     with pytest.raises(CommentFailed, match="Connection refused"):
-        thread(gone).put("text")
+        thread(gone).put("text", patience=1)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("before", [[], [200]])
+def test_a_busy_service_is_asked_again_and_gets_one_comment(
+    service: Service, variables: dict[str, str], before: list[int], status: int
+) -> None:
+    service.busy = [*before, status]
+    thread(variables).put("text")
+    assert list(service.comments.values()) == [f"{MARK}\ntext"]
 
 
 def test_without_a_token_the_plan_is_printed_with_how_to_get_a_comment(

@@ -161,9 +161,7 @@ def test_a_jobs_digest_is_its_own(add_job: AddJob, team_repo: Path) -> None:
     assert compiled(team_repo)["jobs"]["train"] == beside["train"]
 
 
-def test_another_schema_makes_other_digests(
-    add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_schema_makes_other_digests(add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else `jobyard sync` would take an Airflow that can't read the release yet for one that has it."""
     add_job("score")
     before = compiled(team_repo)

@@ -29,9 +29,7 @@ class AirflowClient:
     While it does not answer, or answers that it can't now, it is asked again for `patience` seconds.
     """
 
-    def __init__(
-        self, airflow: str | Transport, patience: float = PATIENCE_SECONDS, clock: Clock = CLOCK
-    ) -> None:
+    def __init__(self, airflow: str | Transport, patience: float = PATIENCE_SECONDS, clock: Clock = CLOCK) -> None:
         self._transport = RestTransport(airflow) if isinstance(airflow, str) else airflow
         self.patience = patience
         self._clock = clock

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TRAINING, SCORING = "train-consultations", "score-consultations"
 HISTORY_DAYS = 20
+SECONDS = 900.0
+"""For each of what Airflow does by itself: seconds on a free machine, minutes on a busy one."""
 IMAGES = ("feature-generation", "inference")
 GRANT: Mapping[str, Any] = {
     "revision": "main",
@@ -96,7 +98,7 @@ class Story:
             answer = team_repo.merge_request(tree, f"add-{job}", job, example)
             GitRepository(self.platform.layout, team_repo.NAME).push(tree)
             airflow = ("--airflow-url", self.platform.layout.airflow_url)
-            self.with_bucket(tree, "sync", "--timeout", "90", *airflow)
+            self.with_bucket(tree, "sync", *airflow)
             return answer
 
     def publish(self, tree: Path) -> None:
@@ -133,14 +135,14 @@ class Story:
         """Follow the run that Airflow's scheduler starts by itself for the last whole day; the day scored."""
         dag = f"{TEAM}.{SCORING}"
         with self.steps.step("Airflow schedules the scoring of the last day"):
-            run = self.platform.airflow.wait_for_first_run(dag, timeout=60)
+            run = self.platform.airflow.wait_for_first_run(dag, SECONDS)
         self._follow(dag, run["dag_run_id"], "scoring")
         return str(run["data_interval_start"])[:10]
 
     def _follow(self, dag: str, run: str, title: str) -> None:
         with self.steps.step(f"{title}: {dag}") as report:
             tasks: list[dict[str, Any]] = []
-            for tasks in self.platform.airflow.wait_for_run(dag, run, timeout=300):
+            for tasks in self.platform.airflow.wait_for_run(dag, run, SECONDS):
                 report(", ".join(f"{task['task_id']} {task['state'] or 'waiting'}" for task in tasks))
             if failed := [task["task_id"] for task in tasks if task["state"] != "success"]:
                 log = self.platform.airflow.log(dag, run, failed[0])

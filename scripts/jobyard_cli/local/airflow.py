@@ -93,7 +93,7 @@ def processes(layout: Layout, installed: Path, bucket: str, bucket_environment: 
         Process("airflow-dag-processor", [airflow, "dag-processor"], environment=environment),
         Process("airflow-scheduler", [airflow, "scheduler"], environment=environment),
         Process("airflow-triggerer", [airflow, "triggerer"], environment=environment),
-        Process("airflow-api-server", server, ready=health, environment=environment, timeout=120),
+        Process("airflow-api-server", server, ready=health, environment=environment),
     ]
 
 

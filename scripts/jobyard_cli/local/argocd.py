@@ -14,6 +14,7 @@ from jobyard_cli.local.errors import TookTooLong
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.processes import Process, listens
 from jobyard_cli.local.shell import run
+from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
 
 NAMESPACE = "argocd"
 OURS = {"jobyard.dev/local-platform": "true"}
@@ -106,13 +107,15 @@ def is_ours(kubectl: Kubectl) -> bool:
     return f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", f"--selector={label}", "--output=name").split()
 
 
-def _wait_established(kubectl: Kubectl, timeout: float = 30) -> None:
+def _wait_established(kubectl: Kubectl) -> None:
     """Wait until the API server serves every custom resource (`kubectl wait` fails on one with no condition yet)."""
-    deadline = time.monotonic() + timeout
-    while waiting := [crd["metadata"]["name"] for crd in kubectl.json("get", "crd")["items"] if not _established(crd)]:
-        if time.monotonic() > deadline:
-            raise TookTooLong("serving Argo CD's custom resources", timeout, f"not yet {', '.join(waiting)}")
-        time.sleep(0.2)
+
+    def look() -> None:
+        there = kubectl.once.json("get", "crd")["items"]
+        if waiting := [crd["metadata"]["name"] for crd in there if not _established(crd)]:
+            raise NotYet(f"not yet {', '.join(waiting)}")
+
+    until(look, PATIENCE_SECONDS, TookTooLong.of("serving Argo CD's custom resources", PATIENCE_SECONDS), pause=0.2)
 
 
 def _established(crd: dict[str, Any]) -> bool:
@@ -195,23 +198,27 @@ def refresh_teams(kubectl: Kubectl) -> None:
         refresh(kubectl, *bounds)
 
 
-def wait_settled(kubectl: Kubectl, application: str, revision: str, timeout: float = 120) -> ApplicationStatus:
+def wait_settled(
+    kubectl: Kubectl, application: str, revision: str, timeout: float = PATIENCE_SECONDS
+) -> ApplicationStatus:
     """Wait until an Application is Synced and Healthy at a commit.
 
     Raises:
         TookTooLong: it is not, with how it stands and Argo CD's messages.
     """
-    deadline, last = time.monotonic() + timeout, "no such Application yet"
-    look_again = time.monotonic() + LOOK_AGAIN_SECONDS
-    while time.monotonic() < deadline:
-        found = next((status for status in statuses(kubectl) if status.name == application), None)
-        if found is not None:
-            if found.settled and found.revision == revision:
-                return found
-            last = str(found)
-            # Argo CD may have looked at it before its project was there; by itself it looks again when it next polls.
-            if found.sync == "Unknown" and time.monotonic() > look_again:
-                refresh(kubectl, application)
-                look_again = time.monotonic() + LOOK_AGAIN_SECONDS
-        time.sleep(0.5)
-    raise TookTooLong(f"Argo CD's sync of {application}", timeout, last)
+    once, look_again = kubectl.once, time.monotonic() + LOOK_AGAIN_SECONDS
+
+    def look() -> ApplicationStatus:
+        nonlocal look_again
+        found = next((status for status in statuses(once) if status.name == application), None)
+        if found is None:
+            raise NotYet("no such Application yet")
+        if found.settled and found.revision == revision:
+            return found
+        # Argo CD may have looked at it before its project was there; by itself it looks again when it next polls.
+        if found.sync == "Unknown" and time.monotonic() > look_again:
+            refresh(once, application)
+            look_again = time.monotonic() + LOOK_AGAIN_SECONDS
+        raise NotYet(str(found))
+
+    return until(look, timeout, TookTooLong.of(f"Argo CD's sync of {application}", timeout))

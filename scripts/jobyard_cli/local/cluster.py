@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +18,10 @@ from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS
 from jobyard_cli.local.shell import run
 from jobyard_cli.steps import Steps
+from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
 
 NODE_GROUP = "jobyard.dev/node-group"
-ISSUE_SECONDS = 30
+ISSUE_SECONDS = 60
 
 
 class Cluster(Protocol):
@@ -83,7 +83,16 @@ class EmbeddedCluster:
                     self.supervisor.start(process)
             self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
             self.kubectl.apply(*self._simulated_nodes())
-            self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+            until(self._all_ready, PATIENCE_SECONDS, TookTooLong.of("the nodes' becoming ready", PATIENCE_SECONDS))
+
+    def _all_ready(self) -> None:
+        conditions = {
+            node["metadata"]["name"]: node.get("status", {}).get("conditions", [])
+            for node in self.kubectl.once.json("get", "nodes")["items"]
+        }
+        waiting = sorted(name for name, each in conditions.items() if not any(map(_is_ready, each)))
+        if waiting or not conditions:
+            raise NotYet(f"not ready: {', '.join(waiting) or 'no node at all'}")
 
     def real_nodes(self) -> list[nodes.RealNode]:
         """The nodes that run containers."""
@@ -157,7 +166,7 @@ class ExistingCluster:
 
     def _check_rights(self) -> None:
         try:
-            allowed = self.kubectl("auth", "can-i", "*", "*", "--all-namespaces")
+            allowed = self.kubectl.once("auth", "can-i", "*", "*", "--all-namespaces")
         except CommandFailed as error:
             raise Unsupported(f"the kubeconfig has to lead to a cluster as its administrator: {error}") from error
         if allowed.strip() != "yes":
@@ -220,15 +229,18 @@ class ExistingCluster:
         kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
         self.kubectl.apply({**kind, "metadata": {"name": name}, "spec": spec})
         self.kubectl("certificate", "approve", name)
-        deadline = time.monotonic() + ISSUE_SECONDS
-        while time.monotonic() < deadline:
-            status = self.kubectl.json("get", "certificatesigningrequest", name).get("status", {})
-            if certificate := status.get("certificate"):
-                self.kubectl("delete", "certificatesigningrequest", name)
-                return str(certificate)
-            time.sleep(0.5)
-        last = "the request is approved and unsigned; a cluster without this signer (EKS is one) can't be used here"
-        raise TookTooLong(f"signing a client certificate for {user(name)}", ISSUE_SECONDS, last)
+        unsigned = "the request is approved and unsigned; a cluster without this signer (EKS is one) can't be used here"
+
+        def look() -> str:
+            status = self.kubectl.once.json("get", "certificatesigningrequest", name).get("status", {})
+            if "certificate" not in status:
+                raise NotYet(unsigned)
+            return str(status["certificate"])
+
+        what = f"signing a client certificate for {user(name)}"
+        certificate = until(look, ISSUE_SECONDS, TookTooLong.of(what, ISSUE_SECONDS))
+        self.kubectl("delete", "certificatesigningrequest", name)
+        return certificate
 
     def memory_peaks(self) -> Iterator[tuple[str, int]]:
         """None: the nodes are elsewhere."""
@@ -241,7 +253,7 @@ class ExistingCluster:
             CommandFailed: the cluster can't be reached, or refuses.
         """
         mine = "--selector=app.kubernetes.io/part-of=jobyard"
-        if not argocd.is_ours(self.kubectl):
+        if not argocd.is_ours(self.kubectl.once):
             return
         self._drop_finalizers()
         self.kubectl("delete", ",".join(self.KINDS), mine, "--ignore-not-found")
@@ -264,6 +276,10 @@ class ExistingCluster:
 
     def clean_up(self) -> None:
         """Nothing: no container of the cluster runs here."""
+
+
+def _is_ready(condition: Mapping[str, str]) -> bool:
+    return condition["type"] == "Ready" and condition["status"] == "True"
 
 
 def node_groups(kubectl: Kubectl) -> dict[str, str]:

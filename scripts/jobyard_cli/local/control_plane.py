@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import re
 import ssl
 import subprocess
 import urllib.request
@@ -15,9 +16,11 @@ from typing import Any
 import yaml
 
 from jobyard_cli.local.certificates import CertificateAuthority, KeyPair
+from jobyard_cli.local.errors import CommandFailed, Unanswered
 from jobyard_cli.local.layout import SERVICE_NETWORK, Layout
-from jobyard_cli.local.processes import Process, listens_on_socket
+from jobyard_cli.local.processes import PROBE_SECONDS, Process, listens_on_socket
 from jobyard_cli.local.shell import run
+from jobyard_cli.waiting import PATIENCE_SECONDS, insist
 
 ADMIN_GROUP = "system:masters"
 MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
@@ -108,7 +111,7 @@ def _api_answers(layout: Layout, authority: CertificateAuthority, kubeconfig: Pa
         context = ssl.create_default_context(cafile=str(authority.root.certificate))
         pair = KeyPair(authority.folder / "admin.crt", authority.folder / "admin.key")
         context.load_cert_chain(pair.certificate, pair.key)
-        with urllib.request.urlopen(f"{layout.api_url}/readyz", context=context, timeout=2) as answer:
+        with urllib.request.urlopen(f"{layout.api_url}/readyz", context=context, timeout=PROBE_SECONDS) as answer:
             return bool(answer.status == 200)
 
     return ready
@@ -196,19 +199,46 @@ def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-class Kubectl:
-    """kubectl with one kubeconfig."""
+_UNANSWERED = re.compile(
+    r"Unable to connect to the server|The connection to the server \S+ was refused|connection reset by peer"
+    r"|unexpected EOF|connection lost|TLS handshake timeout|i/o timeout|context deadline exceeded|etcdserver: "
+    r"|Error from server \((Timeout|ServerTimeout|ServiceUnavailable|TooManyRequests)\)"
+    r"|the server (was|is currently) unable to|request did not complete within"
+)
+"""What kubectl says where the API server did not answer, or not now."""
 
-    def __init__(self, layout: Layout, kubeconfig: Path | None = None) -> None:
+
+class Kubectl:
+    """kubectl with one kubeconfig; while the API server does not answer, a call is repeated for `patience` seconds."""
+
+    def __init__(self, layout: Layout, kubeconfig: Path | None = None, patience: float = PATIENCE_SECONDS) -> None:
+        self._layout = layout
+        self._kubeconfig = kubeconfig
+        self._patience = patience
         self._command = [layout.tool("kubectl"), f"--kubeconfig={kubeconfig or layout.admin_kubeconfig}"]
+
+    @property
+    def once(self) -> Kubectl:
+        """The same, whose calls are made once: for waits that have a deadline of their own."""
+        return Kubectl(self._layout, self._kubeconfig, 0)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Standard output of one call.
 
         Raises:
             CommandFailed: kubectl refused; the message carries its words.
+            Unanswered: the API server stayed away.
         """
-        return run([*self._command, *arguments], what=f"kubectl {' '.join(arguments[:3])}", stdin=stdin)
+        return insist(lambda: self._run(arguments, stdin), self._patience)
+
+    def _run(self, arguments: tuple[str, ...], stdin: str | None) -> str:
+        what = f"kubectl {' '.join(arguments[:3])}"
+        try:
+            return run([*self._command, *arguments], what=what, stdin=stdin)
+        except CommandFailed as error:
+            if _UNANSWERED.search(error.output):
+                raise Unanswered(what, error.output) from error
+            raise
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a call that goes on until it is ended; its output is read line by line."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, Unavailable
 
 
 class LocalPlatformError(JobyardError):
@@ -20,6 +21,11 @@ class CommandFailed(LocalPlatformError):
 
     def __init__(self, what: str, output: str) -> None:
         super().__init__(f"{what} failed:\n{_tail(output)}")
+        self.output = output
+
+
+class Unanswered(CommandFailed, Unavailable):
+    """Likewise, as the server that it asked did not answer, or not now."""
 
 
 class ProcessDied(LocalPlatformError):
@@ -55,6 +61,11 @@ class TookTooLong(LocalPlatformError):
 
     def __init__(self, what: str, seconds: float, last: str) -> None:
         super().__init__(f"{what} did not happen within {seconds:.0f} s; last seen: {last}")
+
+    @classmethod
+    def of(cls, what: str, seconds: float) -> Callable[[str], TookTooLong]:
+        """What makes the error of what was seen last, for `until`."""
+        return lambda last: cls(what, seconds, last)
 
 
 def _read(log: Path) -> str:

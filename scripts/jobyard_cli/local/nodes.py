@@ -179,7 +179,7 @@ def _kubelet_config(node: RealNode, authority: CertificateAuthority) -> dict[str
 
 def remove_containers(node: RealNode) -> None:
     """End every container that a node left behind (they outlive containerd), and take away its mounts and cgroups."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (pids := cgroups.pids(node.cgroup) | _shims(node)) and time.monotonic() < deadline:
         for pid in pids:
             _kill(pid)

@@ -6,6 +6,7 @@ kernel's start time of that id) tells ours from a stranger that got the same id 
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -18,20 +19,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobyard_cli.local.errors import ProcessDied, ProcessNotReady
+from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
+
+PROBE_SECONDS = 30.0
+"""For one answer to "do you serve yet?": on a busy machine a server that serves may take long."""
 
 
 @dataclass(frozen=True)
 class Process:
     """One long-running program.
 
-    `ready` answers whether it serves yet; it may raise OSError while it does not.
+    `ready` answers whether it serves yet; it may raise OSError or HTTPException while it does not. One that ends is
+    seen at once, so `timeout` is only for one that hangs.
     """
 
     name: str
     command: Sequence[str]
     ready: Callable[[], bool] = lambda: True
     environment: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 60.0
+    timeout: float = PATIENCE_SECONDS
 
 
 class Supervisor:
@@ -76,13 +82,17 @@ class Supervisor:
         self._record(process.name).write_text(json.dumps(record))
 
     def _wait(self, process: Process) -> None:
-        deadline = time.monotonic() + process.timeout
-        while not _is_ready(process.ready):
+        def look() -> None:
+            if _is_ready(process.ready):
+                return
             if not self.alive(process.name):
                 raise ProcessDied(process.name, self.log(process.name))
-            if time.monotonic() > deadline:
-                raise ProcessNotReady(process.name, process.timeout, self.log(process.name))
-            time.sleep(0.1)
+            raise NotYet("it does not answer")
+
+        def late(_last: str) -> ProcessNotReady:
+            return ProcessNotReady(process.name, process.timeout, self.log(process.name))
+
+        until(look, process.timeout, late, pause=0.1)
 
     def alive(self, name: str) -> bool:
         """Whether the process we recorded under this name still runs."""
@@ -142,7 +152,7 @@ def listens(host: str, port: int) -> Callable[[], bool]:
     """Readiness of a server: something accepts connections there."""
 
     def ready() -> bool:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection((host, port), timeout=PROBE_SECONDS):
             return True
 
     return ready
@@ -163,7 +173,7 @@ def answers(url: str) -> Callable[[], bool]:
     """Readiness of a web server: it answers 200 at this address."""
 
     def ready() -> bool:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=PROBE_SECONDS) as answer:
             return bool(answer.status == 200)
 
     return ready
@@ -172,7 +182,7 @@ def answers(url: str) -> Callable[[], bool]:
 def _is_ready(ready: Callable[[], bool]) -> bool:
     try:
         return ready()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 
@@ -191,7 +201,7 @@ def _stat(pid: int) -> list[str] | None:
     return None if fields[0] == "Z" else fields
 
 
-def _end_group(group: int, timeout: float = 5) -> None:
+def _end_group(group: int, timeout: float = 60) -> None:
     """Kill every process of a group, and wait until the kernel has taken back what they held (ports, files)."""
     _signal_group(group, signal.SIGKILL)
     deadline = time.monotonic() + timeout

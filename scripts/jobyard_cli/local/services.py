@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
+ATTEMPTS = 10
+"""Of one request to the S3 server, each of which may take a minute on a busy machine."""
 SUBJECT = ["-c", "user.name=jobyard", "-c", "user.email=jobyard@localhost", "-c", "commit.gpgsign=false"]
 
 
@@ -66,9 +68,11 @@ def s3_process(layout: Layout, root: Credentials) -> Process:
 def s3_client(layout: Layout, credentials: Credentials) -> S3Client:
     """A client for the platform's S3 server."""
     import boto3
+    from botocore.config import Config
 
     return boto3.client(
         "s3",
+        config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}),
         endpoint_url=layout.s3_url,
         region_name=REGION,
         aws_access_key_id=credentials.access_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from jobyard_cli.local.cluster import Cluster
 
 SAMPLE_SECONDS = 0.1
+PAUSE_SECONDS = 1.0
 WATCH = ("--watch", "--output=jsonpath={@}{'\\n'}")
 """One line of JSON for each pod there is and for each change."""
 
@@ -44,26 +46,33 @@ class UsageWatcher:
         self.pods: dict[str, PodUsage] = {}
         self._cluster = cluster
         self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._watch, self._sample)]
 
     def __enter__(self) -> UsageWatcher:
-        self._process = self._cluster.kubectl.start("get", "pods", "--namespace", self._namespace, *WATCH)
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._stop.set()
-        self._process.terminate()
+        if self._process:
+            self._process.terminate()
         for thread in self._threads:
-            thread.join(timeout=5)
-        self._process.__exit__(None, None, None)
+            thread.join()
 
     def _watch(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._note(json.loads(line))
+        while not self._stop.is_set():
+            self._process = self._cluster.kubectl.start("get", "pods", "--namespace", self._namespace, *WATCH)
+            if self._stop.is_set():
+                self._process.terminate()
+            # It ends where the API server ends it, or is not reached: then it begins anew, with every pod there is.
+            with self._process as watch:
+                assert watch.stdout is not None
+                for line in watch.stdout:
+                    self._note(json.loads(line))
+            self._stop.wait(PAUSE_SECONDS)
 
     def _note(self, pod: dict[str, Any]) -> None:
         metadata, status = pod["metadata"], pod.get("status", {})

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.waiting import PATIENCE_SECONDS, insist
 
 MARK = "<!-- jobyard: plan -->"
 """Nobody sees it in the comment; by it the next pipeline finds what the last one wrote."""
@@ -24,6 +25,10 @@ class CommentFailed(JobyardError):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"the comment could not be put at {url}: {reason}")
+
+
+class NotNow(CommentFailed, Unavailable):
+    """Likewise, as it did not answer, or not now."""
 
 
 class NoMergeRequest(JobyardError):
@@ -58,12 +63,16 @@ class Thread:
     verb: str
     headers: Mapping[str, str]
 
-    def put(self, text: str) -> Done:
-        """Make the text the one comment with our mark.
+    def put(self, text: str, patience: float = PATIENCE_SECONDS) -> Done:
+        """Make the text the one comment with our mark; while the service does not answer, try again.
 
         Raises:
-            CommentFailed: the service does not answer, or refuses.
+            CommentFailed: the service stays away, or refuses.
         """
+        # It looks first what is there, so a comment whose answer was lost is not written twice.
+        return insist(lambda: self._put(text), patience)
+
+    def _put(self, text: str) -> Done:
         body = _body(text)
         found = self._find()
         if found is None:
@@ -91,8 +100,11 @@ class Thread:
         try:
             answer = requests.request(verb, url, json=content, headers=dict(self.headers), timeout=SECONDS)
             if not answer.ok:
-                raise CommentFailed(url, f"{answer.status_code} {answer.reason}: {answer.text[:200]}")
+                kind = NotNow if answer.status_code >= 500 or answer.status_code == 429 else CommentFailed
+                raise kind(url, f"{answer.status_code} {answer.reason}: {answer.text[:200]}")
             return answer.json()
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise NotNow(url, str(error)) from error
         except (requests.RequestException, ValueError) as error:
             raise CommentFailed(url, str(error)) from error
 

@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,8 @@ import pytest
 import yaml
 from jobyard_cli.local.certificates import CertificateAuthority
 from jobyard_cli.local.processes import Process, Supervisor
+
+from tests.waiting import wait_until
 
 Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +134,7 @@ class Cluster:
             "value": 1,
         }
         command = ["create", "--dry-run=server", "-f", "-", *self.as_team("risk")]
-        _wait(lambda: "ValidatingAdmissionPolicy" in self.kubectl(*command, stdin=yaml.safe_dump(probe)).stderr)
+        wait_until(lambda: "ValidatingAdmissionPolicy" in self.kubectl(*command, stdin=yaml.safe_dump(probe)).stderr)
 
     def count_nothing(self, team: str) -> None:
         """Write the status that the quotas' controller would: nothing that they count is let in while it is missing."""
@@ -160,13 +161,6 @@ def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cl
     return made
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, f"not ready after {seconds} s"
-        time.sleep(0.2)
-
-
 class ApiServer:
     """kubectl, as an administrator, against an API server of this test run's own."""
 
@@ -183,7 +177,7 @@ class ApiServer:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """One call, whether it succeeds or not."""
         command = [*self._command, *arguments]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.fixture(scope="session")
@@ -254,4 +248,4 @@ def _install_argocd_kinds(server: ApiServer, folder: Path) -> None:
         applied = server.kubectl("apply", "--server-side", "-f", str(crd))
         assert applied.returncode == 0, applied.stderr
     # A new kind is served a moment after its definition is there.
-    _wait(lambda: server.kubectl("get", "applications,appprojects,applicationsets").returncode == 0)
+    wait_until(lambda: server.kubectl("get", "applications,appprojects,applicationsets").returncode == 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import ceil
@@ -23,6 +22,7 @@ from jobyard_cli.quantities import parse_quantity
 from jobyard_cli.steps import Steps
 
 from tests.charts.upstream_files import upstream_files
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Server
@@ -56,11 +56,8 @@ def ask(api_server: Server, upstream: Path) -> Callable[..., CompletedProcess[st
     files = [argument for file in sorted(upstream.glob("*.yaml")) for argument in ("-f", str(file))]
     applied = api_server.kubectl("apply", "--server-side", *files)
     assert applied.returncode == 0, applied.stderr
-    end = time.monotonic() + 30
     # A new kind is served a moment after its definition is there.
-    while api_server.kubectl("get", kinds).returncode != 0:
-        assert time.monotonic() < end, f"{kinds} are not served"
-        time.sleep(0.2)
+    wait_until(lambda: api_server.kubectl("get", kinds).returncode == 0)
 
     def would_take(*objects: Object) -> CompletedProcess[str]:
         command = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"]

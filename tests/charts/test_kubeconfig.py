@@ -71,7 +71,7 @@ def kubectl(api_server: ApiServer, launchers: Path) -> Callable[..., subprocess.
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [api_server.program, f"--kubeconfig={launchers}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     return run
 

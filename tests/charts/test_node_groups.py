@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -24,6 +23,8 @@ from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups
 from jobyard_cli.quantities import parse_quantity
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster, Server
 
@@ -37,7 +38,6 @@ ALLOWED = {"odd": GROUPS[0::2], "even": GROUPS[1::2]}
 """Two teams; each group is one's and not the other's."""
 GROUP = "jobyard.dev/node-group"
 NAMESPACE = "placement"
-SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def teams(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Cluste
         cluster.count_nothing(team)
         own = {**cluster.team_values(team), "allowedNodeGroups": allowed}
         # Policies come into force a moment after they have changed.
-        _wait(lambda team=team, own=own: _applied(cluster, render_chart("team", values=own), team))  # type: ignore[misc]
+        wait_until(lambda team=team, own=own: _applied(cluster, render_chart("team", values=own), team))  # type: ignore[misc]
     return cluster
 
 
@@ -142,13 +142,13 @@ class Scheduling:
 
     def wait_for(self, *names: str) -> dict[str, str | None]:
         """Wait until these pods are on machines: each pod's group of its machine, or None where it has none."""
-        return self._wait(lambda pods: all(pods[name]["spec"].get("nodeName") for name in names))
+        return self.wait_until(lambda pods: all(pods[name]["spec"].get("nodeName") for name in names))
 
     def wait_for_all(self) -> dict[str, str | None]:
         """The same once the scheduler has decided on every pod, for or against a machine."""
-        return self._wait(lambda pods: all("conditions" in pod["status"] for pod in pods.values()))
+        return self.wait_until(lambda pods: all("conditions" in pod["status"] for pod in pods.values()))
 
-    def _wait(self, ready: Callable[[dict[str, Object]], bool]) -> dict[str, str | None]:
+    def wait_until(self, ready: Callable[[dict[str, Object]], bool]) -> dict[str, str | None]:
         pods: dict[str, Object] = {}
 
         def is_ready() -> bool:
@@ -156,7 +156,7 @@ class Scheduling:
             pods.update({pod["metadata"]["name"]: pod for pod in found})
             return ready(pods)
 
-        _wait(is_ready)
+        wait_until(is_ready)
         nodes = {name: pod["spec"].get("nodeName") for name, pod in pods.items()}
         return {name: node and node.rpartition("-")[0] for name, node in nodes.items()}
 
@@ -331,10 +331,3 @@ def one_more(resource: str, size: str) -> str:
     if resource == "cpu":
         return f"{int(parse_quantity(size) * 1000) + 1}m"
     return str(int(parse_quantity(size)) + 1)
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not ready():
-        assert time.monotonic() < end, f"not so after {SECONDS} s"
-        time.sleep(0.1)

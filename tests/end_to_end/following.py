@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections import deque
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pandas as pd
 from jobyard_cli.demo import team_repo
 from jobyard_cli.demo.commands import Told
+from jobyard_cli.demo.story import SECONDS
 from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_cli.local.services import GitRepository
 
@@ -41,16 +40,9 @@ def read_json(platform: LocalPlatform, key: str) -> Any:
     return json.loads(read_object(platform, key))
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
 def day_before(day: str, days: int) -> str:
     return str(date.fromisoformat(day) - timedelta(days=days))
 
 
-def run_to_its_end(platform: LocalPlatform, dag: str, run: str, timeout: float) -> list[dict[str, Any]]:
-    return deque(platform.airflow.wait_for_run(dag, run, timeout), maxlen=1).pop()
+def run_to_its_end(platform: LocalPlatform, dag: str, run: str) -> list[dict[str, Any]]:
+    return deque(platform.airflow.wait_for_run(dag, run, SECONDS), maxlen=1).pop()

@@ -13,7 +13,7 @@ from pathlib import Path
 from jobyard_cli.demo.team_repo import TEAM
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
-from tests.end_to_end.following import wait_until
+from tests.waiting import wait_until
 
 RUN_JOBS = "tests/dags/run_jobs.py"
 MARK = "ended: "
@@ -35,14 +35,14 @@ class Worker:
         lines = self.log().splitlines()
         return [json.loads(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
 
-    def wait_until(self, holds: Callable[[], bool], seconds: float = 240) -> None:
+    def wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait for what it does; its log is the message where it has ended without."""
 
         def look() -> bool:
             assert self.process.poll() is None, self.log()
             return holds()
 
-        wait_until(look, seconds)
+        wait_until(look)
 
 
 class OlderAirflow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +19,8 @@ from jobyard_cli.local.platform import AIRFLOW_BUCKET, Built, Existing, LocalPla
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir, state_dir
 from jobyard_cli.steps import Steps
+
+from tests.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 POD: dict[str, Any] = {
@@ -149,10 +150,7 @@ def test_down_takes_out_what_was_put_in(existing: EmbeddedCluster, beside: Local
     assert not beside.state.exists()
     kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,validatingadmissionpolicies,"
     kinds += "mutatingadmissionpolicies,crd"
-    deadline = time.monotonic() + 60
-    while left := _of_ours(existing.kubectl("get", kinds, "--output=name")):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.5)
+    wait_until(lambda: not _of_ours(existing.kubectl("get", kinds, "--output=name")))
     assert "namespace/somebody-elses" in existing.kubectl("get", "namespaces", "--output=name")
 
 

@@ -75,7 +75,7 @@ def test_a_backfill_scores_a_past_day(told: Told, platform: LocalPlatform) -> No
     assert "Contents" not in platform.s3().list_objects_v2(Bucket=DATA_BUCKET, Prefix=key)
     platform.airflow.backfill(DAG, f"{day}T00:00:00Z", f"{day}T23:59:59Z")
     (run,) = [run for run in platform.airflow.runs(DAG) if run["run_type"] == "backfill"]
-    tasks = run_to_its_end(platform, DAG, run["dag_run_id"], timeout=120)
+    tasks = run_to_its_end(platform, DAG, run["dag_run_id"])
     assert {task["task_id"]: task["state"] for task in tasks} == {"features": "success", "inference": "success"}
     assert len(read_table(platform, key)) == len(told.story.predictions(told.day))
 
@@ -106,7 +106,7 @@ def test_an_image_that_is_not_there_fails_its_task_with_the_pods_event(told: Tol
     )
     try:
         run = platform.airflow.trigger(DAG, "missing-image", datetime.now(UTC).isoformat())
-        tasks = run_to_its_end(platform, DAG, run, timeout=120)
+        tasks = run_to_its_end(platform, DAG, run)
     finally:
         platform.airflow.set_variable(f"jobyard_images_{team_repo.TEAM}", json.dumps(urls))
     assert {task["task_id"]: task["state"] for task in tasks} == {"features": "failed", "inference": "upstream_failed"}

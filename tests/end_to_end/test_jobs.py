@@ -18,11 +18,12 @@ from feature_generation.features import MEASUREMENTS
 from jobyard_cli.demo import team_repo
 from jobyard_cli.demo.commands import Told
 from jobyard_cli.demo.data import raw_days
-from jobyard_cli.demo.story import HISTORY_DAYS, SCORING
+from jobyard_cli.demo.story import HISTORY_DAYS, SCORING, SECONDS
 from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_cli.local.usage import PodUsage
 
-from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end, wait_until
+from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end
+from tests.waiting import wait_until
 
 TEAM = team_repo.TEAM
 PARALLEL, RETRAINING, LEAVING = "train-in-parallel", "retrain", "leave-results"
@@ -76,7 +77,7 @@ def runs(told: Told, pods: Mapping[str, PodUsage]) -> dict[str, str]:
     started = {PARALLEL: airflow.trigger(f"{TEAM}.{PARALLEL}", "settings", f"{told.day}T00:00:00Z")}
     told.story.add_job(told.tree, RETRAINING, "retrain-on-drift")
     # Its schedule is a clock's: Airflow starts the run of the last day by itself.
-    started[RETRAINING] = airflow.wait_for_first_run(f"{TEAM}.{RETRAINING}", timeout=30)["dag_run_id"]
+    started[RETRAINING] = airflow.wait_for_first_run(f"{TEAM}.{RETRAINING}", SECONDS)["dag_run_id"]
     started[LEAVING] = airflow.trigger(f"{TEAM}.{LEAVING}", "results", None)
     return started
 
@@ -84,7 +85,7 @@ def runs(told: Told, pods: Mapping[str, PodUsage]) -> dict[str, str]:
 def test_a_training_for_each_setting_two_at_a_time_and_the_best_one_scores(
     told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
-    tasks = run_to_its_end(platform, f"{TEAM}.{PARALLEL}", runs[PARALLEL], timeout=300)
+    tasks = run_to_its_end(platform, f"{TEAM}.{PARALLEL}", runs[PARALLEL])
     assert {task["state"] for task in tasks} == {"success"}
     settings = yaml.safe_load(job_file(told, PARALLEL).read_text())["tasks"]["train"]["foreach"]
     items = [ast.literal_eval(task["rendered_map_index"]) for task in tasks if task["task_id"] == "train"]
@@ -102,7 +103,7 @@ def test_a_result_that_is_too_long_or_none_fails_its_task_with_the_reason(
     platform: LocalPlatform, runs: dict[str, str]
 ) -> None:
     dag, run = f"{TEAM}.{LEAVING}", runs[LEAVING]
-    states = {task["task_id"]: task["state"] for task in run_to_its_end(platform, dag, run, timeout=300)}
+    states = {task["task_id"]: task["state"] for task in run_to_its_end(platform, dag, run)}
     bad = [name for name in LEFT if name != "longest"]
     assert {name: states[name] for name in bad} == dict.fromkeys(bad, "failed")
     assert (states["longest"], states["reader"], states["never"]) == ("success", "success", "upstream_failed")
@@ -117,7 +118,7 @@ def test_without_drift_the_training_is_skipped_and_has_no_pod(
     told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
     dag, run = f"{TEAM}.{RETRAINING}", runs[RETRAINING]
-    tasks = run_to_its_end(platform, dag, run, timeout=300)
+    tasks = run_to_its_end(platform, dag, run)
     assert {task["task_id"]: task["state"] for task in tasks} == {
         "features": "success",
         "drift": "success",
@@ -138,11 +139,11 @@ def test_with_drift_a_job_after_another_trains_for_that_jobs_day(told: Told, pla
     by_clock = next(line for line in file.read_text().splitlines() if line.startswith("schedule:"))
     file.write_text(file.read_text().replace(by_clock, f"schedule: {{after: [{TEAM}.{SCORING}]}}"))
     release(told, "Look for drift whenever scores are there")
-    wait_until(lambda: "Asset" in str(airflow.call("GET", f"dags/{dag}")["timetable_summary"]), seconds=30)
+    wait_until(lambda: "Asset" in str(airflow.call("GET", f"dags/{dag}")["timetable_summary"]))
     airflow.backfill(f"{TEAM}.{SCORING}", f"{day}T00:00:00Z", f"{day}T23:59:59Z")
-    wait_until(lambda: len(airflow.runs(dag)) == 2, seconds=300)
+    wait_until(lambda: len(airflow.runs(dag)) == 2)
     (run,) = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "asset_triggered"]
-    tasks = run_to_its_end(platform, dag, run, timeout=300)
+    tasks = run_to_its_end(platform, dag, run)
     assert {task["state"] for task in tasks} == {"success"}
     model = told.story.model()
     assert model["days"] == [day_before(day, back) for back in range(6, -1, -1)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from jobyard_cli.demo.commands import Told
+from jobyard_cli.demo.story import SECONDS
 from jobyard_cli.demo.team_repo import TEAM
 from jobyard_cli.local import airflow
 from jobyard_cli.local.cluster import namespace
@@ -25,8 +26,9 @@ from jobyard_cli.steps import Steps
 
 from tests.charts.test_rights import spelled_out
 from tests.end_to_end.audit import Request, requests
-from tests.end_to_end.following import job_file, release, run_to_its_end, wait_until
+from tests.end_to_end.following import job_file, release, run_to_its_end
 from tests.end_to_end.older_airflow import Ended, OlderAirflow, Worker
+from tests.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 # Each with a date of its own for its runs: Airflow takes up a pod that another left for the same run of the same task.
@@ -87,7 +89,7 @@ def released(told: Told) -> None:
         job_file(told, name).parent.mkdir()
         job_file(told, name).write_text(text)
     release(told, "Add jobs that ask all of the cluster that a job asks")
-    told.story.platform.airflow.wait_for_dags({f"{TEAM}.{name}" for name in JOBS}, timeout=90)
+    told.story.platform.airflow.wait_for_dags({f"{TEAM}.{name}" for name in JOBS}, SECONDS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -123,14 +125,14 @@ def live_through(older: OlderAirflow, platform: LocalPlatform, version: str) -> 
         taking_up.wait_until(lambda: "asleep for" in taking_up.log())
         assert names(platform, version) == before
         stop(taking_up)
-    wait_until(lambda: not names(platform, version), seconds=60)
+    wait_until(lambda: not names(platform, version))
     return ended
 
 
 def stop(worker: Worker) -> None:
     """What ends a task whose run was marked, or whose machine goes."""
     worker.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: worker.process.poll() is not None, seconds=60)
+    wait_until(lambda: worker.process.poll() is not None)
 
 
 def pods(platform: LocalPlatform, version: str) -> list[dict[str, Any]]:
@@ -173,16 +175,16 @@ def test_the_platforms_airflow_lives_through_it(platform: LocalPlatform) -> None
     working, sleeping = (f"{TEAM}.{name}" for name in (WORKING, SLEEPING))
     for dag in (working, sleeping):
         airflow.trigger(dag, "rights", None)
-    wait_until(lambda: phases(platform, AIRFLOW_VERSION) == ["Running"], seconds=240)
+    wait_until(lambda: phases(platform, AIRFLOW_VERSION) == ["Running"])
     before = names(platform, AIRFLOW_VERSION)
     [sleeper] = airflow.tasks(sleeping, "rights")
     os.kill(sleeper["pid"], signal.SIGKILL)
-    wait_until(lambda: tries(platform, sleeping) == [("running", 2)], seconds=120)
-    wait_until(lambda: "asleep for" in airflow.log(sleeping, "rights", "sleeper", attempt=2), seconds=120)
+    wait_until(lambda: tries(platform, sleeping) == [("running", 2)])
+    wait_until(lambda: "asleep for" in airflow.log(sleeping, "rights", "sleeper", attempt=2))
     assert names(platform, AIRFLOW_VERSION) == before
     airflow.call("PATCH", f"dags/{sleeping}/dagRuns/rights", {"state": "failed"})
-    wait_until(lambda: not names(platform, AIRFLOW_VERSION), seconds=120)
-    ended = run_to_its_end(platform, working, "rights", timeout=240)
+    wait_until(lambda: not names(platform, AIRFLOW_VERSION))
+    ended = run_to_its_end(platform, working, "rights")
     assert {task["task_id"]: (task["state"], task["try_number"]) for task in ended} == {
         "fails": ("success", 2),
         "reader": ("success", 1),

@@ -67,7 +67,7 @@ def add_greeting(tree: Path, words: str) -> None:
 def greeting_of_a_run(platform: LocalPlatform, run: str) -> str:
     """The log of the job's only task, in a new run."""
     platform.airflow.trigger(DAG, run, None)
-    tasks = run_to_its_end(platform, DAG, run, timeout=120)
+    tasks = run_to_its_end(platform, DAG, run)
     assert {task["task_id"]: task["state"] for task in tasks} == {"greet": "success"}
     return platform.airflow.log(DAG, run, "greet")
 

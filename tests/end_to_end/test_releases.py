@@ -7,11 +7,13 @@ import json
 import pytest
 from jobyard_cli.demo import team_repo
 from jobyard_cli.demo.commands import Told
+from jobyard_cli.demo.story import SECONDS
 from jobyard_cli.local.errors import CommandFailed
 from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
 from jobyard_cli.local.services import git
 
-from tests.end_to_end.following import release, wait_until
+from tests.end_to_end.following import release
+from tests.waiting import wait_until
 
 TEAM = team_repo.TEAM
 JOB = "regretted"
@@ -36,7 +38,7 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
     (tree / "dags" / JOB / "job.yaml").write_text(TEXT)
     release(told, f"Add the job {JOB}")
     bad = git(tree, "rev-parse", "HEAD").strip()
-    platform.airflow.wait_for_dags({DAG}, timeout=90)
+    platform.airflow.wait_for_dags({DAG}, SECONDS)
 
     # The pipeline of the commit before, when it comes late.
     git(tree, "checkout", "--quiet", good)
@@ -46,7 +48,7 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
 
     assert f"the release of commit {good[:12]}, put " in told.story.with_bucket(tree, "sync", "--rollback", "--no-wait")
     assert released(platform) == before
-    wait_until(lambda: DAG not in platform.airflow.dag_ids(), 120)
+    wait_until(lambda: DAG not in platform.airflow.dag_ids())
     newest, second, *_ = told.story.with_bucket(tree, "releases").splitlines()
     assert good[:12] in newest
     assert bad[:12] in second

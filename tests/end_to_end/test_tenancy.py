@@ -26,7 +26,7 @@ from jobyard_cli.local.shell import run
 
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden, in_namespace
 from tests.charts.test_pod_bounds import BEYOND, USUAL
-from tests.end_to_end.following import wait_until
+from tests.waiting import wait_until
 
 Object = dict[str, Any]
 APPLICATION = f"team-{TEAM}"
@@ -36,7 +36,6 @@ PODS = [
 ]
 BY_PROJECT = [attack for attack in (*KINDS, *PODS, *NAMESPACES, *OBJECTS) if attack.by_project]
 BY_API_SERVER = [attack for attack in OBJECTS if not attack.by_project]
-SECONDS = 60
 
 
 class Attacker:
@@ -76,7 +75,7 @@ class Attacker:
         """What Argo CD says of each object, by its kind and name, once the sync of a commit with all of them failed."""
         text = yaml.safe_dump_all([attack.object for attack in attacks])
         revision = self.push({"charts/team/templates/attacks.yaml": text})
-        wait_until(lambda: bool(self._results(revision)), SECONDS)
+        wait_until(lambda: bool(self._results(revision)))
         return {(one["kind"], one["name"]): one["message"] for one in self._results(revision)}
 
     def _results(self, revision: str) -> list[Object]:
@@ -90,7 +89,7 @@ class Attacker:
         """What Argo CD says of the viewers' role binding, once values that let this group look were not synced."""
         self.start_anew()
         revision = self.push({"values/team.yaml": self.values(viewerGroups=[group])})
-        wait_until(lambda: bool(self._results(revision)), SECONDS)
+        wait_until(lambda: bool(self._results(revision)))
         (refused,) = [one for one in self._results(revision) if one["status"] == "SyncFailed"]
         assert (refused["kind"], refused["name"]) == ("RoleBinding", "viewer")
         return str(refused["message"])
@@ -99,13 +98,13 @@ class Attacker:
         """What Argo CD says where it can't even render a commit."""
         self.start_anew()
         self.push(files, links)
-        wait_until(lambda: bool(self._errors()), SECONDS)
+        wait_until(lambda: bool(self._errors()))
         return self._errors()
 
     def start_anew(self) -> str:
         """Leave no attack, so that what Argo CD says next is of the next one; the commit."""
         revision = self.push({})
-        wait_until(lambda: is_synced(self.application(), revision), SECONDS)
+        wait_until(lambda: is_synced(self.application(), revision))
         return revision
 
     def values(self, **changed: object) -> str:
@@ -236,7 +235,7 @@ def test_a_change_by_hand_is_undone(victim: LocalPlatform, attacker: Attacker) -
             found
         ) and pods == str(GRANT["quota"]["pods"])
 
-    wait_until(as_before, SECONDS)
+    wait_until(as_before)
 
 
 def test_a_team_goes_only_when_a_person_confirms_and_its_data_stays(victim: LocalPlatform) -> None:
@@ -251,7 +250,7 @@ def test_a_team_goes_only_when_a_person_confirms_and_its_data_stays(victim: Loca
     # The file is taken away: nothing goes.
     remaining = {team: values for team, values in victim.teams().items() if team != OTHER}
     victim.register(remaining)
-    wait_until(lambda: "auto-sync will wipe out all resources" in messages(victim, f"bounds-{OTHER}"), SECONDS)
+    wait_until(lambda: "auto-sync will wipe out all resources" in messages(victim, f"bounds-{OTHER}"))
     assert of_the_team(victim) == everything
 
     # Its Application is deleted with all it made, as `argocd app delete` does it: it waits for a word.
@@ -263,7 +262,7 @@ def test_a_team_goes_only_when_a_person_confirms_and_its_data_stays(victim: Loca
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     annotation = f"argocd.argoproj.io/deletion-approved={now}"
     kubectl("annotate", "-n", argocd.NAMESPACE, "application", f"bounds-{OTHER}", annotation)
-    wait_until(lambda: not of_the_team(victim), SECONDS)
+    wait_until(lambda: not of_the_team(victim))
     for bucket, key in kept.items():
         assert victim.s3().get_object(Bucket=bucket, Key=key)["Body"].read() == b"{}"
     # No other team noticed.

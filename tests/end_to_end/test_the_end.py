@@ -23,7 +23,8 @@ from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps
 
-from tests.end_to_end.following import run_to_its_end, wait_until
+from tests.end_to_end.following import run_to_its_end
+from tests.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 DAG = f"{team_repo.TEAM}.{SCORING}"
@@ -48,7 +49,7 @@ def test_a_killed_platform_is_repaired_and_its_jobs_run(platform: LocalPlatform,
     assert all(platform.processes().values())
     assert all(application.settled for application in argocd.statuses(platform.kubectl))
     run = platform.airflow.trigger(DAG, "after-the-kill", datetime.now(UTC).isoformat())
-    tasks = run_to_its_end(platform, DAG, run, timeout=180)
+    tasks = run_to_its_end(platform, DAG, run)
     assert {task["state"] for task in tasks} == {"success"}, platform.airflow.log(DAG, run, tasks[0]["task_id"])
 
 
@@ -56,9 +57,9 @@ def test_down_leaves_nothing_behind_even_while_a_pod_runs(platform: LocalPlatfor
     state, network = str(platform.state), platform.layout.bridge
     namespaces_before = _network_namespaces()
     platform.kubectl("create", "namespace", "somebody")
-    platform.kubectl("wait", "--namespace=somebody", "--for=create", "serviceaccount/default", "--timeout=30s")
+    platform.kubectl("wait", "--namespace=somebody", "--for=create", "serviceaccount/default", "--timeout=300s")
     platform.kubectl("run", "pause", "--namespace=somebody", f"--image={PAUSE_IMAGE}", "--image-pull-policy=Never")
-    platform.kubectl("wait", "--namespace=somebody", "--for=condition=Ready", "pod/pause", "--timeout=60s")
+    platform.kubectl("wait", "--namespace=somebody", "--for=condition=Ready", "pod/pause", "--timeout=300s")
     assert _processes_of(state)
     platform.down(purge=True)
     assert not _processes_of(state)

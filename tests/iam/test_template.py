@@ -39,7 +39,7 @@ def lint(text: str, folder: Path) -> str:
     file.write_text(text)
     program = str(Path(sys.executable).with_name("cfn-lint"))
     command = [program, "--regions", "eu-central-1", "--", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])

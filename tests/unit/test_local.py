@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,8 @@ from jobyard_cli.local.processes import Process, Supervisor, listens
 from jobyard_cli.local.settings import Source
 from jobyard_cli.local.shell import run, stream
 
+from tests.waiting import wait_until
+
 FOREVER = "import time\nwhile True: time.sleep(60)"
 LISTENING = "import socket, sys, time\ns = socket.create_server(('127.0.0.1', int(sys.argv[1])))\ntime.sleep(600)"
 WITH_A_CHILD = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {FOREVER!r}]).wait()"
@@ -33,13 +34,6 @@ WITH_A_CHILD = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c',
 
 def python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", program, *arguments]
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""How tests wait for what other processes do: for the event, and as long as a busy machine may need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
+
+
+class NotSo(AssertionError):
+    """What was waited for did not happen."""
+
+
+def wait_until(holds: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    """Return once it holds; a server that does not answer meanwhile ends nothing."""
+
+    def look() -> None:
+        if not holds():
+            raise NotYet("it does not hold")
+
+    try:
+        until(look, seconds, lambda last: NotYet(f"not so after {seconds:.0f} s: {last}"), pause=0.1)
+    except NotYet as late:
+        raise NotSo(str(late)) from late

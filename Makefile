@@ -26,6 +26,7 @@ check: lint
 lint: setup
 	@$(RUN)/ruff check
 	@$(RUN)/ruff format --check
+	@$(RUN)/python scripts/scan_workflow.py
 	@$(RUN)/python scripts/check_types.py
 
 format: setup

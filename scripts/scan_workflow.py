@@ -16,11 +16,11 @@ def main() -> int:
     programs = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as folder:
         answers = ["team=risk", "repo_name=risk-jobs", "ci=github"]
-        bake = [programs / "cookiecutter", "--no-input", "--output-dir", folder, root, *answers]
+        bake = [str(programs / "cookiecutter"), "--no-input", "--output-dir", folder, str(root), *answers]
         # cookiecutter keeps its last answers in the home folder.
         subprocess.run(bake, check=True, env={"HOME": folder, "PATH": "/usr/local/bin:/usr/bin:/bin"})
-        workflows = Path(folder) / "risk-jobs" / ".github" / "workflows"
-        scan = [programs / "zizmor", "--offline", "--no-progress", "--quiet", "--persona=auditor"]
+        workflows = str(Path(folder) / "risk-jobs" / ".github" / "workflows")
+        scan = [str(programs / "zizmor"), "--offline", "--no-progress", "--quiet", "--persona=auditor"]
         return subprocess.run([*scan, f"--config={root / 'zizmor.yml'}", workflows], check=False).returncode
 
 

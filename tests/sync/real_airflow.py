@@ -68,7 +68,7 @@ class RealAirflow:
         processor = Process("processor", [self._program, *reads], environment=environment)
         api = [self._program, *server, self._port, "--workers", "1"]
         self._supervisor.start(processor)
-        self._supervisor.start(Process("api", api, ready, environment, timeout=120))
+        self._supervisor.start(Process("api", api, ready, environment))
 
     def close(self) -> None:
         """End the processes."""

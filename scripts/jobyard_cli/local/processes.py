@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobyard_cli.local.errors import ProcessDied, ProcessNotReady
-from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
+from jobyard_cli.waiting import NotYet, until
 
+START_SECONDS = 900.0
+"""For one process: on a machine with ten times as much to do as it has cores, Airflow needs minutes."""
 PROBE_SECONDS = 30.0
 """For one answer to "do you serve yet?": on a busy machine a server that serves may take long."""
 
@@ -37,7 +39,7 @@ class Process:
     command: Sequence[str]
     ready: Callable[[], bool] = lambda: True
     environment: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = PATIENCE_SECONDS
+    timeout: float = START_SECONDS
 
 
 class Supervisor:

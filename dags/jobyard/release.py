@@ -4,13 +4,13 @@ The compiler checked it and filled in every default. But a team's pipeline may p
 it is used before it is known to fit, and finding out takes little time and memory, whatever the bytes are.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from jobyard import limits
 from jobyard.errors import NewerSchemaError, ReleaseError, UnfitJobError
+from jobyard.reading import parse
 from jobyard.rules import Misfit, shown
 from jobyard.validation import Counts, check_job, check_release
 
@@ -201,27 +201,14 @@ def read_json(path: Path) -> dict[str, Any]:
         NewerSchemaError: written by a newer Jobyard.
     """
     try:
-        data = json.loads(_read_text(path))
+        with path.open("rb") as file:
+            # Of a file that is too large no more than tells so.
+            data = parse(file.read(limits.RELEASE_BYTES + 1))
     except (OSError, ValueError) as error:
-        raise ReleaseError(path, f"cannot be read: {error}") from error
-    except RecursionError:
-        raise ReleaseError(path, "cannot be read: lists or objects are nested too deep") from None
+        raise ReleaseError(path, f"cannot be read: {error}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if type(version) is not int or version < 1:
         raise ReleaseError(path, "has no schema_version")
     if version > SCHEMA_VERSION:
         raise NewerSchemaError(path, version, SCHEMA_VERSION)
     return dict(data)
-
-
-def _read_text(path: Path) -> str:
-    """Return the file's text, without reading more of a large file than tells that it is one."""
-    with path.open("rb") as file:
-        content = file.read(limits.RELEASE_BYTES + 1)
-    if len(content) > limits.RELEASE_BYTES:
-        raise ReleaseError(path, f"has {path.stat().st_size:,} bytes, more than {limits.RELEASE_BYTES:,}")
-    brackets = content.count(b"[") + content.count(b"{")
-    if brackets > limits.RELEASE_BRACKETS:
-        raise ReleaseError(path, f"has {brackets:,} lists and objects, more than {limits.RELEASE_BRACKETS:,}")
-    # Not left to json, which takes halves of surrogate pairs for UTF-8.
-    return content.decode()

@@ -1,7 +1,7 @@
 """Rules for values that were read from JSON, to be put together to the table in `validation`.
 
-A rule is a function that raises Misfit, in a time that grows with the value's size at most. No library does it: of those
-that are fast, Airflow 2.10 has neither msgspec nor pydantic.
+A rule is a function that raises Misfit, in a time that grows with the value's size at most. No library does it, as
+Airflow 2.10 has neither msgspec nor pydantic.
 """
 
 import re

@@ -59,7 +59,7 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
 
 
 def check_comes(schedule: str) -> None:
-    """Raise JobError for a day that no year has, such as 31 February, which Airflow's scheduler would look for in vain."""
+    """Raise JobError for a day that no year has, such as 31 February, which Airflow would look for in vain."""
     parts = schedule.split()
     if len(parts) != 5 or "*" in (parts[2], parts[3]):
         return

@@ -53,7 +53,7 @@ _CRON_FIELD = f"(?:[0-9*/,#-]|(?<![0-9A-Z])L(?![0-9A-Z])|{_DAYS}|{_MONTHS})+"
 _CRON = text(
     limits.SCHEDULE,
     rf"(?i:\s*{_CRON_FIELD}(?:\s+{_CRON_FIELD}){{4}}\s*)",
-    "a cron expression of five fields (minute hour day month weekday)",
+    "a cron expression: five fields of numbers, names, * , - / and #, or L for a month's last day",
 )
 
 
@@ -82,7 +82,7 @@ def too_deep(value: Any) -> None:
     raise Misfit(f"is nested more than {limits.DEPTH} deep")
 
 
-_NAME = text(limits.NAME, "[a-z]([a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and '-'", least=1)
+NAME = text(limits.NAME, "[a-z]([a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and '-'", least=1)
 _ANY_NAME = text(limits.KUBERNETES_NAME, "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of Kubernetes'", least=1)
 _KEY = text(limits.KUBERNETES_NAME, "[A-Za-z0-9._-]+", "a key of a Secret")
 _VARIABLE = text(limits.LABEL, "[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and '_'")
@@ -172,23 +172,23 @@ RETRIES = fields(
 FOREACH = fields(
     {
         "items": nullable(listed(_ITEM, limits.ITEMS, 1)),
-        "output_of": nullable(_NAME),
+        "output_of": nullable(NAME),
         "concurrency": nullable(whole(1, limits.ACTIVE_TASKS)),
     },
     {},
 )
 GATE = fields(
-    {"output_of": _NAME, "value": nullable(_LABEL), "test": choice(*TESTS), "bound": _SCALAR},
+    {"output_of": NAME, "value": nullable(_LABEL), "test": choice(*TESTS), "bound": _SCALAR},
     {},
 )
 EVERY_TASK: Mapping[str, Rule] = {
-    "needs": listed(_NAME, limits.NEEDS),
+    "needs": listed(NAME, limits.NEEDS),
     "retries": RETRIES,
     "timeout": _LIMIT,
     "trigger_rule": choice(*TRIGGER_RULES),
 }
 EVERY_TASK_OPTIONAL: Mapping[str, Rule] = {
-    "group": nullable(_NAME),
+    "group": nullable(NAME),
     "pool": nullable(_ANY_NAME),
     "inputs": _ASSETS,
     "outputs": _ASSETS,
@@ -231,7 +231,7 @@ JOB: Mapping[str, Rule] = {
     "timeout": _LIMIT,
     "tags": listed(text(limits.TAG, least=1), limits.TAGS),
     "params": mapping(_VARIABLE, PARAM, limits.PARAMS),
-    "tasks": mapping(_NAME, task, limits.TASKS, 1),
+    "tasks": mapping(NAME, task, limits.TASKS, 1),
 }
 JOB_OPTIONAL: Mapping[str, Rule] = {
     "digest": text(64, "[0-9a-f]+", "a digest"),
@@ -248,14 +248,14 @@ JOB_COUNTS: Counts = {
     "needs of all tasks": limits.EDGES,
     "assets": limits.ASSETS,
     "task instances in one run": limits.INSTANCES,
-    "task instances in max_active_runs": limits.ACTIVE_INSTANCES,
+    "task instances in max_active_runs runs": limits.ACTIVE_INSTANCES,
 }
 RELEASE_COUNTS: Counts = {
     "jobs": limits.RELEASE_JOBS,
     "tasks": limits.RELEASE_TASKS,
     "needs of all tasks": limits.RELEASE_EDGES,
     "assets": limits.RELEASE_ASSETS,
-    "task instances in max_active_runs": limits.RELEASE_INSTANCES,
+    "task instances in max_active_runs runs": limits.RELEASE_INSTANCES,
 }
 
 
@@ -325,7 +325,7 @@ def _counts(job: Mapping[str, Any]) -> Counts:
         "needs of all tasks": sum(len(task["needs"]) for task in tasks),
         "assets": sum(assets),
         "task instances in one run": instances,
-        "task instances in max_active_runs": instances * job["max_active_runs"],
+        "task instances in max_active_runs runs": instances * job["max_active_runs"],
     }
 
 

@@ -39,8 +39,8 @@ def all_after_all(length: int) -> dict[str, Any]:
 ATTACKS: dict[str, tuple[Any, str]] = {
     "cron-of-400-zeros": (job(schedule=",".join("0" * 400) + " 2 * * *"), "schedule: has 807 characters"),
     "cron-of-2000-characters": (job(schedule="0 2 * * *" + " " * 2000), "schedule: has 2,009 characters"),
-    "cron-with-seconds": (job(schedule="* * * * * *"), "is not a cron expression of five fields"),
-    "cron-at-random": (job(schedule="R 2 * * *"), "is not a cron expression of five fields"),
+    "cron-with-seconds": (job(schedule="* * * * * *"), "is not a cron expression: five fields"),
+    "cron-at-random": (job(schedule="R 2 * * *"), "is not a cron expression: five fields"),
     "cron-that-never-comes": (job(schedule="0 0 31 2 *"), "never comes: no year has such a day"),
     "cron-of-an-hour-25": (job(schedule="0 25 * * *"), "malformed entry: "),
     "preset-that-is-unknown": (job(schedule="@reboot"), "schedule: '@reboot' is not one of the presets"),
@@ -132,7 +132,7 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     ),
     "100-runs-of-5000": (
         job(tasks={f"t{number}": each([0] * 1_000)["tasks"]["score"] for number in range(5)}, max_active_runs=100),
-        "the job has 500,000 task instances in max_active_runs, more than 20,000",
+        "the job has 500,000 task instances in max_active_runs runs, more than 20,000",
     ),
     "30-tasks-of-50-assets": (
         job(tasks={f"t{number}": task(inputs=[f"s3://b/{key}" for key in range(50)]) for number in range(30)}),

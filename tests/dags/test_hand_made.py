@@ -56,8 +56,8 @@ def release_of(**changes: Any) -> bytes:
 
 
 RELEASES: dict[str, tuple[bytes, str]] = {
-    "200-megabytes": (b"[" + b"[]," * 66_666_666 + b"1", "has 200,000,000 bytes, more than 8,388,608"),
-    "two-million-lists": (b"[" + b"[]," * 2_000_000 + b"1]", "has 2,000,001 lists and objects, more than 500,000"),
+    "200-megabytes": (b"[" + b"[]," * 66_666_666 + b"1", "cannot be read: it has more than 8,388,608 bytes"),
+    "two-million-lists": (b"[" + b"[]," * 2_000_000 + b"1]", "it has 2,000,001 lists and objects, more than 500,000"),
     "nested-100000-deep": (b"[" * 100_000 + b"]" * 100_000, "lists or objects are nested too deep"),
     "not-json": (b"jobs", "cannot be read: Expecting value"),
     "not-utf-8": (b'{"schema_version": 1, "team": "\xed\xa0\x80"}', "cannot be read: 'utf-8' codec can't decode"),
@@ -74,7 +74,7 @@ RELEASES: dict[str, tuple[bytes, str]] = {
     ),
     "110000-instances": (
         release_of(jobs={f"j{number}": {**each([0] * 1_000), "max_active_runs": 10} for number in range(11)}),
-        "the release has 110,000 task instances in max_active_runs, more than 100,000",
+        "the release has 110,000 task instances in max_active_runs runs, more than 100,000",
     ),
 }
 READ = """

@@ -14,7 +14,8 @@ import psycopg2
 
 # Debian has the programs that are not for users here, in a folder for each version.
 DEBIAN = Path("/usr/lib/postgresql")
-START_SECONDS = 120
+# Generous, as the machine may have more to do.
+START_SECONDS = 600
 # The tests' data need survive nothing.
 OPTIONS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200", "jit=off")
 

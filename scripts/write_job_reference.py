@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jobyard import limits
 from jobyard_cli.check.templates import NAMES
 from schema_tables import fields, table
 
@@ -60,9 +61,31 @@ tasks:
 def render(schema: Mapping[str, Any]) -> str:
     """The whole page."""
     tables = (f"\n## {title}\n\n{table(fields(schema, place))}" for title, place in SECTIONS.items())
-    return INTRODUCTION + "".join(tables) + OUTPUTS + _templates() + _task_types() + _whole_jobs()
+    return INTRODUCTION + "".join(tables) + LIMITS + OUTPUTS + _templates() + _task_types() + _whole_jobs()
 
 
+LIMITS = f"""
+## Limits
+
+All teams share Airflow's scheduler, so jobs are bounded. `jobyard check` says where one does not fit; in Airflow it
+becomes a DAG that says why. Numbers and lengths of single fields are in the schema, which an editor shows.
+
+| what | a job | all of a team's jobs |
+|---|---|---|
+| jobs | | {limits.RELEASE_JOBS:,} |
+| tasks, each `wait_for` being one | {limits.TASKS:,} | {limits.RELEASE_TASKS:,} |
+| entries of all `needs` together | {limits.EDGES:,} | {limits.RELEASE_EDGES:,} |
+| assets in `inputs`, `outputs` and `schedule` | {limits.ASSETS:,} | {limits.RELEASE_ASSETS:,} |
+| task instances of one run | {limits.INSTANCES:,} | |
+| task instances of one run, times `max_active_runs` | {limits.ACTIVE_INSTANCES:,} | {limits.RELEASE_INSTANCES:,} |
+| bytes of the release | | {limits.RELEASE_BYTES:,} |
+| any duration | {limits.SECONDS // 86_400} days | |
+| years of `start_date` and `end_date` | {limits.FIRST_YEAR} to {limits.LAST_YEAR} | |
+| depth of an item, or of an argument in `with` | {limits.DEPTH} | |
+
+A task is one instance in a run, with a `foreach` one for each item. A list that another task leaves counts as
+{limits.ITEMS:,} items.
+"""
 OUTPUTS = """
 ## Outputs
 

@@ -3,10 +3,12 @@
 In the bucket each version of the library is a folder of its own beside this file, and `versions.json` names them, the
 newest first. MWAA copies the bucket file by file, so a version may be here in part: the newest that is here whole is
 imported, and no process ever has modules of two. This file is the one that all versions share; it imports none of
-them before it has chosen. Where there is no `versions.json`, as in the repository, the library is beside this file.
+them before it has chosen, and none before a loader calls: the command line uses `limits` and `validation`, and has no
+Airflow. Where there is no `versions.json`, as in the repository, the library is beside this file.
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,11 @@ VERSION = _newest(json.loads(INDEX.read_bytes())["versions"]) if INDEX.is_file()
 
 __path__ = [str(HERE / VERSION)]
 
-from jobyard.loader import load  # noqa: E402
+
+def load(file: str) -> dict[str, Any]:
+    """Return the DAGs of the team whose loader `file` is, by DAG id; see `jobyard.loader`."""
+    found: dict[str, Any] = import_module("jobyard.loader").load(file)
+    return found
+
 
 __all__ = ["load"]

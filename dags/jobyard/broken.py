@@ -7,15 +7,17 @@ and can be cleared for the very same data interval once it is mended. A new job 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from jobyard.alerts import dag_alerts
 from jobyard.compat import DAG, BaseOperator, Context
 from jobyard.docs import job_page
 from jobyard.errors import JobError
+from jobyard.limits import NAME, REASON, SOURCE
 from jobyard.release import Job
 from jobyard.schedule import schedule_arguments
+from jobyard.validation import TIMING, check_part, storable
 
 TAG = "broken"
 
@@ -32,28 +34,39 @@ class BrokenJobOperator(BaseOperator):
 
 def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
     """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is."""
-    entry = job if isinstance(job, dict) else {}
+    entry = cast(Job, job if isinstance(job, dict) else {})
+    reason = storable(reason, REASON)
     dag = DAG(
         # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
-        dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:100]}",
+        dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name[:100])}",
         description=f"Broken: {reason}",
-        doc_md=job_page(
-            f"**This job is broken, and does not run:** {reason}", str(entry.get("source") or ""), entry.get("digest")
-        ),
+        doc_md=job_page(f"**This job is broken, and does not run:** {reason}", *_page(entry)),
         tags=sorted({f"team:{team}", TAG}),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,
-        **_sound(lambda: schedule_arguments(cast(Job, job)), {"schedule": None}),
-        **_sound(lambda: dag_alerts(cast(Job, job), team, name), {}),
+        **_sound(entry, TIMING, lambda: schedule_arguments(entry), {"schedule": None}),
+        **_sound(entry, ["alerts", "deadline", "owner"], lambda: dag_alerts(entry, team, name), {}),
     )
     BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
     return dag
 
 
-def _sound(arguments: Callable[[], dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments where that much of the job is sound, else the others."""
+def _page(entry: Job) -> tuple[str, str | None]:
+    """Return source and digest, of whatever kind they are, as far as Airflow can store them."""
+    source, digest = entry.get("source"), entry.get("digest")
+    return (
+        storable(source, SOURCE) if isinstance(source, str) else "",
+        storable(digest, NAME) if isinstance(digest, str) else None,
+    )
+
+
+def _sound(
+    entry: Job, names: Iterable[str], arguments: Callable[[], dict[str, Any]], otherwise: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments where those fields of the job are sound, else the others."""
     try:
+        check_part(entry, names)
         return arguments()
     except Exception:  # the entry is already known to be bad, and the reason is told elsewhere
         return otherwise

@@ -1,6 +1,5 @@
 """A job of the release becomes a DAG. The same release makes the same DAG, to the byte, in any process."""
 
-import json
 import re
 from graphlib import TopologicalSorter
 from typing import Any, cast
@@ -9,7 +8,7 @@ from jobyard.alerts import alert, dag_alerts, set_deadline
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.docs import job_page
-from jobyard.errors import JobError, JobyardError, UnknownNameError
+from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameError
 from jobyard.finish import announce_success
 from jobyard.images import MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
@@ -23,18 +22,19 @@ from jobyard.waiting import wait_operator
 
 # The names become labels, a DAG id and task ids.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
-REFERENCE = re.compile(r'"\$(ref|dynamicRef|recursiveRef)":')
 # What Airflow's page calls an instance of a task with `foreach`.
 MAP_INDEX = "{{ item | string | truncate(100, true) }}"
 
 
-def build(platform: Platform, team: str, name: str, job: Job) -> DAG:
-    """Return the job's DAG; of a job that cannot be built, a DAG that says why."""
+def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) -> DAG:
+    """Return the job's DAG; of a job that does not fit or cannot be built, a DAG that says why."""
+    if isinstance(job, UnfitJobError):
+        return broken_dag(team, name, job.entry, str(job))
     try:
         return job_dag(platform, team, name, job)
     except JobyardError as error:
         return broken_dag(team, name, job, str(error))
-    # A malformed entry can fail anywhere, in any way, and must not take the team's other jobs with it.
+    # What Airflow itself refuses, in whatever way, must not take the team's other jobs with it.
     except Exception as error:
         return broken_dag(team, name, job, f"malformed entry: {type(error).__name__}: {error}")
 
@@ -156,13 +156,7 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
 
 
 def parameter(entry: Any) -> Any:
-    """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default.
-
-    Raises:
-        JobError: its schema refers to another, which Airflow would fetch: whatever the address, with its own rights.
-    """
-    if REFERENCE.search(json.dumps(entry)):
-        raise JobError("a parameter's schema cannot have references ($ref)")
+    """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default."""
     return Param(**entry) if isinstance(entry, dict) else entry
 
 

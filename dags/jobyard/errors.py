@@ -5,6 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from jobyard.compat import AirflowException, AirflowFailException
+from jobyard.limits import REASON
+from jobyard.rules import shown
+from jobyard.validation import storable
 
 
 class JobyardError(AirflowException):
@@ -20,7 +23,8 @@ class ReleaseError(FinalError):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
-        super().__init__(f"{path.parent.name}/{path.name}: {reason}")
+        # Airflow stores the message.
+        super().__init__(f"{path.parent.name}/{path.name}: {storable(reason, REASON)}")
 
 
 class NewerSchemaError(ReleaseError):
@@ -30,13 +34,21 @@ class NewerSchemaError(ReleaseError):
         self.found, self.known = found, known
         super().__init__(
             path,
-            f"schema_version {found} is newer than {known}, the newest this environment's dags/jobyard knows;"
+            f"schema_version {shown(found)} is newer than {known}, the newest this environment's dags/jobyard knows;"
             " publish the platform's dags/jobyard first",
         )
 
 
 class JobError(FinalError):
     """One job of a release cannot be built. It never hides the others."""
+
+
+class UnfitJobError(JobError):
+    """A job's entry is not as the compiler writes it."""
+
+    def __init__(self, entry: object, reason: str) -> None:
+        self.entry = entry
+        super().__init__(reason)
 
 
 class UnknownNameError(JobError):

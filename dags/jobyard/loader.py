@@ -12,7 +12,7 @@ from jobyard import VERSION
 from jobyard.builder import build
 from jobyard.compat import DAG, get_parsing_context
 from jobyard.platform import read_platform
-from jobyard.release import read_jobs
+from jobyard.release import checked_jobs, read_jobs
 
 
 def load(file: str) -> dict[str, DAG]:
@@ -27,11 +27,13 @@ def load(file: str) -> dict[str, DAG]:
     """
     loader = Path(file).absolute()
     team = loader.stem
-    jobs = read_jobs(loader.parent / team / "jobs.json", team)
-    if not jobs:
+    release = loader.parent / team / "jobs.json"
+    entries = read_jobs(release, team)
+    if not entries:
         return {}
     platform = read_platform(loader.parent, VERSION)
     wanted = get_parsing_context().dag_id
-    names = [name for name in sorted(jobs) if wanted in (None, f"{team}.{name}")]
-    dags = [build(platform, team, name, jobs[name]) for name in names]
+    names = [name for name in sorted(entries) if wanted in (None, f"{team}.{name}")]
+    jobs = checked_jobs(release, {name: entries[name] for name in names})
+    dags = [build(platform, team, name, job) for name, job in jobs.items()]
     return {dag.dag_id: dag for dag in dags}

@@ -1,10 +1,18 @@
-"""Reading a team's release, `jobs.json`. The compiler checked it and filled in every default."""
+"""Reading a team's release, `jobs.json`.
 
-import json
+The compiler checked it and filled in every default. But a team's pipeline may put any bytes in its place, so nothing of
+it is used before it is known to fit, and finding out takes little time and memory, whatever the bytes are.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
-from jobyard.errors import NewerSchemaError, ReleaseError
+from jobyard import limits
+from jobyard.errors import NewerSchemaError, ReleaseError, UnfitJobError
+from jobyard.reading import parse
+from jobyard.rules import Misfit, shown
+from jobyard.validation import Counts, check_job, check_release
 
 SCHEMA_VERSION = 3
 """Version 1 lacks what is NotRequired here, version 2 the digests of the jobs."""
@@ -132,36 +140,74 @@ class Job(TypedDict):
     tasks: dict[str, Task]
 
 
-def read_jobs(path: Path, team: str) -> dict[str, Job]:
-    """Return the jobs of the release at `path`; none if the team has released nothing yet.
+def read_jobs(path: Path, team: str) -> dict[str, Any]:
+    """Return the entries of the release at `path` by the jobs' names, unchecked; none if there is no release yet.
 
     Raises:
-        ReleaseError: the file is not a release of this team, or not one this version can read.
+        ReleaseError: the file is too large, or not a release of this team, or not one this version can read.
     """
     if not path.is_file():
         return {}
     release = read_json(path)
     if release.get("team") != team:
-        raise ReleaseError(path, f"is a release of team {release.get('team')!r}, not of {team!r}")
+        raise ReleaseError(path, f"is a release of team {shown(release.get('team'))}, not of {team!r}")
     jobs = release.get("jobs")
     if not isinstance(jobs, dict):
         raise ReleaseError(path, "has no object 'jobs'")
+    if len(jobs) > limits.RELEASE_JOBS:
+        raise ReleaseError(path, f"has {len(jobs):,} jobs, more than {limits.RELEASE_JOBS:,}")
     return jobs
+
+
+def checked_jobs(path: Path, entries: Mapping[str, object]) -> dict[str, Job | UnfitJobError]:
+    """Return the jobs of a release at `path` by name; in place of one that does not fit, why.
+
+    Raises:
+        ReleaseError: those that fit are too many together.
+    """
+    jobs: dict[str, Job | UnfitJobError] = {}
+    counted: list[Counts] = []
+    for name, entry in entries.items():
+        try:
+            counted.append(check_job(entry))
+            jobs[name] = cast(Job, entry)
+        except Misfit as misfit:
+            jobs[name] = UnfitJobError(entry, str(misfit))
+    try:
+        check_release(counted)
+    except Misfit as misfit:
+        raise ReleaseError(path, str(misfit)) from None
+    return jobs
+
+
+def checked_job(entry: object) -> Job:
+    """Return the entry of a release as the job that it is.
+
+    Raises:
+        UnfitJobError: something in it does not fit.
+    """
+    try:
+        check_job(entry)
+    except Misfit as misfit:
+        raise UnfitJobError(entry, str(misfit)) from None
+    return cast(Job, entry)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in `path`, whose schema_version this version knows.
 
     Raises:
-        ReleaseError: missing, not JSON, not an object, or without a schema_version.
+        ReleaseError: missing, too large, not JSON, not an object, or without a schema_version.
         NewerSchemaError: written by a newer Jobyard.
     """
     try:
-        data = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            # Of a file that is too large no more than tells so.
+            data = parse(file.read(limits.RELEASE_BYTES + 1))
     except (OSError, ValueError) as error:
-        raise ReleaseError(path, f"cannot be read: {error}") from error
+        raise ReleaseError(path, f"cannot be read: {error}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise ReleaseError(path, "has no schema_version")
     if version > SCHEMA_VERSION:
         raise NewerSchemaError(path, version, SCHEMA_VERSION)

@@ -4,6 +4,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import pendulum
+from croniter import CroniterBadDateError, croniter
 from pendulum import Timezone
 
 from jobyard.assets import job_asset, named_asset
@@ -53,7 +54,19 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
         return schedule
     cron = CronDataIntervalTimetable(schedule, timezone=timezone)
     cron.validate()
+    check_comes(schedule)
     return cron
+
+
+def check_comes(schedule: str) -> None:
+    """Raise JobError for a day that no year has, such as 31 February, which Airflow would look for in vain."""
+    parts = schedule.split()
+    if len(parts) != 5 or "*" in (parts[2], parts[3]):
+        return
+    try:
+        croniter(schedule, datetime(2024, 1, 1)).get_next()
+    except CroniterBadDateError:
+        raise JobError(f"schedule {schedule!r} never comes: no year has such a day") from None
 
 
 def moment(day: str, at: time, timezone: Timezone) -> datetime:

@@ -18,7 +18,7 @@ from jobyard.compat import AIRFLOW_3, DAG
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import data_interval
 from jobyard.platform import Platform
-from jobyard.release import WaitFor, read_jobs
+from jobyard.release import WaitFor, checked_job, read_jobs
 from jobyard.schedule import is_cron
 
 POKE_SECONDS = 60
@@ -65,7 +65,7 @@ class LastRun:
 
         Raises:
             UnknownNameError: the job is not in its team's release.
-            JobError: it has no schedule of its own, so nothing says which of its runs is meant.
+            JobError: it does not fit, or has no schedule of its own, so nothing says which of its runs is meant.
             ReleaseError: the release can't be read.
         """
         from airflow.timetables.interval import CronDataIntervalTimetable
@@ -74,9 +74,10 @@ class LastRun:
         jobs = read_jobs(self.dags / team / "jobs.json", team)
         if name not in jobs:
             raise UnknownNameError(f"job of team {team!r}", name, jobs)
-        schedule = jobs[name]["schedule"]
+        job = checked_job(jobs[name])
+        schedule = job["schedule"]
         if not isinstance(schedule, str) or not is_cron(schedule):
             raise JobError(f"job {self.job!r} has no cron schedule; follow it with `schedule: {{after: [{self.job}]}}`")
         _, end = data_interval(context)
-        cron = CronDataIntervalTimetable(schedule, timezone=pendulum.timezone(jobs[name]["timezone"]))
+        cron = CronDataIntervalTimetable(schedule, timezone=pendulum.timezone(job["timezone"]))
         return cron.infer_manual_data_interval(run_after=end).start

@@ -131,11 +131,18 @@ def catalogue(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
     endpoint_url: EndpointUrl = None,
 ) -> None:
-    """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them."""
+    """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them.
+
+    A release or a job that can't be read is left out, and named on standard error; the exit code is 0 all the same, as
+    one team's release must not keep the list from the others.
+    """
     from jobyard_cli import aws
     from jobyard_cli.release.catalogue import published_jobs
 
-    _write(published_jobs(aws.s3(endpoint_url), bucket), output)
+    found = published_jobs(aws.s3(endpoint_url), bucket)
+    for problem in found.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    _write(found.text, output)
 
 
 @app.command(rich_help_panel=TEAM)

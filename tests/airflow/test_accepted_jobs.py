@@ -25,6 +25,7 @@ from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.steps import Steps
 
+from tests.airflow.packages import TEST_PACKAGES
 from tests.airflow.random_jobs import jobs
 
 SOURCE = Source.find()
@@ -39,7 +40,7 @@ AddJob = Callable[..., Path]
 @contextmanager
 def builder(version: str, folder: Path, report: Callable[[str], None]) -> Iterator[Ask]:
     """A process with that Airflow in it; what this yields says why it can't build a job, if it can't."""
-    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=["pytest"])
+    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
     values = SOURCE.values
     platform = platform_data(node_groups(values), "dev", task_types=task_types(values), teams={})
     command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(platform)]

@@ -23,6 +23,8 @@ from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.steps import Steps
 
+from tests.airflow.packages import TEST_PACKAGES
+
 SOURCE = Source.find()
 VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_dir()), reverse=True)
 WORKER = SOURCE.root / "tests" / "dags" / "plan_worker.py"
@@ -57,7 +59,7 @@ AddJob = Callable[..., Path]
 @contextmanager
 def worker(version: str, folder: Path, report: Callable[[str], None]) -> Iterator[Ask]:
     """A process with that Airflow in it; what this yields says what it makes of a job."""
-    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=["pytest"])
+    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
     command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(PLATFORM)]
     environment = {
         "PATH": os.environ["PATH"],

@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from jobyard_cli.local import airflow
+from jobyard_cli.local import airflow, machine
 from jobyard_cli.local.settings import Source, cache_dir
 from jobyard_cli.steps import Steps
+
+from tests.airflow.packages import TEST_PACKAGES
 
 SOURCE = Source.find()
 VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_dir()), reverse=True)
@@ -30,6 +32,8 @@ def runs(
 ) -> Iterator[dict[str, Future[Ran]]]:
     """The tests on every version, all at once: much of their time is waiting for a scheduler."""
     with shown() as steps, ThreadPoolExecutor() as pool:
+        with steps.step("PostgreSQL") as report:
+            machine.install({"postgresql": "pg_ctlcluster"}, report)
 
         def run(version: str) -> Ran:
             with steps.step(f"tests/dags on Airflow {version}") as report:
@@ -40,7 +44,7 @@ def runs(
 
 def run_tests(version: str, folder: Path, report: Callable[[str], None]) -> Ran:
     """Run them in a process of their own, in whose Python that Airflow is."""
-    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=["pytest"])
+    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
     python = str(installed / "bin" / "python")
     command = [python, "-m", "pytest", "--quiet", f"--basetemp={folder / 'pytest'}", "tests/dags"]
     # Airflow calls `airflow` by name; what this run of pytest has set is not meant for the other.

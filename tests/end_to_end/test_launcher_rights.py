@@ -24,6 +24,7 @@ from jobyard_cli.local.platform import LocalPlatform
 from jobyard_cli.local.settings import AIRFLOW_VERSION, Source, cache_dir
 from jobyard_cli.steps import Steps
 
+from tests.airflow.packages import TEST_PACKAGES
 from tests.charts.test_rights import spelled_out
 from tests.end_to_end.audit import Request, requests
 from tests.end_to_end.following import job_file, release, run_to_its_end
@@ -105,7 +106,7 @@ def older(
         def lived(version: str) -> Ended:
             with steps.step(f"a launcher's jobs on Airflow {version}") as report:
                 # With what the tests of the library have there, so that it is the same environment.
-                installed = airflow.environment(platform.source, cache_dir(), report, version, extra=["pytest"])
+                installed = airflow.environment(platform.source, cache_dir(), report, version, extra=TEST_PACKAGES)
                 report("running")
                 return live_through(OlderAirflow(platform, installed, homes[version]), platform, version)
 

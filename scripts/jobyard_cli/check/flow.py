@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from jobyard.validation import TESTS
+
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, source_task, tasks_of
 from jobyard_cli.documents import Document, KeyPath
 from jobyard_cli.repo import TeamRepo
-
-TESTS = ("above", "at_least", "below", "at_most", "equals")
 
 
 def check_flow(document: Document, repo: TeamRepo) -> Iterator[Finding]:

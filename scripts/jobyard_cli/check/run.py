@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.limits import check_limits
 from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
@@ -31,6 +32,14 @@ class Checked:
         """Every file that was read, by its path."""
         read = [*self.repo.documents, *self.jobs.values()]
         return {document.path: document for document in read}
+
+    @property
+    def sound_jobs(self) -> dict[str, Document]:
+        """The jobs in whose file nothing was found, by name; none where what all of them rest on is wrong."""
+        wrong = {finding.path for finding in self.findings}
+        if wrong.intersection(document.path for document in self.repo.documents):
+            return {}
+        return {name: document for name, document in self.jobs.items() if document.path not in wrong}
 
 
 class NothingToCheck(JobyardError):
@@ -65,6 +74,8 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
         checked.jobs[file.parent.name] = document
         findings += check_job(document, repo)
     checked.findings = sorted(set(findings))
+    if sound := checked.sound_jobs:
+        checked.findings = sorted({*checked.findings, *check_limits(sound.values(), repo, whole=not only)})
     return checked
 
 

@@ -9,14 +9,16 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from jobyard import limits
+from jobyard.validation import CONTINUOUS, PRESETS
+
 from jobyard_cli.check.findings import Finding, did_you_mean, unknown
 from jobyard_cli.documents import Document, KeyPath
 from jobyard_cli.durations import parse_duration
 from jobyard_cli.repo import TeamRepo
 
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
 # What Airflow runs by other means than the clock.
-NO_CLOCK = ("@once", "@continuous")
+NO_CLOCK = ("@once", CONTINUOUS)
 
 
 def check_timing(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -44,8 +46,12 @@ def _schedule(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
     if schedule.startswith("@"):
         if schedule not in PRESETS:
             yield document.finding(("schedule",), unknown("preset", schedule, PRESETS, "there are"), "schedule")
-    elif problem := _cron_problem(schedule):
+    elif len(schedule) <= limits.SCHEDULE and (problem := _cron_problem(schedule)):
         yield document.finding(("schedule",), problem, "schedule")
+    runs = job.get("max_active_runs", 1)
+    if schedule == CONTINUOUS and runs != 1:
+        message = f"'max_active_runs' is {runs}; with the schedule {CONTINUOUS} it has to be 1"
+        yield document.finding(("max_active_runs",), message, "schedule")
 
 
 @cache
@@ -88,6 +94,10 @@ def _dates(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
                 found[name] = date.fromisoformat(text)
             except ValueError:
                 yield document.finding((name,), f"'{text}' is no day of the calendar", "date")
+    for name, day in found.items():
+        if not limits.FIRST_YEAR <= day.year <= limits.LAST_YEAR:
+            message = f"'{name}' {day} is not in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}"
+            yield document.finding((name,), message, "date")
     if len(found) == 2 and found["end_date"] < found["start_date"]:
         message = f"end_date {found['end_date']} is before start_date {found['start_date']}"
         yield document.finding(("end_date",), message, "date")
@@ -95,12 +105,10 @@ def _dates(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
 
 # Where the schema asks for a duration; `retries` has its own inside.
 _DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
-# Python's timedelta, and so Airflow, holds no more; Kubernetes' deadlines are 32 bits of seconds.
-_LONGEST = 2**31 - 1
 
 
 def _durations(document: Document, path: KeyPath, part: Any) -> Iterator[Finding]:
-    """A finding for each duration that is nothing, or longer than Kubernetes can count."""
+    """A finding for each duration that is nothing, or longer than a release may have."""
     if isinstance(part, list):
         for number, one in enumerate(part):
             yield from _durations(document, (*path, number), one)
@@ -118,9 +126,8 @@ def _duration(document: Document, path: KeyPath, text: str) -> Iterator[Finding]
         seconds = parse_duration(text)
     except ValueError:
         return
-    if seconds > _LONGEST:
-        yield document.finding(
-            path, f"'{path[-1]}' is {text}; at most {_LONGEST // 86_400}d can be counted", "duration"
-        )
+    if seconds > limits.SECONDS:
+        message = f"'{path[-1]}' is {text}; the longest is {limits.SECONDS // 86_400}d"
+        yield document.finding(path, message, "duration")
     elif seconds == 0 and path[-1] != "delay":
         yield document.finding(path, f"'{path[-1]}' is {text}: no time at all; leave it out for no limit", "duration")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from jobyard.limits import RELEASE_BYTES
+from jobyard.reading import parse
+from jobyard.rules import Misfit
+from jobyard.validation import NAME, check_job
 
 from jobyard_cli.errors import JobyardError
 
@@ -19,36 +23,66 @@ _HEAD = "# The jobs that teams have released. Written by `jobyard catalogue`.\n"
 
 
 class UnreadableReleases(JobyardError):
-    """The bucket, or a release in it, can't be read."""
+    """The bucket can't be read."""
 
 
-def published_jobs(client: S3Client, bucket: str) -> str:
-    """The content of values/published-jobs.yaml: for each `<team>.<job>` its schedule, timezone and owner.
+@dataclass
+class Catalogue:
+    """The jobs by `<team>.<job>`, each with schedule, timezone and owner; and what of the releases can't be read."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    """A line for each release or job that is left out, as Airflow can't run it either."""
+
+    @property
+    def text(self) -> str:
+        """The content of values/published-jobs.yaml."""
+        jobs = dict(sorted(self.jobs.items()))
+        return _HEAD + yaml.safe_dump({"jobs": jobs}, sort_keys=False, allow_unicode=True)
+
+
+def published_jobs(client: S3Client, bucket: str) -> Catalogue:
+    """The jobs of all releases in a bucket. A release that can't be read hides no other team's.
 
     Raises:
-        UnreadableReleases: the bucket refuses, is not there, or does not answer; an object in it is no release.
+        UnreadableReleases: the bucket refuses, is not there, or does not answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
+    catalogue = Catalogue()
     try:
-        jobs = dict(sorted(_jobs(client, bucket)))
+        for team, key in _releases(client, bucket):
+            body = client.get_object(Bucket=bucket, Key=key)["Body"]
+            # Of a release that is too large no more than tells so.
+            _add(catalogue, team, f"s3://{bucket}/{key}", body.read(RELEASE_BYTES + 1))
     except (BotoCoreError, ClientError) as error:
         raise UnreadableReleases(f"s3://{bucket}/dags/: {error}") from error
-    return _HEAD + yaml.safe_dump({"jobs": jobs}, sort_keys=False, allow_unicode=True)
+    return catalogue
 
 
-def _jobs(client: S3Client, bucket: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _releases(client: S3Client, bucket: str) -> Iterator[tuple[str, str]]:
+    """Each team that has a release, and the release's key."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="dags/")
     for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
         if found := _RELEASE.fullmatch(key):
-            yield from _of_team(
-                found[1], f"s3://{bucket}/{key}", client.get_object(Bucket=bucket, Key=key)["Body"].read()
-            )
+            yield found[1], key
 
 
-def _of_team(team: str, address: str, release: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
     try:
-        for name, job in json.loads(release)["jobs"].items():
-            yield f"{team}.{name}", {key: job[key] for key in ("schedule", "timezone", "owner")}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableReleases(f"{address}: is no release: {type(error).__name__}: {error}") from error
+        release = parse(content)
+    except ValueError as error:
+        catalogue.problems.append(f"{address}: can't be read: {error}")
+        return
+    jobs = release.get("jobs") if isinstance(release, dict) else None
+    if not isinstance(jobs, dict):
+        catalogue.problems.append(f"{address}: is not a release: it has no object 'jobs'")
+        return
+    for name, job in jobs.items():
+        try:
+            NAME(name)
+            check_job(job)
+        except Misfit as misfit:
+            catalogue.problems.append(f"{address}: job {name[:50]!r} is left out: {misfit}")
+        else:
+            catalogue.jobs[f"{team}.{name}"] = {key: job[key] for key in ("schedule", "timezone", "owner")}

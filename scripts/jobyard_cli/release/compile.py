@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.check.flow import TESTS
+from jobyard.reading import parse
+from jobyard.validation import TESTS
+
 from jobyard_cli.check.parameters import kind_of
 from jobyard_cli.check.parts import is_pod, source_task
 from jobyard_cli.check.report import lines
@@ -33,6 +35,13 @@ class BrokenJobs(JobyardError):
         super().__init__("\n".join([*lines(checked, snippets=False), so]))
 
 
+class TooLarge(JobyardError):
+    """The jobs fit a release one by one, and all together make one that Airflow would not read."""
+
+    def __init__(self, error: ValueError) -> None:
+        super().__init__(f"the release can't be read by Airflow: {error}; nothing was released")
+
+
 def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> bytes:
     """A release of all jobs of a team's repository: the same bytes for the same files, commit and images.
 
@@ -42,13 +51,14 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     Raises:
         NotATeamRepo: the folder is no team's repository.
         BrokenJobs: the check found something.
+        TooLarge: Airflow would not read the release.
     """
     checked = check_repo(root)
     if checked.findings:
         raise BrokenJobs(checked)
     jobs = compile_jobs(checked)
     content = {"jobs": jobs, "images": dict(images or {})}
-    return _dump(
+    release = _dump(
         {
             "schema_version": SCHEMA_VERSION,
             "team": checked.repo.team,
@@ -58,6 +68,11 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
             **content,
         }
     )
+    try:
+        parse(release)
+    except ValueError as error:
+        raise TooLarge(error) from error
+    return release
 
 
 def compile_jobs(checked: Checked) -> dict[str, dict[str, Any]]:
@@ -65,11 +80,7 @@ def compile_jobs(checked: Checked) -> dict[str, dict[str, Any]]:
 
     Every mapping in them is sorted, as it will be for Airflow: a pod's variables, for one, come in that order.
     """
-    wrong = {finding.path for finding in checked.findings}
-    if wrong.intersection(document.path for document in checked.repo.documents):
-        return {}
-    valid = {name: document for name, document in checked.jobs.items() if document.path not in wrong}
-    jobs = {name: _with_digest(_job(document, checked.repo)) for name, document in valid.items()}
+    jobs = {name: _with_digest(job_entry(document, checked.repo)) for name, document in checked.sound_jobs.items()}
     ordered: dict[str, dict[str, Any]] = json.loads(_dump(jobs))
     return ordered
 
@@ -90,7 +101,8 @@ def _dump(value: Any) -> bytes:
     return (json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
 
 
-def _job(document: Document, repo: TeamRepo) -> dict[str, Any]:
+def job_entry(document: Document, repo: TeamRepo) -> dict[str, Any]:
+    """The entry of a valid job as a release has it, without its digest."""
     job: dict[str, Any] = document.data
     stated = {name: job[name] for name in JOB_DEFAULTS if name in job}
     used = used_outputs(job)

@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from live import releases
+from live.postgresql import postgresql
 from live.running import LiveAirflow
 from live.stand_ins import ScriptedCluster, Webhook
 from support import Bucket, kubeconfig
@@ -19,6 +19,7 @@ LOOK_SECONDS = 10
 class Platform:
     """What the tests look at."""
 
+    bucket: Bucket
     airflow: LiveAirflow
     cluster: ScriptedCluster
     webhook: Webhook
@@ -35,12 +36,13 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def platform(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A running Airflow with the releases of two teams, which begins to run their jobs by itself."""
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running Airflow with the releases of three teams, which begins to run their jobs by itself."""
     home = tmp_path_factory.mktemp("live")
     cluster, webhook = ScriptedCluster(), Webhook()
-    fill(Bucket(home / "dags"), cluster)
-    with socket.socket() as deaf:
+    bucket = Bucket(home / "dags")
+    fill(bucket, cluster)
+    with socket.socket() as deaf, postgresql() as database:
         deaf.bind(("127.0.0.1", 0))
         variables = {
             "AIRFLOW_CONN_JOBYARD_WEBHOOK_RISK": webhook.url,
@@ -48,8 +50,9 @@ def platform(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         }
         airflow = LiveAirflow(home, database, variables)
         try:
+            airflow.create_tables()
             airflow.start()
-            yield Platform(airflow, cluster, webhook)
+            yield Platform(bucket, airflow, cluster, webhook)
         finally:
             airflow.close()
             webhook.close()
@@ -57,10 +60,10 @@ def platform(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
-    """Put both teams' releases into the bucket, and the way to the cluster."""
+    """Put the teams' releases into the bucket, and the way to the cluster."""
     configuration = kubeconfig(cluster.url)
     [context] = configuration["contexts"]
-    configuration["contexts"].append({**context, "name": "care"})
+    configuration["contexts"] += [{**context, "name": team} for team in ("care", "fraud")]
     bucket.write("jobyard/kubeconfig.yaml", configuration)
     waiting = bucket.folder / "jobyard" / "waiting.py"
     text = waiting.read_text()
@@ -68,3 +71,4 @@ def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
     waiting.write_text(text.replace("POKE_SECONDS = 60\n", f"POKE_SECONDS = {LOOK_SECONDS}\n"))
     bucket.release(releases.risk())
     bucket.release(releases.care(), team="care")
+    bucket.release(releases.fraud(), team="fraud")

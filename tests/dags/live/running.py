@@ -2,10 +2,8 @@
 
 import base64
 import os
-import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,32 +13,30 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import psycopg2
 from jobyard.compat import AIRFLOW_3
-from live import live_database
-from live.live_database import BOUND_SECONDS
 
 LOG_LINES = 40
-# Airflow 2 keeps this for its own tests; Airflow 3 has the two together anyway.
-SQLITE_WITH_LOCAL_EXECUTOR = "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK"
+# Generous, as the machine may have more to do; nothing waits longer than it has to.
+BOUND_SECONDS = 600
 
 
 class LiveAirflow:
     """Airflow's processes, from start to close."""
 
-    def __init__(self, home: Path, database: Path, variables: dict[str, str]) -> None:
-        """Take the folder `home`, with its `dags`, and a copy of the new `database`; start nothing yet."""
+    def __init__(self, home: Path, database: str, variables: dict[str, str]) -> None:
+        """Take the folder `home`, with its `dags`, and the address of an empty `database`; start nothing yet."""
         self.home = home
         self._processes: list[subprocess.Popen[bytes]] = []
-        shutil.copy(database, home / "airflow.db")
-        # Airflow puts this folder on its path, and takes no plain value for what it hands to the database's driver.
-        (home / "config").mkdir()
-        shutil.copy(live_database.__file__, home / "config")
-        # Readers don't wait for writers, so several processes do well on one file.
-        with closing(sqlite3.connect(home / "airflow.db")) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+        self._database = f"postgresql://airflow@{database}"
         self.url = f"http://127.0.0.1:{_free_port()}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
-        self._environment = {**inherited, **variables, **_settings(home, self.url)}
+        self._environment = {**inherited, **variables, **_settings(home, self.url, database)}
+
+    def create_tables(self) -> None:
+        """Give the empty database Airflow's own tables."""
+        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(migrate, env=self._environment, check=True, capture_output=True)
 
     def start(self) -> None:
         """Start the processes of this version.
@@ -81,6 +77,7 @@ class LiveAirflow:
                     os.kill(pid, signal.SIGKILL)
             for process in self._processes:
                 process.wait()
+        self._processes.clear()
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Return as soon as the condition holds.
@@ -99,12 +96,13 @@ class LiveAirflow:
 
     def ask(self, query: str, *values: object) -> list[Any]:
         """Return the rows of the database."""
-        with closing(sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=10)) as connection:
-            return connection.execute(query, values).fetchall()
+        with closing(psycopg2.connect(self._database)) as connection, connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
 
     def runs(self, dag_id: str) -> dict[str, str]:
         """Return the state of each run of the DAG."""
-        return dict(self.ask("SELECT run_id, state FROM dag_run WHERE dag_id = ?", dag_id))
+        return dict(self.ask("SELECT run_id, state FROM dag_run WHERE dag_id = %s", dag_id))
 
     def states(self, dag_id: str) -> list[str]:
         """Return the states of the DAG's runs, in order."""
@@ -112,13 +110,13 @@ class LiveAirflow:
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until Airflow has read the DAG."""
-        query = "SELECT 1 FROM dag JOIN serialized_dag USING (dag_id) WHERE dag_id = ?"
+        query = "SELECT 1 FROM dag JOIN serialized_dag USING (dag_id) WHERE dag_id = %s"
         self.wait(lambda: self.ask(query, dag_id), f"DAG {dag_id}")
 
     def unpause(self, dag_id: str) -> None:
         """Do what the switch on Airflow's page does."""
-        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as connection, connection:
-            connection.execute("UPDATE dag SET is_paused = 0 WHERE dag_id = ?", [dag_id])
+        with closing(psycopg2.connect(self._database)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE dag SET is_paused = false WHERE dag_id = %s", [dag_id])
 
     def has_logged(self, text: str) -> bool:
         """Return whether the text is in any log."""
@@ -158,7 +156,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _settings(home: Path, url: str) -> dict[str, str]:
+def _settings(home: Path, url: str, database: str) -> dict[str, str]:
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
     options = {
         "core.dagbag_import_timeout": str(BOUND_SECONDS),
@@ -167,8 +165,7 @@ def _settings(home: Path, url: str) -> dict[str, str]:
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": "8",
-        "database.sql_alchemy_connect_args": "live_database.ARGUMENTS",
-        "database.sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+        "database.sql_alchemy_conn": f"postgresql+psycopg2://airflow@{database}",
         "logging.logging_level": "INFO",
         "usage_data_collection.enabled": "False",
         **(_settings_3(url, secret) if AIRFLOW_3 else _settings_2(url)),
@@ -179,7 +176,6 @@ def _settings(home: Path, url: str) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "PATH": path,
         "NO_PROXY": "127.0.0.1",
-        SQLITE_WITH_LOCAL_EXECUTOR: "1",
         **variables,
     }
 
@@ -191,6 +187,7 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
         "api_auth.jwt_secret": secret,
         "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "core.execution_api_server_url": f"{url}/execution/",
+        "dag_processor.dag_file_processor_timeout": str(BOUND_SECONDS),
         "dag_processor.min_file_process_interval": "60",
         "dag_processor.parsing_processes": "1",
     }
@@ -198,11 +195,10 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
 
 def _settings_2(url: str) -> dict[str, str]:
     return {
+        "core.dag_file_processor_timeout": str(BOUND_SECONDS),
         "scheduler.enable_health_check": "False",
         "scheduler.min_file_process_interval": "5",
         "scheduler.parsing_processes": "1",
-        # SQLite has no locks of rows, without which this would schedule a task twice.
-        "scheduler.schedule_after_task_execution": "False",
         "webserver.base_url": url,
         "webserver.secret_key": "none",
     }

@@ -5,9 +5,10 @@ What needs somebody's hand comes first.
 """
 
 import pytest
+from hand_made import ATTACKS
 from jobyard.compat import AIRFLOW_3
 from live.conftest import Platform
-from live.releases import BACKFILLED, DAY, DS, FEATURES, ITEMS, LABELS, NEWEST, START
+from live.releases import BACKFILLED, DAY, DS, FEATURES, ITEMS, LABELS, NEWEST, ONCE, START, care, entry, fraud
 
 ASSET = "asset" if AIRFLOW_3 else "dataset"
 # Airflow 3 names a run by the moment from which it can run, Airflow 2 by the beginning of its data.
@@ -18,7 +19,7 @@ OWNER = "risk-ml@example.com"
 
 def events(platform: Platform, uri: str) -> int:
     """Return how often the asset was written."""
-    query = f"SELECT COUNT(*) FROM {ASSET}_event JOIN {ASSET} ON {ASSET}.id = {ASSET}_id WHERE uri = ?"
+    query = f"SELECT COUNT(*) FROM {ASSET}_event JOIN {ASSET} ON {ASSET}.id = {ASSET}_id WHERE uri = %s"
     return int(platform.airflow.ask(query, uri)[0][0])
 
 
@@ -49,7 +50,7 @@ def test_a_backfill_gives_each_run_its_own_data_interval(platform: Platform) -> 
 def test_a_broken_job_is_seen_and_its_failed_run_alerts(platform: Platform) -> None:
     platform.airflow.wait_for_dag("risk.broken")
     [(paused, description)] = platform.airflow.ask(
-        "SELECT is_paused, description FROM dag WHERE dag_id = ?", "risk.broken"
+        "SELECT is_paused, description FROM dag WHERE dag_id = %s", "risk.broken"
     )
     assert paused
     assert description == "Broken: unknown node group 'gone' (there are: default, graviton)"
@@ -172,3 +173,20 @@ def test_a_run_that_misses_its_deadline_alerts_once_while_it_runs(platform: Plat
 def test_no_alert_of_a_run_came_twice(platform: Platform, path: str) -> None:
     # By now Airflow has done all that there is to do.
     platform.one_alert(path)
+
+
+def test_a_release_made_by_hand_stops_nobody_before_and_after_a_restart(platform: Platform) -> None:
+    airflow = platform.airflow
+    airflow.wait_for_run("fraud.healthy", "success")
+    query = "SELECT COUNT(*) FROM dag WHERE dag_id LIKE %s AND description LIKE %s", "fraud.%", "Broken: %"
+    airflow.wait(lambda: airflow.ask(*query) == [(len(ATTACKS),)], "DAG for each job that does not fit")
+    assert airflow.ask("SELECT * FROM import_error") == []
+    airflow.close()
+    # What is new has to be read by the DAG processor, and run by the scheduler and the API server.
+    platform.bucket.release({**fraud(), "again": entry(ONCE)}, team="fraud")
+    platform.bucket.release({**care(), "again": entry(ONCE)}, team="care")
+    airflow.start()
+    for dag_id in ("fraud.again", "care.again"):
+        airflow.wait_for_run(dag_id, "success")
+    assert airflow.ask(*query) == [(len(ATTACKS),)]
+    assert airflow.ask("SELECT * FROM import_error") == []

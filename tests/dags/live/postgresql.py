@@ -1,0 +1,86 @@
+"""A PostgreSQL server of its own: the database that MWAA has, which refuses much that SQLite takes."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+
+# Debian has the programs that are not for users here, in a folder for each version.
+DEBIAN = Path("/usr/lib/postgresql")
+# Generous, as the machine may have more to do.
+START_SECONDS = 600
+# The tests' data need survive nothing.
+OPTIONS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200", "jit=off")
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run a server with an empty database; yields the address of that, for any of Python's drivers.
+
+    Raises:
+        TimeoutError: the server did not answer.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="jobyard-postgresql-"))
+    user = _unprivileged(folder)
+    port = _free_port()
+    try:
+        initialise = [_program("initdb"), "-D", folder / "data", "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
+        subprocess.run([*initialise, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, user=user)
+        options = [part for option in OPTIONS for part in ("-c", option)]
+        address = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
+        with (
+            open(folder / "log", "wb") as log,
+            subprocess.Popen(
+                [_program("postgres"), "-D", folder / "data", *address, *options],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                user=user,
+            ) as server,
+        ):
+            try:
+                _wait(server, port, folder / "log")
+                yield f"127.0.0.1:{port}/postgres"
+            finally:
+                # SIGQUIT: at once, without waiting for who is connected.
+                server.send_signal(3)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(name: str) -> str:
+    folders = sorted(DEBIAN.glob("*/bin"), key=lambda folder: float(folder.parent.name))
+    found = shutil.which(name, path=os.pathsep.join([*map(str, reversed(folders)), os.environ["PATH"]]))
+    assert found, "PostgreSQL is not installed; tests/airflow/test_supported_versions.py installs it"
+    return found
+
+
+def _unprivileged(folder: Path) -> str | None:
+    """Give the folder to a user who may run a server, which root may not; returns the user, or None for our own."""
+    if os.geteuid():
+        return None
+    shutil.chown(folder, "postgres")
+    return "postgres"
+
+
+def _wait(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < end:
+        with suppress(psycopg2.OperationalError):
+            psycopg2.connect(host="127.0.0.1", port=port, user="airflow", dbname="postgres").close()
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"PostgreSQL does not answer:\n{log.read_text(errors='replace')}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

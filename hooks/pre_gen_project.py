@@ -18,6 +18,7 @@ ANSWERS = r"""{{ cookiecutter | tojson }}"""
 LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 URL = re.compile(r"((https|ssh|git|file)://|[A-Za-z0-9_-]+@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._~/+-]+")
+PLATFORM_URL = re.compile(r"https?://[A-Za-z0-9:._~/+-]+")
 RESERVED = ("jobyard", "platform", "airflow", "argocd", "default")
 BAND = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 HIGHEST_PRIORITY = 1_000_000_000
@@ -39,6 +40,7 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
         *node_group_problems(answers["allowed_node_groups"], answers["_node_groups"]),
         *band_problems(answers["priority_band"]),
         *environment_problems(answers["environments"]),
+        *platform_url_problems(answers.get("platform_url", "")),
     ]
 
 
@@ -116,6 +118,15 @@ def environment_problems(answer: str) -> Iterator[str]:
             )
         if names.count(name) > 1:
             yield f"environments names '{name}' {names.count(name)} times"
+
+
+def platform_url_problems(url: str) -> Iterator[str]:
+    """Empty, or what a pipeline can fetch from; it gets into a file, so no password may be in it."""
+    if url and not PLATFORM_URL.fullmatch(url):
+        yield (
+            f"platform_url '{url}' is not an https address without a login; "
+            "write one like https://git.example.com/platform/jobyard.git, or leave it empty"
+        )
 
 
 def main() -> int:

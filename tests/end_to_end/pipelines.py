@@ -111,6 +111,16 @@ def platform_repository(platform: LocalPlatform, folder: Path) -> Path:
     return folder
 
 
+def caches(project: Path, user: Path) -> dict[str, str]:
+    """What keeps a pipeline from installing anew what this machine has: wheels, and Airflow."""
+    return {
+        "CI_PROJECT_DIR": str(project),
+        "XDG_CACHE_HOME": str(user),
+        "JOBYARD_CACHE": str(cache_dir()),
+        "UV_CACHE_DIR": run([uv.find_uv_bin(), "cache", "dir"], what="uv cache dir").strip(),
+    }
+
+
 def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
     """What a project's settings and a runner give the jobs: rights, and here the storage that has the base image."""
     key, storage = platform.root_credentials, cache_dir() / "images"
@@ -123,11 +133,7 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_ENDPOINT_URL_S3": platform.layout.s3_url,
-        "CI_PROJECT_DIR": str(folder / "project"),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        # With Airflow in it, which the demo has installed, and the wheels of this machine.
-        "JOBYARD_CACHE": str(cache_dir()),
-        "UV_CACHE_DIR": run([uv.find_uv_bin(), "cache", "dir"], what="uv cache dir").strip(),
+        **caches(folder / "project", folder / "cache"),
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "STORAGE_DRIVER": "overlay",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.template.conftest import git
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_TEMPLATE = ROOT / "{{cookiecutter.repo_name}}"
@@ -114,9 +117,7 @@ def test_the_check_passes_on_a_new_repository(bake: Bake) -> None:
 
 
 def test_cruft_makes_what_cookiecutter_makes(bake: Bake, crufted: Path) -> None:
-    made = tree(crufted)
-    assert made.pop(".cruft.json")
-    assert made == tree(bake())
+    assert tree(crufted) == tree(bake())
 
 
 def test_cruft_update_brings_the_platforms_part_and_leaves_the_teams(
@@ -133,3 +134,49 @@ def test_cruft_update_brings_the_platforms_part_and_leaves_the_teams(
     assert tree(crufted / "charts" / "team") == tree(template / "charts" / "team")
     assert (crufted / "README.md").read_text().endswith("# newer\n")
     assert not [path for path in teams if "# newer" in (crufted / path).read_text()]
+
+
+def cookiecutter(run: Run, *arguments: str, cwd: Path) -> str:
+    made = run("cookiecutter", "--no-input", *arguments, "team=risk", cwd=cwd)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def test_changes_that_are_in_no_commit_and_a_commit_that_is_not_pushed_are_said(
+    tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(template), "platform.git")
+    git(template, "remote", "add", "origin", "https://ci:s3cret@git.example.com/platform.git")
+    git(template, "update-ref", "refs/remotes/origin/main", "HEAD")
+    assert "  ! " not in cookiecutter(run, str(template), cwd=tmp_path)
+    state = (tmp_path / "risk-jobs" / ".cruft.json").read_text()
+    assert json.loads(state)["template"] == "https://git.example.com/platform.git"
+    assert "s3cret" not in state
+    (template / "values" / "new.yaml").write_text("")
+    commit_all(template)
+    (template / "charts" / "team" / "values.yaml").write_text("# changed\n")
+    said = cookiecutter(run, "--output-dir", "other", str(template), cwd=tmp_path)
+    commit = git(template, "rev-parse", "HEAD")[:12]
+    assert f"  ! commit {commit} is in no branch of https://git.example.com/platform.git that" in said
+    assert f"its pipelines and the next upgrade go by commit {commit}" in said
+
+
+def test_a_folder_that_git_does_not_know_makes_a_repository_that_says_what_it_lacks(
+    tmp_path: Path, template: Path, run: Run
+) -> None:
+    # In a folder of git's, which knows nothing of the template.
+    git(tmp_path, "init", "--quiet")
+    shutil.rmtree(template / ".git")
+    said = cookiecutter(
+        run, "--output-dir", "made", "template", "platform_url=https://git.example.com/p.git", cwd=tmp_path
+    )
+    assert "  ! the template's commit is not known, as it came neither from a git repository nor from an" in said
+    state = json.loads((tmp_path / "made" / "risk-jobs" / ".cruft.json").read_text())
+    assert (state["template"], state["commit"]) == ("https://git.example.com/p.git", "")
+
+
+@pytest.mark.parametrize("url", ["git@git.example.com:p.git", "https://user:secret@git.example.com/p.git", "../p"])
+def test_an_address_that_pipelines_cannot_use_is_refused(tmp_path: Path, template: Path, run: Run, url: str) -> None:
+    made = run("cookiecutter", "--no-input", str(template), f"platform_url={url}")
+    assert made.returncode != 0
+    assert f"platform_url '{url}' is not an https address without a login; write one like https://git." in made.stderr

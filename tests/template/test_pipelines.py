@@ -206,8 +206,16 @@ GIT = """\
 #!/bin/sh
 echo "$*" >>"$LOG.asked"
 echo "$GIT_CONFIG_KEY_0 $GIT_CONFIG_VALUE_0" >>"$LOG.told"
-[ "$1" != init ] || { mkdir -p "$3/scripts" && printf '#!/bin/sh\\necho bootstrap "$@"\\n' >"$3/scripts/bootstrap.sh"; }
-chmod +x "$3/scripts/bootstrap.sh" 2>/dev/null || true
+[ "$1" = init ] || exit 0
+mkdir -p "$3/scripts"
+cat >"$3/scripts/bootstrap.sh" <<'END'
+echo bootstrap "$@"
+bin=$(dirname "$0")/../.venv/bin
+mkdir -p "$bin"
+printf 'echo jobyard "$@"; git for-jobyard' >"$bin/jobyard"
+chmod +x "$bin/jobyard"
+END
+chmod +x "$3/scripts/bootstrap.sh"
 """
 
 
@@ -241,8 +249,8 @@ def test_the_installation_logs_in_to_the_platforms_repository_without_a_token_on
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    installed, path = done.stdout.splitlines()
-    assert installed == "bootstrap --no-dev"
+    installed, refreshed, path = done.stdout.splitlines()
+    assert (installed, refreshed) == ("bootstrap --no-dev", "jobyard refresh")
     (clone,) = (tmp_path / "jobyard" / "platform").glob("*/*")
     assert clone.name == "c" * 40
     assert path.startswith(f"{clone}/.venv/bin:")

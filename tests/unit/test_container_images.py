@@ -243,6 +243,45 @@ def test_a_registry_that_refuses_is_not_one_that_lacks_the_image(log: Path, monk
         Registry(REGISTRY, "risk").digest("inference", "x")
 
 
+# What skopeo 1.9.3 says.
+FATAL = r'level=fatal msg="Error parsing image name \"docker://127.0.0.1:5000/risk/inference:x\": %s"'
+READING = "reading manifest x in 127.0.0.1:5000/risk/inference: "
+HELPER = "getting username and password: 1 error occurred:\\n\\t* error getting credentials - err: exec: "
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        READING + "manifest unknown",
+        READING + "manifest unknown: Requested image not found",
+        READING + "name unknown: The repository with name 'x' does not exist in the registry with id '1'",
+        READING + "StatusCode: 404, 404 page not found",
+        READING + "unknown: artifact risk/inference:x not found",
+    ],
+)
+def test_an_image_that_a_registry_lacks_has_no_digest(log: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("SAYS", FATAL % said)
+    assert Registry(REGISTRY, "risk").digest("inference", "x") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        HELPER + r"\"docker-credential-ecr-login\": executable file not found in $PATH, out: ``\n\n",
+        READING + r"getting credentials - err: exec: \"docker-credential-x\": executable file not found in $PATH",
+        "pinging container registry: dial tcp: lookup registry.example.com: host not found",
+        READING + "denied: denied",
+    ],
+)
+def test_what_keeps_skopeo_from_asking_is_not_taken_for_a_missing_image(
+    log: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    # The image would be built and pushed anew each time, or over one that is there.
+    monkeypatch.setenv("SAYS", FATAL % said)
+    with pytest.raises(RegistryRefused, match=f"the registry {REGISTRY}: "):
+        Registry(REGISTRY, "risk").digest("inference", "x")
+
+
 def test_missing_programs_are_named(repo: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingProgram, match="no buildah and no skopeo.*apt-get install buildah skopeo"):

@@ -1,20 +1,39 @@
 # Puts `jobyard` on PATH: the platform's repository at the commit that .cruft.json names, with the dependencies that its
-# lock file names. Sourced by the pipeline's jobs: `. ci/install.sh`. Where a cache has both, it takes a moment.
+# lock file names; then fetches the platform's current branch, which has the team's bounds. Sourced by the pipeline's
+# jobs: `. ci/install.sh`. Where a cache has both, it takes a moment.
 #
 # A private repository: JOBYARD_TEMPLATE_TOKEN, a token that may read it (or `user:token`). On the same GitLab the job's own
-# token is taken; the platform's project has to allow this one for that.
+# token is taken; the platform's project has to allow this one for that. Another address than the one in .cruft.json:
+# JOBYARD_PLATFORM_URL.
 set -e
 
-noted() {
-    python3 -c 'import json, sys; print(json.load(open(".cruft.json"))[sys.argv[1]])' "$1"
+fail() {
+    echo "ci/install.sh: $*" >&2
+    exit 1
 }
 
-template=$(noted template)
-commit=$(noted commit)
-# Where `jobyard` itself looks for it.
-platform=${XDG_CACHE_HOME:-$HOME/.cache}/jobyard/platform/$(printf %s "$template" | sha256sum | cut -c1-12)/$commit
+noted() {
+    python3 - "$1" <<'END' || fail ".cruft.json can't be read: restore it from git"
+import json, sys
+state = json.load(open(".cruft.json"))
+answered = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
+print({"template": answered or state["template"], "commit": state["commit"]}[sys.argv[1]])
+END
+}
 
-fetch() {
+# A server takes https from its own pipelines; the address that a person cloned from is often ssh.
+as_https() {
+    server=${CI_SERVER_URL:-$GITHUB_SERVER_URL}
+    host=$(printf %s "${server#*://}" | cut -d/ -f1 | cut -d: -f1)
+    case $1 in
+    git@"${host:-none}":*) printf %s "$server/${1#*:}" ;;
+    ssh://git@"${host:-none}"/* | ssh://git@"${host:-none}":*/*) printf %s "$server/${1#ssh://git@*/}" ;;
+    *) printf %s "$1" ;;
+    esac
+}
+
+# Git gets the token from its environment, so that no file and no command line has it.
+log_in() {
     login=$JOBYARD_TEMPLATE_TOKEN
     case $template in
     "https://${CI_SERVER_HOST:-none}"/*) login=${login:-gitlab-ci-token:$CI_JOB_TOKEN} ;;
@@ -23,17 +42,36 @@ fetch() {
     "" | *:*) ;;
     *) login=oauth2:$login ;;
     esac
-    # Git gets the token from its environment, so that no file and no command line has it.
     if [ -n "$login" ]; then
         GIT_CONFIG_COUNT=1
         GIT_CONFIG_KEY_0=http.$(printf %s "$template" | cut -d/ -f1-3)/.extraHeader
         GIT_CONFIG_VALUE_0="Authorization: Basic $(printf %s "$login" | base64 | tr -d '\n')"
         export GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0
     fi
-    git init --quiet "$1"
-    git -C "$1" fetch --quiet --depth=1 -- "$template" "$commit"
-    git -C "$1" checkout --quiet --detach FETCH_HEAD
 }
+
+fetch() {
+    log_in
+    git init --quiet "$1"
+    if GIT_TERMINAL_PROMPT=0 git -C "$1" fetch --quiet --depth=1 -- "$template" "$commit"; then
+        git -C "$1" checkout --quiet --detach FETCH_HEAD
+        return
+    fi
+    echo "ci/install.sh: commit $commit of $template can't be fetched (git says why, above)." >&2
+    echo "  The address is an https one that this pipeline reaches? Else mend \"template\" in .cruft.json, or set the variable" >&2
+    echo "  JOBYARD_PLATFORM_URL. The repository is private? Allow this project in its job token permissions, or set" >&2
+    echo "  JOBYARD_TEMPLATE_TOKEN. The commit was pushed there? Push it. docs/pipelines.md of the platform's repository." >&2
+    return 1
+}
+
+[ -f .cruft.json ] || fail ".cruft.json is missing, which says where this repository came from: restore it from git"
+template=$(noted template)
+commit=$(noted commit)
+template=$(as_https "${JOBYARD_PLATFORM_URL:-$template}")
+[ -n "$template" ] || fail "write the https address of the platform's repository under \"template\" in .cruft.json"
+[ -n "$commit" ] || fail "write the full id of a commit of the platform's repository under \"commit\" in .cruft.json"
+# Where `jobyard` itself looks for it.
+platform=${XDG_CACHE_HOME:-$HOME/.cache}/jobyard/platform/$(printf %s "$template" | sha256sum | cut -c1-12)/$commit
 
 if [ ! -d "$platform" ]; then
     rm -rf "$platform.partial"
@@ -46,5 +84,10 @@ fi
 "$platform/scripts/bootstrap.sh" --no-dev
 printf %s "$platform" >"$platform/.installed"
 PATH=$platform/.venv/bin:$PATH
-export PATH
+# All commands of a job go by the same state of the platform, which is fetched here, where the login is.
+JOBYARD_PLATFORM_URL=$template
+JOBYARD_PLATFORM_MAX_AGE=7200
+export PATH JOBYARD_PLATFORM_URL JOBYARD_PLATFORM_MAX_AGE
+(log_in && jobyard refresh)
 [ -z "$GITHUB_PATH" ] || echo "$platform/.venv/bin" >>"$GITHUB_PATH"
+[ -z "$GITHUB_ENV" ] || printf '%s\n' "JOBYARD_PLATFORM_URL=$template" "JOBYARD_PLATFORM_MAX_AGE=7200" >>"$GITHUB_ENV"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +15,14 @@ from jobyard_cli.container_images.errors import RegistryRefused
 from jobyard_cli.local.shell import run
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-NOT_THERE = ("manifest unknown", "name unknown", "not found", "NotFound")
-"""What registries say of a tag or a repository that they do not have."""
+NOT_THERE = re.compile(
+    r"reading manifest.*: (manifest unknown|name unknown|StatusCode: 404|(?!.*executable).*not ?found)"
+)
+"""What skopeo says where the registry has answered that it lacks the tag or the repository.
+
+Without the words before it, a credential helper that is not installed ("executable file not found") would be taken for
+an image that is missing.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Registry:
         if done.returncode == 0:
             return f"sha256:{sha256(done.stdout).hexdigest()}"
         said = done.stderr.decode("utf-8", "replace").strip()
-        if any(word in said for word in NOT_THERE):
+        if NOT_THERE.search(said):
             return None
         raise RegistryRefused(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
 

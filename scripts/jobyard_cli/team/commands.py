@@ -68,6 +68,9 @@ def new(
     output: Annotated[
         Path | None, typer.Option(help="Folder to make the repository in.", show_default="beside the platform's")
     ] = None,
+    file_only: Annotated[
+        bool, typer.Option("--file-only", help="Write the file alone: `cookiecutter` or cruft made the repository.")
+    ] = False,
     repo: PlatformRepo = Path(),
 ) -> None:
     """Add a team: writes values/teams/NAME.yaml and makes the team's repository, both or neither."""
@@ -85,23 +88,31 @@ def new(
         quota=Quota(pods, cpu, memory, ephemeral_storage, gpu),
         ci=ci.value,
     )
-    _tell(add_team(repo, team, output or repo.absolute().parent), team)
+    _tell(add_team(repo, team, output or repo.absolute().parent, file_only), team)
 
 
 def _tell(added: Added, team: NewTeam) -> None:
     print(f"wrote {added.file}")
-    print(f"made {added.repo} from {added.template} at {added.commit[:12]}")
-    if added.is_local:
-        print("  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder")
-    if added.uncommitted:
-        print("  changes here that are in no commit are not in it")
+    if added.repo:
+        _tell_of_repo(added)
     print("next:")
     print(f"  1. look over {added.file}: quota, priority band, IAM roles, who may look at pods")
-    print(f"  2. cd {added.repo} && git init -b main && git add -A && git commit -m 'Make the repository' &&")
+    where = f"cd {added.repo}" if added.repo else f"in {team.repo_name}, unless it is pushed already:"
+    print(f"  2. {where}{' &&' if added.repo else ''} git init -b main && git add -A &&")
+    print("     git commit -m 'Make the repository' &&")
     print(f"     git remote add origin {team.repo_url} && git push -u origin main")
     print(f"  3. open a merge request with {added.file}; once it is merged, Argo CD makes the team's namespace")
     print(f"  4. jobyard iam --environment <each> --only {team.name}, and deploy it: its roles")
     print("  5. jobyard publish-platform --environment <each>, which gives Airflow the team's loader and its context")
+
+
+def _tell_of_repo(added: Added) -> None:
+    print(f"made {added.repo} from {added.template} at {added.commit[:12]}")
+    if added.is_local:
+        print("  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder, which")
+        print('  pipelines can\'t reach: write an https address of it under "template" in .cruft.json before you push')
+    if added.uncommitted:
+        print("  changes here that are in no commit are not in it")
 
 
 @app.command("list")

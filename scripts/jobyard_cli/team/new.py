@@ -59,7 +59,8 @@ class Added:
     """What was made, and from which template at which commit."""
 
     file: str
-    repo: Path
+    repo: Path | None
+    """None where it was made otherwise, as by plain cookiecutter."""
     template: str
     commit: str
     is_local: bool
@@ -68,8 +69,8 @@ class Added:
     """The platform's repository has changes that are in no commit, and so not in the team's repository."""
 
 
-def add_team(platform: Path, team: NewTeam, output: Path) -> Added:
-    """Write `values/teams/<team>.yaml` and make the team's repository in a folder.
+def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = False) -> Added:
+    """Write `values/teams/<team>.yaml` and make the team's repository in a folder, unless that is there already.
 
     Raises:
         NotThePlatformRepo: a part of the platform's repository is not there.
@@ -85,15 +86,18 @@ def add_team(platform: Path, team: NewTeam, output: Path) -> Added:
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")
-        told = [*_in_the_way(platform, team, output), *hook]
+        told = [*_in_the_way(platform, team, None if file_only else output), *hook]
         if problems := [*told, *_value_problems(platform, team, text, hook)]:
             raise CannotAddTeam(problems)
         (baked,) = (Path(scratch) / "repo").iterdir()
         _try(platform, team, text, baked, Path(scratch))
         file = platform / TEAMS / f"{team.name}.yaml"
-        _put(file, text, baked, output / team.repo_name)
-    name = f"{TEAMS}/{team.name}.yaml"
-    return Added(name, output / team.repo_name, source.address, source.commit, source.is_local, source.uncommitted)
+        if file_only:
+            file.write_text(text, encoding="utf-8")
+        else:
+            _put(file, text, baked, output / team.repo_name)
+    name, repo = f"{TEAMS}/{team.name}.yaml", None if file_only else output / team.repo_name
+    return Added(name, repo, source.address, source.commit, source.is_local, source.uncommitted)
 
 
 def team_file(team: NewTeam) -> str:
@@ -139,11 +143,11 @@ def _environments_text(team: NewTeam) -> str:
     return f"    # Those that the team is in, each with what is different there.\n    environments:\n{lines}"
 
 
-def _in_the_way(platform: Path, team: NewTeam, output: Path) -> Iterator[str]:
+def _in_the_way(platform: Path, team: NewTeam, output: Path | None) -> Iterator[str]:
     file = platform / TEAMS / f"{team.name}.yaml"
     if file.exists() or team.name in load_teams(platform):
         yield f"team '{team.name}' is there already, in {TEAMS}/{team.name}.yaml; it was left as it is"
-    if (output / team.repo_name).exists():
+    if output is not None and (output / team.repo_name).exists():
         yield f"{output / team.repo_name} is there already; it was left as it is"
 
 

@@ -13,6 +13,7 @@ from jobyard.errors import JobError, JobyardError, UnknownNameError
 from jobyard.finish import announce_success
 from jobyard.images import MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
+from jobyard.outputs import Items
 from jobyard.platform import Platform
 from jobyard.pod import pod_arguments, seconds, task_arguments
 from jobyard.release import Foreach, Job, Task
@@ -25,7 +26,7 @@ from jobyard.waiting import wait_operator
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 REFERENCE = re.compile(r'"\$(ref|dynamicRef|recursiveRef)":')
 # What Airflow's page calls an instance of a task with `foreach`.
-MAP_INDEX = "{{ item | string | truncate(100, true) }}"
+MAP_INDEX = guarded("{{ item | string | truncate(100, true) }}")
 
 
 def build(platform: Platform, team: str, name: str, job: Job) -> DAG:
@@ -122,7 +123,7 @@ class _Tasks:
         if not foreach:
             return JobPodOperator(**arguments)
         source = foreach["output_of"]
-        items: Any = foreach["items"] if source is None else self._made("foreach", source).output
+        items: Any = foreach["items"] if source is None else Items(self._made("foreach", source))
         if items is None:
             raise JobError("foreach has neither items nor output_of")
         several = JobPodOperator.partial(

@@ -19,7 +19,8 @@ from jobyard.pod import pod_arguments, seconds, task_arguments
 from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
-from jobyard.templates import guarded, template_arguments
+from jobyard.template_guard import guarded
+from jobyard.templates import template_arguments
 from jobyard.waiting import wait_operator
 
 # The names become labels, a DAG id and task ids.

@@ -63,6 +63,10 @@ class OutputError(FinalError):
     """A task's output, which another task needs, is not there or not JSON."""
 
 
+class IntervalError(FinalError):
+    """An asset's event says of its data interval something that is no moment."""
+
+
 class TemplateError(FinalError):
     """A template is beyond what a job's templates may be, make or use."""
 

@@ -89,7 +89,7 @@ class Budget:
         while rest:
             one, depth = rest.pop()
             total += weight(one)
-            if total > ELEMENTS or depth > VALUE_DEPTH:
+            if total > ELEMENTS + 1 or depth > VALUE_DEPTH:
                 raise TemplateRefused(
                     f"a value in a template may have {ELEMENTS:,} elements and {VALUE_DEPTH} levels at most"
                 )

@@ -12,22 +12,32 @@ from types import SimpleNamespace
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, nodes
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
 from jinja2.ext import Extension
+from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.filters import _GroupTuple
 from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import Namespace, pass_context, pass_environment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from .template_budget import Budget
-from .template_operations import allowed_attributes, check_call, check_filter, check_operator
-from .template_rules import ELEMENTS, FILTERS, NUMBER, TESTS, TOKENS, TemplateRefused, problems
+from .template_operations import (
+    SLOW_FILTERS,
+    SLOWNESS,
+    allowed_attributes,
+    check_call,
+    check_filter,
+    check_operator,
+)
+from .template_rules import ELEMENTS, FILTERS, NUMBER, OUTPUT_CHARACTERS, TESTS, TOKENS, TemplateRefused, problems
 
 # What one token costs: parsing and compiling it takes longer than most steps.
 STEPS_A_TOKEN = 10
+# What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
+STEPS_A_READ = 200
 # Filters that a template gets where it has something else; no template can name them.
 WEIGHED, JOINED, LOOPED = "weighed", "joined", "looped"
 
@@ -93,6 +103,8 @@ class BoundEnvironment(SandboxedEnvironment):
             TemplateRefused: it is beyond what a template may be, make or use.
             Exception: what Jinja, Python or a lazy name raises.
         """
+        if len(source) > OUTPUT_CHARACTERS:
+            raise TemplateRefused(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
         try:
             return self.compiled(self.parse(source)).render(names)
         except (RecursionError, MemoryError) as error:
@@ -114,8 +126,10 @@ class BoundEnvironment(SandboxedEnvironment):
         check_operator(self.budget, operator, left, right)
         return self.settled(super().call_binop(context, operator, left, right))
 
-    def call(self, context: Context, function: Any, /, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Context, function: Any, /, *arguments: Any, **named: Any) -> Any:
         """Return what the function returns, once it and its arguments are known to be harmless."""
+        # Jinja's own, for functions that want its context.
+        named = {name: value for name, value in named.items() if name not in ("_loop_vars", "_block_vars")}
         if isinstance(function, Undefined):
             return function()
         self.weigh_all((*arguments, *named.values()))
@@ -143,6 +157,7 @@ class BoundEnvironment(SandboxedEnvironment):
         kind = type(owner)
         if type(key) is str and not key.startswith("_"):
             if isinstance(owner, Accessor):
+                self.budget.spend(STEPS_A_READ)
                 return owner.read(key)
             if kind is SimpleNamespace and key in vars(owner):
                 return vars(owner)[key]
@@ -233,7 +248,7 @@ class _Paid(NodeTransformer):
         return node
 
 
-def _filtered(node: nodes.Expr, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+def _filtered(node: Any, name: str, *arguments: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)
 
 
@@ -285,10 +300,12 @@ def _range(*bounds: int) -> list[int]:
 def _bounded_filter(name: str, function: Any) -> Callable[..., object]:
     marker = getattr(function, "jinja_pass_arg", None)
 
+    times = SLOWNESS if name in SLOW_FILTERS else 1
+
     @pass_context
     def run(context: Context, value: Any, *arguments: Any, **named: Any) -> Any:
         environment: Any = context.environment
-        environment.weigh_all((value, *arguments, *named.values()))
+        environment.weigh_all((*[value] * times, *arguments, *named.values()))
         check_filter(name, value, arguments, named)
         first = {"context": context, "eval_context": context.eval_ctx, "environment": environment}
         passed = (first[marker.name],) if marker else ()
@@ -313,6 +330,6 @@ _FILTERS = {
     WEIGHED: _weighed,
     JOINED: _joined,
     LOOPED: _looped,
-    **{name: _bounded_filter(name, DEFAULT_FILTERS[name]) for name in FILTERS},
+    **{name: _bounded_filter(name, JINJA_FILTERS[name]) for name in FILTERS},
 }
-_TESTS = {name: _bounded_test(DEFAULT_TESTS[name]) for name in TESTS}
+_TESTS = {name: _bounded_test(JINJA_TESTS[name]) for name in TESTS}

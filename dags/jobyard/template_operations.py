@@ -13,20 +13,24 @@ from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from .template_budget import CHARACTERS_A_STEP, DATES, LISTS, Budget, fits, kind_of
-from .template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused
+from .template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused, words
 
-_DAY = frozenset(
-    """add date day day_of_week day_of_year days_in_month end_of first_of format isocalendar isoformat isoweekday
-    last_of month next previous quarter replace start_of strftime subtract to_date_string week_of_month week_of_year
-    weekday year""".split()
+_DAY = words(
+    """
+    add date day day_of_week day_of_year days_in_month end_of first_of format isocalendar isoformat isoweekday
+    last_of month next previous quarter replace start_of strftime subtract to_date_string week_of_month
+    week_of_year weekday year
+    """
 )
 _CLOCK = frozenset({"hour", "microsecond", "minute", "second", "isoformat", "strftime"})
 _MOMENT = (
     _DAY
     | _CLOCK
-    | frozenset(
-        """float_timestamp in_timezone in_tz int_timestamp naive offset_hours time timestamp timezone_name
-        to_atom_string to_datetime_string to_iso8601_string to_time_string tzname utcoffset""".split()
+    | words(
+        """
+    float_timestamp in_timezone in_tz int_timestamp naive offset_hours time timestamp timezone_name
+    to_atom_string to_datetime_string to_iso8601_string to_time_string tzname utcoffset
+    """
     )
 )
 _SPAN = frozenset({"days", "microseconds", "seconds", "total_seconds"})
@@ -35,11 +39,13 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "builtins.dict": frozenset({"get", "items", "keys", "values"}),
     "builtins.float": frozenset({"is_integer"}),
     "builtins.list": frozenset({"count", "index"}),
-    "builtins.str": frozenset(
-        """capitalize casefold center count endswith find index isalnum isalpha isascii isdecimal isdigit isidentifier
-        islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace
-        rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper
-        zfill""".split()
+    "builtins.str": words(
+        """
+    capitalize casefold center count endswith find index isalnum isalpha isascii isdecimal isdigit
+    isidentifier islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix
+    removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip
+    swapcase title upper zfill
+    """
     ),
     "builtins.tuple": frozenset({"count", "index"}),
     "datetime.date": _DAY,
@@ -47,8 +53,8 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "datetime.time": _CLOCK,
     "datetime.timedelta": _SPAN,
     "jinja2.filters._GroupTuple": frozenset({"grouper", "list"}),
-    "jinja2.runtime.LoopContext": frozenset(
-        "changed cycle depth depth0 first index index0 last length nextitem previtem revindex revindex0".split()
+    "jinja2.runtime.LoopContext": words(
+        "changed cycle depth depth0 first index index0 last length nextitem previtem revindex revindex0"
     ),
     "pendulum.date.Date": _DAY,
     "pendulum.datetime.DateTime": _MOMENT,
@@ -69,6 +75,7 @@ SHORT = 64
 LARGEST_STEP = 100_000
 _CONVERSION = re.compile(r"%(?:\([^()]*\))?[#0\- +]*(\d*)(?:\.(\d*))?[hlL]?[diouxXeEfFgGcrsa%]")
 WIDEST = 256
+MOST_CONVERSIONS = 1_000
 _DATE_FORMAT = re.compile(r"(?:[^%]|%[-_0^#]?[A-Za-z%]){0,200}", re.DOTALL)
 # The largest whole number that a filter may be given.
 _LARGEST = {
@@ -85,6 +92,11 @@ _ATTRIBUTE_FILTERS = {"join": 1, "map": 9} | dict.fromkeys(
     ("groupby", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort", "sum", "unique"), 0
 )
 ATTRIBUTE_LEVELS = 10
+# Those that take longer than others for as much; they pay so many times.
+SLOW_FILTERS = frozenset(
+    {"dictsort", "groupby", "indent", "sort", "title", "tojson", "unique", "urlencode", "wordcount"}
+)
+SLOWNESS = 4
 
 
 def check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None:
@@ -94,7 +106,7 @@ def check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None
         _check_repeated(left, weights[0], right)
         _check_repeated(right, weights[1], left)
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-        if left.bit_length() * abs(right) > SHORT:
+        if (left.bit_length() - 1) * abs(right) > SHORT:
             raise TemplateRefused(f"{left} ** {right} has more than 64 bits")
     elif operator == "%" and isinstance(left, str):
         check_format(left, right)
@@ -107,8 +119,8 @@ def _check_repeated(value: Any, weight: int, times: Any) -> None:
         return
     if isinstance(value, str):
         fits(len(value) * times)
-    elif kind_of(value) in LISTS and weight * times > ELEMENTS:
-        raise TemplateRefused(f"a list in a template may have {ELEMENTS:,} elements, not {weight * times:,}")
+    elif kind_of(value) in LISTS and (weight - 1) * times > ELEMENTS:
+        raise TemplateRefused(f"a list in a template may have {ELEMENTS:,} elements, not {(weight - 1) * times:,}")
 
 
 def check_format(text: str, values: object) -> None:
@@ -122,6 +134,8 @@ def check_format(text: str, values: object) -> None:
         if max(widths) > WIDEST:
             raise TemplateRefused(f"a format in a template may be {WIDEST} characters wide, not {max(widths):,}")
         place, width, conversions = found.end(), width + sum(widths), conversions + 1
+        if conversions > MOST_CONVERSIONS:
+            raise TemplateRefused(f"a format in a template may have {MOST_CONVERSIONS:,} parts at most")
     fits(len(text) + width)
     if not isinstance(values, tuple):
         fits(conversions * _longest(values))

@@ -38,24 +38,35 @@ class TemplateRefused(Exception):
     """A template is beyond what a job's templates may be, make or use."""
 
 
-NODES = frozenset(
-    """Add And Assign AssignBlock Compare Concat CondExpr Const Dict Div Filter FloorDiv For Getattr Getitem If Keyword
-    List Mod Mul NSRef Name Neg Not Operand Or Output Pair Pos Pow Slice Sub Template TemplateData Test Tuple With
-    Call""".split()
+def words(text: str) -> frozenset[str]:
+    """Return the words of the text."""
+    return frozenset(text.split())
+
+
+NODES = words(
+    """
+    Add And Assign AssignBlock Compare Concat CondExpr Const Dict Div Filter FloorDiv For Getattr Getitem If
+    Keyword List Mod Mul NSRef Name Neg Not Operand Or Output Pair Pos Pow Slice Sub Template TemplateData
+    Test Tuple With Call
+    """
 )
 # Names of Jinja's that stand for parts of a template.
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs"})
 GLOBALS = frozenset({"dict", "namespace", "range"})
-FILTERS = frozenset(
-    """abs batch capitalize center count d default dictsort e escape filesizeformat first float format groupby indent
-    int items join last length list lower map max min random reject rejectattr replace reverse round select selectattr
-    slice sort string sum title tojson trim truncate unique upper urlencode wordcount""".split()
+FILTERS = words(
+    """
+    abs batch capitalize center count d default dictsort e escape filesizeformat first float format groupby
+    indent int items join last length list lower map max min random reject rejectattr replace reverse round
+    select selectattr slice sort string sum title tojson trim truncate unique upper urlencode wordcount
+    """
 )
 # Airflow's, https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html#filters
 DATE_FILTERS = frozenset({"ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"})
-TESTS = frozenset(
-    """!= < <= == > >= boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer iterable le
-    lessthan lower lt mapping ne none number odd sameas sequence string true undefined upper""".split()
+TESTS = words(
+    """
+    != < <= == > >= boolean defined divisibleby eq equalto even false float ge greaterthan gt in integer
+    iterable le lessthan lower lt mapping ne none number odd sameas sequence string true undefined upper
+    """
 )
 STATEMENTS = {
     "Include": "include",

@@ -7,26 +7,24 @@ machine. A release is a team's own, so what its templates can reach is bounded h
 
 import datetime
 import json
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pendulum
-from jinja2 import DictLoader, nodes
-from jinja2.compiler import CodeGenerator
-from jinja2.ext import Extension
+from jinja2 import DictLoader
 from jinja2.runtime import Context
 from jinja2.utils import pass_context
 
 from jobyard.compat import Variable
-from jobyard.errors import JobError, TemplateError, VariableError
+from jobyard.errors import TemplateError, VariableError
 from jobyard.interval import data_interval
 from jobyard.outputs import pull_output
 from jobyard.plain import plain
 from jobyard.template_budget import Budget, fits
 from jobyard.template_environment import Accessor, BoundEnvironment, Function, Lazy
+from jobyard.template_guard import JINJA_GLOBALS, RENDER, CallsAlone
 from jobyard.template_rules import TemplateRefused
 
 # Plain values of Airflow's own, https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
@@ -44,84 +42,24 @@ PLAIN = frozenset(
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
 # Which job it is, for whoever renders: not a name that a template can use, as it is no identifier.
 TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
-# The first alone, or both others, make a mapping one of Airflow's own serialized objects.
-SERIALIZED = ("__classname__", "__type", "__var")
-# The macro that renders. To Airflow's own Jinja a template is a call of it with a text, and nothing else.
-RENDER = "jobyard_template"
-# What a text in such a call cannot have as it is, also where Airflow 2 shows it as a text of Python.
-SPECIAL = re.compile(r"""['"\\{}%#\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff]""")
-ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
-CALL = re.compile(rf"\{{\{{{RENDER}\('([^']*)'\)\}}\}}")
 
 
 def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[..., object]]) -> dict[str, Any]:
     """Return the DAG's arguments that bound its templates; `macros` are what they may call besides."""
     return {
         # No loader: `{% include %}` would read the kubeconfig, and other teams' releases.
-        "jinja_environment_kwargs": {"extensions": [_CallsAlone], "loader": DictLoader({})},
+        "jinja_environment_kwargs": {"extensions": [CallsAlone], "loader": DictLoader({})},
         "user_defined_macros": {**macros, RENDER: _rendered, TEAM: team, TIMEZONE: timezone},
     }
 
 
-def guarded(value: Any) -> Any:
-    """Return the value, in which every template has become a call of the macro that renders it within bounds.
+class _Shared:
+    """What the templates of one task share."""
 
-    Airflow 2's webserver renders the templates of a task that has not run yet, from the DAG as it is stored: without
-    its extensions and macros, but with its own rights. And Jinja computes what is constant before it renders anything.
-
-    Raises:
-        JobError: an object is one that Airflow would make an instance of a class of.
-    """
-    if isinstance(value, dict):
-        if SERIALIZED[0] in value or all(key in value for key in SERIALIZED[1:]):
-            raise JobError(f"an object can't have the names by which Airflow serializes: {', '.join(SERIALIZED)}")
-        return {guarded(key): guarded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [guarded(entry) for entry in value]
-    if isinstance(value, str) and "{" in value:
-        text = SPECIAL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
-        return f"{{{{{RENDER}('{text}')}}}}"
-    return value
-
-
-def unguarded(text: str) -> str:
-    """Return a text of `guarded` as it was written."""
-    return CALL.sub(lambda found: ESCAPE.sub(lambda code: chr(int(code[1], 16)), found[1]), text)
-
-
-class _CallsAlone(Extension):
-    """Has Airflow's own environment call our macros and do nothing else; an extension is what a DAG can bring.
-
-    One environment renders all templates of a task, so what they share is here.
-    """
-
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        environment.code_generator_class = _CallGenerator
-        self.bounded: BoundEnvironment | None = None
+    def __init__(self) -> None:
+        self.environment = BoundEnvironment(Budget(), DATE_FILTERS)
         self.task: object = None
         self.names: dict[str, object] = {}
-
-
-class _CallGenerator(CodeGenerator):
-    """Compiles a template of Airflow's if it calls macros with constants, and has nothing else in it."""
-
-    ALLOWED = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Call, nodes.Name, nodes.Const)
-
-    def visit_Template(self, node: nodes.Template, frame: Any = None) -> None:
-        for part in node.find_all(nodes.Node):
-            if not isinstance(part, self.ALLOWED):
-                raise TemplateError(f"only {RENDER} renders templates, and this one has a {type(part).__name__}")
-        called = {id(call.node) for call in node.find_all(nodes.Call)}
-        macros = {name for name, value in self.environment.globals.items() if callable(value)}
-        for name in node.find_all(nodes.Name):
-            if id(name) not in called or name.name not in macros or name.name in JINJA_GLOBALS:
-                raise TemplateError(f"only {RENDER} renders templates, and this one names {name.name[:80]!r}")
-        super().visit_Template(node, frame)
-
-
-# Jinja's, which Airflow's environment has besides our macros.
-JINJA_GLOBALS = frozenset({"cycler", "dict", "joiner", "lipsum", "namespace", "range"})
 
 
 @pass_context
@@ -131,15 +69,16 @@ def _rendered(context: Context, text: str) -> str:
     Raises:
         TemplateError: it is beyond what a job's templates may be, make or use.
     """
-    shared: Any = context.environment.extensions[_CallsAlone.identifier]
-    if shared.bounded is None:
-        shared.bounded = BoundEnvironment(Budget(), DATE_FILTERS)
+    extension: Any = context.environment.extensions[CallsAlone.identifier]
     # Airflow makes a task of a `foreach` the task of one item after it has made the environment.
     task = context.parent.get("task")
+    if extension.shared is None:
+        extension.shared = _Shared()
+    shared: _Shared = extension.shared
     if not shared.names or task is not shared.task:
         shared.names, shared.task = bound(context.parent, context.environment.globals), task
     try:
-        rendered: str = shared.bounded.render(text, shared.names)
+        rendered = shared.environment.render(text, shared.names)
     except TemplateRefused as error:
         raise TemplateError(f"{error}; the template begins {text[:80]!r}") from error
     return rendered

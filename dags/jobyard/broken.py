@@ -38,7 +38,7 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
         dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name)[:100]}",
         description=f"Broken: {reason}",
         doc_md=job_page(
-            f"**This job is broken, and does not run:** {reason}", str(entry.get("source") or ""), entry.get("digest")
+            reason, str(entry.get("source") or ""), _digest(entry), "**This job is broken, and does not run:**"
         ),
         tags=sorted({f"team:{team}", TAG}),
         catchup=False,
@@ -49,6 +49,11 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
     )
     BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
     return dag
+
+
+def _digest(entry: dict[str, Any]) -> str | None:
+    digest = entry.get("digest")
+    return digest if isinstance(digest, str) else None
 
 
 def _sound(arguments: Callable[[], dict[str, Any]], otherwise: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from jobyard.errors import PlainDataError
 
+# The names by which Airflow's serialization knows an object: the first alone, or both others.
+SERIALIZED = ("__classname__", "__type", "__var")
 DEPTH = 32
 ELEMENTS = 10_000
 CHARACTERS = 262_144
@@ -54,6 +56,23 @@ def plain(value: object) -> Any:
         PlainDataError: it has anything else in it, is nested too deep, or is too large.
     """
     return _Copy().of(value, 0)
+
+
+def refuse_serialized(value: object) -> None:
+    """Look through what a release says, which Airflow stores with a DAG and reads back in its scheduler.
+
+    Raises:
+        PlainDataError: an object in it is one of which Airflow would make an instance of a class.
+    """
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            if SERIALIZED[0] in one or all(name in one for name in SERIALIZED[1:]):
+                raise PlainDataError(f"an object has the names by which Airflow serializes: {', '.join(SERIALIZED)}")
+            rest.extend(one.values())
+        elif isinstance(one, list):
+            rest.extend(one)
 
 
 class _Copy:

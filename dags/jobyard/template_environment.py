@@ -34,7 +34,8 @@ from .template_operations import (
 )
 from .template_rules import ELEMENTS, FILTERS, NUMBER, OUTPUT_CHARACTERS, TESTS, TOKENS, TemplateRefused, problems
 
-# What one token costs: parsing and compiling it takes longer than most steps.
+# What a template costs, and each of its tokens: parsing and compiling take longer than most steps.
+STEPS_A_TEMPLATE = 300
 STEPS_A_TOKEN = 10
 # What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
 STEPS_A_READ = 200
@@ -105,6 +106,7 @@ class BoundEnvironment(SandboxedEnvironment):
         """
         if len(source) > OUTPUT_CHARACTERS:
             raise TemplateRefused(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
+        self.budget.spend(STEPS_A_TEMPLATE)
         try:
             return self.compiled(self.parse(source)).render(names)
         except (RecursionError, MemoryError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,9 @@ BESIDE_PEERS = {
 OURS_ALONE = {"image", "labels", "config_file"}
 """Arguments of a release that differ: images by a macro of its own, the labels that Jobyard defines, its own folder."""
 
-GUARD = "{{jobyard_bounds()}}"
-"""What a release has before each template."""
+GUARDED = re.compile(r"\{\{jobyard_template\('([^']*)'\)\}\}")
+ESCAPED = re.compile(r"\\{1,2}u([0-9a-f]{4})")
+"""What a release has instead of each template: a call with its text, some of it escaped."""
 
 
 class NotTheSame(JobyardError):
@@ -88,11 +90,16 @@ def _measure(one: Bucket, sides: Sequence[str], rounds: int) -> Rounds:
     return counted
 
 
+def _written(call: re.Match[str]) -> str:
+    """Return the template as it was written."""
+    return ESCAPED.sub(lambda code: chr(int(code[1], 16)), call[1])
+
+
 def _compare(contents: Mapping[str, Mapping[str, str]], version: str) -> None:
     for side, content in contents.items():
         for name, wanted in contents[PLAIN].items():
             if side == RELEASE and name.rpartition(".")[2] in OURS_ALONE:
                 continue
-            found = content.get(name, "missing").replace(GUARD, "")
+            found = GUARDED.sub(_written, content.get(name, "missing"))
             if found != wanted:
                 raise NotTheSame(side, version, name, found, wanted)

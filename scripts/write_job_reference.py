@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from jobyard import limits
+from jobyard_cli.check.library import library
 from jobyard_cli.check.templates import NAMES
 from schema_tables import fields, table
 
@@ -101,7 +102,31 @@ def _templates() -> str:
         "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may name these alone, and"
         " nothing in them that begins with an underscore:"
     )
-    return "\n".join(["\n## Templates\n", head, "", "| name | what |", "|---|---|", *rows, ""])
+    table = ["| name | what |", "|---|---|", *rows]
+    return "\n".join(["\n## Templates\n", head, "", *table, "", *_template_limits(), ""])
+
+
+def _template_limits() -> list[str]:
+    """What a template may be and make, from the tables that the library goes by."""
+    rules = library("template_rules")
+    filters = ", ".join(f"`{name}`" for name in sorted(rules.FILTERS | rules.DATE_FILTERS))
+    limits = [f"| {what} | {limit} |" for what, limit in rules.LIMITS.items()]
+    return [
+        "Templates have Jinja's expressions and `if`, `for`, `set`, `with` and `raw`; the functions `dict`, `namespace`"
+        f" and `range`; and these filters: {filters}. Macros, blocks and other files they can't have. What they see are"
+        " plain values, whose methods look and change nothing: a list has no `append`, a text no `format` (use"
+        " `'%s' % value`).",
+        "",
+        "Airflow renders a task's templates before the task's `timeout` begins. A template that is beyond the following"
+        " fails the task for good, and where that can be seen without running it, `jobyard check` says so:",
+        "",
+        "| at most | |",
+        "|---|---|",
+        *limits,
+        "",
+        "A step is about what one operation takes; a template of a few words takes about 400 of them, a loop at least"
+        " as many as its items.",
+    ]
 
 
 def _task_types() -> str:

@@ -29,9 +29,12 @@ class Alert:
         """`targets` are objects with one key, the kind, and the address as its value."""
         self.occasion, self.team, self.job, self.owner = occasion, team, job, owner
         self.targets = [(kind, address) for target in targets for kind, address in target.items()]
-        for kind, _ in self.targets:
+        for kind, address in self.targets:
             if kind not in SENDERS:
                 raise UnknownNameError("kind of alert", kind, SENDERS)
+            # Airflow stores it with the DAG, and would make of an object what that says it is.
+            if not isinstance(address, str):
+                raise JobError(f"the address of an alert to {kind} is not a text")
 
     def __call__(self, *arguments: Any) -> None:
         """Send it; never raises. For a missed deadline Airflow 2 gives five arguments, otherwise there is a context."""

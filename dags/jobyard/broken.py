@@ -40,7 +40,7 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
         # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
         dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name[:100])}",
         description=f"Broken: {reason}",
-        doc_md=job_page(f"**This job is broken, and does not run:** {reason}", *_page(entry)),
+        doc_md=job_page(reason, *_page(entry), "**This job is broken, and does not run:**"),
         tags=sorted({f"team:{team}", TAG}),
         catchup=False,
         max_active_runs=1,

@@ -12,18 +12,21 @@ from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameErr
 from jobyard.finish import announce_success
 from jobyard.images import MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
+from jobyard.outputs import Items
+from jobyard.plain import refuse_serialized
 from jobyard.platform import Platform
 from jobyard.pod import pod_arguments, seconds, task_arguments
 from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
-from jobyard.templates import guarded, template_arguments
+from jobyard.template_guard import guarded
+from jobyard.templates import template_arguments
 from jobyard.waiting import wait_operator
 
 # The names become labels, a DAG id and task ids.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 # What Airflow's page calls an instance of a task with `foreach`.
-MAP_INDEX = "{{ item | string | truncate(100, true) }}"
+MAP_INDEX = guarded("{{ item | string | truncate(100, true) }}")
 
 
 def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) -> DAG:
@@ -46,6 +49,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
         JobError: a name is unknown or unfit, or the tasks need each other in a circle.
         Exception: whatever a malformed entry leads to.
     """
+    refuse_serialized(job)
     check_name("job", name)
     order = task_order(job["tasks"])
     dag = DAG(**dag_arguments(team, name, job))
@@ -122,7 +126,7 @@ class _Tasks:
         if not foreach:
             return JobPodOperator(**arguments)
         source = foreach["output_of"]
-        items: Any = foreach["items"] if source is None else self._made("foreach", source).output
+        items: Any = foreach["items"] if source is None else Items(self._made("foreach", source))
         if items is None:
             raise JobError("foreach has neither items nor output_of")
         several = JobPodOperator.partial(
@@ -141,7 +145,7 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         "description": job["description"],
         "doc_md": job_page(job["description"], job["source"], job.get("digest")),
         "default_args": {"owner": owner},
-        "tags": sorted({f"team:{team}", f"owner:{owner}", *job["tags"]}),
+        "tags": sorted({f"team:{team}", f"owner:{owner}", *_own_tags(job["tags"])}),
         "params": {param: parameter(entry) for param, entry in job["params"].items()},
         # A merged job runs; Airflow's default is to wait, paused, for somebody's click.
         "is_paused_upon_creation": False,
@@ -153,6 +157,18 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         **template_arguments(team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team)}),
         **dag_alerts(job, team, name),
     }
+
+
+def _own_tags(tags: list[str]) -> list[str]:
+    """Return the job's tags.
+
+    Raises:
+        JobError: one would put the job among another team's or owner's.
+    """
+    for tag in tags:
+        if tag.casefold().startswith(("team:", "owner:")):
+            raise JobError(f"tag {tag!r} is the platform's to give: a job's own can't begin with 'team:' or 'owner:'")
+    return tags
 
 
 def parameter(entry: Any) -> Any:

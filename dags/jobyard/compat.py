@@ -21,12 +21,14 @@ if TYPE_CHECKING or AIRFLOW_3:
         get_parsing_context,
     )
     from airflow.sdk.definitions.mappedoperator import MappedOperator
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 else:
     from airflow.datasets import Dataset
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.models import DAG, BaseOperator, Param, Variable
     from airflow.models.mappedoperator import MappedOperator
+    from airflow.models.xcom_arg import PlainXComArg
     from airflow.timetables.interval import CronDataIntervalTimetable
     from airflow.utils.context import Context
     from airflow.utils.dag_parsing_context import get_parsing_context
@@ -55,6 +57,7 @@ __all__ = [
     "CronDataIntervalTimetable",
     "MappedOperator",
     "Param",
+    "PlainXComArg",
     "TaskGroup",
     "Variable",
     "get_parsing_context",

@@ -1,17 +1,31 @@
-"""What Airflow's page of a DAG shows: the description and the `job.yaml` itself."""
+"""What Airflow's page of a DAG shows: the description and the `job.yaml` itself.
+
+Airflow takes it for Markdown, and everybody sees it with rights of their own: an image is fetched by whoever looks, and
+a link may say that it leads elsewhere. So whatever a team writes stands in blocks of code, in which nothing is either.
+"""
 
 import re
 
+DIGEST = re.compile(r"[0-9a-f]{1,64}")
 
-def job_page(introduction: str, source: str, digest: str | None) -> str:
-    """Return Markdown: the introduction, the digest of the job, then the source as a block of YAML.
+
+def job_page(text: str, source: str, digest: str | None, heading: str = "") -> str:
+    """Return Markdown: the heading, which is ours, the text, the digest of the job, then its source.
 
     `jobyard sync` waits until Airflow shows the digest of the job that it released.
 
-    The fence is longer than any run of backticks in the source, which so cannot break out of it. The page
-    ends with the fence and so never with ".md", which Airflow would take for the name of a file to read.
+    The page ends with a block's end and so never with ".md", which Airflow would take for the name of a file to read.
     """
-    longest = max((len(run) for run in re.findall("`+", source)), default=0)
+    parts = [heading] if heading else []
+    if text:
+        parts.append(_block(text))
+    if digest and DIGEST.fullmatch(digest):
+        parts.append(f"Digest of the job: `{digest}`")
+    return "\n\n".join([*parts, _block(source, "yaml")])
+
+
+def _block(text: str, language: str = "text") -> str:
+    """Return the text as a block of code, whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    mark = f"Digest of the job: `{digest}`\n\n" if digest else ""
-    return f"{introduction}\n\n{mark}{fence}yaml\n{source.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

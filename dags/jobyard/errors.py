@@ -67,8 +67,20 @@ class ImageError(FinalError):
         super().__init__(f"image {image!r}: Airflow Variable {variable!r}: {reason}")
 
 
+class PlainDataError(FinalError):
+    """A value is not plain data, or too large or too deep for it."""
+
+
 class OutputError(FinalError):
     """A task's output, which another task needs, is not there or not JSON."""
+
+
+class IntervalError(FinalError):
+    """An asset's event says of its data interval something that is no moment."""
+
+
+class TemplateError(FinalError):
+    """A template is beyond what a job's templates may be, make or use."""
 
 
 class GateError(FinalError):

@@ -5,10 +5,13 @@ it along with the asset's event; Airflow 2 takes it from that run by itself. A r
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pendulum
 from pendulum import DateTime
+
+from jobyard.errors import IntervalError
 
 START, END = "data_interval_start", "data_interval_end"
 
@@ -30,12 +33,18 @@ def _received(context: Mapping[str, Any]) -> Iterator[tuple[DateTime, DateTime]]
     """The intervals that the events which started the run brought along."""
     events = context.get("triggering_asset_events") or {}
     for event in (event for asset in events for event in events[asset]):
-        if START in event.extra and END in event.extra:
-            yield _moment(event.extra[START]), _moment(event.extra[END])
+        # A person may send an event too, by Airflow's API, with whatever beside it.
+        extra = event.extra if isinstance(event.extra, Mapping) else {}
+        if START in extra and END in extra:
+            yield _moment(extra[START]), _moment(extra[END])
 
 
-def _moment(text: str) -> DateTime:
-    return pendulum.instance(pendulum.DateTime.fromisoformat(text))
+def _moment(text: object) -> DateTime:
+    try:
+        return pendulum.instance(datetime.fromisoformat(text))  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        shown = repr(text[:80]) if isinstance(text, str) else type(text).__name__
+        raise IntervalError(f"an asset's event says when its data begins or ends by {shown}: {error}") from error
 
 
 def send_data_interval(context: Mapping[str, Any], outlets: list[Any]) -> None:

@@ -11,7 +11,7 @@ from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped
 from jobyard.compat import AirflowException, AirflowSkipException, Context
 from jobyard.errors import JobyardError, PodInterruptedError
 from jobyard.interval import send_data_interval
-from jobyard.outputs import PATH, Gate, read_list, read_output
+from jobyard.outputs import PATH, Gate, push_output, read_list, read_output
 from jobyard.start import StartWatch
 
 
@@ -55,7 +55,7 @@ class JobPodOperator(KubernetesPodOperator):
         if not self.do_xcom_push:
             return None
         read = read_list if self.output_is_list else read_output
-        return read(self.remote_pod, self.base_container_name)
+        return push_output(context, read(self.remote_pod, self.base_container_name))
 
     def _pass_gate(self, context: Context) -> None:
         if self.gate is None:

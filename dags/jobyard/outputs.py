@@ -6,15 +6,18 @@ the kubelet puts into the pod's status
 to pull, nothing that waits for a sidecar, and Airflow needs no right to run commands in pods.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from kubernetes.client import V1Pod  # type: ignore[import-untyped]
 
-from jobyard.compat import MappedOperator
-from jobyard.errors import GateError, OutputError
+from jobyard.compat import MappedOperator, PlainXComArg
+from jobyard.errors import GateError, OutputError, PlainDataError
+from jobyard.plain import decode, encode
 
+# In Airflow's table of XComs an output is a text under this key. What is under Airflow's own key, `return_value`, only
+# tells it how many instances of a `foreach` to make; nothing of ours reads it.
+KEY = "jobyard_output"
 PATH = "/airflow/xcom/return.json"
 # kubernetes: pkg/kubelet/container/runtime.go, MaxContainerTerminationMessageLength.
 MAXIMUM_BYTES = 4096
@@ -36,11 +39,9 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     if len(text.encode()) >= MAXIMUM_BYTES:
         raise OutputError(f"what the container wrote to {PATH} has {MAXIMUM_BYTES} bytes or more; put it into S3")
     try:
-        value: object = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
-        raise OutputError(
-            f"what the container wrote to {PATH} is not JSON: {error}; it begins {text[:80]!r}"
-        ) from error
+        value = decode(text)
+    except PlainDataError as error:
+        raise OutputError(f"what the container wrote to {PATH} {error}") from error
     if value is None:
         raise OutputError(f"the container wrote null to {PATH}, and another task needs a value")
     return value
@@ -59,25 +60,50 @@ def read_list(pod: V1Pod | None, container: str) -> object:
     return value
 
 
-def _refuse(constant: str) -> None:
-    """Refuse what Python writes of a figure that is none: no condition holds of it, and databases do not take it."""
-    raise ValueError(f"{constant} is no number")
+def push_output(context: Mapping[str, Any], value: object) -> object:
+    """Keep what the task of the context leaves; return what Airflow is to count for a `foreach`."""
+    context["ti"].xcom_push(key=KEY, value=encode(value))
+    return list(range(len(value))) if isinstance(value, list) else True
 
 
-def pull_output(context: Mapping[str, Any], task: str) -> object:
+def pull_output(context: Mapping[str, Any], task: str) -> Any:
     """Return the output of another task of this run; of a task with several instances, the list of theirs.
 
     Raises:
-        OutputError: there is none.
+        OutputError: there is none, or one that is not what `push_output` keeps.
     """
     upstream = context["dag"].get_task(task)
     # With a list of tasks, every version returns a list of all instances' values.
-    found = [value for value in context["ti"].xcom_pull(task_ids=[task]) if value is not None]
+    texts = [text for text in context["ti"].xcom_pull(task_ids=[task], key=KEY) if text is not None]
+    try:
+        found = [decode(text) for text in texts]
+    except PlainDataError as error:
+        raise OutputError(f"the output of task {task!r} {error}") from error
     if isinstance(upstream, MappedOperator):
         return found
     if not found:
-        raise OutputError(f"task {task!r} has left no output")
+        raise OutputError(
+            f"task {task!r} has left no output; where an older version of the library ran it, clear it to run it again"
+        )
     return found[0]
+
+
+class Items(PlainXComArg):
+    """The list of a `foreach` that another task leaves.
+
+    To Airflow's scheduler it is what it inherits from: the length of the other task's `return_value`.
+    """
+
+    def resolve(self, context: Mapping[str, Any], *_: Any, **__: Any) -> Any:
+        """Return the list.
+
+        Raises:
+            OutputError: there is none.
+        """
+        found = pull_output(context, self.operator.task_id)
+        if not isinstance(found, list):
+            raise OutputError(f"the output of task {self.operator.task_id!r} is not a list, and a foreach needs one")
+        return found
 
 
 class Gate:

@@ -12,15 +12,20 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import DictLoader, Environment
-from jinja2.ext import Extension
+import pendulum
+from jinja2 import DictLoader
 from jinja2.runtime import Context
-from jinja2.sandbox import is_internal_attribute
+from jinja2.utils import pass_context
 
 from jobyard.compat import Variable
-from jobyard.errors import VariableError
+from jobyard.errors import TemplateError, VariableError
 from jobyard.interval import data_interval
 from jobyard.outputs import pull_output
+from jobyard.plain import plain
+from jobyard.template_budget import Budget, fits
+from jobyard.template_environment import Accessor, BoundEnvironment, Function, Lazy
+from jobyard.template_guard import JINJA_GLOBALS, RENDER, CallsAlone
+from jobyard.template_rules import TemplateRefused
 
 # Plain values of Airflow's own, https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
 PLAIN = frozenset(
@@ -37,81 +42,92 @@ PLAIN = frozenset(
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
 # Which job it is, for whoever renders: not a name that a template can use, as it is no identifier.
 TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
-# A macro that says nothing, and only exists where templates are bounded.
-BOUNDS = "jobyard_bounds"
 
 
 def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[..., object]]) -> dict[str, Any]:
     """Return the DAG's arguments that bound its templates; `macros` are what they may call besides."""
     return {
         # No loader: `{% include %}` would read the kubeconfig, and other teams' releases.
-        "jinja_environment_kwargs": {"extensions": [_Bound], "loader": DictLoader({})},
-        "user_defined_macros": {**macros, BOUNDS: lambda: "", TEAM: team, TIMEZONE: timezone},
+        "jinja_environment_kwargs": {"extensions": [CallsAlone], "loader": DictLoader({})},
+        "user_defined_macros": {**macros, RENDER: _rendered, TEAM: team, TIMEZONE: timezone},
     }
 
 
-def guarded(value: Any) -> Any:
-    """Return the value, in which every template first calls the macro that only exists where it is bounded.
+class _Shared:
+    """What the templates of one task share."""
 
-    Airflow 2's webserver renders the templates of a task that has not run yet, from the DAG as it is stored: without
-    its extensions and macros, but with its own rights.
+    def __init__(self) -> None:
+        self.environment = BoundEnvironment(Budget(), DATE_FILTERS)
+        self.task: object = None
+        self.names: dict[str, object] = {}
+
+
+@pass_context
+def _rendered(context: Context, text: str) -> str:
+    """Render the template within the bounds of all templates of the task.
+
+    Raises:
+        TemplateError: it is beyond what a job's templates may be, make or use.
     """
-    if isinstance(value, dict):
-        return {guarded(key): guarded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [guarded(entry) for entry in value]
-    return f"{{{{{BOUNDS}()}}}}{value}" if isinstance(value, str) and "{" in value else value
-
-
-class _Bound(Extension):
-    """Makes an environment render within bounds; an extension is what Airflow lets a DAG bring."""
-
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        environment.context_class = _BoundContext
-        environment.is_safe_attribute = _is_safe_attribute
-
-
-def _is_safe_attribute(owner: object, name: str, value: object) -> bool:
-    """Return whether a template may read the attribute.
-
-    None with an underscore, which Airflow's sandbox allows: `_environment` of a Jinja macro is the environment itself.
-    Nor may a text be a format for others' attributes: Jinja before 3.1.6 lets such a method pass as an argument.
-    """
-    if isinstance(owner, str) and name in ("format", "format_map"):
-        return False
-    return not name.startswith("_") and not is_internal_attribute(owner, name)
-
-
-class _BoundContext(Context):
-    """Jinja's context, with those of Airflow's names that a job may use."""
-
-    def __init__(self, environment: Environment, parent: dict[str, Any], *others: Any, **options: Any) -> None:
-        super().__init__(environment, bound(parent, environment.globals), *others, **options)
-
-    def resolve_or_missing(self, key: str) -> Any:
-        found = super().resolve_or_missing(key)
-        # Airflow 3 looks some up once they are used; until then, what stands for them is never none.
-        return getattr(found, "__wrapped__", found) if key in PLAIN else found
+    extension: Any = context.environment.extensions[CallsAlone.identifier]
+    # Airflow makes a task of a `foreach` the task of one item after it has made the environment.
+    task = context.parent.get("task")
+    if extension.shared is None:
+        extension.shared = _Shared()
+    shared: _Shared = extension.shared
+    if not shared.names or task is not shared.task:
+        shared.names, shared.task = bound(context.parent, context.environment.globals), task
+    try:
+        rendered = shared.environment.render(text, shared.names)
+    except TemplateRefused as error:
+        raise TemplateError(f"{error}; the template begins {text[:80]!r}") from error
+    return rendered
 
 
 def bound(context: Mapping[str, Any], macros: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a template sees of Airflow's context, and of what the environment defines itself."""
-    own = {name: value for name, value in macros.items() if name not in (TEAM, TIMEZONE)}
-    plain = {name: context.get(name) for name in PLAIN}
-    item = getattr(context.get("task"), "item", None)
+    """Return what a template sees of Airflow's context, and of the team's macros; some of it once it is used."""
+    own = {name: Function(value) for name, value in macros.items() if _is_own(name, value)}
+    moments = {name: Lazy(lambda name=name: _plain_name(context, name)) for name in PLAIN}  # type: ignore[misc]
+    when = Lazy(lambda: times(context, macros[TIMEZONE]))
+    when_names = {name: Lazy(lambda name=name: when()[name]) for name in TIMES}  # type: ignore[misc, index]
+    team = macros[TEAM]
     return {
         **own,
-        **plain,
-        **times(context, macros[TIMEZONE]),
+        **moments,
+        **when_names,
         "dag_run": _dag_run(context),
-        "item": item,
+        "item": Lazy(lambda: plain(getattr(context.get("task"), "item", None))),
         "macros": MACROS,
         "outputs": _outputs(context),
-        "params": dict(context.get("params") or {}),
+        "params": Lazy(lambda: plain(dict(context.get("params") or {}))),
         "ti": _task_instance(context.get("ti")),
-        "var": SimpleNamespace(value=_variables(macros[TEAM], str), json=_variables(macros[TEAM], json.loads)),
+        "var": SimpleNamespace(value=_variables(team, _text), json=_variables(team, _parsed)),
     }
+
+
+def _is_own(name: str, value: object) -> bool:
+    return callable(value) and name not in JINJA_GLOBALS and name not in (RENDER, TEAM, TIMEZONE)
+
+
+def _plain_name(context: Mapping[str, Any], name: str) -> object:
+    value = context.get(name)
+    # Airflow 3 looks some up once they are used; until then, what stands for them is never none.
+    value = getattr(value, "__wrapped__", value)
+    return pendulum.instance(value) if isinstance(value, datetime.datetime) else plain(value)
+
+
+# The names that `times` returns.
+TIMES = (
+    "data_interval_start",
+    "data_interval_end",
+    "logical_date",
+    "day",
+    "ds",
+    "ds_nodash",
+    "ts",
+    "ts_nodash",
+    "ts_nodash_with_tz",
+)
 
 
 def times(context: Mapping[str, Any], timezone: Any) -> dict[str, Any]:
@@ -119,8 +135,8 @@ def times(context: Mapping[str, Any], timezone: Any) -> dict[str, Any]:
 
     Airflow's own are in UTC; `day` is the day in the job's time zone on which the data interval begins.
     """
-    start, end = data_interval(context)
-    at = start if _run_type(context) in BY_ASSETS else context.get("logical_date") or start
+    start, end = map(pendulum.instance, data_interval(context))
+    at = start if _run_type(context) in BY_ASSETS else pendulum.instance(context.get("logical_date") or start)
     ds, ts = at.strftime("%Y-%m-%d"), at.isoformat()
     return {
         "data_interval_start": start,
@@ -145,22 +161,54 @@ def _ds_format(ds: str, input_format: str, output_format: str) -> str:
 
 # Without the hooks of Python's own, which would call whatever they are given.
 def _dumps(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
-    return json.dumps(value, indent=indent, sort_keys=sort_keys)
+    if indent is not None and (not isinstance(indent, int) or not 0 <= indent <= 16):
+        raise TemplateRefused("json.dumps in a template takes an indent from 0 to 16")
+    return json.dumps(value, indent=indent, sort_keys=bool(sort_keys))
 
 
 def _loads(text: str) -> object:
-    return json.loads(text)
+    if isinstance(text, str):
+        fits(len(text))
+    return plain(json.loads(text))
+
+
+def _short(function: Callable[..., object]) -> Function:
+    """Return the function of days, which takes short texts and small numbers."""
+
+    def call(*arguments: object) -> object:
+        for argument in arguments:
+            if isinstance(argument, str) and len(argument) > 64 or isinstance(argument, int) and abs(argument) > 10**7:
+                raise TemplateRefused("macros in a template take days, formats and numbers of days")
+        return function(*arguments)
+
+    return Function(call)
 
 
 # Airflow's macros by their names, without the modules among them: `uuid` alone has `os` in it.
 MACROS = SimpleNamespace(
     datetime=datetime.datetime,
-    ds_add=_ds_add,
-    ds_format=_ds_format,
-    json=SimpleNamespace(dumps=_dumps, loads=_loads),
+    ds_add=_short(_ds_add),
+    ds_format=_short(_ds_format),
+    json=SimpleNamespace(dumps=Function(_dumps), loads=Function(_loads)),
     timedelta=datetime.timedelta,
-    uuid=SimpleNamespace(uuid4=uuid.uuid4),
+    uuid=SimpleNamespace(uuid4=Function(uuid.uuid4)),
 )
+
+
+def _date_filter(of: Callable[[Any], str]) -> Callable[[Any], str | None]:
+    def convert(value: Any) -> str | None:
+        return None if value is None else of(value)
+
+    return convert
+
+
+DATE_FILTERS = {
+    "ds": _date_filter(lambda value: value.strftime("%Y-%m-%d")),
+    "ds_nodash": _date_filter(lambda value: value.strftime("%Y%m%d")),
+    "ts": _date_filter(lambda value: value.isoformat()),
+    "ts_nodash": _date_filter(lambda value: value.strftime("%Y%m%dT%H%M%S")),
+    "ts_nodash_with_tz": _date_filter(lambda value: value.isoformat().replace("-", "").replace(":", "")),
+}
 
 
 def _run_type(context: Mapping[str, Any]) -> str:
@@ -168,37 +216,65 @@ def _run_type(context: Mapping[str, Any]) -> str:
     return str(getattr(run_type, "value", run_type))
 
 
-def _dag_run(context: Mapping[str, Any]) -> SimpleNamespace:
-    conf = getattr(context.get("dag_run"), "conf", None) or {}
-    return SimpleNamespace(conf=conf, run_id=context.get("run_id"), run_type=_run_type(context))
+def _dag_run(context: Mapping[str, Any]) -> Lazy:
+    def ask() -> object:
+        conf = plain(getattr(context.get("dag_run"), "conf", None) or {})
+        return SimpleNamespace(conf=conf, run_id=plain(context.get("run_id")), run_type=_run_type(context))
+
+    return Lazy(ask)
 
 
 def _task_instance(instance: Any) -> SimpleNamespace:
     names = ("dag_id", "task_id", "run_id", "map_index", "try_number")
-    return SimpleNamespace(**{name: getattr(instance, name, None) for name in names})
+    return SimpleNamespace(**{name: plain(getattr(instance, name, None)) for name in names})
 
 
-# Both keep what they read from in a closure: no attribute leads there, whatever `_is_safe_attribute` allows.
-def _outputs(context: Mapping[str, Any]) -> object:
-    class Outputs:
-        def __getitem__(self, task: str) -> object:
-            return pull_output(context, task)
+# Both keep what they read from in a closure: no attribute leads there, whatever a template may read.
+def _outputs(context: Mapping[str, Any]) -> Accessor:
+    known: dict[str, object] = {}
 
-        __getattr__ = __getitem__
+    class Outputs(Accessor):
+        def read(self, name: str) -> object:
+            if name not in known:
+                known[name] = pull_output(context, name)
+            return known[name]
 
     return Outputs()
 
 
-def _variables(team: str, read: Callable[[str], object]) -> object:
-    class Variables:
+def _variables(team: str, read: Callable[[str], object]) -> Any:
+    known: dict[str, str | None] = {}
+
+    def text_of(name: str) -> str | None:
+        if name not in known:
+            known[name] = Variable.get(_readable(name, team), None)
+        return known[name]
+
+    class Variables(Accessor):
+        def read(self, name: str) -> object:
+            if name == "get":
+                return Function(self.get)
+            text = text_of(name)
+            return read(Variable.get(_readable(name, team)) if text is None else text)
+
         def __getattr__(self, name: str) -> object:
-            return read(Variable.get(_readable(name, team)))
+            return self.read(name)
 
         def get(self, name: str, default: object = None) -> object:
-            text = Variable.get(_readable(name, team), None)
+            text = text_of(name)
             return default if text is None else read(text)
 
     return Variables()
+
+
+def _text(value: str) -> object:
+    fits(len(value))
+    return plain(value)
+
+
+def _parsed(value: str) -> object:
+    fits(len(value))
+    return plain(json.loads(value))
 
 
 def _readable(name: str, team: str) -> str:

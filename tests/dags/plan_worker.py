@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow.timetables.base import TimeRestriction
+from jobyard.template_guard import unguarded
 from kubernetes.client import ApiClient
 from support import Bucket, core_dag
 
 MARK = "answer: "
 INTERVALS = 12
-# What only bounds templates, and what Airflow adds for itself.
-BOUNDS = "{{jobyard_bounds()}}"
+# What Airflow adds for itself.
 OWN_LABELS = ("airflow_version", "airflow_kpo_in_cluster", "kubernetes_pod_operator")
 MACRO = re.compile(r"\{\{ jobyard_image\('(.*)'\) \}\}")
 
@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(entry) for entry in value]
     if isinstance(value, str):
-        return MACRO.sub(r"\1", value.removeprefix(BOUNDS))
+        return MACRO.sub(r"\1", unguarded(value))
     return value
 
 

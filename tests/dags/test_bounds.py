@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from fake_cluster import FakeCluster, ended
+from jinja2 import Environment, nodes
 from jobyard.compat import AIRFLOW_3, AirflowException
 from jobyard.operator import JobPodOperator
+from jobyard.template_guard import RENDER, guarded, unguarded
 from support import NO_RETRIES, Bucket, job, states, task, within_a_run
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -61,7 +63,62 @@ ATTACKS = [
     "{{ (().__class__.__base__).__subclasses__() }}",
     "{{ jobyard_image.__call__.__globals__ }}",
     "{{ jobyard_image.__init__ }}",
-    "{{ jobyard_bounds.__globals__ }}",
+    "{{ jobyard_template.__globals__ }}",
+    "{{ jobyard_template('{{ ds }}') }}",
+    "{{ jobyard_image._call }}",
+    "{{ jobyard_image.variable }}",
+    "{{ var.value.read('care_key') }}",
+    "{{ outputs.read('x') }}",
+    "{{ macros.ds_add._call }}",
+    "{{ ds.__len__ }}",
+    "{{ ''.encode() }}",
+    "{{ ''.translate({}) }}",
+    "{{ [].append(1) }}",
+    "{{ {}.update({}) }}",
+    "{{ {}.pop('x', 1) }}",
+    "{{ (1).real }}",
+    "{{ (1.5).hex() }}",
+    "{{ macros.datetime.max }}",
+    "{{ data_interval_start.tz }}",
+    "{{ data_interval_start.tzinfo }}",
+    "{{ data_interval_start.timezone }}",
+    "{{ data_interval_start.dst() }}",
+    "{{ data_interval_start.diff() }}",
+    "{{ loop }}",
+    "{% for x in [1] %}{{ loop }}{% endfor %}",
+    "{% for x in [1] %}{{ loop.cycle.__globals__ }}{% endfor %}",
+    "{{ namespace(a=1)._Namespace__attrs }}",
+    "{{ namespace(a=1).__class__ }}",
+    "{{ namespace }}",
+    "{{ range }}",
+    "{{ macros }}",
+    "{{ var }}",
+    "{{ outputs }}",
+    "{{ ti }}",
+    "{{ dag_run }}",
+    "{{ [macros.ds_add] }}",
+    "{{ ''.join }}",
+    "{{ [jobyard_image] | first }}",
+    "{{ ['x'] | map(jobyard_image) | list }}",
+    "{{ [1] | map('attr', '__class__') | list }}",
+    "{{ [1] | selectattr('__class__') | list }}",
+    "{{ [1] | sort(attribute='__class__') }}",
+    "{{ ([{'a': 1}] | groupby('a') | first).__class__ }}",
+    "{{ ([{'a': 1}] | groupby('a') | first)._asdict() }}",
+    "{{ ds | tojson | attr('__html__') }}",
+    "{{ (ds | tojson).__html__() }}",
+    "{{ (ds | e).unescape() }}",
+    "{{ 'x' | safe }}",
+    "{{ undefined_name | default(macros) }}",
+    "{{ (macros.uuid.uuid4()).int }}",
+    "{{ (macros.timedelta(days=1)).__reduce__() }}",
+    "{{ macros.json.dumps.__self__ }}",
+    "{{ params.keys().mapping }}",
+    "{% set ns = namespace() %}{% set ns.__class__ = 1 %}{{ ns }}",
+    "{% trans %}x{% endtrans %}",
+    "{% debug %}",
+    "{% autoescape true %}{{ ds }}{% endautoescape %}",
+    "{% call jobyard_image('x') %}{% endcall %}",
     "{{ params._ParamsDict__dict }}",
     "{{ lipsum.__globals__ }}",
     "{{ cycler.__init__ }}",
@@ -114,10 +171,12 @@ def test_no_template_gets_out(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, t
     def attack(operator: JobPodOperator, context: Any) -> None:
         for text in ATTACKS:
             template = text.replace("TOUCHED", str(touched)).replace("SECRET_FILE", "/etc/hostname")
-            try:
-                got[text] = operator.render_template(template, context)
-            except Exception:
-                continue
+            # As it is in a release, and as it would be if a field had not been guarded.
+            for written in (guarded(template), template):
+                try:
+                    got[text] = operator.render_template(written, context)
+                except Exception:
+                    continue
 
     within_a_run(bucket, monkeypatch, attack, tasks={"score": task(image=URL, args=[])})
     assert got == {}
@@ -168,3 +227,36 @@ def look_at_its_page(bucket: Bucket, entry: dict[str, Any], params: dict[str, st
     instance.task = SerializedDAG.from_dict(SerializedDAG.to_dict(dag)).get_task("score")
     with pytest.raises(AirflowException, match="Webserver does not have access to User-defined Macros"):
         instance.get_rendered_template_fields()
+
+
+TEXTS = [
+    "{{ ds }}",
+    "it's {{ 'a' }} \"b\" \\ \\' {# x #} {% raw %}{{ }}{% endraw %}",
+    "\n{{ ds }}\r\n\t\x00\x7f\xa0\u2028\u00e9\U0001f600",
+    "{{ jobyard_template('x') }}",
+    "\\u007b{",
+    "{",
+    "{'}}) }}{{ 'a' * 3 }}",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("shown", [str, repr, lambda text: repr([{"name": "x", "value": text}])])
+def test_to_jinja_a_guarded_text_is_one_call_wherever_it_stands(text: str, shown: Any) -> None:
+    # Airflow 2's webserver compiles it too, some fields as one text of Python, and Jinja computes constants on the way.
+    tree = Environment().parse(shown(guarded(text)))
+    calls = [node for node in tree.find_all(nodes.Expr) if not isinstance(node, nodes.TemplateData)]
+    assert [type(node).__name__ for node in calls] == ["Call", "Name", "Const"]
+    [name] = tree.find_all(nodes.Name)
+    assert name.name == RENDER
+    assert unguarded(guarded(text)) == text
+
+
+def test_a_guarded_text_reads_as_it_was_written(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    got: dict[str, str] = {}
+
+    def act(operator: JobPodOperator, context: Any) -> None:
+        got.update({text: operator.render_template(guarded(text), context) for text in TEXTS[:2]})
+
+    within_a_run(bucket, monkeypatch, act, tasks={"score": task(image=URL, args=[])})
+    assert got[TEXTS[1]] == "it's a \"b\" \\ \\'  {{ }}"

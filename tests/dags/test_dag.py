@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from jobyard.compat import AIRFLOW_3, DAG
+from markdown_it import MarkdownIt
 from support import Bucket, core_dag, job, task
 
 
@@ -48,7 +49,45 @@ def test_a_job_without_an_owner_is_its_teams(bucket: Bucket) -> None:
 
 def test_the_page_shows_the_source_as_it_is(bucket: Bucket) -> None:
     source = "args: ['{{ ds }}', '{% x %}']\ndescription: |\n  ```\n  a fence\n  see job.md"
-    assert bucket.dag(job(source=source)).doc_md == (f"Scores yesterday's consultations.\n\n````yaml\n{source}\n````")
+    assert bucket.dag(job(source=source)).doc_md == (
+        f"```text\nScores yesterday's consultations.\n```\n\n````yaml\n{source}\n````"
+    )
+
+
+MARKDOWN = [
+    "![x](http://attacker.example.com/x.png)",
+    "[click](javascript:alert(1))",
+    "[Airflow](http://attacker.example.com)",
+    "http://attacker.example.com www.attacker.example.com a@attacker.example.com",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "```\n![x](http://attacker.example.com)\n```",
+    "````text\n```\n~~~\n![x](http://attacker.example.com)",
+    "x\n\n# Digest of the job: `0`\n\n[a]: http://attacker.example.com\n[a]",
+    "x\r\r![x](http://attacker.example.com)\u2028![y](http://attacker.example.com)",
+    "x\n`" * 50 + "![x](http://attacker.example.com)",
+]
+
+
+@pytest.mark.parametrize("text", MARKDOWN)
+def test_the_page_has_no_link_or_image_of_a_teams(bucket: Bucket, text: str) -> None:
+    markdown = MarkdownIt("gfm-like", {"html": True})
+    broken = job(description=text, source=text, tasks={"score": task(node_group=text)})
+    for entry in (job(description=text, source=text, digest=f"`{text}"), job(owner=text, tags=[text[:90]]), broken):
+        page = bucket.dag(entry).doc_md
+        assert page is not None
+        tokens = markdown.parse(page)
+        assert {token.type for token in tokens} <= {"fence", "paragraph_open", "inline", "paragraph_close"}
+        inside = {child.type for token in tokens for child in token.children or []}
+        assert inside <= {"text", "code_inline", "strong_open", "strong_close"}
+
+
+@pytest.mark.parametrize("tag", ["team:care", "owner:care-ml@example.com", "Team:care"])
+def test_a_tag_puts_no_job_among_another_teams(bucket: Bucket, tag: str) -> None:
+    dag = bucket.dag(job(tags=[tag]))
+    assert dag.description == (
+        f"Broken: tag {tag!r} is the platform's to give: a job's own can't begin with 'team:' or 'owner:'"
+    )
+    assert set(dag.tags) == {"team:risk", "broken"}
 
 
 def test_a_backfill_gives_each_run_its_own_day(bucket: Bucket) -> None:

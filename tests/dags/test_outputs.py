@@ -61,6 +61,15 @@ def test_any_value_arrives(bucket: Bucket, cluster: FakeCluster) -> None:
             '{"auc": NaN}',
             f"what the container wrote to {PATH} is not JSON: NaN is no number; it begins '{{\"auc\": NaN}}'",
         ),
+        ("[" * 4000, f"what the container wrote to {PATH} is nested deeper than 32 levels"),
+        ("[" * 40 + "]" * 40, f"what the container wrote to {PATH} is nested deeper than 32 levels"),
+        ('{"n": 1e999}', f"what the container wrote to {PATH} has a number in it that is not finite"),
+        (str(2**63), f"what the container wrote to {PATH} has a whole number of more than 64 bits in it"),
+        ('["a\\u0000b"]', f"what the container wrote to {PATH} has a text with a NUL character in it"),
+        (
+            '{"\\ud800": 1}',
+            f"what the container wrote to {PATH} has a text in it that is not Unicode: surrogates not allowed",
+        ),
     ],
 )
 def test_an_output_that_is_none_says_so(message: str | None, words: str) -> None:

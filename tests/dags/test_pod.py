@@ -64,7 +64,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
                     "name": "base",
                     "image": URL,
                     "command": ["python", "-m", "inference"],
-                    "args": ["--date", "{{jobyard_bounds()}}{{ ds }}"],
+                    "args": ["--date", "{{jobyard_template('\\u007b\\u007b ds \\u007d\\u007d')}}"],
                     "env": [{"name": "MODEL", "value": "xgboost"}],
                     "envFrom": [],
                     "ports": [],

@@ -59,7 +59,8 @@ class StandIn:
                 return self._page("import_errors", errors, query or {})
             case ["GET", "dags", dag, "details"]:
                 reason = self.broken.get(dag)
-                words = f"**This job is broken, and does not run:** {reason}" if reason else "Scores."
+                words = f"**This job is broken, and does not run:**\n\n```text\n{reason or 'Scores.'}\n```"
+                words = words if reason else words.partition("\n\n")[2]
                 return {"doc_md": f"{words}\n\nDigest of the job: `{self.pages[dag]}`\n\n```yaml\n```"}
             case ["PATCH", *_] if self.read_only:
                 raise NotAllowed("Forbidden")

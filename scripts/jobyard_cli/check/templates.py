@@ -1,6 +1,7 @@
 """Reads an Airflow template: does it parse, and what does it use.
 
-The names are those that `dags/jobyard/templates.py` lets a template see, whatever the version of Airflow.
+The names are those that `dags/jobyard/templates.py` lets a template see, whatever the version of Airflow. What a
+template may be is asked of the library itself, and what is constant in it is rendered here as it is there.
 """
 
 from __future__ import annotations
@@ -8,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobyard_cli.check.findings import did_you_mean, unknown
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from jobyard_cli.check.library import library
 
 NAMES = {
     "dag_run": "the run: `dag_run.conf` (what a run by hand was given), `dag_run.run_id`, `dag_run.run_type`",
@@ -53,9 +52,6 @@ MEMBERS = {
     "ti": frozenset(["dag_id", "map_index", "run_id", "task_id", "try_number"]),
     "var": frozenset(["json", "value"]),
 }
-# Jinja's own that need no declaration, and Airflow's filters beside Jinja's.
-JINJA = frozenset(["cycler", "dict", "joiner", "namespace", "range"])
-AIRFLOW_FILTERS = frozenset(["ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"])
 # Airflow has these, and Jobyard keeps them from templates; with what there is instead.
 KEPT_AWAY = {
     "conn": "passwords come from `secrets`",
@@ -95,6 +91,8 @@ def _read(text: str) -> Template:
 
     try:
         return _analysed(text)
+    except library("template_rules").TemplateRefused as error:
+        return Template(problems=(str(error),))
     except TemplateSyntaxError as error:
         return Template(problems=(f"the template does not parse: {error.message}",))
     except RecursionError:
@@ -105,13 +103,14 @@ def _analysed(text: str) -> Template:
     from jinja2 import meta
 
     tree = _environment().parse(text)
-    if unusable := tuple(_unusable(tree)):
+    if unusable := tuple(dict.fromkeys(map(_with_hint, library("template_rules").problems(tree)))):
         # Jinja could not go on to look for names.
         return Template(problems=unusable)
-    names = meta.find_undeclared_variables(tree)
+    names = meta.find_undeclared_variables(tree) - library("template_rules").GLOBALS
     uses = list(_uses(tree))
+    problems = (*_unknown_names(names), *_unknown_members(uses, names))
     return Template(
-        problems=(*_unknown_names(names), *_unknown_members(uses, names)),
+        problems=problems or (*_unknown_methods(tree), *dict.fromkeys(_too_much(text, names))),
         outputs=_inside(uses, "outputs"),
         params=_inside(uses, "params") - {"get", "items", "keys", "values"},
         variables=_variables(uses),
@@ -158,7 +157,7 @@ def _variables(uses: list[tuple[str, ...]]) -> frozenset[str]:
 
 
 def _unknown_names(names: set[str]) -> Iterator[str]:
-    for name in sorted(names - NAMES.keys() - JINJA):
+    for name in sorted(names - NAMES.keys()):
         if name in KEPT_AWAY:
             yield f"templates of a job can't use '{name}': {KEPT_AWAY[name]}"
         else:
@@ -185,25 +184,74 @@ def _unknown_members(uses: list[tuple[str, ...]], names: set[str]) -> Iterator[s
             yield unknown("macro" if whole.startswith("macros") else "name", name, there, "there are")
 
 
-def _unusable(tree: Any) -> Iterator[str]:
-    """Filters and tests that do not exist, and files, which a template can't read."""
+def _unknown_methods(tree: Any) -> Iterator[str]:
     from jinja2 import nodes
 
-    environment = _environment()
-    for node, known, what in (
-        (nodes.Filter, set(environment.filters), "filter"),
-        (nodes.Test, set(environment.tests), "test"),
-    ):
-        for name in sorted({found.name for found in tree.find_all(node)} - known):
-            yield f"unknown {what} '{name}' ({did_you_mean(name, known) or 'Jinja lists its own'})"
-    if any(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
-        yield "a template of a job can't read other files"
+    of_text = library("template_operations").ATTRIBUTES["builtins.str"]
+    for call in tree.find_all(nodes.Call):
+        method = call.node
+        if not isinstance(method, nodes.Getattr):
+            continue
+        known = of_text if isinstance(getattr(method.node, "value", None), str) else _methods()
+        if method.attr not in known:
+            hint = did_you_mean(method.attr, known) or "values can't be changed, and a text is no format but for %"
+            yield f"a template can't call '{method.attr}' ({hint})"
 
 
 @cache
-def _environment() -> Environment:
-    from jinja2.sandbox import SandboxedEnvironment
+def _methods() -> frozenset[str]:
+    """Every name after a dot that a template may call, of whatever value."""
+    operations = library("template_operations")
+    return frozenset().union(*operations.ATTRIBUTES.values(), *operations.CLASSES.values(), *MEMBERS.values())
 
-    environment = SandboxedEnvironment(extensions=["jinja2.ext.do"])
-    environment.filters.update(dict.fromkeys(AIRFLOW_FILTERS, str))
-    return environment
+
+def _with_hint(problem: str) -> str:
+    rules = library("template_rules")
+    for what, known in (("filter", rules.FILTERS | rules.DATE_FILTERS), ("test", rules.TESTS)):
+        if problem.startswith(f"unknown {what} "):
+            name = problem.split("'")[1]
+            return f"{problem} ({did_you_mean(name, known) or 'docs/job.md lists them'})"
+    return problem
+
+
+def _too_much(text: str, names: set[str]) -> Iterator[str]:
+    """What is beyond the limits whatever the names stand for: all of a template without any, else its constants."""
+    from jinja2 import nodes
+
+    rules = library("template_rules")
+    tree = _environment().parse(text)
+    parts = [nodes.Template([nodes.Output([part])]) for part in _constants(tree)] if names else [tree]
+    for part in parts:
+        part.set_environment(environment := _environment())
+        try:
+            environment.compiled(part).render({})
+        except rules.TemplateRefused as error:
+            yield str(error)
+        # Whatever else it raises, it raises in Airflow too; the limits are what is asked here.
+        except Exception:
+            continue
+
+
+def _constants(node: Any) -> Iterator[Any]:
+    """The largest parts of the template that use no name."""
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.Expr) and not isinstance(node, nodes.Const | nodes.TemplateData) and _is_constant(node):
+        yield node
+        return
+    for child in node.iter_child_nodes():
+        yield from _constants(child)
+
+
+def _is_constant(node: Any) -> bool:
+    from jinja2 import nodes
+
+    names = {found.name for found in [node, *node.find_all(nodes.Name)] if isinstance(found, nodes.Name)}
+    return names <= library("template_rules").GLOBALS
+
+
+def _environment() -> Any:
+    """An environment as the library's, with a budget of its own and no clock."""
+    budget = library("template_budget").Budget(clock=lambda: 0.0)
+    filters = dict.fromkeys(library("template_rules").DATE_FILTERS, str)
+    return library("template_environment").BoundEnvironment(budget, filters)

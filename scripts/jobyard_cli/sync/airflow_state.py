@@ -154,7 +154,9 @@ def _is_broken(page: str) -> bool:
 
 
 def _reason(page: str) -> str:
-    return page.removeprefix(_BROKEN).partition(f"\n\n{_DIGEST}")[0].strip()
+    """The text of the page's first block of code."""
+    block = page.removeprefix(_BROKEN).partition(f"\n\n{_DIGEST}")[0].strip()
+    return "\n".join(block.splitlines()[1:-1])
 
 
 def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]:

@@ -1,0 +1,141 @@
+"""What one rendering may still use, and what a value in it weighs."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jinja2.runtime import Undefined
+
+from .template_rules import (
+    ELEMENTS,
+    NUMBER,
+    OUTPUT_CHARACTERS,
+    SECONDS,
+    STEPS,
+    TEXT_CHARACTERS,
+    VALUE_DEPTH,
+    TemplateRefused,
+)
+
+# So many characters cost as much as one step.
+CHARACTERS_A_STEP = 64
+DATES = frozenset(
+    {
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "pendulum.date.Date",
+        "pendulum.datetime.DateTime",
+        "pendulum.duration.Duration",
+        "pendulum.interval.Interval",
+        "pendulum.time.Time",
+    }
+)
+ATOMS = DATES | {"builtins.NoneType", "builtins.bool", "builtins.float", "uuid.UUID"}
+LISTS = frozenset({"builtins.list", "builtins.tuple", "jinja2.filters._GroupTuple"})
+
+
+def kind_of(value: object) -> str:
+    """Return the full name of the value's exact class; what inherits from a class is another."""
+    found = type(value)
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+class Budget:
+    """Of one rendering: steps, characters of output, and the moment at which it has to be over."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + SECONDS
+        self.steps = STEPS
+        self._output = 0
+
+    def spend(self, steps: int) -> None:
+        """Take the steps.
+
+        Raises:
+            TemplateRefused: there are not so many left, or the time is over.
+        """
+        self.steps -= steps
+        if self.steps < 0:
+            raise TemplateRefused(f"the templates of a task may take {STEPS:,} steps together")
+        if self._clock() > self._end:
+            raise TemplateRefused(f"the templates of a task may take {SECONDS:.0f} seconds together")
+
+    def write(self, text: str) -> str:
+        """Take the text as output.
+
+        Raises:
+            TemplateRefused: it is too long, by itself or with what was written before.
+        """
+        self.weigh(text)
+        self._output += len(text)
+        if self._output > OUTPUT_CHARACTERS:
+            raise TemplateRefused(f"the templates of a task may make {OUTPUT_CHARACTERS:,} characters together")
+        return text
+
+    def weigh(self, value: object) -> int:
+        """Take as many steps as the value weighs, and return them.
+
+        Raises:
+            TemplateRefused: it is too large, too deep, or nothing that a template may have as a value.
+        """
+        total = 0
+        rest = [(value, 0)]
+        while rest:
+            one, depth = rest.pop()
+            total += weight(one)
+            if total > ELEMENTS + 1 or depth > VALUE_DEPTH:
+                raise TemplateRefused(
+                    f"a value in a template may have {ELEMENTS:,} elements and {VALUE_DEPTH} levels at most"
+                )
+            rest.extend((part, depth + 1) for part in _parts(one))
+        self.spend(total)
+        return total
+
+
+def weight(value: object) -> int:
+    """Return what the value weighs without its parts.
+
+    Raises:
+        TemplateRefused: it is too large, or nothing that a template may have as a value.
+    """
+    kind = kind_of(value)
+    if kind == "builtins.str":
+        fits(len(value))  # type: ignore[arg-type]
+        return 1 + len(value) // CHARACTERS_A_STEP  # type: ignore[arg-type]
+    if kind == "builtins.int":
+        if not -NUMBER <= value <= NUMBER:  # type: ignore[operator]
+            raise TemplateRefused("a whole number in a template may have 64 bits at most")
+        return 1
+    if kind in LISTS or kind == "builtins.dict":
+        # What its parts weigh at least: no long list is walked to find out that it is too long.
+        if len(value) > ELEMENTS:  # type: ignore[arg-type]
+            raise TemplateRefused(f"a value in a template may have {ELEMENTS:,} elements at most")
+        return 1
+    if kind in ATOMS or isinstance(value, Undefined):
+        return 1
+    raise TemplateRefused(f"{type(value).__name__} is not a value that a template can use")
+
+
+def fits(characters: int) -> None:
+    """Raise TemplateRefused unless a text may have so many characters."""
+    if characters > TEXT_CHARACTERS:
+        raise TemplateRefused(f"a text in a template may have {TEXT_CHARACTERS:,} characters, not {characters:,}")
+
+
+def _parts(value: Any) -> Iterator[object]:
+    if kind_of(value) in LISTS:
+        yield from value
+    elif type(value) is dict:
+        yield from value
+        yield from value.values()
+
+
+def is_date(value: object) -> bool:
+    """Return whether the value is a moment, a day, a time or a span of time."""
+    return isinstance(value, datetime.date | datetime.time | datetime.timedelta) and kind_of(value) in DATES

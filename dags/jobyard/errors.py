@@ -55,6 +55,15 @@ class ImageError(FinalError):
         super().__init__(f"image {image!r}: Airflow Variable {variable!r}: {reason}")
 
 
+class ImageSourceError(JobError):
+    """The image's URL is of a registry that the environment does not take images from."""
+
+    def __init__(self, image: str, registries: Iterable[str]) -> None:
+        self.image, self.registries = image, list(registries)
+        known = ", ".join(self.registries) or "none, as the environment's file names none"
+        super().__init__(f"image {image!r} is of none of the registries of this environment: {known}")
+
+
 class OutputError(FinalError):
     """A task's output, which another task needs, is not there or not JSON."""
 

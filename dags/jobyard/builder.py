@@ -52,7 +52,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     refuse_serialized(job)
     check_name("job", name)
     order = task_order(job["tasks"])
-    dag = DAG(**dag_arguments(team, name, job))
+    dag = DAG(**dag_arguments(platform, team, name, job))
     tasks = _Tasks(platform, team, name, job, dag)
     for task_name in order:
         check_name("task", task_name)
@@ -135,7 +135,7 @@ class _Tasks:
         return several.expand(item=items)
 
 
-def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
+def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[str, Any]:
     """Return the keyword arguments of the DAG."""
     owner = job["owner"] or team
     schedule = schedule_arguments(job)
@@ -154,7 +154,9 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         **({"max_active_tasks": most} if most else {}),
         "dagrun_timeout": seconds(job["timeout"]),
         **schedule,
-        **template_arguments(team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team)}),
+        **template_arguments(
+            team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team, platform.image_registries)}
+        ),
         **dag_alerts(job, team, name),
     }
 

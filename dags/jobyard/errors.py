@@ -71,6 +71,15 @@ class PlainDataError(FinalError):
     """A value is not plain data, or too large or too deep for it."""
 
 
+class ImageSourceError(JobError):
+    """The image's URL is of a registry that the environment does not take images from."""
+
+    def __init__(self, image: str, registries: Iterable[str]) -> None:
+        self.image, self.registries = image, list(registries)
+        known = ", ".join(self.registries) or "none, as the environment's file names none"
+        super().__init__(f"image {image!r} is of none of the registries of this environment: {known}")
+
+
 class OutputError(FinalError):
     """A task's output, which another task needs, is not there or not JSON."""
 

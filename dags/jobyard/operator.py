@@ -98,10 +98,14 @@ class JobPodOperator(KubernetesPodOperator):
             raise
 
     def build_pod_request_obj(self, context: Context | None = None, **options: bool) -> V1Pod:
-        """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output."""
+        """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output.
+
+        An empty affinity is one, to the admission policy that lets in no field but those of this pod.
+        """
         with self._without_sidecar():
             pod = super().build_pod_request_obj(context, **options)
         pod.spec.automount_service_account_token = False
+        pod.spec.affinity = None
         for container in pod.spec.containers:
             container.termination_message_path = PATH
         return pod

@@ -11,6 +11,7 @@ from jobyard.errors import ReleaseError, UnknownNameError
 from jobyard.release import read_json
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+LONGEST_TASK = 7 * 24 * 60 * 60
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -42,6 +43,8 @@ class Platform:
     node_groups: dict[str, NodeGroup]
     task_types: dict[str, TaskType]
     cost_centers: dict[str, str]  # by team; of a team that has none, its own name
+    longest_task: int  # seconds that a pod may run
+    image_registries: list[str] | None  # where images may come from; None where the file does not say
 
     def node_group(self, name: str) -> NodeGroup:
         """Return the node group.
@@ -84,6 +87,8 @@ def read_platform(dags: Path, version: str = "") -> Platform:
             node_groups={name: _node_group(group) for name, group in data["node_groups"].items()},
             task_types={name: _task_type(one) for name, one in data.get("task_types", {}).items()},
             cost_centers=dict(data.get("cost_centers", {})),
+            longest_task=int(data.get("longest_task", LONGEST_TASK)),
+            image_registries=data.get("image_registries"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error

@@ -26,7 +26,7 @@ from jobyard.compat import CONSTANT_BACKOFF, EXPONENTIAL_BACKOFF
 from jobyard.images import image_field
 from jobyard.outputs import Gate
 from jobyard.platform import Platform
-from jobyard.release import GateTest, Retries, SecretKey, Task
+from jobyard.release import GateTest, Resources, Retries, SecretKey, Task
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
@@ -35,6 +35,8 @@ CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabil
 # Without it each object makes its own, which resets the log levels of the process: a quarter of a parse.
 CLIENT = Configuration()
 SCRATCH = "/scratch"
+# What a release of before disks were bounded gets: room for logs and what is written beside the scratch space.
+DISK, DISK_KIND = "2Gi", "ephemeral-storage"
 # A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate the node of a long one.
 LONG_SECONDS = 600
 DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
@@ -63,12 +65,13 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
 
     Raises:
         UnknownNameError: the environment has no such node group.
+        ImageSourceError: the image's address is of a registry that the environment does not take images from.
         KeyError: the entry lacks something.
     """
     group = platform.node_group(task["node_group"])
     return {
         "name": f"{job}-{name}",
-        "image": image_field(task["image"]),
+        "image": image_field(task["image"], platform.image_registries),
         "cmds": task["command"],
         "arguments": task["args"],
         "env_vars": task["env"],
@@ -76,14 +79,14 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         **scratch_arguments(task["scratch"]),
         "labels": labels(platform, team, job, name),
         "annotations": DO_NOT_DISRUPT if task["timeout"] is None or task["timeout"] > LONG_SECONDS else {},
-        "container_resources": V1ResourceRequirements(**task["resources"], local_vars_configuration=CLIENT),
+        "container_resources": V1ResourceRequirements(**with_disk(task["resources"]), local_vars_configuration=CLIENT),
         "node_selector": group.node_selector,
         "tolerations": group.tolerations,
         "service_account_name": task["service_account"],
         "priority_class_name": task["priority_class"],
         "startup_timeout_seconds": task["startup_timeout"] or group.startup_timeout,
         # Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
-        "active_deadline_seconds": task["timeout"],
+        "active_deadline_seconds": min(task["timeout"] or platform.longest_task, platform.longest_task),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
         **connection_arguments(platform, team),
@@ -101,6 +104,15 @@ FIXED: dict[str, Any] = {
     # The pod's specification holds the task's environment, and buries the message.
     "log_pod_spec_on_failure": False,
 }
+
+
+def with_disk(resources: Resources) -> dict[str, dict[str, str]]:
+    """Return the resources with a request and a limit of disk, where the release has none."""
+    disk = resources["requests"].get(DISK_KIND, DISK)
+    return {
+        "requests": {**resources["requests"], DISK_KIND: disk},
+        "limits": {DISK_KIND: disk, **resources["limits"]},
+    }
 
 
 def gate(entry: GateTest | None) -> Gate | None:

@@ -18,4 +18,6 @@ JOB_DEFAULTS: Mapping[str, Any] = {
 }
 RETRIES: Mapping[str, Any] = {"attempts": 2, "delay": "5m", "backoff": "none", "max_delay": None}
 RESOURCES: Mapping[str, Any] = {"cpu": "500m", "memory": "1Gi"}
+DISK = "2Gi"
+"""Room for logs and for what a task writes beside its scratch space."""
 WAIT_TIMEOUT = "1d"

@@ -193,6 +193,7 @@ def publish_platform(
 ) -> None:
     """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
     from jobyard_cli import aws, environments
+    from jobyard_cli.container_images.addresses import pod_limits
     from jobyard_cli.git import is_later
     from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform.data import platform_data
@@ -203,7 +204,7 @@ def publish_platform(
     target = bucket or environments.bucket(chosen)
     config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
     groups, types = environments.load_node_groups(repo), task_types(repo / "values")
-    data = platform_data(groups, environment, task_types=types, teams=chosen.teams)
+    data = platform_data(groups, environment, task_types=types, teams=chosen.teams, limits=pod_limits(chosen))
     files = platform_files(repo / "dags", chosen.teams, data, config)
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))

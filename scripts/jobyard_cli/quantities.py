@@ -9,6 +9,8 @@ import re
 from decimal import Decimal
 from math import ceil
 
+from jobyard_cli.job_defaults import DISK
+
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|Ki|Mi|Gi|Ti|k|M|G|T)?")
@@ -42,3 +44,8 @@ def canonical_memory(value: str | int | float) -> str:
         if size and size % factor == 0:
             return f"{size // factor}{unit}"
     return str(size)
+
+
+def disk_of(scratch: str | int | float | None) -> str:
+    """What a pod with that much scratch space asks of the disk."""
+    return canonical_memory(str(parse_quantity(DISK) + parse_quantity(scratch or 0)))

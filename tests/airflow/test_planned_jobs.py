@@ -57,10 +57,12 @@ AddJob = Callable[..., Path]
 
 
 @contextmanager
-def worker(version: str, folder: Path, report: Callable[[str], None]) -> Iterator[Ask]:
+def worker(
+    version: str, folder: Path, report: Callable[[str], None], platform: dict[str, Any] | None = None
+) -> Iterator[Ask]:
     """A process with that Airflow in it; what this yields says what it makes of a job."""
     installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
-    command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(PLATFORM)]
+    command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(platform or PLATFORM)]
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join([str(SOURCE.dags), str(WORKER.parent)]),

@@ -81,7 +81,8 @@ TOKENS = {
     "risk-viewer": "jobyard:risk:viewers",
 }
 """Bearer token, which is the user's name too -> the user's group."""
-PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT}, "nodeGroups": CATALOGUE}
+REGISTRY = "registry.example.com"
+PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT, "registry": REGISTRY}, "nodeGroups": CATALOGUE}
 
 
 class Server(Protocol):

@@ -3,167 +3,188 @@
 from __future__ import annotations
 
 import json
-from subprocess import CompletedProcess
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.charts.pod_attacks import CHANGED, CREATED
+from tests.charts.team_pods import (
+    BASE,
+    CONTAINER,
+    LAUNCHER,
+    POD_IDENTITY,
+    ROLES_FOR_ACCOUNTS,
+    USUAL,
+    changed,
+    forget,
+    keep,
+    start,
+    start_all,
+)
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
-CONTAINER: Object = {
-    "name": "main",
-    "image": "registry.example.com/any@sha256:" + 64 * "0",
-    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-}
-USUAL = {
-    "nodeSelector": {"jobyard.dev/node-group": "default"},
-    "priorityClassName": "risk.normal-2000",
-    "serviceAccountName": "jobs",
-    "restartPolicy": "Never",
-    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-    "containers": [CONTAINER],
-}
-WITH_SECRET_AND_SCRATCH = {
-    "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "2Gi"}}],
-    "containers": [
-        {
-            **CONTAINER,
-            "env": [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "database", "key": "password"}}}],
-            "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
-            "resources": {"requests": {"ephemeral-storage": "2Gi"}},
-        }
-    ],
-}
-RESTRICTED = 'violates PodSecurity "restricted:latest"'
-MUST_NAME_A_GROUP = "a pod must name its node group in nodeSelector: jobyard.dev/node-group"
-NOT_ITS_PRIORITY = "team risk may only use PriorityClasses named risk.*, not "
-LAUNCHER = ["--as", "airflow-risk", "--as-group", "jobyard:risk:launchers", "--as-group", "system:authenticated"]
-NAMELESS = "a toleration must name the key and the effect of what it tolerates"
+THERE = ["pod/mine", "-n", "team-risk", *LAUNCHER]
+TOLERATED = [
+    {"key": f"node.kubernetes.io/{state}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    for state in ("not-ready", "unreachable")
+]
 
 
-def in_container(**security: object) -> Object:
-    """The container with some of its security context changed."""
-    return {**CONTAINER, "securityContext": {**CONTAINER["securityContext"], **security}}
+@pytest.fixture(scope="module")
+def refusals(cluster: Cluster) -> dict[str, str]:
+    """What the API server says of each pod that it does not let in, by the pod's name."""
+    return start_all(cluster, {name: changed(changes) for name, (changes, _) in CREATED.items()})
 
 
-def affinity(group: str) -> Object:
-    """Node affinity to a node group."""
-    expression = {"key": "jobyard.dev/node-group", "operator": "In", "values": [group]}
-    terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
-
-
-def start(cluster: Cluster, spec: Object, namespace: str = "team-risk", dry_run: bool = True) -> CompletedProcess[str]:
-    """Ask for a pod as Airflow does for team risk; by default nothing is kept."""
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "mine", "namespace": namespace},
-        "spec": spec,
-    }
-    options = [*LAUNCHER, "--dry-run=server"] if dry_run else LAUNCHER
-    return cluster.kubectl("create", "-f", "-", *options, stdin=json.dumps(pod))
-
-
-BEYOND: dict[str, tuple[Object, str]] = {
-    "no-node-group": ({"nodeSelector": {}}, MUST_NAME_A_GROUP),
-    "node-group-not-allowed": (
-        {"nodeSelector": {"jobyard.dev/node-group": "gpu"}},
-        "team risk may not use node group gpu",
-    ),
-    "node-by-name": ({"nodeName": "gpu-1"}, "a pod may not choose its node (nodeName gpu-1): the scheduler does"),
-    "node-group-by-affinity-alone": ({"nodeSelector": {}, "affinity": affinity("gpu")}, MUST_NAME_A_GROUP),
-    "node-group-by-affinity": (
-        {"affinity": affinity("gpu")},
-        "a pod chooses its node group in nodeSelector, not by nodeAffinity",
-    ),
-    "tolerates-everything": ({"tolerations": [{"operator": "Exists"}]}, NAMELESS),
-    "tolerates-every-effect": ({"tolerations": [{"key": "jobyard.dev/node-group", "operator": "Exists"}]}, NAMELESS),
-    "tolerates-every-key": ({"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, NAMELESS),
-    "priority-of-another-team": ({"priorityClassName": "fraud.normal-2000"}, NOT_ITS_PRIORITY + "fraud.normal-2000"),
-    "priority-of-the-system": (
-        {"priorityClassName": "system-node-critical"},
-        NOT_ITS_PRIORITY + "system-node-critical",
-    ),
-    "node-network": ({"hostNetwork": True}, RESTRICTED),
-    "root": ({"securityContext": {}}, RESTRICTED),
-    "node-processes": ({"hostPID": True}, RESTRICTED),
-    "privileged": ({"containers": [in_container(privileged=True, allowPrivilegeEscalation=True)]}, RESTRICTED),
-    "root-by-number": ({"containers": [in_container(runAsUser=0)]}, RESTRICTED),
-    "setuid": ({"containers": [in_container(allowPrivilegeEscalation=True)]}, RESTRICTED),
-    "added-capability": (
-        {"containers": [in_container(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]})]},
-        RESTRICTED,
-    ),
-    "privileged-init": (
-        {"initContainers": [{**in_container(privileged=True, allowPrivilegeEscalation=True), "name": "first"}]},
-        RESTRICTED,
-    ),
-    "node-port": ({"containers": [{**CONTAINER, "ports": [{"containerPort": 80, "hostPort": 80}]}]}, RESTRICTED),
-    "node-files": ({"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}, RESTRICTED),
-    "service-account-of-the-sync-identity": (
-        {"serviceAccountName": "risk"},
-        'error looking up service account team-risk/risk: serviceaccount "risk" not found',
-    ),
-    "more-than-the-quota": (
-        {"containers": [{**CONTAINER, "resources": {"requests": {"cpu": "5"}}}]},
-        "exceeded quota: team, requested: requests.cpu=5",
-    ),
-    "gpu-without-a-quota-of-them": (
-        {"containers": [{**CONTAINER, "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
-        "exceeded quota: gpu, requested: requests.nvidia.com/gpu=1",
-    ),
-}
-"""Name of a try -> changes to the usual pod's specification, and the words of the refusal."""
-
-
-@pytest.mark.parametrize(("change", "reason"), BEYOND.values(), ids=BEYOND)
-def test_a_pod_beyond_the_bounds_is_refused(cluster: Cluster, change: Object, reason: str) -> None:
-    answer = start(cluster, {**USUAL, **change})
-    assert answer.returncode != 0, f"was let through: {answer.stdout}"
-    assert reason in answer.stderr
+@pytest.mark.parametrize(("name", "reason"), [(name, reason) for name, (_, reason) in CREATED.items()], ids=CREATED)
+def test_a_pod_beyond_the_bounds_is_refused(refusals: dict[str, str], name: str, reason: str) -> None:
+    assert name in refusals, "was let through"
+    assert reason in refusals[name]
 
 
 def test_a_pod_in_another_teams_namespace_is_refused(cluster: Cluster) -> None:
-    answer = start(cluster, USUAL, namespace="team-fraud")
+    answer = start(cluster, changed({"metadata.namespace": "team-fraud"}))
     assert 'cannot create resource "pods" in API group "" in the namespace "team-fraud"' in answer.stderr
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changes",
     [
         pytest.param({}, id="as-the-builder-makes-it"),
-        pytest.param({"priorityClassName": ""}, id="without-a-priority"),
-        pytest.param(WITH_SECRET_AND_SCRATCH, id="with-a-secret-and-scratch-space"),
-        pytest.param({"nodeSelector": {"jobyard.dev/node-group": "high-cpu"}}, id="on-another-allowed-group"),
+        pytest.param({"metadata.annotations": None}, id="that-may-be-moved"),
+        pytest.param({f"{BASE}.securityContext.readOnlyRootFilesystem": True}, id="that-writes-to-scratch-alone"),
+        pytest.param({"spec.volumes": None, f"{BASE}.volumeMounts": None}, id="without-scratch-space"),
+        pytest.param(ROLES_FOR_ACCOUNTS, id="with-an-aws-role-by-its-service-account"),
+        pytest.param(POD_IDENTITY, id="with-an-aws-role-by-pod-identity"),
+        pytest.param({"spec.tolerations": TOLERATED}, id="with-the-tolerations-that-the-api-server-adds"),
     ],
 )
-def test_a_pod_inside_the_bounds_is_let_in(cluster: Cluster, change: Object) -> None:
-    answer = start(cluster, {**USUAL, **change})
+def test_a_pod_inside_the_bounds_is_let_in(cluster: Cluster, changes: Object) -> None:
+    answer = start(cluster, changed(changes))
     assert answer.returncode == 0, answer.stderr
 
 
-TOLERATES_GPUS = {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
-
-
-def test_the_toleration_that_the_api_server_adds_for_a_gpu_is_let_in(cluster: Cluster) -> None:
-    answer = start(cluster, {**USUAL, **TOLERATES_GPUS})
+def test_a_container_that_says_nothing_gets_little_and_no_more(cluster: Cluster) -> None:
+    answer = start(cluster, changed({f"{BASE}.resources": {}}), "-o", "json")
     assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+        "limits": {"memory": "512Mi", "ephemeral-storage": "1Gi"},
+    }
 
 
-def test_a_pod_that_is_there_can_not_be_made_to_tolerate_everything(cluster: Cluster) -> None:
-    started = start(cluster, USUAL, dry_run=False)
-    assert started.returncode == 0, started.stderr
-    there = ["pod/mine", "-n", "team-risk", *LAUNCHER]
+@pytest.fixture(scope="module")
+def pod(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, with a pod of the team's that is there."""
+    keep(cluster, USUAL)
+    yield cluster
+    forget(cluster, "mine")
+
+
+@pytest.mark.parametrize(("patch", "reason"), CHANGED.values(), ids=CHANGED)
+def test_a_pod_that_is_there_can_not_be_made_one_that_would_be_refused(
+    pod: Cluster, patch: list[Object], reason: str
+) -> None:
+    answer = pod.kubectl("patch", *THERE, "--dry-run=server", "--type=json", "-p", json.dumps(patch))
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert reason in answer.stderr
+
+
+def test_what_the_operator_itself_changes_is_let_through(pod: Cluster) -> None:
+    labelled = pod.kubectl("patch", *THERE, "-p", '{"metadata": {"labels": {"already_checked": "True"}}}')
+    assert labelled.returncode == 0, labelled.stderr
+
+
+def test_a_label_that_the_api_server_has_put_does_not_stop_the_operator(pod: Cluster) -> None:
+    """From Kubernetes 1.35 on, binding a pod copies its node's zone to it."""
+    target = {"apiVersion": "v1", "kind": "Node", "name": "default-1"}
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "mine", "labels": {"topology.kubernetes.io/zone": "eu-central-1a"}},
+        "target": target,
+    }
+    bound = pod.kubectl(
+        "create", "--raw=/api/v1/namespaces/team-risk/pods/mine/binding", "-f", "-", stdin=json.dumps(binding)
+    )
+    assert bound.returncode == 0, bound.stderr
+    assert "eu-central-1a" in pod.kubectl("get", *THERE, "-o", "json").stdout
+    patch = '{"metadata": {"labels": {"already_checked": "False"}}}'
+    labelled = pod.kubectl("patch", *THERE, "--dry-run=server", "-p", patch)
+    assert labelled.returncode == 0, labelled.stderr
+
+
+@pytest.mark.parametrize(
+    ("subresource", "patch"),
+    [
+        ("resize", {"spec": {"containers": [{"name": "base", "resources": {"requests": {"cpu": "3"}}}]}}),
+        ("ephemeralcontainers", {"spec": {"ephemeralContainers": [{**CONTAINER, "name": "more"}]}}),
+        ("status", {"status": {"phase": "Succeeded"}}),
+    ],
+)
+def test_the_launcher_may_not_ask_for_a_part_of_a_pod(pod: Cluster, subresource: str, patch: Object) -> None:
+    answer = pod.kubectl("patch", *THERE, f"--subresource={subresource}", "-p", json.dumps(patch))
+    assert f'"airflow-risk" cannot get resource "pods/{subresource}"' in answer.stderr
+    for verb in ("create", "patch", "update"):
+        may = pod.kubectl(
+            "auth", "can-i", verb, "pods/mine", f"--subresource={subresource}", "-n", "team-risk", *LAUNCHER
+        )
+        assert may.stdout == "no\n"
+
+
+@pytest.mark.parametrize(("subresource", "kind"), [("binding", "v1"), ("eviction", "policy/v1")])
+def test_nor_place_or_evict_it(pod: Cluster, subresource: str, kind: str) -> None:
+    path = f"--raw=/api/v1/namespaces/team-risk/pods/mine/{subresource}"
+    body = {"apiVersion": kind, "kind": subresource.capitalize(), "metadata": {"name": "mine"}}
+    answer = pod.kubectl("create", path, "-f", "-", *LAUNCHER, stdin=json.dumps(body))
+    assert f'cannot create resource "pods/{subresource}"' in answer.stderr
+
+
+def test_not_even_an_administrator_adds_a_container_or_resizes_past_the_bounds(pod: Cluster) -> None:
+    """Who may do that falls under the policy too."""
+    more = {"spec": {"ephemeralContainers": [{"name": "more", "image": "registry.example.com/any"}]}}
+    there = ["pod/mine", "-n", "team-risk"]
+    added = pod.kubectl("patch", *there, "--subresource=ephemeralcontainers", "-p", json.dumps(more))
+    assert "ephemeralContainers" in added.stderr or "violates PodSecurity" in added.stderr
+    assert added.returncode != 0
+    larger = {"spec": {"containers": [{"name": "base", "resources": {"limits": {"memory": "9Gi"}}}]}}
+    resized = pod.kubectl("patch", *there, "--subresource=resize", "-p", json.dumps(larger))
+    assert resized.returncode != 0
+
+
+def test_a_pod_is_not_deleted_with_ten_years_to_end(pod: Cluster) -> None:
+    answer = pod.kubectl("delete", *THERE, "--dry-run=server", "--grace-period=315360000", "--wait=false")
+    assert "gracePeriodSeconds must be at most 120, not 315360000" in answer.stderr
+    allowed = pod.kubectl("delete", *THERE, "--dry-run=server", "--grace-period=30", "--wait=false")
+    assert allowed.returncode == 0, allowed.stderr
+
+
+def test_limits_count_towards_the_quota_before_anything_is_used(cluster: Cluster) -> None:
+    """Three pods that may have 3Gi each are more than 8Gi, though they request less; so are pods that have ended."""
+    hard = json.loads(cluster.kubectl("get", "resourcequota/team", "-n", "team-risk", "-o", "json").stdout)["spec"][
+        "hard"
+    ]
+    assert hard == {
+        "pods": "5",
+        "count/pods": "20",
+        "requests.cpu": "4",
+        "requests.memory": "8Gi",
+        "limits.memory": "8Gi",
+        "requests.ephemeral-storage": "10Gi",
+        "limits.ephemeral-storage": "10Gi",
+    }
+    large = {f"{BASE}.resources.requests.memory": "1536Mi", f"{BASE}.resources.limits.memory": "3Gi"}
+    disk = {f"{BASE}.resources.{kind}.ephemeral-storage": "1Gi" for kind in ("requests", "limits")}
+    names = ["first", "second", "third"]
     try:
-        added = [{"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}]
-        answer = cluster.kubectl("patch", *there, "--type=json", "-p", json.dumps(added))
-        assert answer.returncode != 0, f"was let through: {answer.stdout}"
-        assert NAMELESS in answer.stderr
-        # What the operator itself changes is let through.
-        labelled = cluster.kubectl("patch", *there, "-p", '{"metadata": {"labels": {"already_checked": "True"}}}')
-        assert labelled.returncode == 0, labelled.stderr
+        for name in names[:2]:
+            keep(cluster, changed({"metadata.name": name, **large, **disk}))
+        answer = start(cluster, changed({"metadata.name": "third", **large, **disk}))
+        assert "exceeded quota: team, requested: limits.memory=3Gi, used: limits.memory=" in answer.stderr
     finally:
-        cluster.kubectl("delete", "pod/mine", "-n", "team-risk", "--grace-period=0", "--force")
+        for name in names:
+            forget(cluster, name)

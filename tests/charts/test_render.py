@@ -44,12 +44,12 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
 POLICIES = (
     "namespaces",
+    "pod-deletions",
     "pods",
     "priority-bands",
     "priority-classes",
     "role-bindings",
     "service-accounts",
-    "tolerations",
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from airflow.timetables.base import TimeRestriction
 from jobyard.template_guard import unguarded
 from kubernetes.client import ApiClient
-from support import Bucket, core_dag
+from support import Bucket, context, core_dag
 
 MARK = "answer: "
 INTERVALS = 12
@@ -25,6 +25,19 @@ MACRO = re.compile(r"\{\{ jobyard_image\('(.*)'\) \}\}")
 def pods(dag: Any, entry: dict[str, Any]) -> dict[str, Any]:
     """Return each task's pod as it would be sent to the API server, in the words of the job."""
     return {name: pod(dag.get_task(name)) for name, task in entry["tasks"].items() if not task.get("type")}
+
+
+def sent(dag: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return each task's pod as it is sent to the API server in a run, but for what is rendered."""
+    return {name: _sent(dag.get_task(name), name) for name, task in entry["tasks"].items() if not task.get("type")}
+
+
+def _sent(operator: Any, name: str) -> dict[str, Any]:
+    one = operator.unmap({"item": None}) if hasattr(operator, "unmap") else operator
+    given = context()
+    given["ti"].task_id = name
+    whole: dict[str, Any] = ApiClient().sanitize_for_serialization(one.build_pod_request_obj(given))
+    return whole
 
 
 def pod(operator: Any) -> dict[str, Any]:
@@ -73,7 +86,11 @@ def main() -> None:
         entry = json.loads(line)
         dag = bucket.dag(entry)
         on_clock = isinstance(entry["schedule"], str) and entry["schedule"] not in ("@once", "@continuous")
-        answer = {"pods": pods(dag, entry), "intervals": intervals(core_dag(dag)) if on_clock else []}
+        answer = {
+            "pods": pods(dag, entry),
+            "sent": sent(dag, entry),
+            "intervals": intervals(core_dag(dag)) if on_clock else [],
+        }
         print(MARK + json.dumps(answer), flush=True)
 
 

@@ -20,3 +20,23 @@ argocd.argoproj.io/sync-wave: "-1"
 matchExpressions:
   - {key: jobyard.dev/team, operator: Exists}
 {{- end }}
+
+{{/* Where images may come from, as JSON; without a word of the environment's, its own registry, else its account's ECR. */}}
+{{- define "jobyard.imageRegistries" -}}
+{{- $environment := .Values.environment }}
+{{- $own := $environment.registry }}
+{{- if and (not $own) $environment.account $environment.region }}
+{{- $own = printf "%s.dkr.ecr.%s.amazonaws.com%s" $environment.account $environment.region (hasPrefix "cn-" $environment.region | ternary ".cn" "") }}
+{{- end }}
+{{- $environment.imageRegistries | default (compact (list $own)) | toJson }}
+{{- end }}
+
+{{/* Seconds that a pod may run. */}}
+{{- define "jobyard.longestTask" -}}
+{{ .Values.environment.longestTask | default 604800 | int64 }}
+{{- end }}
+
+{{/* Seconds that a pod has to end after it was told to. */}}
+{{- define "jobyard.longestGrace" -}}
+120
+{{- end }}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from jobyard_cli.container_images import ecr
 from jobyard_cli.container_images.errors import ImageError
 from jobyard_cli.environments import ENVIRONMENTS, Environment
@@ -15,6 +18,18 @@ class NoRegistry(ImageError):
             f"{ENVIRONMENTS}/{environment}.yaml names no registry: write `registry: <address>` under `environment`, or "
             "`account` and `region`, or give --registry"
         )
+
+
+def pod_limits(environment: Environment) -> dict[str, Any]:
+    """What the library needs of the environment's bounds of a pod, as charts/platform reads them too."""
+    values = environment.values
+    own = [] if not _has_registry(values) else [registry_of(environment)]
+    limits = {"image_registries": list(values.get("imageRegistries") or own)}
+    return {**limits, **({"longest_task": values["longestTask"]} if "longestTask" in values else {})}
+
+
+def _has_registry(values: Mapping[str, Any]) -> bool:
+    return "registry" in values or {"account", "region"} <= values.keys()
 
 
 def registry_of(environment: Environment) -> str:

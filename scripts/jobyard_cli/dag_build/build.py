@@ -12,6 +12,7 @@ from typing import Any
 
 from jobyard_cli.airflow.environment import environment as airflow_environment
 from jobyard_cli.check.findings import unknown
+from jobyard_cli.container_images.addresses import pod_limits
 from jobyard_cli.environments import Environment, load_environment, load_node_groups
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
@@ -72,6 +73,7 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
         environment.name,
         task_types=platform_files.task_types(platform / "values"),
         teams=environment.teams,
+        limits=pod_limits(environment),
     )
     # Building reads no more of a kubeconfig than that it is there.
     files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.container_images.addresses import pod_limits
+from jobyard_cli.environments import Environment
 from jobyard_cli.local import airflow, argocd, bridge, machine, pod_identity, services, tools
 from jobyard_cli.local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_cli.local.control_plane import Kubectl, write_private
@@ -263,12 +265,17 @@ class LocalPlatform:
         argocd.refresh(self.kubectl, "platform")
         argocd.wait_settled(self.kubectl, "platform", revision)
 
+    def _values(self) -> dict[str, str]:
+        """What the environment's file says."""
+        return {"name": ENVIRONMENT, "registry": self.layout.registry}
+
     def push_platform(self) -> str:
         """Commit this checkout's charts, and the teams registered so far, to the repository Argo CD follows."""
         files: dict[str, Path | str] = {
             "charts/platform": self.source.charts / "platform",
             "charts/bounds": self.source.charts / "bounds",
             "values/node-groups.yaml": self.source.values / "node-groups.yaml",
+            f"values/environments/{ENVIRONMENT}.yaml": yaml.safe_dump({"environment": self._values()}),
         }
         for team, values in self.teams().items():
             files[f"values/teams/{team}.yaml"] = yaml.safe_dump({"teams": {team: values}}, sort_keys=False)
@@ -304,7 +311,8 @@ class LocalPlatform:
         teams = self.teams()
         config = self.cluster.launchers(sorted(teams))
         types = task_types(self.source.values)
-        platform = platform_data(self.node_groups, ENVIRONMENT, task_types=types, teams=teams)
+        limits = pod_limits(Environment(ENVIRONMENT, self._values(), teams))
+        platform = platform_data(self.node_groups, ENVIRONMENT, task_types=types, teams=teams, limits=limits)
         files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
         return publish(self.s3(), AIRFLOW_BUCKET, files).put
 

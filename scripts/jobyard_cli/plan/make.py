@@ -10,8 +10,9 @@ from typing import Any
 
 from jobyard_cli.chart.manifests import CHART
 from jobyard_cli.check.run import Checked, check_repo
+from jobyard_cli.container_images.addresses import pod_limits
 from jobyard_cli.documents import load
-from jobyard_cli.environments import load_environment, load_teams
+from jobyard_cli.environments import Environment, load_environment, load_teams
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
@@ -73,9 +74,10 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     """
     repo, jobs = checked.repo, compile_jobs(checked)
     notes = list(base.notes)
-    teams = load_environment(platform.repo, environment).teams if platform.repo and environment else {}
-    there = platform_data(repo.node_groups, environment, task_types={}, teams=teams)
-    then = platform_data(_groups_of(base.tree, repo), environment, task_types={}, teams=teams)
+    chosen = load_environment(platform.repo, environment) if platform.repo and environment else Environment("", {}, {})
+    known: dict[str, Any] = {"task_types": {}, "teams": chosen.teams, "limits": pod_limits(chosen)}
+    there = platform_data(repo.node_groups, environment, **known)
+    then = platform_data(_groups_of(base.tree, repo), environment, **known)
     changes = list(Comparison(repo.team, base.jobs, jobs, then, there).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)
     around = Situation(repo.team, base.jobs, jobs, bounds, repo.published_jobs or {}, now)

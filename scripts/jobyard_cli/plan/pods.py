@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jobyard_cli.job_defaults import DISK
+
 SCRATCH = "/scratch"
 OUTPUT = "/airflow/xcom/return.json"
 # Longer ones are not moved to another node.
 LONG_SECONDS = 600
+LONGEST_TASK = 7 * 24 * 60 * 60
+DISK_KIND = "ephemeral-storage"
 DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
 
 
@@ -21,7 +25,7 @@ def pod(platform: Mapping[str, Any], team: str, job: str, name: str, task: Mappi
     `platform` is what `platform_data` makes; with no environment's name in it, the labels that depend on one are left
     out. Templates are as they are written, and an image has its short name.
     """
-    timeout = task["timeout"]
+    timeout, longest = task["timeout"], platform.get("longest_task", LONGEST_TASK)
     group = platform["node_groups"].get(task["node_group"], {})
     spec = {
         "serviceAccountName": task["service_account"],
@@ -29,7 +33,7 @@ def pod(platform: Mapping[str, Any], team: str, job: str, name: str, task: Mappi
         "priorityClassName": task["priority_class"],
         "nodeSelector": group.get("node_selector"),
         "tolerations": group.get("tolerations"),
-        "activeDeadlineSeconds": timeout,
+        "activeDeadlineSeconds": min(timeout or longest, longest),
         "restartPolicy": "Never",
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(task)],
@@ -67,12 +71,21 @@ def _container(task: Mapping[str, Any]) -> dict[str, Any]:
             "command": task["command"],
             "args": task["args"],
             "env": [*_variables(task["env"]), *map(_secret, task["secrets"].items())],
-            "resources": task["resources"],
+            "resources": with_disk(task["resources"]),
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}] if task["scratch"] else None,
             "terminationMessagePath": OUTPUT,
         }
     )
+
+
+def with_disk(resources: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The resources with a request and a limit of disk, also of a release of before disks were bounded."""
+    disk = resources["requests"].get(DISK_KIND, DISK)
+    return {
+        "requests": {**resources["requests"], DISK_KIND: disk},
+        "limits": {DISK_KIND: disk, **resources["limits"]},
+    }
 
 
 def _variables(env: Mapping[str, str]) -> list[dict[str, str]]:

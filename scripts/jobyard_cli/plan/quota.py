@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard_cli.environments import environment_names, in_environment, load_teams
+from jobyard_cli.plan.pods import DISK_KIND, with_disk
 from jobyard_cli.quantities import canonical_cpu, canonical_memory, parse_quantity
 
 MOST_TASKS = 16
@@ -70,10 +71,15 @@ def _quota(stated: Mapping[str, Any]) -> Amount:
 
 
 def of_task(task: Mapping[str, Any]) -> Amount:
-    """What one pod of a compiled task asks for; nothing where the task has none."""
+    """What one pod of a compiled task counts for; nothing where the task has none.
+
+    The quota counts requests and limits, of memory and disk against the same number each: the larger one counts.
+    """
     if task.get("type"):
         return NOTHING
-    asked = {_KINDS[kind]: parse_quantity(value) for kind, value in task["resources"]["requests"].items()}
+    resources = with_disk(task["resources"])
+    counted = {**resources["requests"], **{kind: resources["limits"][kind] for kind in ("memory", DISK_KIND)}}
+    asked = {_KINDS[kind]: parse_quantity(value) for kind, value in counted.items()}
     return Amount({"pods": Decimal(1), **asked})
 
 

@@ -14,10 +14,12 @@ def platform_data(
     *,
     task_types: Mapping[str, Any],
     teams: Mapping[str, Any],
+    limits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of `dags/jobyard/platform.json`: for each node group what a pod needs to land there, and the rest.
 
-    `startup_timeout` is in seconds, from no node at all to a running pod.
+    `startup_timeout` is in seconds, from no node at all to a running pod. `limits` are the environment's, as
+    `pod_limits` makes them; without them the library has its own, and leaves images to the API server.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -26,6 +28,7 @@ def platform_data(
         "node_groups": {name: _placement(group) for name, group in node_groups.items()},
         "task_types": {name: _task_type(entry) for name, entry in task_types.items()},
         "cost_centers": {name: str(team["costCenter"]) for name, team in teams.items() if "costCenter" in team},
+        **(limits or {}),
     }
 
 

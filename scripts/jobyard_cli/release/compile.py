@@ -20,7 +20,7 @@ from jobyard_cli.documents import Document
 from jobyard_cli.durations import parse_duration
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
-from jobyard_cli.quantities import canonical_cpu, canonical_memory
+from jobyard_cli.quantities import canonical_cpu, canonical_memory, disk_of
 from jobyard_cli.repo import TeamRepo
 
 SCHEMA_VERSION = 3
@@ -213,17 +213,17 @@ def _secrets(stated: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def _resources(stated: Mapping[str, Any], scratch: str | None) -> dict[str, dict[str, str]]:
     """Memory can't be taken back from a pod, so by default its limit is the request; CPU can, so it has none.
 
-    Scratch space is asked for, so that the node has it and the quota counts it; the volume itself has the limit.
+    Of the disk, request and limit are the same: what a pod writes is what the machine has for it and the quota counts.
     """
     asked = {**RESOURCES, **stated}
     memory = canonical_memory(asked["memory"])
     gpu = {"nvidia.com/gpu": str(asked["gpu"])} if asked.get("gpu") else {}
-    disk = {} if scratch is None else {"ephemeral-storage": canonical_memory(scratch)}
+    disk = {"ephemeral-storage": disk_of(scratch)}
     cpu_limit = {"cpu": canonical_cpu(asked["cpu_limit"])} if "cpu_limit" in asked else {}
     memory_limit = canonical_memory(asked.get("memory_limit", asked["memory"]))
     return {
         "requests": {"cpu": canonical_cpu(asked["cpu"]), "memory": memory, **disk, **gpu},
-        "limits": {**cpu_limit, "memory": memory_limit, **gpu},
+        "limits": {**cpu_limit, "memory": memory_limit, **disk, **gpu},
     }
 
 

@@ -1,0 +1,110 @@
+"""Every pod that the library makes of a job that the check accepts is let in, on each supported Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jobyard_cli.check.run import check_repo
+from jobyard_cli.local.pod_identity import policy
+from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.files import task_types
+from jobyard_cli.release.compile import compile_jobs
+from jobyard_cli.steps import Steps
+
+from tests.airflow.test_planned_jobs import EVERYTHING, FIXTURES, SOURCE, VERSIONS, Ask, worker
+from tests.charts.team_pods import start_all
+
+if TYPE_CHECKING:
+    from tests.charts.conftest import Cluster
+
+Object = dict[str, Any]
+EXAMPLES = SOURCE.root / "scripts" / "jobyard_cli" / "examples"
+ANY_IMAGE = "registry.example.com/risk/any@sha256:" + 64 * "0"
+SHAPES = """\
+apiVersion: jobyard/v1
+schedule: null
+tasks:
+  gpu: {image: inference, node_group: gpu, resources: {cpu: 1, memory: 2Gi, gpu: 1}, scratch: 1Gi}
+  arm: {image: inference, node_group: graviton, timeout: 30d}
+  least: {image: inference, resources: {cpu: 10m, memory: 32Mi}}
+"""
+GPUS = {"key": "nvidia.com/gpu", "operator": "Exists"}
+"""What ExtendedResourceToleration adds, which EKS has on and the API server of these tests has off."""
+
+
+@pytest.fixture(scope="module")
+def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterator[Cluster]:
+    """The cluster with team risk on every node group, and with the key for S3 that the local platform gives to pods."""
+    from tests.charts.conftest import CATALOGUE, PLATFORM, TEAMS
+
+    ample = {"pods": 100, "cpu": "900", "memory": "900Gi", "ephemeralStorage": "900Gi", "gpu": 9}
+    larger = {**TEAMS["risk"], "allowedNodeGroups": list(CATALOGUE), "quota": ample}
+    cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": {"risk": larger}}))
+    cluster.count_nothing("risk")
+    own = {**cluster.team_values("risk"), "priorities": {"low": 1000, "normal": 2000, "high": 3000}}
+    cluster.apply(render_chart("team", values=own), *cluster.as_team("risk"))
+    keys = policy({"AWS_ACCESS_KEY_ID": "risk", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1"})
+    cluster.apply(keys)
+    yield cluster
+    for one in keys:
+        cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
+    cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
+    cluster.count_nothing("risk")
+
+
+@pytest.fixture
+def jobs(team_repo: Path, add_job: Callable[..., Path]) -> dict[str, Object]:
+    """The jobs of all fixtures and examples, compiled."""
+    values = team_repo / "values" / "team.yaml"
+    everywhere = "allowedNodeGroups: [default, gpu, graviton, high-cpu, high-memory]"
+    values.write_text(values.read_text().replace("allowedNodeGroups: [default, high-cpu, high-memory]", everywhere))
+    files = [*sorted(FIXTURES.glob("*/job.yaml")), *sorted(EXAMPLES.glob("*/job.yaml"))]
+    texts = {file.parent.name: file.read_text("utf-8-sig") for file in files}
+    for name, text in {**texts, "everything": EVERYTHING, "shapes": SHAPES}.items():
+        add_job(name, text)
+    checked = check_repo(team_repo)
+    assert [str(finding) for finding in checked.findings] == []
+    return compile_jobs(checked)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_pod_of_the_builder_is_let_in(
+    team: Cluster,
+    jobs: dict[str, Object],
+    version: str,
+    shown: Callable[[], AbstractContextManager[Steps]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with ExitStack() as stack:
+        with shown() as steps, steps.step(f"pods of Airflow {version}") as report:
+            ask: Ask = stack.enter_context(worker(version, tmp_path_factory.mktemp("airflow"), report, _platform()))
+        sent = {name: ask(entry)["sent"] for name, entry in jobs.items()}
+    pods = {
+        f"{job}.{task}": _rendered(pod, gpu)
+        for job, tasks in sent.items()
+        for task, pod in tasks.items()
+        for gpu in ["nvidia.com/gpu" in pod["spec"]["containers"][0]["resources"]["requests"]]
+    }
+    assert len(pods) > 20
+    assert start_all(team, pods) == {}
+
+
+def _platform() -> Object:
+    from tests.charts.conftest import CATALOGUE, REGISTRY
+
+    types, limits = task_types(SOURCE.values), {"image_registries": [REGISTRY]}
+    return platform_data(CATALOGUE, "prod", task_types=types, teams={}, limits=limits)
+
+
+def _rendered(pod: Object, gpu: bool) -> Object:
+    """The pod with an image, which is looked up when a task runs, and the toleration that EKS adds for a GPU."""
+    container = pod["spec"]["containers"][0]
+    if container["image"].startswith("{{"):
+        container["image"] = ANY_IMAGE
+    if gpu:
+        pod["spec"]["tolerations"].append(GPUS)
+    return pod

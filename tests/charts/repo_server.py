@@ -103,7 +103,7 @@ class RepoServer:
             24: [url],
             25: "team-risk",
         }
-        command = [NODE, CALL, self.address, METHOD]
+        command = [str(NODE), str(CALL), self.address, METHOD]
         done = subprocess.run(command, input=encoded(request), capture_output=True, check=True, timeout=300)
         said = json.loads(done.stdout)
         if said["status"] != 0:

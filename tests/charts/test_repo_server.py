@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -191,7 +191,7 @@ KUSTOMIZE = {"kustomize": {"namePrefix": "x-"}}
 PLUGIN = {"plugin": {"name": "x"}}
 
 
-def other_tool(source: dict[str, object], foreign: WebServer) -> dict[str, str]:
+def other_tool(source: Mapping[str, object], foreign: WebServer) -> dict[str, str]:
     """A source file of the team's own that puts something in Helm's place, and what that would read."""
     return {
         "charts/team/.argocd-source.yaml": yaml.safe_dump({"helm": None, **source}),
@@ -202,7 +202,7 @@ def other_tool(source: dict[str, object], foreign: WebServer) -> dict[str, str]:
 
 @pytest.mark.parametrize("source", [JSONNET, KUSTOMIZE, PLUGIN], ids=lambda source: str(*source))
 def test_an_application_that_says_helm_stays_helms(
-    by_default: RepoServer, attacker: Attacker, foreign: WebServer, source: dict[str, object]
+    by_default: RepoServer, attacker: Attacker, foreign: WebServer, source: Mapping[str, object]
 ) -> None:
     error = by_default.render(attacker.url, attacker.push(other_tool(source, foreign))).error
     assert "multiple application sources defined" in error

@@ -1,4 +1,4 @@
-"""`argocd/helm`, which Argo CD's repository server calls for charts that may be anything; with the real helm behind it."""
+"""`argocd/helm`, which Argo CD's repository server calls for charts that may be anything, and the real helm behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Argo CD's repository server, which renders what a team may write: with the bounds that `argocd/` has for every one."""
+"""Argo CD's repository server, which renders what a team may write: with the bounds that `argocd/` has for all."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ class Runner:
         return self._run({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"})
 
     def _run(self, variables: Mapping[str, str]) -> str:
-        every = {"CI_DEFAULT_BRANCH": "main", **self.variables, **variables}
+        own = {"CI_DEFAULT_BRANCH": "main", "CI_REPOSITORY_URL": str(self.tree), "CI_PROJECT_DIR": str(self.tree)}
+        every = {**own, **self.variables, **variables}
         options = ["--force-shell-executor", "--concurrency=1", "--no-color", f"--home={self.tree.parent}"]
         given = [argument for name, value in every.items() for argument in ("--variable", f"{name}={value}")]
         # The jobs install their own `jobyard`: ours is not to be found.
@@ -123,7 +124,6 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_ENDPOINT_URL_S3": platform.layout.s3_url,
-        "CI_PROJECT_DIR": str(folder / "project"),
         "XDG_CACHE_HOME": str(folder / "cache"),
         # With Airflow in it, which the demo has installed, and the wheels of this machine.
         "JOBYARD_CACHE": str(cache_dir()),

@@ -86,6 +86,9 @@ def build_images(
     chosen = _platforms(platforms, TeamRepo.load(root))
     with Steps(new_console()) as steps:
         names = build_all(root, wanted, chosen, output.absolute(), steps)
+    # Never an empty folder, which no pipeline hands on.
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "built.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     print(f"built: {', '.join(names) or 'nothing, the registry has all'}")
 
 

@@ -13,7 +13,7 @@ import typer
 
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
-from jobyard_cli.container_images.commands import images
+from jobyard_cli.container_images.commands import build_images, images
 from jobyard_cli.dag_build.commands import dags
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.git import commit
@@ -116,7 +116,7 @@ def release(
 
 for command in (plan, render, sync, releases):
     app.command(rich_help_panel=TEAM)(command)
-for of_pipeline in (images, dags, comment, pipeline_role):
+for of_pipeline in (images, build_images, dags, comment, pipeline_role):
     app.command(rich_help_panel=PIPELINE)(of_pipeline)
 app.add_typer(team_app, name="team", rich_help_panel=PLATFORM)
 app.command(rich_help_panel=PLATFORM)(iam)

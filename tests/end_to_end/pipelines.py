@@ -67,7 +67,8 @@ class Runner:
         return self._run({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"})
 
     def _run(self, variables: Mapping[str, str]) -> str:
-        every = {"CI_DEFAULT_BRANCH": "main", **self.variables, **variables}
+        own = {"CI_DEFAULT_BRANCH": "main", "CI_REPOSITORY_URL": str(self.tree), "CI_PROJECT_DIR": str(self.tree)}
+        every = {**own, **self.variables, **variables}
         options = ["--force-shell-executor", "--concurrency=1", "--no-color", f"--home={self.tree.parent}"]
         given = [argument for name, value in every.items() for argument in ("--variable", f"{name}={value}")]
         # The jobs install their own `jobyard`: ours is not to be found.
@@ -111,10 +112,9 @@ def platform_repository(platform: LocalPlatform, folder: Path) -> Path:
     return folder
 
 
-def caches(project: Path, user: Path) -> dict[str, str]:
+def caches(user: Path) -> dict[str, str]:
     """What keeps a pipeline from installing anew what this machine has: wheels, and Airflow."""
     return {
-        "CI_PROJECT_DIR": str(project),
         "XDG_CACHE_HOME": str(user),
         "JOBYARD_CACHE": str(cache_dir()),
         "UV_CACHE_DIR": run([uv.find_uv_bin(), "cache", "dir"], what="uv cache dir").strip(),
@@ -133,7 +133,7 @@ def variables(platform: LocalPlatform, folder: Path) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
         "AWS_ENDPOINT_URL_S3": platform.layout.s3_url,
-        **caches(folder / "project", folder / "cache"),
+        **caches(folder / "cache"),
         "CONTAINERS_CONF": str(folder / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         "STORAGE_DRIVER": "overlay",

@@ -36,6 +36,7 @@ PODS = [
 ]
 BY_PROJECT = [attack for attack in (*KINDS, *PODS, *NAMESPACES, *OBJECTS) if attack.by_project]
 BY_API_SERVER = [attack for attack in OBJECTS if not attack.by_project]
+DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
 
 
 class Attacker:
@@ -201,6 +202,31 @@ def test_a_source_file_of_the_teams_own_can_not_have_argo_cd_fetch_an_address(at
     source = yaml.safe_dump({"helm": {"valueFiles": ["http://127.0.0.1:1/values.yaml"]}})
     error = attacker.error({"charts/team/.argocd-source.yaml": source})
     assert "the URL scheme 'http' is not allowed" in error
+
+
+def test_a_source_file_of_the_teams_own_can_not_name_another_tool(attacker: Attacker) -> None:
+    source = yaml.safe_dump({"helm": None, "kustomize": {"namePrefix": "x-"}})
+    error = attacker.error({"charts/team/.argocd-source.yaml": source})
+    assert "multiple application sources defined" in error
+
+
+def test_a_chart_can_not_have_argo_cd_fetch_another(attacker: Attacker) -> None:
+    chart = attacker.tree / "charts" / "team" / "Chart.yaml"
+    needs = [{"name": "other", "version": "1.0.0", "repository": "http://127.0.0.1:1/charts"}]
+    text = yaml.safe_dump({**yaml.safe_load(chart.read_text()), "dependencies": needs})
+    assert "a chart's dependencies have to be in its folder charts/" in attacker.error({"charts/team/Chart.yaml": text})
+
+
+def test_a_chart_that_takes_all_memory_is_ended_and_no_other_team_waits(
+    victim: LocalPlatform, attacker: Attacker
+) -> None:
+    error = attacker.error({"charts/team/templates/doubles.yaml": DOUBLING})
+    assert "rendering the chart takes more than 512 MiB" in error
+    tree = victim.state / f"{OTHER}-jobs"
+    git(tree, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
+    revision = GitRepository(victim.layout, tree.name).push(tree)
+    argocd.refresh(victim.kubectl, f"team-{OTHER}")
+    argocd.wait_settled(victim.kubectl, f"team-{OTHER}", revision)
 
 
 def test_values_that_inject_yaml_into_a_name_are_refused(attacker: Attacker) -> None:

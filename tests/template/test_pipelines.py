@@ -135,12 +135,15 @@ def test_actionlint_finds_nothing_in_the_workflow(baked: Baked, actionlint: Path
 
 
 @pytest.mark.parametrize("ci", FILES)
-def test_the_first_environment_builds_and_each_later_one_copies_from_the_one_before(baked: Baked, ci: str) -> None:
+def test_the_first_environment_gets_what_was_built_and_each_later_one_copies_from_the_one_before(
+    baked: Baked, ci: str
+) -> None:
     content = pipeline(baked(ci, ", ".join(RELEASED)), ci)
     jobs = content if ci == "gitlab" else content["jobs"]
+    built = {"gitlab": '"$CI_PROJECT_DIR/built-images"', "github": '"$RUNNER_TEMP/built-images"'}[ci]
     release = {name: [line for line in commands(jobs[name]) if line.startswith("jobyard")][-2:] for name in RELEASED}
     assert release == {
-        "dev": ["jobyard images --environment dev --output images.json", sync("dev")],
+        "dev": [f"jobyard images --environment dev --built {built} --output images.json", sync("dev")],
         "staging": ["jobyard images --environment staging --from dev --output images.json", sync("staging")],
         "prod": ["jobyard images --environment prod --from staging --output images.json", sync("prod")],
     }
@@ -148,6 +151,87 @@ def test_the_first_environment_builds_and_each_later_one_copies_from_the_one_bef
 
 def sync(environment: str) -> str:
     return f"jobyard sync --environment {environment} --images images.json"
+
+
+WITH_A_TOKEN = ["missing-images", "dev", "prod"]
+RUNS_DOCKERFILES = re.compile(r"\bbuildah\b|jobyard build-images|jobyard images --environment \S+ --output")
+
+
+@pytest.mark.parametrize("ci", FILES)
+def test_no_job_that_can_get_rights_in_aws_builds_anything(baked: Baked, ci: str) -> None:
+    content = pipeline(baked(ci), ci)
+    jobs = content if ci == "gitlab" else content["jobs"]
+    for name in WITH_A_TOKEN:
+        assert [line for line in commands(jobs[name]) if line.startswith("jobyard images")]
+        assert not [line for line in commands(jobs[name]) if RUNS_DOCKERFILES.search(line)]
+    assert [line for line in commands(jobs["build-images"]) if RUNS_DOCKERFILES.search(line)]
+    if ci == "gitlab":
+        assert not {"id_tokens", "extends"} & set(jobs["build-images"])
+        assert {name for name, job in jobs.items() if isinstance(job, dict) and "id_tokens" in job} == {".aws"}
+    else:
+        assert "permissions" not in jobs["build-images"]
+        assert content["permissions"] == {"contents": "read"}
+
+
+def test_gitlabs_jobs_with_rights_in_aws_start_from_nothing_that_another_job_may_have_written(baked: Baked) -> None:
+    content = pipeline(baked("gitlab"), "gitlab")
+    assert content[".aws"]["cache"] == []
+    assert content[".aws"]["variables"] == {"GIT_STRATEGY": "none"}
+    before = content[".aws"]["before_script"]
+    assert before[0].startswith("work=$(mktemp -d) && trap 'rm -rf \"$work\"' EXIT")
+    assert before[1].startswith('git clone --quiet "$CI_REPOSITORY_URL" "$work/clone" && cd "$work/clone"')
+    assert not [line for line in before if "$CI_PROJECT_DIR" in line]
+    for name in WITH_A_TOKEN:
+        # Settings of a job replace those that it extends only where they have the same key.
+        assert content[name]["extends"] == ".aws"
+        assert "cache" not in content[name]
+        assert set(content[name]["variables"]) == {"JOBYARD_ENVIRONMENT"}
+        written = [line for line in content[name]["script"] if line.endswith('"$CI_PROJECT_DIR/"')]
+        assert all(line.startswith("cp --remove-destination ") for line in written)
+    assert content["dev"]["dependencies"] == ["build-images"]
+    assert content["prod"]["dependencies"] == []
+
+
+def test_githubs_jobs_with_rights_in_aws_start_from_nothing_that_another_job_may_have_written(baked: Baked) -> None:
+    jobs = pipeline(baked("github"), "github")["jobs"]
+    for name in WITH_A_TOKEN:
+        used = [step["uses"].partition("@")[0] for step in jobs[name]["steps"] if "uses" in step]
+        assert "actions/checkout" in used
+        assert "actions/cache" not in used
+    (download,) = [
+        step for step in jobs["dev"]["steps"] if step.get("uses", "").startswith("actions/download-artifact@")
+    ]
+    assert download["with"] == {"name": "built-images", "path": "${{ runner.temp }}/built-images"}
+
+
+def test_no_job_of_githubs_keeps_the_login_to_the_repository(baked: Baked) -> None:
+    jobs = pipeline(baked("github"), "github")["jobs"]
+    checkouts = [
+        step["with"]["persist-credentials"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert checkouts == [False] * len(jobs)
+
+
+def test_githubs_release_gives_git_the_login_for_one_step_in_no_file(baked: Baked, tmp_path: Path) -> None:
+    jobs = pipeline(baked("github"), "github")["jobs"]
+    for name in ("dev", "prod"):
+        (step,) = [step for step in jobs[name]["steps"] if "env" in step and "GITHUB_TOKEN" in step["env"]]
+        assert step["run"] == sync(name)
+        given = {name: str(value) for name, value in step["env"].items()}
+        server = {"${{ github.token }}": "secret", "${{ github.server_url }}": "https://github.com"}
+        for expression, value in server.items():
+            given = {name: text.replace(expression, value) for name, text in given.items()}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_TERMINAL_PROMPT": "0", **given}
+        for host, answer in {"github.com": "secret", "example.com": ""}.items():
+            asked = f"protocol=https\nhost={host}\n\n"
+            command = ["git", "credential", "fill"]
+            filled = subprocess.run(
+                command, input=asked, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert re.findall("^password=(.*)$", filled.stdout, re.M) == ([answer] if answer else [])
 
 
 def test_gitlabs_jobs_run_one_after_the_other_and_by_hand_after_the_first(baked: Baked) -> None:
@@ -158,20 +242,23 @@ def test_gitlabs_jobs_run_one_after_the_other_and_by_hand_after_the_first(baked:
     assert content["dev"]["rules"] == [{"if": default_branch}]
     assert content["prod"]["rules"] == [{"if": default_branch, "when": "manual", "allow_failure": True}]
     assert content["default"]["interruptible"] is True
-    assert content[".release"]["interruptible"] is False
+    assert content[".aws"]["interruptible"] is False
 
 
 def test_githubs_jobs_run_one_after_the_other_and_wait_for_the_environments_approval(baked: Baked) -> None:
     jobs = pipeline(baked("github"), "github")["jobs"]
     assert [jobs[name]["environment"] for name in ("dev", "prod")] == ["dev", "prod"]
     assert [jobs[name]["concurrency"] for name in ("dev", "prod")] == ["jobyard-dev", "jobyard-prod"]
-    assert [jobs[name]["needs"] for name in ("dev", "prod")] == [["check"], ["dev"]]
+    assert [jobs[name]["needs"] for name in ("dev", "prod")] == [["check", "build-images"], ["dev"]]
 
 
 def test_no_job_of_a_merge_request_can_get_rights_in_aws(baked: Baked) -> None:
     gitlab = pipeline(baked("gitlab"), "gitlab")
-    assert {name for name, job in gitlab.items() if isinstance(job, dict) and "id_tokens" in job} == {".release"}
-    assert {name for name, job in gitlab.items() if isinstance(job, dict) and "extends" in job} == {"dev", "prod"}
+    assert {name for name, job in gitlab.items() if isinstance(job, dict) and "id_tokens" in job} == {".aws"}
+    extending = {name for name, job in gitlab.items() if isinstance(job, dict) and "extends" in job}
+    assert extending == set(WITH_A_TOKEN)
+    for name in extending:
+        assert all(rule["if"] == "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" for rule in gitlab[name]["rules"])
 
 
 def test_a_pull_requests_jobs_may_only_read_and_comment(baked: Baked) -> None:
@@ -180,10 +267,12 @@ def test_a_pull_requests_jobs_may_only_read_and_comment(baked: Baked) -> None:
     assert {name: job.get("permissions") for name, job in workflow["jobs"].items()} == {
         "check": None,
         "plan": {"contents": "read", "pull-requests": "write"},
+        "missing-images": {"contents": "read", "id-token": "write"},
+        "build-images": None,
         "dev": {"contents": "read", "id-token": "write"},
         "prod": {"contents": "read", "id-token": "write"},
     }
-    for name in ("dev", "prod"):
+    for name in WITH_A_TOKEN:
         assert workflow["jobs"][name]["if"] == "github.event_name == 'push'"
 
 

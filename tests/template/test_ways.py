@@ -155,7 +155,7 @@ def test_the_pipeline_of_a_merge_request_runs_in_what_plain_cookiecutter_made(
     (repo / "dags" / "score").mkdir()
     (repo / "dags" / "score" / "job.yaml").write_text(JOB)
     commit_all(repo)
-    said = pipelines.Runner(repo, pipelines.caches(tmp_path / "project", tmp_path / "cache")).merge_request(base)
+    said = pipelines.Runner(repo, pipelines.caches(tmp_path / "cache")).merge_request(base)
     assert f"commit {platform.commit[:12]} of the platform's branch main, fetched just now" in said
     assert "1 job, no problems" in said
     assert "objects, no problems" in said

@@ -5,24 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
 import pytest
 from jobyard_cli.container_images import ecr, platforms
 from jobyard_cli.container_images.addresses import NoRegistry, registry_of
+from jobyard_cli.container_images.build import PASSED
 from jobyard_cli.container_images.errors import (
+    BadLayout,
+    BadName,
     MissingProgram,
     NoEmulation,
     NoMachines,
+    NoPlainFile,
     NotAPlatform,
     NotBuilt,
+    OtherCommit,
     RegistryRefused,
     Uncommitted,
+    UnsafeMount,
 )
-from jobyard_cli.container_images.publish import Origin, publish
+from jobyard_cli.container_images.layouts import digest_of
+from jobyard_cli.container_images.publish import Origin, build_all, find_missing, publish
 from jobyard_cli.container_images.registry import Registry
 from jobyard_cli.container_images.sources import export, sources
 from jobyard_cli.environments import Environment
@@ -36,11 +45,11 @@ AMD64, BOTH = ["linux/amd64"], ["linux/amd64", "linux/arm64"]
 REGISTRY, OTHER = "127.0.0.1:5000", "127.0.0.1:5000/other"
 MANIFEST = '{"manifests": []}'
 DIGEST = f"sha256:{hashlib.sha256(MANIFEST.encode()).hexdigest()}"
-PUSHED = f"sha256:{'b' * 64}"
 SKOPEO = """\
 #!/bin/sh
 echo "skopeo $*" >>"$LOG"
 for address in "$@"; do :; done
+if [ "$1" = copy ] && [ -n "$REFUSES" ]; then echo "$address" >>"$THERE"; echo "$REFUSES" >&2; exit 1; fi
 [ "$1" = inspect ] || exit 0
 if grep -qxF "$address" "$THERE" 2>/dev/null; then printf '%s' '{"manifests": []}'; exit 0; fi
 echo "$SAYS" >&2
@@ -48,15 +57,45 @@ exit 1
 """
 BUILDAH = """\
 #!/bin/sh
+LOG=@LOG@
 echo "buildah $*" >>"$LOG"
 case "$1 $2" in
+"--version ") echo "buildah version @VERSION@ (image-spec 1.0.2)" ;;
 "manifest push")
     for address in "$@"; do :; done
-    [ -z "$REFUSES" ] || { echo "$address" >>"$THERE"; exit 1; }
-    for option in "$@"; do case $option in --digestfile=*) printf %s "$PUSHED" >"${option#*=}" ;; esac; done ;;
-build*) for context in "$@"; do :; done; (cd "$context" && find . -type f | sort) >>"$LOG" ;;
+    layout=${address#oci:}
+    tag=${layout##*:}
+    mkdir -p "${layout%:*}"
+    cp -r @LAYOUT@/. "${layout%:*}"
+    sed "s/@TAG@/$tag/" @LAYOUT@/index.json >"${layout%:*}/index.json" ;;
+build*)
+    env | cut -d= -f1 | sort >"$LOG.environment"
+    for context in "$@"; do :; done; (cd "$context" && find . -type f | sort) >>"$LOG" ;;
 esac
 """
+
+
+def make_layout(folder: Path, tag: str) -> str:
+    """An OCI layout of an image without a layer; its digest."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(media: str, content: object) -> dict[str, object]:
+        data = json.dumps(content).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
+
+    config = blob("application/vnd.oci.image.config.v1+json", {})
+    manifest = blob("application/vnd.oci.image.manifest.v1+json", {"config": config, "layers": []})
+    listed = blob("application/vnd.oci.image.index.v1+json", {"manifests": [manifest]})
+    tagged = {**listed, "annotations": {"org.opencontainers.image.ref.name": tag}}
+    (folder / "index.json").write_text(json.dumps({"manifests": [tagged]}))
+    return str(listed["digest"])
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    PUSHED = make_layout(Path(scratch) / "layout", "x")
 
 
 def git(repo: Path, *arguments: str) -> str:
@@ -79,14 +118,18 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What buildah and skopeo were asked; the registry has the addresses in the file `there`."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name, text in {"skopeo": SKOPEO, "buildah": BUILDAH}.items():
+    make_layout(tmp_path / "layout", "@TAG@")
+    places = {"@LOG@": tmp_path / "log", "@LAYOUT@": tmp_path / "layout", "@VERSION@": "1.28.2"}
+    buildah = BUILDAH
+    for word, value in places.items():
+        buildah = buildah.replace(word, str(value))
+    for name, text in {"skopeo": SKOPEO, "buildah": buildah}.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     for name, value in {"LOG": "log", "THERE": "there"}.items():
         monkeypatch.setenv(name, str(tmp_path / value))
     monkeypatch.setenv("SAYS", "reading manifest: manifest unknown")
-    monkeypatch.setenv("PUSHED", PUSHED)
     monkeypatch.setenv("REFUSES", "")
     return tmp_path / "log"
 
@@ -193,8 +236,9 @@ def test_what_the_registry_has_is_not_built_again(repo: Path, log: Path, steps: 
     (build,) = asked(log, "buildah build")
     assert "--platform=linux/amd64" in build
     assert build.endswith("/feature-generation")
-    (push,) = asked(log, "buildah manifest push")
-    assert "--tls-verify=false" in push
+    assert "--cap-drop=CAP_SYS_CHROOT" in build
+    (push,) = asked(log, "skopeo copy")
+    assert "--preserve-digests --dest-tls-verify=false oci:" in push
     assert push.endswith(f"docker://{REGISTRY}/risk/feature-generation:{features.tag(AMD64)}")
 
 
@@ -283,9 +327,12 @@ def test_what_keeps_skopeo_from_asking_is_not_taken_for_a_missing_image(
 
 
 def test_missing_programs_are_named(repo: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingProgram, match="no buildah and no skopeo.*apt-get install buildah skopeo"):
+    with pytest.raises(MissingProgram, match="no skopeo.*apt-get install buildah skopeo"):
         publish(repo, "risk", REGISTRY, AMD64, steps)
+    with pytest.raises(MissingProgram, match="no buildah.*apt-get install buildah skopeo"):
+        build_all(repo, None, AMD64, tmp_path / "built", steps)
 
 
 @pytest.mark.parametrize(
@@ -350,8 +397,162 @@ def test_the_command_writes_every_address(
 
     output = tmp_path / "images.json"
     root = Path(__file__).resolve().parents[2]
-    images("dev", output, None, REGISTRY, "", root, repo)
+    images("dev", output, registry=REGISTRY, platform=root, repo=repo)
     assert json.loads(output.read_text()) == {
         name: f"{REGISTRY}/risk/{name}@{PUSHED}" for name in ("feature-generation", "inference")
     }
     assert f"built: {REGISTRY}/risk/inference@{PUSHED}" in capsys.readouterr().out
+
+
+def test_one_job_lists_another_builds_without_a_login_and_a_third_pushes_what_it_built(
+    repo: Path, log: Path, steps: Steps, tmp_path: Path
+) -> None:
+    features, inference = sources(repo)
+    put(log, f"{REGISTRY}/risk/inference:{inference.tag(AMD64)}")
+    missing = find_missing(repo, "risk", REGISTRY, AMD64, steps)
+    assert missing == {"feature-generation": features.tag(AMD64)}
+    assert build_all(repo, missing, AMD64, tmp_path / "built", steps) == ["feature-generation"]
+    assert len(asked(log, "buildah build")) == 1
+    assert asked(log, "skopeo copy") == []
+    published = publish(repo, "risk", REGISTRY, AMD64, steps, built=tmp_path / "built")
+    assert [(one.name, one.done) for one in published] == [
+        ("feature-generation", "built"),
+        ("inference", "there already"),
+    ]
+    (push,) = asked(log, "skopeo copy")
+    assert f"oci:{tmp_path}/built/feature-generation:{features.tag(AMD64)}" in push
+    assert len(asked(log, "buildah build")) == 1
+
+
+def test_the_builder_gets_none_of_the_pipelines_variables(
+    repo: Path, log: Path, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JOBYARD_ID_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "CI_JOB_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    build_all(repo, None, AMD64, tmp_path / "built", steps)
+    seen = set(log.with_suffix(".environment").read_text().split())
+    assert {"PATH", "BUILDAH_ISOLATION"} <= seen
+    # The shell of the stand-in sets the others.
+    assert seen <= {*PASSED, "PWD", "OLDPWD", "SHLVL", "_", "LOG"}
+
+
+def test_images_of_another_commit_are_not_built(repo: Path, log: Path, steps: Steps, tmp_path: Path) -> None:
+    with pytest.raises(OtherCommit, match="this commit has no inference:older, else:x;"):
+        build_all(repo, {"inference": "older", "else": "x"}, AMD64, tmp_path / "built", steps)
+
+
+def test_what_the_other_job_did_not_build_is_named(repo: Path, log: Path, steps: Steps, tmp_path: Path) -> None:
+    with pytest.raises(BadLayout, match=r"built/feature-generation: it has no index.json; `jobyard build-images`"):
+        publish(repo, "risk", REGISTRY, AMD64, steps, built=tmp_path / "built")
+    assert asked(log, "skopeo copy") == []
+
+
+Change = Callable[[Path], object]
+HOSTILE: dict[str, tuple[Change, str]] = {
+    "a link in place of a blob": (lambda layout: blobs(layout)[0].unlink() or relink(layout), "is no plain file"),
+    "a link in place of the index": (lambda layout: relink_index(layout), "index.json is no plain file"),
+    "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "another size"),
+    "no blob": (lambda layout: manifest(layout).unlink(), "is not there"),
+    "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "fetched from an address"),
+    "another digest": (lambda layout: rewrite(layout, "digest", "sha256:../../etc/passwd"), "not of SHA-256"),
+    "another tag": (lambda layout: rewrite(layout, "annotations", {}), "no image with the tag x"),
+    "no object": (lambda layout: (layout / "index.json").write_text("[]"), "no image with the tag x"),
+    "no JSON": (lambda layout: (layout / "index.json").write_text("{"), "no image with the tag x"),
+    "a giant": (lambda layout: (layout / "index.json").write_text(" " * (5 << 20)), "more than 4 MiB"),
+}
+
+
+def blobs(layout: Path) -> list[Path]:
+    return sorted((layout / "blobs" / "sha256").iterdir())
+
+
+def manifest(layout: Path) -> Path:
+    index = json.loads((layout / "index.json").read_text())
+    return layout / "blobs" / "sha256" / index["manifests"][0]["digest"].removeprefix("sha256:")
+
+
+def relink(layout: Path) -> None:
+    (layout / "blobs" / "sha256" / ("a" * 64)).symlink_to("/etc/passwd")
+
+
+def relink_index(layout: Path) -> None:
+    (layout / "index.json").unlink()
+    (layout / "index.json").symlink_to("/etc/passwd")
+
+
+def rewrite(layout: Path, key: str, value: object) -> None:
+    index = json.loads((layout / "index.json").read_text())
+    index["manifests"][0][key] = value
+    (layout / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_layout_that_is_not_what_a_build_leaves_is_refused_before_skopeo_reads_it(tmp_path: Path, name: str) -> None:
+    layout = tmp_path / "layout"
+    assert make_layout(layout, "x") == digest_of(layout, "x")
+    change, problem = HOSTILE[name]
+    change(layout)
+    with pytest.raises(BadLayout, match=problem):
+        digest_of(layout, "x")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN --mount=type=bind,from=other,source=/link,target=/x true",
+        "RUN --network=none --mount=type=cache,target=/x true",
+        "RUN \\\n --mount=type=cache,id=../../x,target=/x true",
+        "RUN --mo\\\n# a remark\nunt=type=cache,target=/x true",
+        "ONBUILD RUN --mount=type=cache,target=/x true",
+    ],
+)
+def test_a_mount_is_refused_where_buildah_is_old(
+    repo: Path, log: Path, steps: Steps, tmp_path: Path, step: str
+) -> None:
+    (repo / "images" / "inference" / "Dockerfile").write_text(f"FROM debian\n{step}\n")
+    git(repo, "commit", "--quiet", "--all", "--message=Mount")
+    with pytest.raises(UnsafeMount, match=r"inference: .*buildah 1\.28\.2 .*buildah 1\.38\.1 or newer"):
+        build_all(repo, None, AMD64, tmp_path / "built", steps)
+    program = log.with_name("programs") / "buildah"
+    program.write_text(program.read_text().replace("1.28.2", "1.39.3"))
+    assert build_all(repo, None, AMD64, tmp_path / "built", steps) == ["feature-generation", "inference"]
+
+
+@pytest.mark.parametrize("name", ["--help", "-v", "Upper", "a b", "a..b", "é", "a" * 101, "x\n"])
+def test_a_folder_whose_name_can_be_no_images_is_refused(repo: Path, name: str) -> None:
+    (repo / "images" / name).mkdir()
+    (repo / "images" / name / "Dockerfile").write_text("FROM debian\n")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message=Name")
+    with pytest.raises(BadName, match="the folder's name is the image's: lower-case letters"):
+        sources(repo)
+
+
+def commit_link(repo: Path, place: str, target: str) -> None:
+    (repo / place).unlink(missing_ok=True)
+    (repo / place).symlink_to(target)
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message=Link")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../README.md", "../../../../../../etc/passwd"])
+def test_a_link_that_leaves_an_images_folder_is_refused(repo: Path, tmp_path: Path, target: str) -> None:
+    commit_link(repo, "images/inference/data", target)
+    (source,) = [one for one in sources(repo) if one.name == "inference"]
+    with pytest.raises(NoPlainFile, match="images/inference/data: leaves the image's folder"):
+        export(repo, source, tmp_path)
+
+
+def test_a_link_within_an_images_folder_is_kept(repo: Path, tmp_path: Path) -> None:
+    commit_link(repo, "images/inference/data", "Dockerfile")
+    (source,) = [one for one in sources(repo) if one.name == "inference"]
+    assert (export(repo, source, tmp_path) / "data").read_text() == "FROM scratch\n"
+
+
+def test_a_dockerfile_that_is_a_link_is_refused_and_a_folder_that_is_one_is_no_image(repo: Path) -> None:
+    commit_link(repo, "images/other", "/etc")
+    assert [source.name for source in sources(repo)] == ["feature-generation", "inference"]
+    commit_link(repo, "images/inference/Dockerfile", "/etc/shadow")
+    with pytest.raises(NoPlainFile, match="images/inference/Dockerfile: is a link"):
+        sources(repo)

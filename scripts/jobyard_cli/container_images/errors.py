@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from jobyard_cli.errors import JobyardError
 
@@ -54,6 +55,47 @@ class MissingProgram(ImageError):
         super().__init__(
             f"there is no {' and no '.join(names)} on this machine (Debian: apt-get install buildah skopeo)"
         )
+
+
+class BadName(ImageError):
+    """A folder's name can't be an image's."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        shown = ", ".join(ascii(name) for name in names)
+        rule = "lower-case letters and digits, and between them one of . _ -, at most 100 characters"
+        super().__init__(f"images/: {shown}: the folder's name is the image's: {rule}")
+
+
+class NoPlainFile(ImageError):
+    """A file of an image is a link that leaves the image's folder, or a Dockerfile that is a link."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file}: {why}; an image is built from the files of its folder alone")
+
+
+class UnsafeMount(ImageError):
+    """A Dockerfile mounts something, with a buildah that lets it mount this machine's files."""
+
+    def __init__(self, names: Sequence[str], version: Sequence[int], safe: Sequence[int]) -> None:
+        has, needs = (".".join(str(part) for part in one) for one in (version, safe))
+        super().__init__(
+            f"{', '.join(names)}: the Dockerfile has RUN --mount, and buildah {has} lets it mount this machine's files "
+            f"(CVE-2024-1753 and others); leave it out, or build with buildah {needs} or newer"
+        )
+
+
+class BadLayout(ImageError):
+    """A folder is not the image that a build was to leave there."""
+
+    def __init__(self, layout: Path, problem: str) -> None:
+        super().__init__(f"{layout}: {problem}; `jobyard build-images`, in this commit, writes it")
+
+
+class OtherCommit(ImageError):
+    """Images are to be built that this commit does not have."""
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        super().__init__(f"this commit has no {', '.join(wanted)}; list what is missing in the commit that builds it")
 
 
 class NotBuilt(ImageError):

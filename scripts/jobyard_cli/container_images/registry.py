@@ -99,5 +99,21 @@ def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -
         CommandFailed: a registry refused.
     """
     options = [*source.options("src-"), *target.options("dest-")]
-    places = [f"docker://{source.image(name)}@{digest}", f"docker://{target.image(name)}:{tag}"]
-    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", *options, *places], what=f"copying {name}")
+    _copy([*options, f"docker://{source.image(name)}@{digest}", _place(target, name, tag)], f"copying {name}")
+
+
+def push(layout: Path, target: Registry, name: str, tag: str) -> None:
+    """Push an image with all its platforms from an OCI layout, unchanged.
+
+    Raises:
+        CommandFailed: the registry refused, or a part of the layout has not the digest that it is named by.
+    """
+    _copy([*target.options("dest-"), f"oci:{layout}:{tag}", _place(target, name, tag)], f"pushing {name}")
+
+
+def _place(target: Registry, name: str, tag: str) -> str:
+    return f"docker://{target.image(name)}:{tag}"
+
+
+def _copy(arguments: list[str], what: str) -> None:
+    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", *arguments], what=what)

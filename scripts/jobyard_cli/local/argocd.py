@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.local import repo_server
 from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import TookTooLong
 from jobyard_cli.local.layout import Layout
@@ -29,24 +30,13 @@ def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]
     Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
     """
     ports = layout.ports
-    repo_server = f"127.0.0.1:{ports['repo-server']}"
+    renderer = f"127.0.0.1:{ports['repo-server']}"
     redis = f"--redis=127.0.0.1:{ports['redis']}"
     client = [f"--kubeconfig={layout.admin_kubeconfig}", f"--namespace={NAMESPACE}", "--loglevel=warn"]
-    repo_command = [
-        layout.tool("argocd-repo-server"),
-        "--address=127.0.0.1",
-        f"--port={ports['repo-server']}",
-        "--metrics-address=127.0.0.1",
-        f"--metrics-port={ports['repo-server-metrics']}",
-        "--disable-tls",
-        "--client-ca-path=",
-        "--loglevel=warn",
-        redis,
-    ]
     controller_command = [
         layout.tool("argocd-application-controller"),
         *client,
-        f"--repo-server={repo_server}",
+        f"--repo-server={renderer}",
         "--repo-server-plaintext",
         f"--metrics-port={ports['application-metrics']}",
         f"--app-resync={poll_seconds}",
@@ -56,30 +46,26 @@ def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]
     sets_command = [
         layout.tool("argocd-applicationset-controller"),
         *client,
-        f"--argocd-repo-server={repo_server}",
+        f"--argocd-repo-server={renderer}",
         "--repo-server-plaintext",
         f"--metrics-addr=127.0.0.1:{ports['applicationset-metrics']}",
         f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
         f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
     ]
     # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
-    environment = {**_environment(layout), "KUBECONFIG": str(layout.admin_kubeconfig), "ARGOCD_FAKE_IN_CLUSTER": "true"}
+    own = repo_server.environment(layout)
+    environment = {**own, "KUBECONFIG": str(layout.admin_kubeconfig), "ARGOCD_FAKE_IN_CLUSTER": "true"}
+    controllers = {
+        "argocd-application-controller": (controller_command, "application-metrics"),
+        "argocd-applicationset-controller": (sets_command, "applicationset-probe"),
+    }
     return [
-        Process(name, command, listens("127.0.0.1", ports[port]), environment)
-        for name, command, port in (
-            ("argocd-repo-server", repo_command, "repo-server"),
-            ("argocd-application-controller", controller_command, "application-metrics"),
-            ("argocd-applicationset-controller", sets_command, "applicationset-probe"),
-        )
+        repo_server.process(layout),
+        *(
+            Process(name, command, listens("127.0.0.1", ports[port]), environment)
+            for name, (command, port) in controllers.items()
+        ),
     ]
-
-
-def _environment(layout: Layout) -> dict[str, str]:
-    # helm is in the environment's own bin folder, Argo CD's wrappers are among the built tools.
-    path = os.pathsep.join([str(layout.tools), str(Path(sys.executable).parent), os.environ["PATH"]])
-    scratch = layout.state / "argocd"
-    scratch.mkdir(parents=True, exist_ok=True)
-    return {"PATH": path, "ARGOCD_GPG_ENABLED": "false", "TMPDIR": str(scratch), "HOME": str(scratch)}
 
 
 def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> None:
@@ -87,12 +73,7 @@ def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> N
     # First, as it says whose the rest is.
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OURS}})
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds.resolve()))
-    settings = {
-        "application.sync.impersonation.enabled": "true",
-        # A team's repository may not have Argo CD fetch values from an address of the team's choice.
-        "helm.valuesFileSchemes": "",
-        "timeout.reconciliation": f"{poll_seconds}s",
-    }
+    settings = {**repo_server.settings("argocd-cm"), "timeout.reconciliation": f"{poll_seconds}s"}
     kubectl.apply(
         _config_map("argocd-cm", settings),
         *(_config_map(f"argocd-{name}-cm", {}) for name in ("rbac", "gpg-keys", "tls-certs")),

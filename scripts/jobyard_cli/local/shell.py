@@ -48,8 +48,11 @@ def stream(
     what: str,
     environment: Mapping[str, str],
     cwd: Path,
+    alone: bool = False,
 ) -> None:
     """Run a program and hand over each line that it prints, on either stream, as it comes.
+
+    `environment` is added to ours, or where it is `alone` is all that the program gets.
 
     Raises:
         CommandFailed: it exited with another code than 0.
@@ -61,7 +64,7 @@ def stream(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **environment},
+        env={**({} if alone else os.environ), **environment},
         cwd=cwd,
     ) as child:
         assert child.stdout is not None

@@ -1,0 +1,127 @@
+"""`argocd/helm`, which Argo CD's repository server calls for charts that may be anything, and the real helm behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUNDED = ROOT / "argocd" / "helm"
+REAL = Path(sys.executable).parent
+DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
+ENDLESS = "{{- range until 100000 }}{{ range until 100000 }}{{- end }}{{- end }}\n"
+LONG = "{{- range $i := until 100000 }}\nkey{{ $i }}: {{ repeat 100 $.Chart.Name }}\n{{- end }}\n"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    folder = tmp_path / "chart"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: c\nversion: 1.0.0\n")
+    (folder / "templates" / "x.yaml").write_text("kind: ConfigMap\n")
+    return folder
+
+
+@pytest.fixture
+def helm(chart: Path) -> Run:
+    def run(*arguments: str, program: Path = BOUNDED) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PATH": f"{program.parent}:{REAL}:{os.environ['PATH']}"}
+        return subprocess.run(
+            [program, *arguments], cwd=chart, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "bounds", "platform", "team"])
+def test_our_own_charts_pass_unchanged(name: str, chart: Path, helm: Run) -> None:
+    values = [f"--values={file}" for file in (ROOT / "charts" / name / "tests" / "values").glob("*.yaml")]
+    arguments = ["template", "release", str(ROOT / "charts" / name), *values[:1]]
+    plain, bounded = helm(*arguments, program=REAL / "helm"), helm(*arguments)
+    assert (bounded.returncode, bounded.stdout) == (plain.returncode, plain.stdout)
+
+
+def test_a_chart_is_rendered_and_its_mistake_is_said(chart: Path, helm: Run) -> None:
+    assert "kind: ConfigMap" in helm("template", ".").stdout
+    (chart / "templates" / "x.yaml").write_text("{{ .Values.a.b }}")
+    failed = helm("template", ".")
+    assert failed.returncode == 1
+    assert "nil pointer evaluating interface {}.b" in failed.stderr
+
+
+def test_a_chart_that_doubles_a_text_ends_at_the_bound_of_memory(chart: Path, helm: Run) -> None:
+    (chart / "templates" / "x.yaml").write_text(DOUBLING)
+    ended = helm("template", ".")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "rendering the chart takes more than 512 MiB" in ended.stderr
+
+
+def test_a_chart_that_never_ends_is_ended(chart: Path, helm: Run, tmp_path: Path) -> None:
+    (chart / "templates" / "x.yaml").write_text(ENDLESS)
+    quick = tmp_path / "quick" / "helm"
+    quick.parent.mkdir()
+    text = BOUNDED.read_text()
+    assert text.count("\nseconds=20 ") == 1
+    quick.write_text(text.replace("\nseconds=20 ", "\nseconds=1 "))
+    quick.chmod(0o755)
+    ended = helm("template", ".", program=quick)
+    assert ended.returncode == 1
+    assert "or 1 s of a processor" in ended.stderr
+
+
+def test_a_chart_that_prints_too_much_comes_out_not_even_in_part(chart: Path, helm: Run) -> None:
+    (chart / "templates" / "x.yaml").write_text(LONG)
+    ended = helm("template", ".")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the chart prints more than 8 MiB" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"$ref": "file:///etc/hostname"}',
+        '{"$ref":\n"http://127.0.0.1:1/x.json"}',
+        '{"properties": {"a": {"$ref": "x.json"}}}',
+        r'{"\u0024ref": "file:///etc/hostname"}',
+        '{"$schema": "http://127.0.0.1:1/x.json"}',
+        '{"$dynamicRef": "file:///etc/hostname"}',
+    ],
+)
+@pytest.mark.parametrize("place", ["", "charts/inner"])
+def test_a_schema_that_refers_to_something_else_is_refused(chart: Path, helm: Run, schema: str, place: str) -> None:
+    (chart / place).mkdir(parents=True, exist_ok=True)
+    (chart / place / "values.schema.json").write_text(schema)
+    refused = helm("template", ".")
+    assert refused.returncode == 1
+    assert "a schema may refer to parts of itself alone" in refused.stderr
+
+
+def test_a_schema_of_its_own_parts_is_used(chart: Path, helm: Run) -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"a": {"$ref": "#/definitions/a"}},
+        "definitions": {"a": {"type": "string"}},
+    }
+    (chart / "values.schema.json").write_text(json.dumps(schema))
+    assert helm("template", ".", "--set-string=a=b").returncode == 0
+    assert "a: " in helm("template", ".", "--set=a=1").stderr
+
+
+@pytest.mark.parametrize("command", ["dependency", "repo", "registry", "pull", "push", "install", "plugin"])
+def test_nothing_else_that_helm_can_is_allowed(helm: Run, command: str) -> None:
+    refused = helm(command, "build")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"jobyard: helm {command} is not allowed here")
+
+
+def test_a_packed_chart_is_refused(chart: Path, helm: Run) -> None:
+    (chart / "charts").mkdir()
+    (chart / "charts" / "x.tgz").write_bytes(b"")
+    assert "a packed chart (.tgz); unpack it" in helm("template", ".").stderr

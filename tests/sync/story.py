@@ -62,7 +62,7 @@ class Team:
         """What the command does."""
         where = ["--bucket", self.bucket, "--endpoint-url", self.server.url, "--airflow-url", self.airflow.url]
         keys = {**self.server.environment, **self.airflow.keys}
-        return self.forked.run(Run(self.repo, ["sync", *where, "--timeout", "150", *arguments], keys))
+        return self.forked.run(Run(self.repo, ["sync", *where, "--timeout", "900", *arguments], keys))
 
     @property
     def rest(self) -> RestTransport:
@@ -107,7 +107,7 @@ def through_mwaa(team: Team) -> None:
     client = AirflowClient(MwaaTransport(mwaa, "jobyard-test"))
     said: list[str] = []
     target = Target("risk", team.bucket, team.server.client, client, AirflowVariable(client, "jobyard_images_risk"))
-    done = go_back(target, team.commits[0], "ann", 60, said.append)
+    done = go_back(target, team.commits[0], "ann", 900, said.append)
     assert done.waited is not None
     assert not done.published.changed
     assert {"GET /dags", "GET /dags/risk.score/details", "GET /variables/jobyard_images_risk"} <= set(mwaa.calls)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +14,7 @@ import yaml
 from jobyard_cli.local.certificates import CertificateAuthority
 from jobyard_cli.local.processes import Process, Supervisor
 
+from tests.ports import free_ports
 from tests.waiting import wait_until
 
 Object = dict[str, Any]
@@ -186,7 +185,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
     """etcd and kube-apiserver with Argo CD's kinds, stopped at the end."""
     folder = programs
     state = tmp_path_factory.mktemp("api-server")
-    etcd_port, peer_port, port = _free_ports(3)
+    etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
     (state / "tokens.csv").write_text(
         "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
@@ -224,12 +223,6 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         yield server
     finally:
         supervisor.stop(supervisor.names())
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as sockets:
-        bound = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in bound]
 
 
 def _kubeconfig(port: int) -> Object:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from jobyard_cli.local import airflow as airflows
 from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.machine import free_port
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.services import REGION, Credentials, s3_client, s3_process
 from jobyard_cli.local.settings import cache_dir
 from jobyard_cli.steps import Steps
 
 from tests.conftest import make_team_repo
+from tests.ports import free_ports
 from tests.sync.faulty_proxy import FaultyProxy
 from tests.sync.real_airflow import SOURCE, Copier, RealAirflow
 from tests.sync.running import Forked
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """versitygw, with versions, on a port of its own."""
     state = tmp_path_factory.mktemp("s3")
-    layout = Layout(state, programs, {"s3": free_port(17170, [])}, "127.0.0.1")
+    layout = Layout(state, programs, {"s3": free_ports(1)[0]}, "127.0.0.1")
     root = Credentials.ensure(state / "root")
     supervisor = Supervisor(state)
     supervisor.start(s3_process(layout, root))
@@ -99,7 +99,7 @@ def stories(
     with shown() as steps, steps.step("environments of Airflow, with their databases") as report:
         for version in VERSIONS:
             airflows.ensure(SOURCE, cache_dir(), report, version)
-    ports = dict(zip(VERSIONS, (free_port(17180, []), free_port(17190, [])), strict=True))
+    ports = dict(zip(VERSIONS, free_ports(len(VERSIONS)), strict=True))
     with ThreadPoolExecutor() as pool:
         yield {version: pool.submit(_tell, server, version, folders[version], ports[version]) for version in VERSIONS}
 

@@ -38,7 +38,7 @@ class FaultyProxy:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
 
     def befall(self, faults: dict[int, str] | None = None, always: str = "", method: str = "") -> None:
         """Begin to count anew."""

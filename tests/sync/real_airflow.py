@@ -120,6 +120,9 @@ class RealAirflow:
             "scheduler.parsing_processes": "1",
             "scheduler.stale_dag_threshold": "3",
             "webserver.secret_key": "none",
+            # It ends itself where its first answer takes longer, as on a busy machine.
+            "webserver.web_server_master_timeout": "900",
+            "webserver.web_server_worker_timeout": "900",
         }
 
     def _settings_3(self, secret: str) -> dict[str, str]:

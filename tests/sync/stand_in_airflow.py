@@ -25,7 +25,7 @@ class StandInAirflow:
         """How often a Variable was written."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def reset(self, bucket: str) -> None:
         """Begin anew, with another bucket."""

@@ -78,7 +78,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     handler = type("Of", (Handler,), {"service": made})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         made.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         server.shutdown()
 

@@ -27,6 +27,8 @@ class StandIn:
     def __init__(self) -> None:
         self.time = 0.0
         self.pages: dict[str, str] = {}
+        self.known: set[str] = set()
+        """DAGs that are in no list any more."""
         self.paused: set[str] = set()
         self.broken: dict[str, str] = {}
         self.listed_as_broken: set[str] = set()
@@ -62,9 +64,11 @@ class StandIn:
                 words = f"**This job is broken, and does not run:**\n\n```text\n{reason or 'Scores.'}\n```"
                 words = words if reason else words.partition("\n\n")[2]
                 return {"doc_md": f"{words}\n\nDigest of the job: `{self.pages[dag]}`\n\n```yaml\n```"}
+            case ["GET", "dags", dag] if dag in {*self.pages, *self.known}:
+                return self._dag(dag)
             case ["PATCH", *_] if self.read_only:
                 raise NotAllowed("Forbidden")
-            case ["PATCH", "dags", dag] if dag in self.pages:
+            case ["PATCH", "dags", dag] if dag in {*self.pages, *self.known}:
                 self.paused.add(dag)
                 return {}
         raise NotThere(path)
@@ -86,6 +90,7 @@ def wait(
     airflow: StandIn,
     *jobs: str,
     changed: list[str] | None = None,
+    removed: list[str] | None = None,
     superseded: Callable[[], bool] = lambda: False,
     before: dict[str, ImportFailure] | None = None,
     said: list[str] | None = None,
@@ -93,7 +98,9 @@ def wait(
 ) -> Waited:
     """Wait for a release of these jobs, all of them changed where nothing else is said."""
     client = AirflowClient(airflow).once
-    watcher = Watcher(client, "risk", dict.fromkeys(jobs, NEW), list(jobs) if changed is None else changed)
+    watcher = Watcher(
+        client, "risk", dict.fromkeys(jobs, NEW), list(jobs) if changed is None else changed, removed or []
+    )
     clock = Clock(lambda: airflow.time, airflow.sleep)
     report = (said if said is not None else []).append
     return Wait(client, watcher, superseded, before or {}, report, clock).until_there(timeout)
@@ -195,6 +202,32 @@ def test_a_removed_job_that_may_not_be_paused_goes_unpaused(airflow: StandIn) ->
     done = wait(airflow, "score")
     assert (done.stopped, done.unpaused) == ([], ["risk.gone"])
     assert airflow.asked.count("PATCH dags/risk.gone") == 1
+
+
+def test_a_removed_job_that_is_gone_before_anybody_looked_is_paused_too(airflow: StandIn) -> None:
+    """Else it would run at once when it comes back under its name."""
+    airflow.show("risk.score")
+    airflow.known = {"risk.gone", "risk.paused"}
+    airflow.paused = {"risk.paused"}
+    assert wait(airflow, "score", removed=["gone", "paused", "never-seen"]).stopped == ["risk.gone"]
+    assert airflow.paused == {"risk.gone", "risk.paused"}
+
+
+def test_a_removed_job_that_goes_between_two_lists_is_paused_too(
+    airflow: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow.show("risk.score")
+    airflow.show("risk.gone", OLD)
+    ask = airflow.call
+
+    def call(method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+        if path == "dags/risk.score/details":
+            del airflow.pages["risk.gone"]
+            airflow.known.add("risk.gone")
+        return ask(method, path, query, body)
+
+    monkeypatch.setattr(airflow, "call", call)
+    assert wait(airflow, "score").stopped == ["risk.gone"]
 
 
 def test_a_job_that_another_release_brought_meanwhile_is_not_paused(airflow: StandIn) -> None:

@@ -42,6 +42,11 @@ class State:
     """There, but not as it is in the release."""
     leftover: dict[str, bool] = field(default_factory=dict)
     """Removed from the release but still there; true where it is paused."""
+    gone: dict[str, bool] = field(default_factory=dict)
+    """Removed from the release, and no longer in Airflow's list; true where it is paused, as it is when it comes back.
+
+    Looked at where all else is complete.
+    """
     broken: dict[str, str] = field(default_factory=dict)
     """As it is in the release, and why no DAG can be made of that."""
     paused: list[str] = field(default_factory=list)
@@ -71,8 +76,15 @@ def _part(what: str, names: list[str], most: int = 5) -> str:
 class Watcher:
     """Looks at Airflow again and again; what was seen as it is released is not asked for again."""
 
-    def __init__(self, airflow: AirflowClient, team: str, jobs: Mapping[str, str], changed: Iterable[str]) -> None:
-        """Take the release's jobs with their digests, and those of them by which one can tell it soonest.
+    def __init__(
+        self,
+        airflow: AirflowClient,
+        team: str,
+        jobs: Mapping[str, str],
+        changed: Iterable[str],
+        removed: Iterable[str] = (),
+    ) -> None:
+        """Take the release's jobs with their digests, those of them by which one can tell it soonest, and removed ones.
 
         Every job's page has to show its digest once. What the bucket had before proves nothing of an Airflow that
         may be several releases behind: one job can be as it was then, while another is not yet as it was since.
@@ -83,6 +95,7 @@ class Watcher:
         first = {f"{team}.{name}" for name in changed}
         self._order = sorted(self._digests, key=lambda dag: (dag not in first, dag))
         self._unseen = set(self._order)
+        self._removed = {f"{team}.{name}" for name in removed}
 
     def look(self) -> State:
         """What there is now.
@@ -96,7 +109,19 @@ class Watcher:
         state.paused = [dag for dag in sorted(dags.keys() & self._digests.keys()) if dags[dag]["is_paused"]]
         # Last, as each page was of a moment before: what Airflow could not read since is among them.
         state.import_errors = import_errors(self._airflow, self._team)
+        if state.complete:
+            state.gone = self._paused(sorted(self._removed - dags.keys()))
         return state
+
+    def _paused(self, dags: Iterable[str]) -> dict[str, bool]:
+        """Those that Airflow still knows of these, and whether each is paused."""
+        found = {}
+        for dag in dags:
+            try:
+                found[dag] = bool(self._airflow.call("GET", f"dags/{dag}")["is_paused"])
+            except NotThere:
+                continue
+        return found
 
     def _list_and_pages(self) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[str]]:
         """Airflow's list of the team's DAGs, with those whose page says that they are broken, or shows another job.
@@ -105,6 +130,7 @@ class Watcher:
         """
         while True:
             unseen, dags = len(self._unseen), self._dags()
+            self._removed |= dags.keys() - self._digests.keys()
             there = [dag for dag in self._order if dag in dags]
             broken, outdated = self._compare([dag for dag in there if dag in self._unseen or _is_marked(dags[dag])])
             if len(self._unseen) == unseen:

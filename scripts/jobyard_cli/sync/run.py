@@ -124,6 +124,7 @@ def _wait(
     digests = {name: str(job.get("digest")) for name, job in jobs.items()}
     before = published.before or {}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    removed = before.keys() - digests.keys()
 
     def superseded() -> bool:
         with told(published.address):
@@ -132,5 +133,5 @@ def _wait(
 
     # The wait has a deadline of its own.
     airflow = target.airflow.once
-    watcher = Watcher(airflow, target.team, digests, changed)
+    watcher = Watcher(airflow, target.team, digests, changed, removed)
     return Wait(airflow, watcher, superseded, errors, report).until_there(timeout)

@@ -80,6 +80,7 @@ class Wait:
         self._errors: dict[str, ImportFailure] = {}
         self._stopped: list[str] = []
         self._unpaused: list[str] = []
+        self._forgotten: list[str] = []
 
     def until_there(self, timeout: float) -> Waited:
         """Return as soon as Airflow has the release; jobs that were removed are paused, so that their history stays.
@@ -113,15 +114,16 @@ class Wait:
             return error, None
 
     def _judge(self, state: State) -> Waited | None:
-        if state.complete:
-            return Waited(self._passed(), paused=state.paused, stopped=self._stopped, unpaused=self._unpaused)
+        to_stop, complete = self._to_stop(state), state.complete
         failure = self._failure(state)
-        over = self._deadline.is_over
-        if self._superseded(over or failure is not None or bool(self._to_stop(state))):
+        now = bool(failure or to_stop or (self._deadline.is_over and not complete))
+        if (now or not complete) and self._superseded(now):
             return Waited(self._passed(), superseded=True, stopped=self._stopped)
         if failure:
             raise failure
-        self._stop(self._to_stop(state))
+        self._stop(to_stop)
+        if complete and not self._to_stop(state):
+            return Waited(self._passed(), paused=state.paused, stopped=self._stopped, unpaused=self._unpaused)
         return None
 
     def _failure(self, state: State) -> AirflowError | None:
@@ -157,15 +159,17 @@ class Wait:
         return NotInTime(state, self._passed())
 
     def _to_stop(self, state: State) -> list[str]:
-        seen = (*self._stopped, *self._unpaused)
-        return [dag for dag, paused in state.leftover.items() if not paused and dag not in seen]
+        seen = (*self._stopped, *self._unpaused, *self._forgotten)
+        return [dag for dag, paused in {**state.leftover, **state.gone}.items() if not paused and dag not in seen]
 
     def _stop(self, dags: list[str]) -> None:
         for dag in dags:
             try:
                 self._airflow.call("PATCH", f"dags/{dag}", {"is_paused": True})
-            except (NotThere, AirflowBusy):
+            except AirflowBusy:
                 continue
+            except NotThere:
+                self._forgotten.append(dag)
             except NotAllowed:
                 self._unpaused.append(dag)
             else:

@@ -87,7 +87,7 @@ _ANY_NAME = text(limits.KUBERNETES_NAME, "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9]
 _KEY = text(limits.KUBERNETES_NAME, "[A-Za-z0-9._-]+", "a key of a Secret")
 _VARIABLE = text(limits.LABEL, "[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and '_'")
 _JOB_NAME = text(limits.JOB_NAME, "[!-~]+", "<team>.<job>")
-_ASSET = text(limits.ASSET, "[!-~]+", "the URI of an asset")
+_ASSET = text(limits.ASSET)
 _TIMEZONE = text(limits.TIMEZONE, "[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "a time zone's name, such as Asia/Jakarta")
 # Airflow renders an image's address: it holds no template, and no quotes that would end the name in one.
 _IMAGE = text(limits.ADDRESS, r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", "an image's name or address")

@@ -93,6 +93,9 @@ def test_what_cannot_be_judged_fails_for_good(
     assert isinstance(raised.value, AirflowFailException)
 
 
+BOUND_OF_NOTHING = "tasks.train.gate.bound: must be text or a whole number or a number or true or false, not null"
+
+
 @pytest.mark.parametrize(
     ("test", "bound", "words"),
     [
@@ -102,7 +105,7 @@ def test_what_cannot_be_judged_fails_for_good(
         (
             "below",
             None,
-            "tasks.train.gate.bound: must be text or a whole number or a number or true or false, not null",
+            BOUND_OF_NOTHING,
         ),
     ],
 )

@@ -14,10 +14,12 @@ from jobyard.alerts import dag_alerts
 from jobyard.compat import DAG, BaseOperator, Context
 from jobyard.docs import job_page
 from jobyard.errors import JobError
+from jobyard.job_rules import TIMING
 from jobyard.limits import NAME, REASON, SOURCE
 from jobyard.release import Job
+from jobyard.rules import storable
 from jobyard.schedule import schedule_arguments
-from jobyard.validation import TIMING, check_part, storable
+from jobyard.validation import check_part
 
 TAG = "broken"
 

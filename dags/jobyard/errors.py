@@ -6,8 +6,7 @@ from pathlib import Path
 
 from jobyard.compat import AirflowException, AirflowFailException
 from jobyard.limits import REASON
-from jobyard.rules import shown
-from jobyard.validation import storable
+from jobyard.rules import shown, storable
 
 
 class JobyardError(AirflowException):

@@ -1,4 +1,4 @@
-"""Rules for values that were read from JSON, to be put together to the table in `validation`.
+"""Rules for values that were read from JSON, to be put together to the table in `job_rules`.
 
 A rule is a function that raises Misfit, in a time that grows with the value's size at most. No library does it, as
 Airflow 2.10 has neither msgspec nor pydantic.
@@ -63,6 +63,14 @@ def is_storable(text: str) -> bool:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
         return False
+
+
+def storable(text: str, most: int) -> str:
+    """Return the text, cut, with an escape for each character that Airflow's database could not hold."""
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    if is_storable(cut):
+        return cut
+    return cut.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def text(most: int, pattern: str = "", words: str = "", least: int = 0) -> Rule:

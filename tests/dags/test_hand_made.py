@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from hand_made import ATTACKS, chain, each
-from jobyard import limits, validation
+from jobyard import limits, rules
 from jobyard.compat import AIRFLOW_3
 from support import Bucket, job
 
@@ -111,4 +111,4 @@ def test_a_release_that_does_not_fit_is_an_import_error_and_cheap(bucket: Bucket
     assert {name: error for name, (_, error) in found.items() if RELEASES[name][1] not in error} == {}
     assert {name: seconds for name, (seconds, _) in found.items() if seconds > CHEAP_SECONDS} == {}
     for _, error in found.values():
-        assert validation.storable(error, 2 * limits.REASON) == error
+        assert rules.storable(error, 2 * limits.REASON) == error

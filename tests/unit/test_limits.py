@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard import limits, validation
+from jobyard import job_rules, limits, validation
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 from jobyard_cli.check.run import check_repo
@@ -76,10 +76,10 @@ def test_the_schema_has_the_librarys_numbers(place: str, keyword: str, number: i
 
 
 def test_the_schema_has_the_librarys_words() -> None:
-    assert part("$defs/task/properties/trigger_rule")["enum"] == list(validation.TRIGGER_RULES)
-    assert list(part("$defs/alerts/properties")) == list(validation.OCCASIONS)
+    assert part("$defs/task/properties/trigger_rule")["enum"] == list(job_rules.TRIGGER_RULES)
+    assert list(part("$defs/alerts/properties")) == list(job_rules.OCCASIONS)
     tests = set(part("$defs/task/properties/gate/properties")) - {"output_of", "value"}
-    assert tests == set(validation.TESTS)
+    assert tests == set(job_rules.TESTS)
 
 
 @pytest.mark.parametrize("keyword", ["pattern", "format", "$ref", "items", "anyOf", "not", "contentEncoding", "x"])
@@ -87,10 +87,10 @@ def test_a_parameter_has_the_schemas_keywords_and_no_others(keyword: str) -> Non
     known = set(part("$defs/param/properties"))
     assert keyword not in known
     every = {"default": 1, "title": "T", "description": "D", "enum": [1], "minimum": 0, "maximum": 9, "type": "integer"}
-    validation.PARAM(every)
+    job_rules.PARAM(every)
     assert known == every.keys()
     with pytest.raises(Misfit, match="has the unknown field"):
-        validation.PARAM({"default": 1, keyword: {}})
+        job_rules.PARAM({"default": 1, keyword: {}})
 
 
 def job(**changes: Any) -> dict[str, Any]:

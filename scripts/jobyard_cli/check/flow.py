@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from jobyard.validation import TESTS
+from jobyard.job_rules import TESTS
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, source_task, tasks_of

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from jobyard import limits
-from jobyard.validation import CONTINUOUS, PRESETS
+from jobyard.job_rules import CONTINUOUS, PRESETS
 
 from jobyard_cli.check.findings import Finding, did_you_mean, unknown
 from jobyard_cli.documents import Document, KeyPath

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from jobyard.job_rules import NAME
 from jobyard.limits import RELEASE_BYTES
 from jobyard.reading import parse
 from jobyard.rules import Misfit
-from jobyard.validation import NAME, check_job
+from jobyard.validation import check_job
 
 from jobyard_cli.errors import JobyardError
 

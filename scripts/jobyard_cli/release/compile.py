@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobyard.job_rules import TESTS
 from jobyard.reading import parse
-from jobyard.validation import TESTS
 
 from jobyard_cli.check.parameters import kind_of
 from jobyard_cli.check.parts import is_pod, source_task

@@ -122,7 +122,10 @@ class TestOutputs:
         # That is what it returned: whatever the pod had left.
         left = [hostile(tmp_path / "touched")[1]]
         execute = JobPodOperator.execute
-        older = lambda operator, given: left if operator.task_id == "a" else execute(operator, given)  # noqa: E731
+
+        def older(operator: JobPodOperator, context: Any) -> object:
+            return left if operator.task_id == "a" else execute(operator, context)
+
         monkeypatch.setattr(JobPodOperator, "execute", older)
         args = ["{{ item | tojson }}" if foreach else "{{ outputs.a | tojson }}"]
         last = task(image=URL, args=args, needs=["a"], foreach=foreach, retries=NO_RETRIES)

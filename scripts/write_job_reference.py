@@ -91,8 +91,9 @@ OUTPUTS = """
 ## Outputs
 
 A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`: less than 4 KiB (what is
-larger belongs into S3), and neither null nor NaN. Others use it in a template (`{{ outputs['train'].auc }}`), as the
-list of a `foreach`, or in a `gate`.
+larger belongs into S3), and neither null nor NaN; whole numbers of at most 64 bits, texts without NUL, at most 32
+levels. It stays plain data whatever it says: Airflow makes no object of it. Others use it in a template
+(`{{ outputs['train'].auc }}`), as the list of a `foreach`, or in a `gate`.
 """
 
 

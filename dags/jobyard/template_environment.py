@@ -143,7 +143,8 @@ class BoundEnvironment(SandboxedEnvironment):
         if attribute in allowed_attributes(owner):
             return getattr(owner, attribute)
         if isinstance(owner, Undefined):
-            return getattr(owner, attribute)
+            # It raises; its attributes, which are Jinja's, would not.
+            return owner[attribute]
         return self._inside(owner, attribute)
 
     def getitem(self, owner: Any, argument: Any) -> Any:

@@ -17,7 +17,7 @@ from .template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused, words
 
 _DAY = words(
     """
-    add date day day_of_week day_of_year days_in_month end_of first_of format isocalendar isoformat isoweekday
+    add date day day_of_week day_of_year days_in_month end_of first_of format isoformat isoweekday
     last_of month next previous quarter replace start_of strftime subtract to_date_string week_of_month
     week_of_year weekday year
     """
@@ -186,6 +186,9 @@ def _check_text_method(text: str, name: str, given: list[Any]) -> None:
 
 
 def _check_date_method(name: str, given: list[Any]) -> None:
+    # Another is a locale, of which pendulum makes the name of a module.
+    if name == "format" and len(given) != 1:
+        raise TemplateRefused("format of a date in a template takes one argument")
     for argument in given:
         if isinstance(argument, int | float) and not abs(argument) <= LARGEST_STEP:
             raise TemplateRefused(f"{name} of a date in a template takes numbers up to {LARGEST_STEP:,}")

@@ -247,7 +247,7 @@ def _is_constant(node: Any) -> bool:
     from jinja2 import nodes
 
     names = {found.name for found in [node, *node.find_all(nodes.Name)] if isinstance(found, nodes.Name)}
-    return names <= library("template_rules").GLOBALS
+    return bool(names <= library("template_rules").GLOBALS)
 
 
 def _environment() -> Any:

@@ -1,10 +1,12 @@
 """What the teams `risk`, `care` and `fraud` have released while Airflow runs."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hand_made import ATTACKS
-from live.stand_ins import FAIL, HOLD, TOGETHER
+from jobyard.compat import AIRFLOW_3
+from live.stand_ins import FAIL, HOLD, LEAVE, TOGETHER
 from support import job, task
 
 FEATURES, LABELS = "s3://bucket/features", "s3://bucket/labels"
@@ -22,6 +24,15 @@ RETRY = {"attempts": 2, "delay": 1, "backoff": "none", "max_delay": None}
 BACKFILLED = ["2026-03-03", "2026-03-04", "2026-03-05"]
 ITEMS = ["a", "b", "c", "d"]
 DEADLINE_SECONDS = 10
+# In both forms that Airflow's serialization has for an object of such a class.
+_PATH = {"path": "file:///etc/hostname", "conn_id": None, "kwargs": {}}
+_CLASS = "airflow.sdk.io.path.ObjectStoragePath" if AIRFLOW_3 else "airflow.io.path.ObjectStoragePath"
+HOSTILE = [
+    {"__type": _CLASS, "__var": _PATH},
+    {"__classname__": _CLASS, "__version__": 1, "__data__": _PATH},
+    "{{ ds }}",
+]
+ENDLESS = "{% for a in range(9999) %}{% for b in range(9999) %}{{ ds * 9 }}{% endfor %}{% endfor %}"
 # The newest day that is over, which is the data of a daily job's newest run.
 _TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 NEWEST = {"start": _TODAY - timedelta(days=1), "end": _TODAY}
@@ -81,8 +92,24 @@ def risk() -> dict[str, Any]:
         "late": late(),
         "slow": entry(ONCE, {"score": pod(command=HOLD)}),
         "past": entry({**DAILY, "start_date": "2026-03-01", "end_date": "2026-03-10"}),
+        "left": left(),
+        "endless": entry(ONCE, {"score": pod(ENDLESS, timeout=10)}),
         "broken": entry(DAILY, {"score": pod(node_group="gone")}, alerts=alerts(on_failure="broken")),
     }
+
+
+def left() -> dict[str, Any]:
+    """Return a job whose tasks hand on what a pod has left: to each item's task, and from those to the last."""
+    each = {"items": None, "output_of": "split", "concurrency": None}
+    item = "{{ item | tojson }}"
+    return entry(
+        ONCE,
+        {
+            "split": pod(command=[LEAVE, json.dumps(HOSTILE)], output=True),
+            "each": pod(item, command=[LEAVE, item], output=True, foreach=each, needs=["split"]),
+            "last": pod("{{ outputs.split | tojson }}", "{{ outputs.each | tojson }}", needs=["each", "split"]),
+        },
+    )
 
 
 def late() -> dict[str, Any]:

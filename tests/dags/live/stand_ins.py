@@ -10,6 +10,8 @@ from fake_cluster import RUNNING, FakeCluster, ended
 
 # What a task's `command` makes of its pod. Without one, it succeeds at once.
 FAIL, HOLD, TOGETHER = ["fail"], ["hold"], ["together"]
+# Followed by what the pod leaves.
+LEAVE = "leave"
 
 
 class ScriptedCluster(FakeCluster):
@@ -43,6 +45,8 @@ class ScriptedCluster(FakeCluster):
 
     def _state(self, pod: dict[str, Any]) -> dict[str, Any]:
         command, dag_id = _container(pod).get("command"), _dag_id(pod)
+        if command and command[0] == LEAVE:
+            return ended(0, command[1])
         held = command == HOLD and dag_id not in self.let_go
         alone = command == TOGETHER and self.most_at_once[dag_id] < 2
         return RUNNING if held or alone else ended(1 if command == FAIL else 0)

@@ -4,11 +4,13 @@ Airflow begins with every job at once when it has started, so a test mostly wait
 What needs somebody's hand comes first.
 """
 
+import json
+
 import pytest
 from hand_made import ATTACKS
 from jobyard.compat import AIRFLOW_3
 from live.conftest import Platform
-from live.releases import BACKFILLED, DAY, DS, FEATURES, ITEMS, LABELS, NEWEST, ONCE, START, care, entry, fraud
+from live.releases import BACKFILLED, DAY, DS, FEATURES, HOSTILE, ITEMS, LABELS, NEWEST, ONCE, START, care, entry, fraud
 
 ASSET = "asset" if AIRFLOW_3 else "dataset"
 # Airflow 3 names a run by the moment from which it can run, Airflow 2 by the beginning of its data.
@@ -95,6 +97,24 @@ def test_instances_of_a_task_run_no_more_at_once_than_the_job_allows(platform: P
     platform.airflow.wait_for_run("risk.models", "success")
     assert sorted(arguments[3] for arguments in platform.cluster.arguments("risk.models")) == ITEMS
     assert platform.cluster.most_at_once["risk.models"] == 2
+
+
+def test_what_a_pod_leaves_stays_what_it_is(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.left", "success")
+    arguments = [[json.loads(one) for one in found[3:]] for found in platform.cluster.arguments("risk.left")]
+    assert sorted((one[0] for one in arguments if len(one) == 1), key=str) == sorted(HOSTILE, key=str)
+    [last] = [one for one in arguments if len(one) == 2]
+    assert last == [HOSTILE, HOSTILE]
+    # All that Airflow itself reads: how many items there are, and that each left something.
+    kept = platform.airflow.ask("SELECT value FROM xcom WHERE dag_id = 'risk.left' AND key = 'return_value'")
+    assert sorted(map(str, (json.loads(value) for [value] in kept))) == ["True", "True", "True", "[0, 1, 2]"]
+
+
+def test_a_template_without_an_end_ends_with_its_task(platform: Platform) -> None:
+    platform.airflow.wait_for_run("risk.endless", "failed")
+    assert platform.cluster.arguments("risk.endless") == []
+    words = "the templates of a task may take 100,000 steps together"
+    platform.airflow.wait(lambda: platform.airflow.has_logged(words), f"line {words!r} in Airflow's logs")
 
 
 def test_a_last_task_of_several_instances_starts_what_follows_once(platform: Platform) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.links import check_links
 from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
@@ -54,7 +55,7 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
     repo = TeamRepo.load(root)
     checked = Checked(repo)
     findings = [*(one for values in repo.documents for one in values.findings), *_values(repo)]
-    findings += _conflicts(repo)
+    findings += [*_conflicts(repo), *check_links(repo.root)]
     misplaced = _misplaced(repo)
     for path in only:
         if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):

@@ -95,7 +95,8 @@ def load(file: Path, name: str) -> Document:
 def _top(file: Path, name: str) -> Path:
     """The folder that `name` is counted from."""
     parts = Path(name).parts
-    return file.parents[len(parts) - 1] if file.parts[-len(parts) :] == parts else file.parent
+    counted = not Path(name).is_absolute() and file.parts[-len(parts) :] == parts
+    return file.parents[len(parts) - 1] if counted else file.parent
 
 
 def _decode(document: Document, content: bytes) -> str | None:

@@ -25,6 +25,7 @@ from yaml.nodes import ScalarNode
 from yaml.resolver import Resolver
 
 from jobyard_cli.check.findings import Finding, printable
+from jobyard_cli.check.links import MESSAGE, leaves
 from jobyard_cli.conflicts import conflicts
 
 MAXIMUM_BYTES = 1 << 18
@@ -73,6 +74,9 @@ class Document:
 def load(file: Path, name: str) -> Document:
     """Read a file; `name` is how findings call it. Problems are in the document's `findings`; nothing is raised."""
     document = Document(name)
+    if leaves(file, _top(file, name)):
+        document.findings.append(Finding(document.path, 1, 1, MESSAGE, "link"))
+        return document
     try:
         size = file.stat().st_size
         if size > MAXIMUM_BYTES:
@@ -86,6 +90,13 @@ def load(file: Path, name: str) -> Document:
     if text is not None:
         parse(document, text)
     return document
+
+
+def _top(file: Path, name: str) -> Path:
+    """The folder that `name` is counted from."""
+    parts = Path(name).parts
+    counted = not Path(name).is_absolute() and file.parts[-len(parts) :] == parts
+    return file.parents[len(parts) - 1] if counted else file.parent
 
 
 def _decode(document: Document, content: bytes) -> str | None:

@@ -146,7 +146,8 @@ class TeamRepo:
 
     def _read_job(self, name: str) -> dict[str, Any] | None:
         if name in self.own_jobs:
-            job = load(self.root / "dags" / name.partition(".")[2] / "job.yaml", name).data
+            file = f"dags/{name.partition('.')[2]}/job.yaml"
+            job = load(self.root / file, file).data
         else:
             job = (self.published_jobs or {}).get(name)
         return job if isinstance(job, dict) else None

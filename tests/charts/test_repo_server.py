@@ -6,12 +6,15 @@ A try that our settings stop is first made on a server with Argo CD's defaults, 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from jobyard_cli.local import repo_server, tools
 
 from tests.charts import repo_server as servers
 from tests.charts.repo_server import LOGIN, Rendered, RepoServer, WebServer
@@ -246,6 +249,44 @@ def test_a_chart_that_explodes_ends_alone(ours: RepoServer, attacker: Attacker) 
     assert "rendering the chart takes more than 512 MiB" in error
     shows = {"charts/team/templates/shows.yaml": SHOWS, "charts/team/inner/secret.txt": "its own"}
     assert shown(ours.render(attacker.url, attacker.push(shows))) == "its own"
+
+
+@pytest.fixture(scope="module")
+def installed(programs: Path, folder: Path) -> list[dict[str, Any]]:
+    """Argo CD's own manifests with `argocd/` over them."""
+    upstream = (
+        tools._module_folder(tools._go(print), tools.KUBERNETES, tools.ARGOCD) / "manifests" / "core-install.yaml"
+    )
+    shutil.copyfile(upstream, folder / "core-install.yaml")
+    shutil.copytree(repo_server.SETTINGS, folder / "argocd")
+    both = {"namespace": "argocd", "resources": [upstream.name], "components": ["argocd"]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(both))
+    built = subprocess.run([programs / "kubectl", "kustomize", folder], capture_output=True, text=True, check=True)
+    return list(yaml.safe_load_all(built.stdout))
+
+
+def test_argo_cds_own_manifests_take_our_settings(installed: list[dict[str, Any]]) -> None:
+    found = {(one["kind"], one["metadata"]["name"]): one for one in installed}
+    for name in ("argocd-cm", "argocd-cmd-params-cm"):
+        assert repo_server.settings(name).items() <= found["ConfigMap", name]["data"].items()
+    helm = found["ConfigMap", "jobyard-helm"]
+    assert (helm["metadata"]["namespace"], helm["data"]["helm"]) == (
+        "argocd",
+        (repo_server.SETTINGS / "helm").read_text(),
+    )
+    pod = found["Deployment", "argocd-repo-server"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"].startswith("quay.io/argoproj/argocd:")
+    assert container["resources"]["limits"] == {"memory": "4Gi"}
+    (mounted,) = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == helm["metadata"]["name"]]
+    (path,) = [one["value"] for one in container["env"] if one["name"] == "PATH"]
+    assert path.split(":")[0] == mounted
+    # What the local platform gives its server is what this Deployment gives this one.
+    read = [(one["name"], one.get("valueFrom", {}).get("configMapKeyRef", {}).get("key")) for one in container["env"]]
+    assert {(variable, key) for key, variable in repo_server.VARIABLES.items()} <= set(read)
+    assert set(repo_server.settings("argocd-cmd-params-cm")) - set(repo_server.VARIABLES) == {
+        "applicationsetcontroller.enable.git.submodule"
+    }
 
 
 def test_each_server_has_a_socket_of_its_own_for_git_to_ask_for_logins(

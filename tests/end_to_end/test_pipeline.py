@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from jobyard_cli.local.errors import CommandFailed
 from jobyard_cli.local.platform import LocalPlatform
 from jobyard_cli.local.services import GitRepository, git
 
-from tests.end_to_end import pipelines
+from tests.end_to_end import github, pipelines
 from tests.end_to_end.following import run_to_its_end
 
 JOB = "greet"
@@ -46,8 +47,11 @@ def runner(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pip
     head = git(made_from, "rev-parse", "HEAD").strip()
     (folder / "made").mkdir()
     template.create(str(made_from), head, answers, folder / "made", folder)
-    for name in (".cruft.json", ".gitlab-ci.yml"):
+    for name in (".cruft.json", ".gitlab-ci.yml", ".gitignore"):
         shutil.copy(folder / "made" / team_repo.NAME / name, told.tree / name)
+    (folder / "github").mkdir()
+    template.create(str(made_from), head, {**answers, "ci": "github"}, folder / "github", folder)
+    github.copy_workflow(folder / "github" / team_repo.NAME, told.tree)
     team_repo.commit(told.tree, "The pipeline of this platform")
     yield pipelines.Runner(told.tree, pipelines.variables(platform, folder))
 
@@ -156,3 +160,32 @@ def test_another_environment_gets_the_very_images_that_this_one_has(
     assert {name: url.rpartition("@")[2] for name, url in urls.items()} == {
         name: url.rpartition("@")[2] for name, url in images_of(told.tree).items()
     }
+
+
+def test_githubs_workflow_checks_plans_builds_and_releases_just_so(
+    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+) -> None:
+    tree, workflow = told.tree, github.Runner(told.tree, runner.variables)
+    base = git(tree, "rev-parse", "HEAD").strip()
+    git(tree, "switch", "--quiet", "--create", "night")
+    add_greeting(tree, "good night")
+    team_repo.commit(tree, "It is later still")
+    said = workflow.pull_request(base)
+    assert jobs_of(said) == {"check", "plan"}
+    assert "Airflow 3.3.1 has all" in said
+    # A fork's token may not comment, so the plan is in the log.
+    assert "greeting" in said.partition("Main jobyard comment plan.md")[2]
+
+    merge(told, "night")
+    said = workflow.push()
+    assert jobs_of(said) == {"check", "missing-images", "build-images", "local"}
+    assert "assumes arn:aws:iam::000000000000:role/jobyard-risk-ci in us-east-1" in said
+    (url,) = re.findall(rf"built: ({re.escape(platform.layout.registry)}/\S+/greeting@\S+)", said)
+    log = greeting_of_a_run(platform, "from-the-workflow")
+    assert "good night" in log
+    assert url in log
+
+
+def jobs_of(said: str) -> set[str]:
+    """The jobs that act says have succeeded."""
+    return set(re.findall(r"^\[jobyard/([\w-]+) *\].*Job succeeded", said, re.M))

@@ -102,6 +102,37 @@ def test_a_file_that_would_be_passed_over_is_pointed_out(team_repo: Path, name: 
     ]
 
 
+LEAVING = "a link to outside of the repository; put the file itself here"
+
+
+@pytest.mark.parametrize("target", ["{}", "../../../../../../../../../../../..{}"])
+def test_a_job_that_is_a_link_out_of_the_repository_is_not_read(
+    add_job: AddJob, team_repo: Path, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "token").write_text("the-token\n")
+    file = add_job("score")
+    file.unlink()
+    file.symlink_to(target.format(tmp_path / "token"))
+    assert found(team_repo) == [f"dags/score/job.yaml:1:1: {LEAVING}"]
+
+
+def test_links_out_of_the_repository_are_pointed_out_wherever_something_reads_them(team_repo: Path) -> None:
+    (team_repo / "charts").symlink_to("/etc")
+    (team_repo / "images" / "passwords").symlink_to("/etc")
+    (team_repo / "images" / "inference" / "within").symlink_to("../feature-generation/Dockerfile")
+    (team_repo / "dags" / "x").mkdir()
+    (team_repo / "dags" / "x" / "broken").symlink_to("../../../nothing")
+    assert found(team_repo) == [f"{name}:1:1: {LEAVING}" for name in ("charts", "dags/x/broken", "images/passwords")]
+
+
+def test_values_that_are_a_link_out_of_the_repository_are_not_read(team_repo: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("the-token\n")
+    (team_repo / "values" / "team.yaml").unlink()
+    (team_repo / "values" / "team.yaml").symlink_to(tmp_path / "token")
+    assert f"values/team.yaml:1:1: {LEAVING}" in found(team_repo)
+    assert "the-token" not in "".join(found(team_repo))
+
+
 def test_broken_values_are_found_and_no_name_in_a_job_is_blamed_for_them(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     (team_repo / "values" / "team.yaml").write_text("team: risk\nallowedNodeGroups: [default\n")

@@ -450,8 +450,8 @@ def test_what_the_other_job_did_not_build_is_named(repo: Path, log: Path, steps:
 
 Change = Callable[[Path], object]
 HOSTILE: dict[str, tuple[Change, str]] = {
-    "a link in place of a blob": (lambda layout: blobs(layout)[0].unlink() or relink(layout), "is no plain file"),
-    "a link in place of the index": (lambda layout: relink_index(layout), "index.json is no plain file"),
+    "a link in place of a blob": (lambda layout: relink(blobs(layout)[0]), "is no plain file"),
+    "a link in place of the index": (lambda layout: relink(layout / "index.json"), "index.json is no plain file"),
     "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "another size"),
     "no blob": (lambda layout: manifest(layout).unlink(), "is not there"),
     "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "fetched from an address"),
@@ -469,16 +469,13 @@ def blobs(layout: Path) -> list[Path]:
 
 def manifest(layout: Path) -> Path:
     index = json.loads((layout / "index.json").read_text())
-    return layout / "blobs" / "sha256" / index["manifests"][0]["digest"].removeprefix("sha256:")
+    digest: str = index["manifests"][0]["digest"]
+    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
 
-def relink(layout: Path) -> None:
-    (layout / "blobs" / "sha256" / ("a" * 64)).symlink_to("/etc/passwd")
-
-
-def relink_index(layout: Path) -> None:
-    (layout / "index.json").unlink()
-    (layout / "index.json").symlink_to("/etc/passwd")
+def relink(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/etc/passwd")
 
 
 def rewrite(layout: Path, key: str, value: object) -> None:

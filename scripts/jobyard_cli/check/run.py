@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
+from jobyard_cli.check.links import check_links
 from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
@@ -63,7 +64,7 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
     repo = TeamRepo.load(root)
     checked = Checked(repo)
     findings = [*(one for values in repo.documents for one in values.findings), *_values(repo)]
-    findings += _conflicts(repo)
+    findings += [*_conflicts(repo), *check_links(repo.root)]
     misplaced = _misplaced(repo)
     for path in only:
         if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):

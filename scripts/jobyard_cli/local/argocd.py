@@ -53,8 +53,13 @@ def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]
         f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
     ]
     # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
-    own = repo_server.environment(layout)
-    environment = {**own, "KUBECONFIG": str(layout.admin_kubeconfig), "ARGOCD_FAKE_IN_CLUSTER": "true"}
+    parameters = repo_server.settings("argocd-cmd-params-cm")
+    environment = {
+        **repo_server.environment(layout),
+        repo_server.SUBMODULES: parameters["applicationsetcontroller.enable.git.submodule"],
+        "KUBECONFIG": str(layout.admin_kubeconfig),
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
+    }
     controllers = {
         "argocd-application-controller": (controller_command, "application-metrics"),
         "argocd-applicationset-controller": (sets_command, "applicationset-probe"),

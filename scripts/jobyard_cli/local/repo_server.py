@@ -11,10 +11,11 @@ import yaml
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.processes import Process, listens
 
+SUBMODULES = "ARGOCD_GIT_MODULES_ENABLED"
 SETTINGS = Path(__file__).resolve().parents[3] / "argocd"
 """What every Argo CD with Jobyard's teams is set to: ConfigMaps, and `helm` with its bounds."""
 VARIABLES = {
-    "reposerver.enable.git.submodule": "ARGOCD_GIT_MODULES_ENABLED",
+    "reposerver.enable.git.submodule": SUBMODULES,
     "reposerver.git.request.timeout": "ARGOCD_GIT_REQUEST_TIMEOUT",
     "reposerver.max.combined.directory.manifests.size": "ARGOCD_REPO_SERVER_MAX_COMBINED_DIRECTORY_MANIFESTS_SIZE",
     "reposerver.parallelism.limit": "ARGOCD_REPO_SERVER_PARALLELISM_LIMIT",

@@ -11,10 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
 from jobyard_cli.platform.publish import publish as publish_platform
+from jobyard_cli.release.catalogue import released_jobs
 from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
+from tests.iam.conftest import TEAMS
 from tests.unit.test_platform_publish import LATER, a_library
 
 if TYPE_CHECKING:
@@ -123,3 +125,21 @@ def test_the_platforms_pipeline_publishes_and_takes_away_what_is_left_over(
 
     work()
     assert s3.get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read() == b"{}"
+
+
+def test_the_scheduled_pipeline_lists_the_jobs_of_the_environments_teams(
+    cloud: Session, be: Callable[[str], Session]
+) -> None:
+    s3, lister = cloud.client("s3"), be("jobyard-platform-catalogue").client("s3")
+    for team in ("care", "risk", "team-that-went"):
+        job = {"schedule": "@daily", "timezone": "UTC", "owner": ""}
+        content = {"team": team, "jobs": {"score": job}}
+        s3.put_object(Bucket=BUCKET, Key=f"dags/{team}/jobs.json", Body=json.dumps(content).encode())
+
+    @set_initial_no_auth_action_count(0)
+    def work() -> None:
+        assert list(released_jobs(lister, BUCKET, TEAMS)) == ["care.score", "risk.score"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            lister.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"[]")
+
+    work()

@@ -21,6 +21,8 @@ from jobyard_cli.iam.commands import iam
 from jobyard_cli.iam.pipeline_role_command import pipeline_role
 from jobyard_cli.merge_request.commands import comment
 from jobyard_cli.plan.commands import plan, render
+from jobyard_cli.platform.commands import refresh
+from jobyard_cli.release.commands import catalogue
 from jobyard_cli.repo import TeamRepo
 from jobyard_cli.sync.commands import releases, sync
 from jobyard_cli.team.commands import PlatformRepo
@@ -75,11 +77,11 @@ def _answer(checked: Checked, output: Format) -> Iterable[str]:
         case Format.json:
             return [report.as_json(checked)]
         case Format.github:
-            return [*formats.github(checked.findings), report.summary(checked)]
+            return [*formats.github(checked.told), report.summary(checked)]
         case Format.gitlab:
-            return [formats.gitlab(checked.findings)]
+            return [formats.gitlab(checked.told)]
         case Format.sarif:
-            return [formats.sarif(checked.findings)]
+            return [formats.sarif(checked.told)]
         case _:
             return report.lines(checked, snippets=sys.stdout.isatty())
 
@@ -116,33 +118,11 @@ def release(
 
 for command in (plan, render, sync, releases):
     app.command(rich_help_panel=TEAM)(command)
-for of_pipeline in (images, build_images, dags, comment, pipeline_role):
+for of_pipeline in (images, build_images, dags, comment, pipeline_role, refresh):
     app.command(rich_help_panel=PIPELINE)(of_pipeline)
 app.add_typer(team_app, name="team", rich_help_panel=PLATFORM)
-app.command(rich_help_panel=PLATFORM)(iam)
-
-Bucket = Annotated[str, typer.Option(envvar="JOBYARD_BUCKET", help="Airflow's bucket.")]
-EndpointUrl = Annotated[str | None, typer.Option(help="An S3 server other than AWS.")]
-
-
-@app.command(rich_help_panel=PLATFORM)
-def catalogue(
-    bucket: Bucket,
-    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
-    endpoint_url: EndpointUrl = None,
-) -> None:
-    """List the jobs that all teams have released, for values/published-jobs.yaml: the check then knows them.
-
-    A release or a job that can't be read is left out, and named on standard error; the exit code is 0 all the same, as
-    one team's release must not keep the list from the others.
-    """
-    from jobyard_cli import aws
-    from jobyard_cli.release.catalogue import published_jobs
-
-    found = published_jobs(aws.s3(endpoint_url), bucket)
-    for problem in found.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    _write(found.text, output)
+for of_platform in (iam, catalogue):
+    app.command(rich_help_panel=PLATFORM)(of_platform)
 
 
 @app.command(rich_help_panel=TEAM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from jobyard_cli.conflicts import Conflict, conflicts
 from jobyard_cli.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.checkout import NoPlatform
+from jobyard_cli.platform.current import current_platform
+from jobyard_cli.platform.published import PublishedJobs, published_jobs, sound_jobs
 
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
 
@@ -25,7 +29,8 @@ class NotATeamRepo(JobyardError):
 TEXTS = (".vscode", "charts", "schemas", "values")
 """Folders in which files are the template's, besides those at the top."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
-"""The jobs of all teams, as far as they are released: written by `jobyard catalogue`."""
+"""A list of released jobs of the repository's own, as `jobyard catalogue` writes it, for where the platform's can't be
+had."""
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -52,10 +57,12 @@ class TeamRepo:
     types: Document | None = None
     published: Document | None = None
     job_files: list[Path] = field(default_factory=list)
+    platform: Path | None = None
+    """The platform's files, where they are not to be looked for."""
     _other_jobs: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, root: Path) -> TeamRepo:
+    def load(cls, root: Path, platform: Path | None = None) -> TeamRepo:
         """Read what the check needs besides the jobs.
 
         Raises:
@@ -71,6 +78,7 @@ class TeamRepo:
             types=_optional(root, "values/task-types.yaml"),
             published=_optional(root, PUBLISHED_JOBS),
             job_files=sorted((root / "dags").glob("*/job.yaml")),
+            platform=platform,
         )
 
     @classmethod
@@ -118,10 +126,21 @@ class TeamRepo:
     def task_types(self) -> dict[str, dict[str, Any]]:
         return _part(self.types, "taskTypes")
 
-    @property
-    def published_jobs(self) -> dict[str, dict[str, Any]] | None:
-        """What other teams have released, by `<team>.<job>`; None where the repository has no list of it."""
-        return None if self.published is None else _part(self.published, "jobs")
+    @cached_property
+    def published_jobs(self) -> PublishedJobs | None:
+        """What teams have released; None where nobody here knows. It is looked for only where it is asked for."""
+        return self._platforms_list() or self._own_list()
+
+    def _platforms_list(self) -> PublishedJobs | None:
+        try:
+            return published_jobs(current_platform(self.root, self.platform).tree, self.team)
+        except NoPlatform:
+            return None
+
+    def _own_list(self) -> PublishedJobs | None:
+        if self.published is None:
+            return None
+        return PublishedJobs({"": dict(sound_jobs(_part(self.published, "jobs")))})
 
     @cached_property
     def conflicted(self) -> dict[Path, list[Conflict]]:
@@ -149,8 +168,8 @@ class TeamRepo:
             file = f"dags/{name.partition('.')[2]}/job.yaml"
             job = load(self.root / file, file).data
         else:
-            job = (self.published_jobs or {}).get(name)
-        return job if isinstance(job, dict) else None
+            job = self.published_jobs.jobs.get(name) if self.published_jobs else None
+        return dict(job) if isinstance(job, Mapping) else None
 
     @property
     def node_groups(self) -> dict[str, dict[str, Any]]:

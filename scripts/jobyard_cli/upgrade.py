@@ -41,7 +41,7 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     """Bring a team's repository to the template's newest commit, or to another; nothing is committed.
 
     Raises:
-        CannotUpgrade: it was not made by cruft, or has changes of its own that are in no commit.
+        CannotUpgrade: it does not say where it came from, or has changes of its own that are in no commit.
         TemplateFailed: the template can't be had, or refuses the repository's answers.
         NoPlatform: the template can't be had.
     """
@@ -74,8 +74,8 @@ def _commit(repo: Path) -> str:
     try:
         return str(json.loads((repo / STATE).read_text(encoding="utf-8"))["commit"])
     except FileNotFoundError as error:
-        why = "it was not made by `cruft create`, or this is not its top folder"
-        raise CannotUpgrade(f"{repo} has no {STATE}: {why}") from error
+        why = "run this in the repository's top folder, or restore the file from git"
+        raise CannotUpgrade(f"{repo / STATE} is missing: {why}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CannotUpgrade(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
 

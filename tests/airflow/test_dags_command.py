@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from jobyard_cli.dag_build.build import UnknownAirflow, build
+from jobyard_cli.dag_build.build import Platform, UnknownAirflow, build
 from jobyard_cli.dag_build.commands import dags
 from jobyard_cli.release.compile import BrokenJobs
 from jobyard_cli.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
+HERE = Platform(ROOT, ROOT)
 Shown = Callable[[], AbstractContextManager[Steps]]
 AddJob = Callable[..., Path]
 JOB = """\
@@ -47,7 +48,7 @@ def test_a_job_that_airflow_cannot_run_is_told_with_its_file(
     with_a_broken_job: Path, shown: Shown, version: str
 ) -> None:
     with shown() as steps, steps.step(f"jobyard dags on Airflow {version}") as report:
-        built = build(with_a_broken_job, ROOT, "dev", version, report)
+        built = build(with_a_broken_job, HERE, "dev", version, report)
     assert built.dags == 2
     (problem,) = built.problems
     assert problem.startswith("dags/broken/job.yaml: ")
@@ -68,10 +69,10 @@ def test_the_command_fails_with_a_broken_job_and_not_without(
 def test_what_the_check_refuses_is_not_built(team_repo: Path, add_job: AddJob) -> None:
     add_job("score", JOB % "nowhere")
     with pytest.raises(BrokenJobs, match="unknown node group 'nowhere'"):
-        build(team_repo, ROOT, "dev", None, print)
+        build(team_repo, HERE, "dev", None, print)
 
 
 def test_an_airflow_without_pins_is_told_with_those_that_have_some(team_repo: Path, add_job: AddJob) -> None:
     add_job("score", JOB % "default")
     with pytest.raises(UnknownAirflow, match=r"2\.11\.1.*values/mwaa has.*2\.11\.2"):
-        build(team_repo, ROOT, "dev", "2.11.1", print)
+        build(team_repo, HERE, "dev", "2.11.1", print)

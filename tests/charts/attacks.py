@@ -1,7 +1,7 @@
 """What a team could put into its copy of charts/team to get more than the platform gave it, and why each is refused.
 
 Two suites make these tries: `test_bounds.py` asks the API server as the team's sync identity does, and
-`tests/end_to_end/test_attacks.py` has Argo CD sync them from the team's repository.
+`tests/end_to_end/test_tenancy.py` has Argo CD sync them from the team's repository.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def test_a_template_is_printed_that_yaml_reads(platform: Path, jobyard: Run) -> 
     code, out, err = jobyard()
     assert (code, err) == (0, "")
     assert list(yaml.safe_load(out)["Resources"]) == [
-        "GitHost1", "Airflow", "PlatformCi", "riskCi", "riskPlan", "riskLauncher", "riskLauncherAccessEntry",
+        "GitHost1", "Airflow", "PlatformCi", "PlatformCatalogue",
+        "riskCi", "riskPlan", "riskLauncher", "riskLauncherAccessEntry",
     ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TEAM = {"repo": "https://git.example.com/risk/jobs.git", "iamRoles": {"serviceAc
 SECTIONS = {
     "Airflow": "jobyard-mwaa",
     "Platform's pipeline": "jobyard-platform-ci",
+    "Platform's scheduled pipeline": "jobyard-platform-catalogue",
     "Team's pipeline": "jobyard-<team>-ci",
     "Team's merge requests": "jobyard-<team>-plan",
     "Launcher": "jobyard-<team>",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -11,10 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
 from jobyard_cli.platform.publish import publish as publish_platform
+from jobyard_cli.release.catalogue import released_jobs
 from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
+from tests.iam.conftest import TEAMS
 from tests.unit.test_platform_publish import LATER, a_library
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 BUCKET = "airflow"
 REGION: Literal["eu-central-1"] = "eu-central-1"
+A_JOB = json.loads(Path("tests/fixtures/releases/3.json").read_text())["jobs"]["least"]
 FIRST, SECOND = "1" * 40, "2" * 40
 Session = boto3.session.Session
 
@@ -123,3 +127,20 @@ def test_the_platforms_pipeline_publishes_and_takes_away_what_is_left_over(
 
     work()
     assert s3.get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read() == b"{}"
+
+
+def test_the_scheduled_pipeline_lists_the_jobs_of_the_environments_teams(
+    cloud: Session, be: Callable[[str], Session]
+) -> None:
+    s3, lister = cloud.client("s3"), be("jobyard-platform-catalogue").client("s3")
+    for team in ("care", "risk", "team-that-went"):
+        content = {"team": team, "jobs": {"score": A_JOB}}
+        s3.put_object(Bucket=BUCKET, Key=f"dags/{team}/jobs.json", Body=json.dumps(content).encode())
+
+    @set_initial_no_auth_action_count(0)
+    def work() -> None:
+        assert list(released_jobs(lister, BUCKET, TEAMS).jobs) == ["care.score", "risk.score"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            lister.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"[]")
+
+    work()

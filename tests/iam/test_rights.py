@@ -13,10 +13,11 @@ REPOSITORY = "arn:aws:ecr:eu-central-1:111122223333:repository"
 VARIABLE = "arn:aws:ssm:eu-central-1:111122223333:parameter/airflow/variables"
 AIRFLOW = "arn:aws:airflow:eu-central-1:111122223333:role"
 IAM = "arn:aws:iam::111122223333:role"
-CI, PLAN, PLATFORM, MWAA, JOBS = (
+CI, PLAN, PLATFORM, LISTER, MWAA, JOBS = (
     "jobyard-risk-ci",
     "jobyard-risk-plan",
     "jobyard-platform-ci",
+    "jobyard-platform-catalogue",
     "jobyard-mwaa",
     "risk-jobs",
 )
@@ -46,6 +47,7 @@ ALLOWED: list[Try] = [
     (PLATFORM, "s3:PutObject", f"{S3}/dags/jobyard/platform.json"),
     (PLATFORM, "s3:PutObject", f"{S3}/dags/risk.py"),
     (PLATFORM, "s3:DeleteObject", f"{S3}/dags/team-that-went.py"),
+    *((LISTER, "s3:GetObject", f"{S3}/dags/{team}/jobs.json") for team in ("care", "risk", "risk-eu")),
     (MWAA, "s3:GetObject", f"{S3}/dags/risk/jobs.json"),
     (MWAA, "s3:GetObjectVersion", f"{S3}/requirements.txt"),
     (MWAA, "s3:ListBucket", S3),
@@ -97,6 +99,12 @@ FORBIDDEN: list[Try] = [
     (PLATFORM, "s3:PutObject", f"{S3}/requirements.txt"),
     (PLATFORM, "s3:PutObject", "arn:aws:s3:::other/dags/jobyard/loader.py"),
     (PLATFORM, "sts:AssumeRole", f"{IAM}/jobyard-care"),
+    *((LISTER, "s3:GetObject", f"{S3}/dags/{key}") for key in (
+        "jobyard/kubeconfig.yaml", "risk.py", "team-that-went/jobs.json", "risk/other.json",
+    )),
+    (LISTER, "s3:PutObject", f"{S3}/dags/risk/jobs.json"),
+    (LISTER, "s3:PutObject", f"{S3}/dags/jobyard/loader.py"),
+    (LISTER, "s3:GetObjectVersion", f"{S3}/dags/risk/jobs.json"),
     (MWAA, "s3:PutObject", f"{S3}/dags/jobyard/loader.py"),
     (MWAA, "s3:ListAllMyBuckets", "*"),
     (MWAA, "s3:GetObject", f"{DATA}/raw/risk/claims/rows.csv"),
@@ -126,6 +134,9 @@ LISTS = [
     (CI, "s3:ListBucketVersions", "dags/risk/jobs.json", True),
     (PLAN, "s3:ListBucket", "dags/risk/jobs.json", True),
     (PLATFORM, "s3:ListBucket", "dags/", True),
+    (LISTER, "s3:ListBucket", "dags/", True),
+    (LISTER, "s3:ListBucket", "", False),
+    (LISTER, "s3:ListBucketVersions", "dags/", False),
     *((CI, action, prefix, False) for action in ("s3:ListBucket", "s3:ListBucketVersions")
       for prefix in ("", "dags/", "dags/risk/", "dags/care/jobs.json", "dags/risk-eu/jobs.json", "dags/risk/jobs.jso")),
     (PLAN, "s3:ListBucketVersions", "dags/risk/jobs.json", False),
@@ -169,7 +180,7 @@ def test_a_list_shows_an_identity_its_own_keys_alone(
     assert answer == ("Allowed" if expected else "ImplicitlyDenied")
 
 
-@pytest.mark.parametrize("who", [CI, PLAN, PLATFORM])
+@pytest.mark.parametrize("who", [CI, PLAN, PLATFORM, LISTER])
 def test_a_list_of_the_whole_bucket_is_refused(may: Callable[..., str], who: str) -> None:
     assert may(who, "s3:ListBucket", S3) == "ImplicitlyDenied"
 

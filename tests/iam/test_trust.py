@@ -22,6 +22,7 @@ TRUSTED = [
     ("jobyard-care-ci", GITHUB, "repo:care/care-jobs:environment:prod"),
     ("jobyard-care-plan", GITHUB, "repo:care/care-jobs:pull_request"),
     ("jobyard-platform-ci", GITLAB, "project_path:platform/jobyard:ref_type:branch:ref:main"),
+    ("jobyard-platform-catalogue", GITLAB, "project_path:platform/jobyard:ref_type:branch:ref:main"),
     ("risk-jobs", EKS, "system:serviceaccount:team-risk:jobs"),
 ]
 REFUSED = [
@@ -44,6 +45,8 @@ REFUSED = [
     ("jobyard-care-ci", GITHUB, "repo:mallory/care-jobs:environment:prod"),
     ("jobyard-care-plan", GITHUB, "repo:care/other:pull_request"),
     ("jobyard-platform-ci", GITLAB, MAIN),
+    ("jobyard-platform-catalogue", GITLAB, MAIN),
+    ("jobyard-platform-catalogue", GITLAB, "project_path:platform/jobyard:ref_type:branch:ref:add-a-team"),
     ("risk-jobs", EKS, "system:serviceaccount:team-care:jobs"),
     ("risk-jobs", EKS, "system:serviceaccount:team-risk-eu:jobs"),
     ("risk-jobs", GITLAB, "system:serviceaccount:team-risk:jobs"),

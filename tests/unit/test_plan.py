@@ -296,7 +296,7 @@ def test_the_command_reads_the_buckets_name_in_the_environments_file(
     [
         (("--base", "main", "--environment", "dev"), "give --base or --environment, not both"),
         (("--base", "nowhere"), "there is no commit 'nowhere' here"),
-        (("--environment", "dev"), "has no .cruft.json"),
+        (("--environment", "dev"), ".cruft.json is missing"),
         (("--environment", "prd", "--platform", str(ROOT)), "unknown environment 'prd' (did you mean 'prod'?"),
     ],
 )

@@ -245,6 +245,9 @@ def test_a_job_that_another_teams_starts_after_is_told_when_it_goes(add_job: Add
     assert [one.message for one in planned(team_repo).warnings] == [expected]
     (moved / "job.yaml").unlink()
     assert [one.message for one in planned(team_repo).warnings] == [expected]
+    published.write_text(published.read_text().replace("{schedule: {after: [risk.score]}}", "{wait_for: [risk.score]}"))
+    expected = "job 'care.report' waits for 'risk.score', which no longer runs under this name"
+    assert [one.message for one in planned(team_repo).warnings] == [expected]
 
 
 @pytest.mark.parametrize(("catchup", "number"), [("true", 1), ("false", 0)])

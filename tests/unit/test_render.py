@@ -135,7 +135,7 @@ def test_without_the_platform_only_what_it_does_not_set_is_checked(team_repo: Pa
     repo = with_chart(team_repo)
     values(repo, "high: 3000", "high: 20000")
     assert problems(repo, platform=None) == []
-    assert "has no .cruft.json" in known_bounds(repo, "risk", "", None).why
+    assert ".cruft.json is missing" in known_bounds(repo, "risk", "", None).why
 
 
 def test_an_unknown_environment_and_another_repository_are_refused(team_repo: Path, tmp_path: Path) -> None:

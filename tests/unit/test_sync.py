@@ -342,7 +342,7 @@ def jobyard(
         (["--rollback", "--images=x"], "--images and --rollback: an earlier release has its own images"),
         (["--images=nowhere.json"], "nowhere.json: can't be read"),
         ([], "give --environment or --bucket"),
-        (["--environment=prod"], "has no .cruft.json"),
+        (["--environment=prod"], ".cruft.json is missing"),
     ],
 )
 def test_a_mistake_in_the_options_is_told(

@@ -11,7 +11,7 @@ from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.environments import UnknownEnvironment, environment_names, in_environment, load_teams
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform.checkout import platform_repo
+from jobyard_cli.platform.current import current_platform
 
 OLDEST = "1.30"
 """What the chart asks for (`kubeVersion`)."""
@@ -23,7 +23,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the platform gives the team; nothing where that is not known, and `why`."""
+    """What the platform gives the team; `why` says which state of it that is, or why it is not known."""
 
     values: Mapping[str, Any]
     why: str = ""
@@ -37,8 +37,8 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
         JobyardError: the folder that was given is not the platform's repository, or its values are wrong.
     """
     try:
-        repo = platform_repo(root, platform)
-        known, teams = environment_names(repo), load_teams(repo)
+        current = current_platform(root, platform)
+        known, teams = environment_names(current.tree), load_teams(current.tree)
     except JobyardError as error:
         if platform is not None:
             raise
@@ -47,7 +47,9 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
         raise UnknownEnvironment(environment, known)
     values = teams.get(team)
     here = in_environment(values, environment) if values and environment else values
-    return Bounds(here or {}, "" if here else f"the platform has no team {team} there")
+    if not here:
+        return Bounds({}, f"the platform has no team {team} there: {current.state}")
+    return Bounds(here, "" if platform else f"bounds: {current.state}")
 
 
 def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> list[str]:

@@ -6,19 +6,26 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+ERROR, WARNING = "error", "warning"
+
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One problem: where (path from the repository's root, line and column from 1), what, and the rule's name."""
+    """One problem: where (path from the repository's root, line and column from 1), what, and the rule's name.
+
+    A warning is what a person should know and the check does not fail for.
+    """
 
     path: str
     line: int
     column: int
     message: str
     rule: str
+    severity: str = ERROR
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+        mark = "" if self.severity == ERROR else f"{self.severity}: "
+        return f"{self.path}:{self.line}:{self.column}: {mark}{self.message}"
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.findings import ERROR, Finding
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -20,7 +20,7 @@ def github(findings: Iterable[Finding]) -> Iterator[str]:
     """
     for one in findings:
         place = f"file={_property(one.path)},line={one.line},col={one.column},title={_property(one.rule)}"
-        yield f"::error {place}::{_data(one.message)}"
+        yield f"::{one.severity} {place}::{_data(one.message)}"
 
 
 def _data(text: str) -> str:
@@ -46,7 +46,7 @@ def _code_quality(finding: Finding, fingerprint: str) -> dict[str, Any]:
         "description": finding.message,
         "check_name": finding.rule,
         "fingerprint": fingerprint,
-        "severity": "major",
+        "severity": "major" if finding.severity == ERROR else "minor",
         "location": {"path": finding.path, "positions": {"begin": begin, "end": begin}},
     }
 
@@ -84,7 +84,7 @@ def _sarif_result(finding: Finding, fingerprint: str) -> dict[str, Any]:
     }
     return {
         "ruleId": finding.rule,
-        "level": "error",
+        "level": finding.severity,
         "message": {"text": finding.message},
         "partialFingerprints": {"jobyard/v1": fingerprint},
         "locations": [{"physicalLocation": location}],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from jobyard_cli.check.findings import Finding, did_you_mean
+from jobyard_cli.check.findings import WARNING, Finding, did_you_mean
 from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import PUBLISHED_JOBS, TeamRepo
+from jobyard_cli.platform.published import PublishedJobs
+from jobyard_cli.repo import TeamRepo
 
 
 def check_other_jobs(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -43,19 +45,51 @@ def _problem(repo: TeamRepo, own: str, name: str) -> str | None:
     if name == own:
         return f"'{name}' is this job itself"
     ours = name.startswith(f"{repo.team}.")
-    published = repo.published_jobs
+    published = None if ours else repo.published_jobs
     if not ours and published is None:
-        return None  # nobody here can say; Airflow shows it
-    known = repo.own_jobs if ours else published or {}
+        return None  # nobody here can say: it is taken on trust, with a warning
+    known = published.jobs if published else repo.own_jobs
     # What is no name of a job, the schema has said.
     if name not in known:
-        where = "no folder of dags/ has that name" if ours else f"it is not in {PUBLISHED_JOBS}"
         team, dot, _ = name.partition(".")
         hint = did_you_mean(name, [job for job in known if job != own and job.startswith(team + dot)], cutoff=0.8)
-        return f"unknown job '{name}' ({hint or where})" if dot else None
+        return f"unknown job '{name}' ({hint or _where(ours, team, published)}{_as_of(published)})" if dot else None
     if circle := _circle(repo, own, name):
         return f"jobs follow each other in a circle, so none of them starts: {' -> '.join(circle)}"
     return None
+
+
+def _where(ours: bool, team: str, published: PublishedJobs | None) -> str:
+    if ours:
+        return "no folder of dags/ has that name"
+    others = any(job.startswith(f"{team}.") for job in published.jobs) if published else False
+    return f"team {team} has not released it" if others else f"no team {team} has released a job"
+
+
+def _as_of(published: PublishedJobs | None) -> str:
+    """How old the list is that does not have the job: one that was released since is not in it."""
+    if published is None or not published.age():
+        return ""
+    return f"; {'the list is old: ' if published.is_old() else ''}{published.age()}"
+
+
+def check_trust(document: Document, repo: TeamRepo) -> Iterator[Finding]:
+    """A warning for each job of another team of which nobody here can say that it is released everywhere."""
+    for path, name in _followed(document.data):
+        team, dot, _ = name.partition(".")
+        if not dot or team == repo.team:
+            continue
+        if repo.published_jobs is None:
+            message = f"job '{name}' is taken on trust: the platform has no list of released jobs"
+            yield _warning(document, path, message)
+        elif name in repo.published_jobs.jobs and (lacking := repo.published_jobs.lacking(name)):
+            age = repo.published_jobs.age()
+            where = f"not released in {' and '.join(lacking)}{f' ({age})' if age else ''}"
+            yield _warning(document, path, f"job '{name}' is {where}: there this job waits until it is")
+
+
+def _warning(document: Document, path: KeyPath, message: str) -> Finding:
+    return replace(document.finding(path, message, "other-job"), severity=WARNING)
 
 
 def _no_clock(repo: TeamRepo, name: str) -> str | None:

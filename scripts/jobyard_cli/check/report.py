@@ -11,11 +11,12 @@ from jobyard_cli.check.run import Checked
 
 
 def summary(checked: Checked) -> str:
-    """`2 jobs, no problems` or `3 problems in 2 files`."""
+    """`2 jobs, no problems` or `3 problems in 2 files, 1 warning`."""
+    warned = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
     if not checked.findings:
-        return f"{_count(len(checked.jobs), 'job')}, no problems"
+        return f"{_count(len(checked.jobs), 'job')}, no problems{warned}"
     files = len({finding.path for finding in checked.findings})
-    return f"{_count(len(checked.findings), 'problem')} in {_count(files, 'file')}"
+    return f"{_count(len(checked.findings), 'problem')} in {_count(files, 'file')}{warned}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -24,7 +25,7 @@ def _count(number: int, thing: str) -> str:
 
 def lines(checked: Checked, *, snippets: bool) -> Iterator[str]:
     """One line for each finding; with `snippets` also the line of the file, with a mark under the place."""
-    for finding in checked.findings:
+    for finding in checked.told:
         yield str(finding)
         if snippets:
             yield from _snippet(checked, finding)
@@ -45,5 +46,6 @@ def as_json(checked: Checked) -> str:
         "team": checked.repo.team,
         "jobs": sorted(checked.jobs),
         "findings": [asdict(finding) for finding in checked.findings],
+        "warnings": [asdict(warning) for warning in checked.warnings],
     }
     return json.dumps(report, indent=1)

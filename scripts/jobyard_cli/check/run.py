@@ -11,6 +11,7 @@ from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
 from jobyard_cli.check.links import check_links
 from jobyard_cli.check.meaning import check_meaning
+from jobyard_cli.check.other_jobs import check_trust
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
 from jobyard_cli.documents import Document, load
@@ -27,6 +28,12 @@ class Checked:
     repo: TeamRepo
     jobs: dict[str, Document] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[Finding]:
+        """Problems and warnings, by place."""
+        return sorted([*self.findings, *self.warnings])
 
     @property
     def documents(self) -> dict[str, Document]:
@@ -51,17 +58,17 @@ class NothingToCheck(JobyardError):
         super().__init__(f"{path}: {why}")
 
 
-def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
+def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = None) -> Checked:
     """Check the jobs of the repository whose top folder is `root`, and report every problem, not the first.
 
     `only` are files or folders to keep to; none stands for all. What a job rests on (values, catalogue) is always
-    checked.
+    checked. The jobs of other teams are those that the platform lists: its current branch, or the work tree `platform`.
 
     Raises:
         NotATeamRepo: the folder is no team's repository.
         NothingToCheck: a path of `only` has no job in it.
     """
-    repo = TeamRepo.load(root)
+    repo = TeamRepo.load(root, platform)
     checked = Checked(repo)
     findings = [*(one for values in repo.documents for one in values.findings), *_values(repo)]
     findings += [*_conflicts(repo), *check_links(repo.root)]
@@ -74,6 +81,7 @@ def check_repo(root: Path, only: Sequence[Path] = ()) -> Checked:
         document = load(file, file.relative_to(repo.root).as_posix())
         checked.jobs[file.parent.name] = document
         findings += check_job(document, repo)
+        checked.warnings += check_trust(document, repo)
     checked.findings = sorted(set(findings))
     if sound := checked.sound_jobs:
         checked.findings = sorted({*checked.findings, *check_limits(sound.values(), repo, whole=not only)})

@@ -11,7 +11,7 @@ import typer
 from jobyard_cli.repo import TeamRepo
 
 PLATFORM_HELP = "A work tree of the platform's repository."
-PLATFORM_DEFAULT = "a clone as .cruft.json says"
+PLATFORM_DEFAULT = "its current branch, fetched"
 
 
 def images(
@@ -43,12 +43,12 @@ def images(
     from jobyard_cli.container_images.addresses import registry_of
     from jobyard_cli.container_images.publish import Origin, find_missing, publish
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.platform.checkout import platform_repo
+    from jobyard_cli.platform.commands import platform_tree
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
     ours = TeamRepo.load(root)
-    found = platform_repo(root, platform)
+    found = platform_tree(root, platform)
     address = registry or registry_of(load_environment(found, environment))
     origin = Origin(source, registry_of(load_environment(found, source))) if source else None
     chosen = _platforms(platforms, ours)

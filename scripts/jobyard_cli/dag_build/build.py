@@ -43,7 +43,15 @@ class Built:
     problems: list[str]
 
 
-def build(root: Path, platform: Path, name: str, version: str | None, report: Report) -> Built:
+@dataclass(frozen=True)
+class Platform:
+    """Work trees of the platform's repository: as it is now, and at the commit whose library this command fits."""
+
+    now: Path
+    library: Path
+
+
+def build(root: Path, platform: Platform, name: str, version: str | None, report: Report) -> Built:
     """Build all DAGs of a team's work tree on the Airflow of an environment, or on another version.
 
     Raises:
@@ -52,16 +60,16 @@ def build(root: Path, platform: Path, name: str, version: str | None, report: Re
         CommandFailed: Airflow could not be installed, or not start.
     """
     release = compile_release(root, commit(root))
-    chosen = load_environment(platform, name)
+    chosen, pins = load_environment(platform.now, name), platform.now / MWAA
     airflow = version or str(chosen.values.get("airflowVersion", AIRFLOW_VERSION))
-    known = sorted(folder.name for folder in (platform / MWAA).iterdir() if folder.is_dir())
+    known = sorted(folder.name for folder in pins.iterdir() if folder.is_dir())
     if airflow not in known:
         raise UnknownAirflow(airflow, known)
-    installed = airflow_environment(platform / MWAA, cache_dir(), report, airflow)
+    installed = airflow_environment(pins, cache_dir(), report, airflow)
     report(f"building the DAGs on Airflow {airflow}")
     with tempfile.TemporaryDirectory(prefix="jobyard-dags-") as folder:
         dags = Path(folder) / "dags"
-        lay_out(dags, TeamRepo.load(root).team, release, platform, chosen)
+        lay_out(dags, TeamRepo.load(root).team, release, platform.library, chosen)
         answer = _ask(installed, dags, Path(folder))
     return Built(airflow, len(answer["dags"]), _problems(answer))
 

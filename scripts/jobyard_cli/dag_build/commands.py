@@ -20,7 +20,7 @@ def dags(
         Path | None,
         typer.Option(
             help="A work tree of the platform's repository.",
-            show_default="a clone at the commit that .cruft.json names",
+            show_default="its current branch, fetched",
         ),
     ] = None,
     repo: Annotated[
@@ -29,13 +29,15 @@ def dags(
     ] = None,
 ) -> None:
     """Build all DAGs of the work tree on an environment's Airflow, and say what it can't run."""
-    from jobyard_cli.dag_build.build import build
+    from jobyard_cli.dag_build.build import Platform, build
     from jobyard_cli.platform.checkout import platform_repo
+    from jobyard_cli.platform.commands import platform_tree
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
+    current = platform_tree(root, platform)
     with Steps(new_console()) as steps, steps.step(f"DAGs on the Airflow of {environment}") as report:
-        built = build(root, platform_repo(root, platform), environment, airflow, report)
+        built = build(root, Platform(current, platform_repo(root, platform)), environment, airflow, report)
     for problem in built.problems:
         print(problem, file=sys.stderr)
     if built.problems:

@@ -57,6 +57,12 @@ class Project:
         own = {"sub": f"repo:{self.path}:environment:{environment}"}
         return {**own, "ref": f"refs/heads/{branch}"} if self.issuer == GITHUBS_ISSUER else own
 
+    def branch_claims(self, branch: str) -> dict[str, str]:
+        """What a token says of a pipeline on a branch that is in no environment, such as a scheduled one."""
+        if self.ci == "gitlab":
+            return self.release_claims(branch, "")
+        return {"sub": f"repo:{self.path}:ref:refs/heads/{branch}"}
+
     def review_subject(self) -> tuple[str, str]:
         """Who a pipeline of a merge request is, and the operator that compares it.
 

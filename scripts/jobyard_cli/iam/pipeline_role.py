@@ -17,16 +17,21 @@ class NoAccount(JobyardError):
 
 
 class Right(StrEnum):
-    """What a pipeline may do: release a team's jobs, with images; read; or publish the platform's files."""
+    """What a pipeline may do: release a team's jobs, with images; read; publish the platform's files; list all jobs."""
 
     ci = "ci"
     plan = "plan"
     platform = "platform"
+    catalogue = "catalogue"
+
+
+OF_PLATFORM = {Right.platform: "jobyard-platform-ci", Right.catalogue: "jobyard-platform-catalogue"}
+"""Roles of the platform's own repository."""
 
 
 def role_name(right: Right, team: str = "") -> str:
     """The role's name, as `jobyard iam` makes it."""
-    return "jobyard-platform-ci" if right is Right.platform else f"jobyard-{team}-{right}"
+    return OF_PLATFORM.get(right) or f"jobyard-{team}-{right}"
 
 
 def variables(environment: Environment, name: str) -> dict[str, str]:

@@ -14,11 +14,14 @@ from jobyard_cli.repo import TeamRepo
 def pipeline_role(
     environment: Annotated[str, typer.Option("--environment", help="Environment whose account has the role.")],
     right: Annotated[
-        Right, typer.Option(help="To release a team's jobs with its images, to read; or, of the platform, to publish.")
+        Right,
+        typer.Option(
+            help="To release a team's jobs with its images, to read; or, of the platform, to publish, to list jobs."
+        ),
     ] = Right.ci,
     platform: Annotated[
         Path | None,
-        typer.Option(help="A work tree of the platform's repository.", show_default="a clone as .cruft.json says"),
+        typer.Option(help="A work tree of the platform's repository.", show_default="its current branch, fetched"),
     ] = None,
     repo: Annotated[
         Path | None, typer.Option(help="Top folder of the repository.", show_default="the one we are in")
@@ -26,13 +29,13 @@ def pipeline_role(
 ) -> None:
     """Print the variables, NAME=value, with which AWS's libraries take a pipeline's role in an environment."""
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.iam.pipeline_role import role_name, variables
-    from jobyard_cli.platform.checkout import platform_repo
+    from jobyard_cli.iam.pipeline_role import OF_PLATFORM, role_name, variables
+    from jobyard_cli.platform.commands import platform_tree
 
-    if right is Right.platform:
+    if right in OF_PLATFORM:
         work_tree, team = repo or Path(), ""
     else:
         root = repo.absolute() if repo else TeamRepo.find(Path())
-        work_tree, team = platform_repo(root, platform), TeamRepo.load(root).team
+        work_tree, team = platform_tree(root, platform), TeamRepo.load(root).team
     for name, value in variables(load_environment(work_tree, environment), role_name(right, team)).items():
         print(f"{name}={value}")

@@ -28,6 +28,14 @@ def platform_roles(account: Account, teams: Teams, project: Project, branch: str
         [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
         list(_publishes(account, teams)),
     )
+    yield Role(
+        "PlatformCatalogue",
+        PLATFORM,
+        "jobyard-platform-catalogue",
+        f"scheduled pipeline of the platform's repository, on {branch}, that lists the released jobs",
+        [trusts(account, project, "StringEquals", **project.branch_claims(branch))],
+        list(_lists_jobs(account, teams)),
+    )
 
 
 def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
@@ -42,6 +50,14 @@ def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
         read = ["s3:GetObject", "s3:GetObjectVersion"]
         folders_of_teams = account.s3(account.bucket, *(f"dags/{team}/*" for team in sorted(teams)))
         yield deny("NoTeamsFolder", [*read, *change], folders_of_teams)
+
+
+def _lists_jobs(account: Account, teams: Teams) -> Iterator[Statement]:
+    """Read each team's release, and nothing else."""
+    yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals={"s3:prefix": "dags/"})
+    if teams:
+        releases = account.s3(account.bucket, *(f"dags/{team}/jobs.json" for team in sorted(teams)))
+        yield allow("ReadReleases", ["s3:GetObject"], releases)
 
 
 def _trusts_mwaa(account: Account) -> Statement:

@@ -26,7 +26,7 @@ Repo = Annotated[
 PlatformFolder = Annotated[
     Path | None,
     typer.Option(
-        "--platform", help="Work tree of the platform's repository.", show_default="a clone at the commit of cruft"
+        "--platform", help="Work tree of the platform's repository.", show_default="its current branch, fetched"
     ),
 ]
 
@@ -71,7 +71,7 @@ def plan(
     if base and environment:
         raise OneBase("give --base or --environment, not both: a plan compares with one of them")
     root = repo.absolute() if repo else TeamRepo.find(Path())
-    checked = valid_repo(root)
+    checked = valid_repo(root, platform)
     there = find_platform(root, platform)
     with _base(checked.repo, base, environment, there, bucket, endpoint_url) as chosen:
         _tell(make_plan(checked, chosen, there, datetime.now(UTC), environment), output)
@@ -159,4 +159,4 @@ def render(
     if findings:
         raise typer.Exit(1)
     if quiet:
-        print(f"{len(made)} objects, no problems{'' if bounds.values else f' ({bounds.why})'}")
+        print(f"{len(made)} objects, no problems{f' ({bounds.why})' if bounds.why else ''}")

@@ -21,7 +21,7 @@ from jobyard_cli.plan.images import image_changes
 from jobyard_cli.plan.model import ObjectChange, Plan
 from jobyard_cli.plan.quota import Amount, quotas
 from jobyard_cli.plan.warnings import Situation, warnings
-from jobyard_cli.platform.checkout import platform_repo
+from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.release.compile import BrokenJobs, compile_jobs
 from jobyard_cli.repo import TeamRepo
@@ -33,33 +33,36 @@ class Platform:
 
     repo: Path | None
     why: str = ""
+    words: str = ""
+    """Of which commit it is, and of what age; nothing of a work tree that was given."""
 
 
 def find_platform(root: Path, given: Path | None) -> Platform:
-    """The platform's repository. That it can't be had or read leaves a plan without quotas, unless it was given.
+    """The platform's repository as it is now. Where it can't be had or read, the plan is without quotas, unless it
+    was given.
 
     Raises:
         NotThePlatformRepo: the folder that was given is another.
         InvalidValues: a team's file in it is wrong.
     """
     try:
-        repo = platform_repo(root, given)
-        load_teams(repo)
+        current = current_platform(root, given)
+        load_teams(current.tree)
     except JobyardError as error:
         if given is not None:
             raise
         return Platform(None, str(error))
-    return Platform(repo)
+    return Platform(current.tree, words="" if given else current.state)
 
 
-def valid_repo(root: Path) -> Checked:
-    """The checked repository.
+def valid_repo(root: Path, platform: Path | None = None) -> Checked:
+    """The checked repository, with the platform's work tree where one was given.
 
     Raises:
         NotATeamRepo: the folder is no team's repository.
         BrokenJobs: the check found something.
     """
-    checked = check_repo(root)
+    checked = check_repo(root, platform=platform)
     if checked.findings:
         raise BrokenJobs(checked, "there is no plan until these are mended")
     return checked
@@ -80,10 +83,11 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     then = platform_data(_groups_of(base.tree, repo), environment, **known)
     changes = list(Comparison(repo.team, base.jobs, jobs, then, there).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)
-    around = Situation(repo.team, base.jobs, jobs, bounds, repo.published_jobs or {}, now)
+    around = Situation(repo.team, base.jobs, jobs, bounds, repo.published_jobs.jobs if repo.published_jobs else {}, now)
     return Plan(
         team=repo.team,
         base=base.words,
+        bounds=platform.words,
         jobs=changes,
         unchanged=len(jobs) - sum(1 for change in changes if change.name in jobs),
         images=list(image_changes(repo.root, base.tree, jobs)) if base.tree else [],

@@ -45,6 +45,7 @@ class Block:
 def markdown(plan: Plan, limit: int = LIMIT) -> str:
     """The comment, of so many characters at most: what is left out is said."""
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
+    head += f"\nBounds and published jobs: {prose(plan.bounds)}\n" if plan.bounds else ""
     lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
     lists += [_list("Not told", [prose(" ".join(note.split())) for note in plan.notes])]
     lists.append(_list("Images", [f"{code(one.name)} {one.kind}: {prose(image_fate(one))}" for one in plan.images]))

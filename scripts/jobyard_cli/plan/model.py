@@ -100,6 +100,8 @@ class Plan:
     objects: list[ObjectChange] = field(default_factory=list)
     warnings: list[Caution] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    bounds: str = ""
+    """Which state of the platform's repository the team's bounds and the others' jobs are from."""
 
 
 def image_fate(change: ImageChange) -> str:

@@ -31,6 +31,8 @@ def as_json(plan: Plan) -> str:
 def lines(plan: Plan) -> Iterator[str]:
     """The plan in lines without graphs, which are nothing to read in a terminal."""
     yield f"Plan for team {plan.team}, compared with {printable(plan.base)}"
+    if plan.bounds:
+        yield f"Bounds and published jobs: {printable(plan.bounds)}"
     for change in plan.jobs:
         yield ""
         yield from _job(change)

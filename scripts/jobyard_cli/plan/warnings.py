@@ -30,7 +30,7 @@ class Situation:
     before: Jobs
     after: Jobs
     quotas: Mapping[str, Amount]
-    others: Mapping[str, Any]
+    others: Jobs
     now: datetime
 
 
@@ -69,9 +69,11 @@ def _of_job(change: JobChange, around: Situation) -> Iterator[Caution]:
 def _followed(gone: str, around: Situation) -> Iterator[Caution]:
     name = f"{around.team}.{gone}"
     for other, job in sorted(around.others.items()):
-        schedule = job.get("schedule") if isinstance(job, Mapping) else None
+        schedule = job.get("schedule")
         if isinstance(schedule, Mapping) and name in schedule.get("after", []):
             yield Caution(gone, f"job '{other}' starts after '{name}', which no longer runs under this name")
+        elif name in job.get("wait_for", []):
+            yield Caution(gone, f"job '{other}' waits for '{name}', which no longer runs under this name")
 
 
 def _over_quota(name: str, job: Mapping[str, Any], quotas: Mapping[str, Amount]) -> Iterator[Caution]:

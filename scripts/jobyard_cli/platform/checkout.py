@@ -1,26 +1,44 @@
-"""The platform's repository, as a team's was made from it: environments, quotas and Airflow's pins are there alone."""
+"""The platform's repository at the commit that a team's was made from: the template's version, and the library's."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jobyard_cli import git
 from jobyard_cli.errors import JobyardError
 
 STATE = ".cruft.json"
-"""What cruft notes in a team's repository of the template that it came from."""
+"""What cruft, or the template's hook, notes in a team's repository of the template that it came from."""
+ADDRESS = "JOBYARD_PLATFORM_URL"
+"""Another address of the platform's repository, as a pipeline needs where the noted one is for a person's SSH key."""
+HINT = "or name a work tree of the platform's repository with --platform"
 
 
 class NoPlatform(JobyardError):
     """The platform's repository can't be had."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a team's repository came from: the address of the platform's, and the commit."""
+
+    address: str
+    commit: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the user's caches have what was fetched from the address; `ci/install.sh` knows this place too."""
+        return _cache() / sha256(self.address.encode()).hexdigest()[:12]
+
+
 def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
-    """A work tree of the platform's repository: the one that was given, or a clone at the commit that cruft noted.
+    """A work tree of the platform's repository: the one that was given, or a clone at the commit in `.cruft.json`.
 
     Clones are kept among the user's caches, so that a commit is fetched once.
 
@@ -29,43 +47,62 @@ def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
     """
     if given is not None:
         return given
-    template, commit = _origin(team_repo)
-    kept = _cache() / sha256(template.encode()).hexdigest()[:12] / commit
+    origin = origin_of(team_repo)
+    kept = origin.folder / origin.commit
     if not kept.is_dir():
-        _clone(template, commit, kept)
+        _clone(origin, kept)
     return kept
 
 
-def _origin(team_repo: Path) -> tuple[str, str]:
-    """Address of the template, and the commit."""
-    hint = "give the platform's work tree with --platform"
+def origin_of(team_repo: Path) -> Origin:
+    """Where a team's repository came from.
+
+    Raises:
+        NoPlatform: it does not say so.
+    """
+    file = team_repo / STATE
     try:
-        state = json.loads((team_repo / STATE).read_text(encoding="utf-8"))
-        template, commit = str(state["template"]), str(state["commit"])
+        state = json.loads(file.read_text(encoding="utf-8"))
+        address, commit = _address(state), str(state["commit"])
     except FileNotFoundError as error:
-        raise NoPlatform(f"{team_repo} has no {STATE}, as it was not made by cruft: {hint}") from error
+        how = "`cookiecutter`, `cruft create` and `jobyard team new` write it"
+        raise NoPlatform(f"{file} is missing; {how}. Restore it from git, {HINT}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise NoPlatform(f"{team_repo / STATE} does not say which commit of which template this is: {hint}") from error
+        raise NoPlatform(f"{file} can't be read ({type(error).__name__}: {error}); restore it, {HINT}") from error
+    if not address:
+        raise NoPlatform(f'{file}: write the address of the platform\'s repository under "template", {HINT}')
     if not git.COMMIT.fullmatch(commit):
-        raise NoPlatform(f"{team_repo / STATE}: '{commit}' is no commit: {hint}")
-    return template, commit
+        what = 'write the full id of a commit of the platform\'s repository under "commit"'
+        raise NoPlatform(f"{file}: '{commit}' is not the full id of a commit; {what}, {HINT}")
+    return Origin(address, commit)
 
 
-def _clone(template: str, commit: str, target: Path) -> None:
+def _address(state: Any) -> str:
+    """The address for pipelines: cruft notes as `template` what it was given, which may be a folder of somebody's."""
+    answered = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
+    return os.environ.get(ADDRESS) or str(answered or state["template"])
+
+
+def _clone(origin: Origin, target: Path) -> None:
     """Clone into a folder beside, so that what has the name is whole, whoever else does the same."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         work_tree = Path(folder) / "clone"
         try:
-            git.git(Path(folder), "clone", "--quiet", "--no-checkout", "--", template, str(work_tree))
-            git.git(work_tree, "checkout", "--quiet", "--detach", commit)
+            git.git(Path(folder), "clone", "--quiet", "--no-checkout", "--", origin.address, str(work_tree))
+            git.git(work_tree, "checkout", "--quiet", "--detach", origin.commit)
         except git.GitFailed as error:
             raise NoPlatform(f"the platform's repository can't be had: {error}") from error
-        try:
-            work_tree.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
+        put(work_tree, target)
+
+
+def put(made: Path, target: Path) -> None:
+    """Give a folder its name, unless somebody else was quicker."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _cache() -> Path:

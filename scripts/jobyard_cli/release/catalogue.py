@@ -1,13 +1,12 @@
-"""The list of all teams' jobs, which lets a team's check know the jobs of others: read from their releases."""
+"""What all teams have released, as far as their jobs have to know each other."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from jobyard.job_rules import NAME
 from jobyard.limits import RELEASE_BYTES
 from jobyard.reading import parse
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _RELEASE = re.compile(r"dags/([a-z0-9-]+)/jobs\.json")
-_HEAD = "# The jobs that teams have released. Written by `jobyard catalogue`.\n"
+_SHOWN = ("schedule", "timezone", "owner")
 
 
 class UnreadableReleases(JobyardError):
@@ -29,21 +28,15 @@ class UnreadableReleases(JobyardError):
 
 @dataclass
 class Catalogue:
-    """The jobs by `<team>.<job>`, each with schedule, timezone and owner; and what of the releases can't be read."""
+    """The jobs by `<team>.<job>`, each with schedule, timezone, owner and the jobs that it waits for."""
 
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     """A line for each release or job that is left out, as Airflow can't run it either."""
 
-    @property
-    def text(self) -> str:
-        """The content of values/published-jobs.yaml."""
-        jobs = dict(sorted(self.jobs.items()))
-        return _HEAD + yaml.safe_dump({"jobs": jobs}, sort_keys=False, allow_unicode=True)
 
-
-def published_jobs(client: S3Client, bucket: str) -> Catalogue:
-    """The jobs of all releases in a bucket. A release that can't be read hides no other team's.
+def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None = None) -> Catalogue:
+    """The jobs of the releases in a bucket: of all teams, or of some. A release that can't be read hides no other.
 
     Raises:
         UnreadableReleases: the bucket refuses, is not there, or does not answer.
@@ -52,20 +45,22 @@ def published_jobs(client: S3Client, bucket: str) -> Catalogue:
 
     catalogue = Catalogue()
     try:
-        for team, key in _releases(client, bucket):
+        for team, key in _releases(client, bucket, teams):
             body = client.get_object(Bucket=bucket, Key=key)["Body"]
-            # Of a release that is too large no more than tells so.
+            # Of a release that is too large, no more than shows that it is.
             _add(catalogue, team, f"s3://{bucket}/{key}", body.read(RELEASE_BYTES + 1))
     except (BotoCoreError, ClientError) as error:
         raise UnreadableReleases(f"s3://{bucket}/dags/: {error}") from error
+    catalogue.jobs = dict(sorted(catalogue.jobs.items()))
     return catalogue
 
 
-def _releases(client: S3Client, bucket: str) -> Iterator[tuple[str, str]]:
+def _releases(client: S3Client, bucket: str, teams: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """Each team that has a release, and the release's key."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="dags/")
     for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
-        if found := _RELEASE.fullmatch(key):
+        found = _RELEASE.fullmatch(key)
+        if found and (teams is None or found[1] in teams):
             yield found[1], key
 
 
@@ -86,4 +81,10 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
         except Misfit as misfit:
             catalogue.problems.append(f"{address}: job {name[:50]!r} is left out: {misfit}")
         else:
-            catalogue.jobs[f"{team}.{name}"] = {key: job[key] for key in ("schedule", "timezone", "owner")}
+            catalogue.jobs[f"{team}.{name}"] = _shown(job)
+
+
+def _shown(job: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: job[key] for key in _SHOWN}
+    waits = [wait["job"] for wait in job.get("wait_for", [])]
+    return {**shown, "wait_for": waits} if waits else shown

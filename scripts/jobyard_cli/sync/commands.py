@@ -22,7 +22,7 @@ EnvironmentOption = Annotated[
 ]
 Platform = Annotated[
     Path | None,
-    typer.Option(help="Work tree of the platform's repository.", show_default="the commit that cruft noted"),
+    typer.Option(help="Work tree of the platform's repository.", show_default="its current branch, fetched"),
 ]
 Bucket = Annotated[
     str | None,
@@ -128,9 +128,9 @@ def _release(root: Path, images: Path | None) -> bytes:
 
 def _environment(root: Path, name: str | None, platform: Path | None) -> Environment | None:
     from jobyard_cli.environments import load_environment
-    from jobyard_cli.platform.checkout import platform_repo
+    from jobyard_cli.platform.commands import platform_tree
 
-    return load_environment(platform_repo(root, platform), name) if name else None
+    return load_environment(platform_tree(root, platform), name) if name else None
 
 
 def _bucket(environment: str | None) -> str | None:

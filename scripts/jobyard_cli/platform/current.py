@@ -1,0 +1,218 @@
+"""The platform's repository as its default branch is now: environments, teams with their bounds, and published jobs.
+
+What is fetched is kept among the user's caches with the time at which that was, and taken as current for some minutes.
+Where nothing newer can be had, what is kept is taken whatever its age, and its age is said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobyard_cli import git
+from jobyard_cli.platform import remote
+from jobyard_cli.platform.checkout import NoPlatform, Origin, origin_of, platform_repo, put
+
+BRANCH = "JOBYARD_PLATFORM_BRANCH"
+"""Names another branch than the default one."""
+MAX_AGE = "JOBYARD_PLATFORM_MAX_AGE"
+"""Seconds for which what was fetched is current."""
+FIVE_MINUTES = 300.0
+PUBLISHED_BRANCH = "published-jobs"
+"""Where the platform's scheduled pipeline puts the lists of released jobs."""
+PUBLISHED = "values/published-jobs"
+_NOTE = "current.json"
+_KEPT_FOR = 86400.0
+"""Seconds for which a folder stays that is no longer current."""
+_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Current:
+    """A folder with the platform's files; of what age, in words; and why it is not newer, where it could be."""
+
+    tree: Path
+    words: str
+    why: str = ""
+
+    @property
+    def state(self) -> str:
+        """All that is known of its age."""
+        return f"{self.words} (a newer one can't be had: {self.why})" if self.why else self.words
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What was fetched last, and when; `tried` and `error` are of the last time that it was not possible."""
+
+    branch: str = ""
+    commit: str = ""
+    published: str = ""
+    fetched: float = 0.0
+    asked: str = ""
+    tried: float = 0.0
+    error: str = ""
+
+    @property
+    def tree(self) -> str:
+        """The folder's name: two branches' commits."""
+        return f"{self.commit[:20]}-{self.published[:20] or 'none'}"
+
+
+def current_platform(team_repo: Path, given: Path | None = None) -> Current:
+    """The platform's files as they are now, or as they were when they could be had last.
+
+    Raises:
+        NoPlatform: the team's repository does not say where it came from, or nothing of the platform can be had.
+    """
+    if given is not None:
+        return Current(given, f"the work tree {given}")
+    origin = origin_of(team_repo)
+    note = _read(origin)
+    if not _is_recent(note.fetched) and not (note.error and _is_recent(note.tried)):
+        note = _try(origin, note)
+    return _kept(origin, note) or _of_template(team_repo, origin, note.error)
+
+
+def refresh(team_repo: Path) -> Current:
+    """Fetch the platform's files whatever the age of those that are kept.
+
+    Raises:
+        NoPlatform: the team's repository does not say where it came from, or nothing of the platform can be had.
+    """
+    origin = origin_of(team_repo)
+    note = _try(origin, _read(origin))
+    return _kept(origin, note) or _of_template(team_repo, origin, note.error)
+
+
+def _kept(origin: Origin, note: _Note) -> Current | None:
+    if not note.fetched:
+        return None
+    words = (
+        f"commit {note.commit[:12]} of the platform's branch {note.branch}, fetched {age(time.time() - note.fetched)}"
+    )
+    return Current(_folder(origin, note), words, note.error)
+
+
+def _of_template(team_repo: Path, origin: Origin, error: str) -> Current:
+    try:
+        tree = platform_repo(team_repo)
+    except NoPlatform as both:
+        raise NoPlatform(f"the platform's repository can't be had: {error or both}") from both
+    return Current(tree, f"commit {origin.commit[:12]} of the platform, which this repository was made from", error)
+
+
+def age(seconds: float) -> str:
+    """`just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if (number := int(seconds // size)) > 0:
+            return f"{number} {unit}{'s'[: number != 1]} ago"
+    return "just now"
+
+
+def _is_recent(moment: float) -> bool:
+    longest = float(os.environ.get(MAX_AGE) or FIVE_MINUTES)
+    return 0 <= time.time() - moment < longest
+
+
+def _try(origin: Origin, note: _Note) -> _Note:
+    """What is fetched now, else what was fetched last with the reason why no more."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fetched = _fetch(origin)
+        except git.GitFailed as error:
+            # A branch may have moved since it was asked for.
+            if left and "no answer within" not in str(error):
+                continue
+            fetched = _Note(**{**asdict(note), "tried": time.time(), "error": f"{origin.address}: {error}"})
+        break
+    _write(origin, fetched)
+    _prune(origin, (note.tree, fetched.tree))
+    return fetched
+
+
+def _fetch(origin: Origin) -> _Note:
+    asked = os.environ.get(BRANCH, "")
+    with _scratch(origin) as scratch:
+        head = f"refs/heads/{asked}" if asked else "HEAD"
+        published = f"refs/heads/{PUBLISHED_BRANCH}"
+        listed = remote.ask(scratch, "ls-remote", "--symref", "--", origin.address, head, published)
+        named = _commits(listed)
+        if head not in named:
+            raise git.GitFailed(f"the platform's repository has no branch {asked}" if asked else "it has no commit")
+        note = _Note(asked or _default(listed), named[head], named.get(published, ""), time.time(), asked)
+        if not _folder(origin, note).is_dir():
+            _check_out(origin, note, scratch)
+    return note
+
+
+def _commits(listed: str) -> dict[str, str]:
+    """Name to commit, of what `git ls-remote` prints."""
+    lines = (line.partition("\t") for line in listed.splitlines() if not line.startswith("ref: "))
+    return {name: commit for commit, _, name in lines}
+
+
+def _default(listed: str) -> str:
+    """The branch that HEAD is, or HEAD itself where the server does not say."""
+    symbolic = (line.split() for line in listed.splitlines() if line.startswith("ref: "))
+    return next((words[1].removeprefix("refs/heads/") for words in symbolic if words[2:] == ["HEAD"]), "HEAD")
+
+
+def _check_out(origin: Origin, note: _Note, scratch: Path) -> None:
+    """The files of the branch, with the lists of published jobs of the other; no history."""
+    tree = scratch / "tree"
+    git.git(scratch, "init", "--quiet", "--", str(tree))
+    commits = [commit for commit in (note.commit, note.published) if commit]
+    remote.ask(tree, "fetch", "--quiet", "--depth=1", "--no-tags", "--", origin.address, *commits, deadline=120)
+    git.git(tree, "checkout", "--quiet", "--detach", note.commit)
+    if note.published and git.git(tree, "ls-tree", note.published, "--", f"{PUBLISHED}/"):
+        shutil.rmtree(tree / PUBLISHED, ignore_errors=True)
+        git.git(tree, "checkout", "--quiet", note.published, "--", f"{PUBLISHED}/")
+    shutil.rmtree(tree / ".git")
+    put(tree, _folder(origin, note))
+
+
+@contextmanager
+def _scratch(origin: Origin) -> Iterator[Path]:
+    """A folder beside the kept ones, so that one made in it can get its name in one step."""
+    beside = origin.folder / "current"
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as scratch:
+        yield Path(scratch)
+
+
+def _folder(origin: Origin, note: _Note) -> Path:
+    return origin.folder / "current" / note.tree
+
+
+def _prune(origin: Origin, kept: Collection[str]) -> None:
+    """Delete what was current earlier, but for the one before, which another command may be reading."""
+    there = origin.folder / "current"
+    for folder in there.iterdir() if there.is_dir() else ():
+        if folder.name not in kept and time.time() - folder.stat().st_mtime > _KEPT_FOR:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(origin: Origin) -> _Note:
+    """The note; an empty one where there is none, it is of another branch, or its folder has gone."""
+    try:
+        note = _Note(**json.loads((origin.folder / _NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return _Note()
+    usable = note.asked == os.environ.get(BRANCH, "") and (not note.fetched or _folder(origin, note).is_dir())
+    return note if usable else _Note()
+
+
+def _write(origin: Origin, note: _Note) -> None:
+    """Replace the note in one step, as several commands may do it at once."""
+    origin.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=origin.folder, prefix=".", delete=False, encoding="utf-8") as file:
+        json.dump(asdict(note), file)
+    Path(file.name).replace(origin.folder / _NOTE)

@@ -1,0 +1,89 @@
+"""Puts an environment's list of released jobs on a branch of its own in the platform's repository.
+
+The branch is always one commit without a parent: nobody needs the lists of earlier hours, and clones do not grow.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from jobyard_cli import git
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform import remote
+from jobyard_cli.platform.current import PUBLISHED, PUBLISHED_BRANCH
+
+REMOTE = "origin"
+_REF = f"refs/heads/{PUBLISHED_BRANCH}"
+_TRIES = 8
+_OVERTAKEN = ("stale info", "fetch first", "cannot lock ref")
+"""What git says where the branch is no longer what was read."""
+_WHO = {"NAME": "Jobyard", "EMAIL": "jobyard@localhost"}
+
+
+class CannotPush(JobyardError):
+    """The list could not be put on its branch."""
+
+
+def push_list(repo: Path, environment: str, text: str) -> str:
+    """Put the list beside those of the other environments; the branch's new commit.
+
+    Raises:
+        CannotPush: the remote refuses, does not answer, or others keep pushing at the same time.
+    """
+    for attempt in range(_TRIES):
+        try:
+            there = _there(repo)
+            commit = _commit(repo, there, environment, text)
+            remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
+        except git.GitFailed as error:
+            if (
+                "stale info" not in str(error)
+                and "fetch first" not in str(error)
+                and "cannot lock ref" not in str(error)
+            ):
+                raise CannotPush(
+                    f"the list of {environment} is not on the branch {PUBLISHED_BRANCH}: {error}"
+                ) from error
+            # Another environment's pipeline was quicker.
+            time.sleep(random.uniform(0, 0.1 * 2**attempt))
+            continue
+        return commit
+    raise CannotPush(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again")
+
+
+def _there(repo: Path) -> str:
+    """The branch's commit, fetched; nothing where the remote has no such branch."""
+    if not remote.ask(repo, "ls-remote", REMOTE, _REF):
+        return ""
+    remote.ask(repo, "fetch", "--quiet", "--no-tags", REMOTE, _REF)
+    return git.git(repo, "rev-parse", "FETCH_HEAD").strip()
+
+
+def _commit(repo: Path, there: str, environment: str, text: str) -> str:
+    """A commit without a parent, with the lists that are there and this one."""
+    with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
+        # An index of its own: neither the work tree nor what is staged in it is touched.
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        if there:
+            _git(repo, index, "read-tree", there)
+        blob = _git(repo, index, "hash-object", "-w", "--stdin", stdin=text)
+        entry = f"100644,{blob},{PUBLISHED}/{environment}.json"
+        _git(repo, index, "update-index", "--add", "--cacheinfo", entry)
+        tree = _git(repo, index, "write-tree")
+    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _WHO.items()}
+    return _git(repo, who, "commit-tree", tree, "-m", f"Jobs that are released, as of {environment}'s last list")
+
+
+def _git(repo: Path, variables: dict[str, str], *arguments: str, stdin: str = "") -> str:
+    command = ["git", "-C", str(repo), *arguments]
+    done = subprocess.run(
+        command, input=stdin, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise git.GitFailed(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()

@@ -4,7 +4,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import pendulum
-from croniter import CroniterBadDateError, croniter
+from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]
 from pendulum import Timezone
 
 from jobyard.assets import job_asset, named_asset

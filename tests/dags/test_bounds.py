@@ -102,7 +102,7 @@ ATTACKS = [
     "{{ ['x'] | map(jobyard_image) | list }}",
     "{{ [1] | map('attr', '__class__') | list }}",
     "{{ [1] | selectattr('__class__') | list }}",
-    "{{ [1] | sort(attribute='__class__') }}",
+    "{{ [1, 2] | sort(attribute='__class__') }}",
     "{{ ([{'a': 1}] | groupby('a') | first).__class__ }}",
     "{{ ([{'a': 1}] | groupby('a') | first)._asdict() }}",
     "{{ ds | tojson | attr('__html__') }}",

@@ -33,7 +33,8 @@ def built() -> Path:
     target = cache_dir() / f"act-{hashlib.sha256(content).hexdigest()[:12]}"
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
-            build = [*tools._go(print), "build", "-trimpath", "-buildvcs=false", "-o", target, "github.com/nektos/act"]
+            options = ["-trimpath", "-buildvcs=false", "-o", str(target)]
+            build = [*tools._go(print), "build", *options, "github.com/nektos/act"]
             run(build, what="building act", cwd=MODULE, environment=tools._ENVIRONMENT)
     return target
 

@@ -72,12 +72,16 @@ def _is_of_use(repo: Path, before: str) -> bool:
 
 def _commit(repo: Path) -> str:
     try:
-        return str(json.loads((repo / STATE).read_text(encoding="utf-8"))["commit"])
+        state = json.loads((repo / STATE).read_text(encoding="utf-8"))
+        if state["commit"] and state["template"]:
+            return str(state["commit"])
     except FileNotFoundError as error:
         why = "run this in the repository's top folder, or restore the file from git"
         raise CannotUpgrade(f"{repo / STATE} is missing: {why}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CannotUpgrade(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
+    what = "the address of the platform's repository and the commit that this one is made from"
+    raise CannotUpgrade(f'{repo / STATE}: write {what} under "template" and "commit"')
 
 
 def _refuse_unclean(repo: Path) -> None:

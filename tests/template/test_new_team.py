@@ -157,7 +157,7 @@ def test_without_origin_the_folder_is_the_template_and_changes_in_no_commit_do_n
     made = new("fraud")
     assert (made.returncode, made.stderr) == (0, "")
     assert (
-        "  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder\n"
+        "  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder, which\n"
         in made.stdout
     )
     assert "  changes here that are in no commit are not in it\n" in made.stdout

@@ -351,6 +351,89 @@ def test_the_installation_logs_in_to_the_platforms_repository_without_a_token_on
     assert set((tmp_path / "log.told").read_text().splitlines()) == {told}
 
 
+def install(repo: Path, folder: Path, state: str | None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installation with a stand-in for git, which writes down what it is asked."""
+    (folder / "git").write_text(GIT)
+    (folder / "git").chmod(0o755)
+    if state is not None:
+        (folder / ".cruft.json").write_text(state)
+    places = {"PATH": f"{folder}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder), "LOG": str(folder / "log")}
+    return subprocess.run(
+        ["sh", "-c", f". {repo / 'ci' / 'install.sh'}; echo $JOBYARD_PLATFORM_URL"],
+        cwd=folder,
+        env={**places, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+GITLAB = {"CI_SERVER_URL": "https://git.example.com", "CI_SERVER_HOST": "git.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("noted", "variables", "address"),
+    [
+        ("git@git.example.com:p/jobyard.git", GITLAB, "https://git.example.com/p/jobyard.git"),
+        ("ssh://git@git.example.com:2222/p/jobyard.git", GITLAB, "https://git.example.com/p/jobyard.git"),
+        (
+            "git@github.com:p/jobyard.git",
+            {"GITHUB_SERVER_URL": "https://github.com"},
+            "https://github.com/p/jobyard.git",
+        ),
+        ("git@other.example.com:p/jobyard.git", GITLAB, "git@other.example.com:p/jobyard.git"),
+        ("/srv/jobyard", {"JOBYARD_PLATFORM_URL": "https://git.example.com/p.git"}, "https://git.example.com/p.git"),
+        ("/srv/jobyard", {}, "/srv/jobyard"),
+    ],
+)
+def test_an_ssh_address_on_the_pipelines_own_server_is_taken_by_https(
+    baked: Baked, tmp_path: Path, noted: str, variables: dict[str, str], address: str
+) -> None:
+    done = install(baked("gitlab"), tmp_path, json.dumps({"template": noted, "commit": "c" * 40}), **variables)
+    assert done.stdout.splitlines()[-1:] == [address], done.stderr
+    assert f"fetch --quiet --depth=1 -- {address} {'c' * 40}" in (tmp_path / "log.asked").read_text()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (None, ".cruft.json is missing, which says where this repository came from: restore it from git"),
+        ("{", ".cruft.json can't be read (JSONDecodeError("),
+        (
+            '{"template": "", "commit": "c"}',
+            'write the https address of the platform\'s repository under "template"',
+        ),
+        (
+            '{"template": "x", "commit": ""}',
+            "write the full id of a commit of the platform's repository",
+        ),
+    ],
+)
+def test_the_installation_says_what_is_missing_and_what_to_write(
+    baked: Baked, tmp_path: Path, state: str | None, message: str
+) -> None:
+    done = install(baked("gitlab"), tmp_path, state)
+    assert done.returncode == 1
+    assert f"ci/install.sh: {message}" in done.stderr
+
+
+def test_the_installation_says_why_the_platform_cannot_be_fetched(baked: Baked, tmp_path: Path) -> None:
+    state = {"template": str(tmp_path / "nowhere"), "commit": "c" * 40}
+    (tmp_path / ".cruft.json").write_text(json.dumps(state))
+    done = subprocess.run(
+        ["sh", "-c", f". {baked('gitlab') / 'ci' / 'install.sh'}"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"commit {'c' * 40} of {tmp_path / 'nowhere'} can't be fetched" in done.stderr
+    assert "JOBYARD_PLATFORM_URL" in done.stderr
+    assert "JOBYARD_TEMPLATE_TOKEN" in done.stderr
+
+
 @pytest.mark.parametrize("ci", FILES)
 def test_the_platforms_own_pipeline_that_is_documented_fits_the_schema(tmp_path: Path, run: Run, ci: str) -> None:
     blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "pipelines.md").read_text(), re.M | re.S)

@@ -226,14 +226,16 @@ def test_changes_that_are_in_no_commit_stop_it(crufted: Path, upgrade: Run) -> N
     ]
 
 
-def test_a_repository_that_cruft_did_not_make_stops_it(crufted: Path, upgrade: Run) -> None:
+def test_a_repository_that_does_not_say_where_it_came_from_stops_it(crufted: Path, upgrade: Run) -> None:
     (crufted / ".cruft.json").write_text("{}")
     stopped = upgrade()
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == f"{crufted}/.cruft.json does not say which commit of the template this is: 'commit'\n"
+    (crufted / ".cruft.json").write_text('{"template": "", "commit": ""}')
+    assert "write the address of the platform's repository and the commit" in upgrade().stderr
     (crufted / ".cruft.json").unlink()
-    why = "it was not made by `cruft create`, or this is not its top folder"
-    assert upgrade().stderr == f"{crufted} has no .cruft.json: {why}\n"
+    why = "run this in the repository's top folder, or restore the file from git"
+    assert upgrade().stderr == f"{crufted}/.cruft.json is missing: {why}\n"
 
 
 def test_a_template_that_is_gone_is_named(crufted: Path, template: Path, upgrade: Run) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TEAM = ROOT / "{{cookiecutter.repo_name}}"
 FOLDERS = "benchmarks|charts|dags|docs|hooks|images|schemas|scripts|tests|values"
-NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/]|\.\w)")
+NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/-]|\.\w)")
 """A path from the top folder; one with a placeholder in it is none."""
 TEST = re.compile(r"(?<![\w/])(test_[a-z0-9_]+\.py)\b")
 MADE = re.compile(

@@ -67,7 +67,11 @@ def team(team_repo: Path, origin: Path, platform: Path, tmp_path: Path, monkeypa
 def put(platform: Path, age: timedelta = timedelta(), **jobs: list[str]) -> None:
     """Put a list of such jobs for each environment, made that long ago."""
     for environment, names in jobs.items():
-        push_list(platform, environment, list_text(environment, dict.fromkeys(names, DAILY), datetime.now(UTC) - age))
+        put_one(platform, environment, names, age)
+
+
+def put_one(platform: Path, environment: str, names: list[str], age: timedelta = timedelta()) -> None:
+    push_list(platform, environment, list_text(environment, dict.fromkeys(names, DAILY), datetime.now(UTC) - age))
 
 
 def found(repo: Path) -> tuple[list[str], list[str]]:
@@ -231,7 +235,7 @@ def test_two_pipelines_at_once_lose_neither_list(platform: Path, origin: Path, t
 
     def push(clone: Path, environment: str) -> None:
         try:
-            put(clone, **{environment: ["care.ingest"]})
+            put_one(clone, environment, ["care.ingest"])
         except BaseException as error:
             failures.append(error)
 

@@ -13,11 +13,14 @@ fail() {
 }
 
 noted() {
-    python3 - "$1" <<'END' || fail ".cruft.json can't be read: restore it from git"
+    python3 - "$1" <<'END'
 import json, sys
-state = json.load(open(".cruft.json"))
-answered = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
-print({"template": answered or state["template"], "commit": state["commit"]}[sys.argv[1]])
+try:
+    state = json.load(open(".cruft.json"))
+    answered = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
+    print({"template": answered or state["template"], "commit": state["commit"]}[sys.argv[1]])
+except (ValueError, LookupError, AttributeError) as error:
+    sys.exit(f"ci/install.sh: .cruft.json can't be read ({error!r}): restore it from git")
 END
 }
 

@@ -41,14 +41,8 @@ def push_list(repo: Path, environment: str, text: str) -> str:
             commit = _commit(repo, there, environment, text)
             remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
         except git.GitFailed as error:
-            if (
-                "stale info" not in str(error)
-                and "fetch first" not in str(error)
-                and "cannot lock ref" not in str(error)
-            ):
-                raise CannotPush(
-                    f"the list of {environment} is not on the branch {PUBLISHED_BRANCH}: {error}"
-                ) from error
+            if not any(word in str(error) for word in _OVERTAKEN):
+                raise CannotPush(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
             # Another environment's pipeline was quicker.
             time.sleep(random.uniform(0, 0.1 * 2**attempt))
             continue

@@ -26,6 +26,8 @@ TEXTS = (".vscode", "charts", "schemas", "values")
 """Folders in which files are the template's, besides those at the top."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
 """The jobs of all teams, as far as they are released: written by `jobyard catalogue`."""
+ENVIRONMENTS = "values/platform"
+"""The platform's `values/environments`; those of a team's own are of its chart."""
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -113,6 +115,12 @@ class TeamRepo:
         """The files of values, each of them read before any job."""
         documents = (self.team_values, self.catalogue, self.types, self.published)
         return [document for document in documents if document is not None]
+
+    @cached_property
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """What the platform's file of each environment says; none where the repository is older than these files."""
+        files = sorted((self.root / ENVIRONMENTS).glob("*.yaml"))
+        return {file.stem: _part(load(file, file.relative_to(self.root).as_posix()), "environment") for file in files}
 
     @property
     def task_types(self) -> dict[str, dict[str, Any]]:

@@ -27,6 +27,7 @@ jobs:
   care.claims: {schedule: "@hourly"}
   care.ingest: {schedule: 0 1 * * *}
 """
+ENVIRONMENT = "environment: {name: prod, registry: registry.example.com}\n"
 JOB = """\
 apiVersion: jobyard/v1
 schedule: "@daily"
@@ -75,6 +76,8 @@ def make_team_repo(repo: Path) -> Path:
         shutil.copy(ROOT / "values" / name, repo / "values")
     (repo / "values" / "team.yaml").write_text(TEAM)
     (repo / "values" / "published-jobs.yaml").write_text(PUBLISHED)
+    (repo / "values" / "platform").mkdir()
+    (repo / "values" / "platform" / "prod.yaml").write_text(ENVIRONMENT)
     for image in ("feature-generation", "inference"):
         folder = repo / "images" / image
         folder.mkdir(parents=True)

@@ -20,4 +20,8 @@ RETRIES: Mapping[str, Any] = {"attempts": 2, "delay": "5m", "backoff": "none", "
 RESOURCES: Mapping[str, Any] = {"cpu": "500m", "memory": "1Gi"}
 DISK = "2Gi"
 """Room for logs and for what a task writes beside its scratch space."""
+LEAST: Mapping[str, str] = {"cpu": "10m", "memory": "32Mi"}
+"""What a container has to ask for at least, as the LimitRange of charts/bounds has it."""
+MEMORY_RATIO = 2
+"""How many times the memory asked for the limit may be, likewise."""
 WAIT_TIMEOUT = "1d"

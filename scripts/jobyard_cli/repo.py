@@ -31,6 +31,8 @@ TEXTS = (".vscode", "charts", "schemas", "values")
 PUBLISHED_JOBS = "values/published-jobs.yaml"
 """A list of released jobs of the repository's own, as `jobyard catalogue` writes it, for where the platform's can't be
 had."""
+ENVIRONMENTS = "values/platform"
+"""The platform's `values/environments`; those of a team's own are of its chart."""
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -121,6 +123,12 @@ class TeamRepo:
         """The files of values, each of them read before any job."""
         documents = (self.team_values, self.catalogue, self.types, self.published)
         return [document for document in documents if document is not None]
+
+    @cached_property
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """What the platform's file of each environment says; none where the repository is older than these files."""
+        files = sorted((self.root / ENVIRONMENTS).glob("*.yaml"))
+        return {file.stem: _part(load(file, file.relative_to(self.root).as_posix()), "environment") for file in files}
 
     @property
     def task_types(self) -> dict[str, dict[str, Any]]:

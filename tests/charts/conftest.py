@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -150,7 +151,12 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
     """The charts on a real API server; each team's own is applied as that team's sync identity."""
-    made = Cluster(api_server)
+    return with_charts(api_server, render_chart)
+
+
+def with_charts(server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
+    """Apply the charts, and wait until the policies are in force."""
+    made = Cluster(server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
     made.apply(render_chart("platform", values=PLATFORM))
     made.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
@@ -183,8 +189,13 @@ class ApiServer:
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver with Argo CD's kinds, stopped at the end."""
-    folder = programs
-    state = tmp_path_factory.mktemp("api-server")
+    with serving(programs, tmp_path_factory.mktemp("api-server")) as server:
+        yield server
+
+
+@contextmanager
+def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
+    """Start the etcd and the kube-apiserver that are in a folder, with Argo CD's kinds; stopped at the end."""
     etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
     (state / "tokens.csv").write_text(

@@ -29,7 +29,7 @@ apiVersion: jobyard/v1
 schedule: null
 tasks:
   gpu: {image: inference, node_group: gpu, resources: {cpu: 1, memory: 2Gi, gpu: 1}, scratch: 1Gi}
-  arm: {image: inference, node_group: graviton, timeout: 30d}
+  arm: {image: inference, node_group: graviton, timeout: 7d}
   least: {image: inference, resources: {cpu: 10m, memory: 32Mi}}
 """
 GPUS = {"key": "nvidia.com/gpu", "operator": "Exists"}

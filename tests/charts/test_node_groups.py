@@ -24,6 +24,7 @@ from jobyard_cli.platform.files import node_groups
 from jobyard_cli.quantities import parse_quantity
 
 from tests.waiting import wait_until
+from tests.charts.team_pods import LABELS, changed
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster, Server
@@ -101,16 +102,15 @@ def test_a_pod_of_the_group_is_let_in_for_a_team_that_has_it_and_for_no_other(
 
 def _ask(cluster: Cluster, team: str, placement: Object) -> CompletedProcess[str]:
     """Ask as Airflow does for a pod that only its node group could be wrong with; nothing is kept."""
-    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    spec = {
-        **placement,
-        "serviceAccountName": "jobs",
-        "priorityClassName": f"{team}.normal-2000",
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [{"name": "main", "image": "registry.example.com/any", "securityContext": security}],
-    }
-    one = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mine", "namespace": f"team-{team}"}, "spec": spec}
+    one = changed(
+        {
+            "metadata.namespace": f"team-{team}",
+            "metadata.labels": {**LABELS, "jobyard.dev/team": team, "jobyard.dev/cost-center": team},
+            "spec.nodeSelector": placement["nodeSelector"],
+            "spec.tolerations": placement["tolerations"],
+            "spec.priorityClassName": f"{team}.normal-2000",
+        }
+    )
     command = ["create", "-f", "-", "--dry-run=server", *cluster.as_group(f"jobyard:{team}:launchers")]
     return cluster.kubectl(*command, stdin=json.dumps(one))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,10 @@ CRD: Object = {
 
 @pytest.fixture(scope="module")
 def whole(cluster: Cluster) -> list[Object]:
+    return whole_pods(cluster)
+
+
+def whole_pods(cluster: Cluster) -> list[Object]:
     """Pods as the API server has them, with all that it adds, that together have every field that one may have."""
     answers = [start(cluster, changed(changes), "-o", "json") for changes in ({}, ROLES_FOR_ACCOUNTS, POD_IDENTITY)]
     assert [answer.stderr for answer in answers if answer.returncode] == []
@@ -66,6 +71,10 @@ def whole(cluster: Cluster) -> list[Object]:
 
 @pytest.fixture(scope="module")
 def schemas(cluster: Cluster) -> dict[str, Object]:
+    return known_schemas(cluster)
+
+
+def known_schemas(cluster: Cluster) -> dict[str, Object]:
     """What the running API server says of its kinds."""
     text = cluster.kubectl("get", "--raw=/openapi/v3/api/v1").stdout
     found: dict[str, Object] = json.loads(text)["components"]["schemas"]
@@ -74,6 +83,12 @@ def schemas(cluster: Cluster) -> dict[str, Object]:
 
 @pytest.fixture(scope="module")
 def lookalike(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterator[Cluster]:
+    with lookalikes(cluster, render_chart):
+        yield cluster
+
+
+@contextmanager
+def lookalikes(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterator[None]:
     """The cluster, with a kind that is like Pod's and the policy on pods for it."""
     from tests.charts.conftest import PLATFORM
 
@@ -89,7 +104,7 @@ def lookalike(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> It
     binding["spec"]["policyName"] = "lookalike"
     cluster.apply([CRD, policy, binding])
     _wait(lambda: "denied request" in _send(cluster, "create", [lookalike_of(USUAL, "probe")], "--dry-run=server"))
-    yield cluster
+    yield
     cluster.kubectl("delete", f"crd/pods.{GROUP}", "validatingadmissionpolicy/lookalike")
     cluster.kubectl("delete", "validatingadmissionpolicybinding/lookalike")
 
@@ -105,6 +120,10 @@ def test_each_field_that_no_pod_of_the_builder_has_is_refused(
     lookalike: Cluster, whole: list[Object], schemas: dict[str, Object]
 ) -> None:
     """When the object is made, and when one that is there is changed."""
+    try_each_field(lookalike, whole, schemas)
+
+
+def try_each_field(lookalike: Cluster, whole: list[Object], schemas: dict[str, Object]) -> None:
     known = {path for pod in whole for path in paths_of(pod)} | set(LATER)
     others = dict(fields(schemas, known))
     assert len(others) > 100

@@ -18,7 +18,7 @@ RenderText = Callable[..., CompletedProcess[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
-VERSIONS = ("1.30", "1.37")
+VERSIONS = ("1.32", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
 NODE_GROUPS = "values/node-groups.yaml"
 DEV = "values/environments/dev.yaml"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from jobyard.compat import AirflowFailException
-from jobyard.errors import ImageError
+from jobyard.errors import ImageError, ImageSourceError
 from jobyard.images import ImageLookup, image_field
 from support import Bucket, context, job, task
 
@@ -52,3 +52,27 @@ def test_a_variable_that_is_not_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, "{")
     with pytest.raises(ImageError, match="'jobyard_images_risk': it is not JSON"):
         ImageLookup("risk")("inference")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "python:3",
+        "docker.io/library/python:3",
+        "registry.example.com@sha256:0123",
+        "registry.example.com.evil.com/risk/inference@sha256:0123",
+        "registry.example.com:5000/risk/inference@sha256:0123",
+    ],
+)
+def test_a_url_of_another_registry_is_refused_before_there_is_a_pod(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, json.dumps({"inference": url}))
+    with pytest.raises(ImageSourceError) as raised:
+        ImageLookup("risk", ["registry.example.com", "ghcr.io/team"])("inference")
+    known = "registry.example.com, ghcr.io/team"
+    assert str(raised.value) == f"image '{url}' is of none of the registries of this environment: {known}"
+
+
+def test_a_url_of_the_environments_registries_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, json.dumps({"inference": "registry.example.com/risk/inference@sha256:0123"}))
+    assert ImageLookup("risk", ["registry.example.com"])("inference").startswith("registry.example.com/risk/")
+    assert ImageLookup("risk")("inference").startswith("registry.example.com/risk/")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from jobyard.broken import TAG
 from jobyard.operator import JobPodOperator
 from jobyard.platform import read_platform
 from jobyard.pod import DO_NOT_DISRUPT, pod_arguments, task_arguments
@@ -57,7 +58,6 @@ def test_the_whole_pod(bucket: Bucket) -> None:
         },
         "spec": {
             "activeDeadlineSeconds": 7200,
-            "affinity": {},
             "automountServiceAccountToken": False,
             "containers": [
                 {
@@ -70,8 +70,8 @@ def test_the_whole_pod(bucket: Bucket) -> None:
                     "ports": [],
                     "volumeMounts": [],
                     "resources": {
-                        "requests": {"cpu": "500m", "memory": "1Gi"},
-                        "limits": {"memory": "1Gi"},
+                        "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2Gi"},
+                        "limits": {"memory": "1Gi", "ephemeral-storage": "2Gi"},
                     },
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
@@ -193,6 +193,33 @@ def test_karpenter_leaves_the_node_of_a_long_task_alone(
     bucket: Bucket, timeout: int | None, annotations: dict[str, str]
 ) -> None:
     assert pod(bucket, timeout=timeout)["metadata"].get("annotations", {}) == annotations
+
+
+@pytest.mark.parametrize(("timeout", "deadline"), [(None, 604800), (7200, 7200), (604801, 604800)])
+def test_a_pod_always_has_a_deadline_that_the_platform_allows(
+    bucket: Bucket, timeout: int | None, deadline: int
+) -> None:
+    assert pod(bucket, timeout=timeout)["spec"]["activeDeadlineSeconds"] == deadline
+
+
+def test_the_platform_says_how_long_a_pod_may_run(bucket: Bucket) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, "longest_task": 3600})
+    assert pod(bucket, timeout=None)["spec"]["activeDeadlineSeconds"] == 3600
+
+
+def test_a_release_of_before_disks_were_bounded_gets_a_limit(bucket: Bucket) -> None:
+    asked = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "5Gi"}
+    [container] = pod(bucket, resources={"requests": asked, "limits": {"memory": "1Gi"}})["spec"]["containers"]
+    assert container["resources"] == {"requests": asked, "limits": {"memory": "1Gi", "ephemeral-storage": "5Gi"}}
+
+
+def test_an_image_of_another_registry_makes_the_dag_that_says_why(bucket: Bucket) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, "image_registries": ["registry.example.com"]})
+    assert pod(bucket)["spec"]["containers"][0]["image"] == URL
+    dag = bucket.dag(job(tasks={"predict": task(image="python:3")}))
+    assert TAG in dag.tags
+    words = "image 'python:3' is of none of the registries of this environment: registry.example.com"
+    assert words in f"{dag.description} {dag.doc_md}"
 
 
 def test_a_team_without_a_cost_center_is_its_own(bucket: Bucket) -> None:

@@ -24,6 +24,7 @@ COPIED = {
     "images/inference": "images/inference",
     "schemas": "schemas",
     "values/node-groups.yaml": "values/node-groups.yaml",
+    "values/platform": "values/environments",
     "values/task-types.yaml": "values/task-types.yaml",
 }
 """Path in a team repository -> where this repository has it."""

@@ -57,7 +57,10 @@ def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> N
                 "needs": [],
                 "node_group": "default",
                 "priority_class": "risk.normal-2000",
-                "resources": {"limits": {"memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}},
+                "resources": {
+                    "limits": {"memory": "1Gi", "ephemeral-storage": "2Gi"},
+                    "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2Gi"},
+                },
                 "scratch": None,
                 "secrets": {},
                 "retries": {"attempts": 2, "backoff": "none", "delay": 300, "max_delay": None},
@@ -90,12 +93,12 @@ tasks:
     tasks = compiled(team_repo)["jobs"]["score"]["tasks"]
     assert tasks["first"]["node_group"] == "high-cpu"
     assert tasks["first"]["timeout"] == 3600
-    assert tasks["first"]["resources"]["requests"] == {"cpu": "2", "memory": "2Gi"}
+    assert tasks["first"]["resources"]["requests"] == {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"}
     assert tasks["first"]["retries"]["attempts"] == 5
     assert tasks["second"]["node_group"] == "default"
     assert tasks["second"]["timeout"] == 1800
     assert tasks["second"]["env"] == {"LEVEL": "info", "THREADS": "2"}
-    assert tasks["second"]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi"}
+    assert tasks["second"]["resources"]["requests"] == {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"}
 
 
 def test_secrets_and_scratch_space_are_spelled_out(add_job: AddJob, team_repo: Path) -> None:
@@ -116,8 +119,9 @@ tasks:
         "USER": {"secret": "database", "key": "user"},
     }
     assert task["scratch"] == "2Gi"
-    assert task["resources"]["requests"]["ephemeral-storage"] == "2Gi"
-    assert "ephemeral-storage" not in task["resources"]["limits"]
+    # The scratch space, and 2Gi for logs and what else is written.
+    assert task["resources"]["requests"]["ephemeral-storage"] == "4Gi"
+    assert task["resources"]["limits"]["ephemeral-storage"] == "4Gi"
 
 
 def test_the_same_files_make_the_same_bytes_in_any_order_and_place(
@@ -368,8 +372,8 @@ def test_waiting_alerts_gates_and_parameters_are_spelled_out(add_job: AddJob, te
     assert tasks["retrain"]["gate"] == {"output_of": "drift", "value": "figures.psi", "test": "above", "bound": 0.2}
     assert tasks["report"]["gate"] == {"output_of": "drift", "value": "done", "test": "equals", "bound": True}
     assert tasks["retrain"]["resources"] == {
-        "requests": {"cpu": "1", "memory": "1Gi"},
-        "limits": {"cpu": "2", "memory": "2Gi"},
+        "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"},
+        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "2Gi"},
     }
     assert [name for name, task in tasks.items() if task.get("output")] == ["drift"]
 

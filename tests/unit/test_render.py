@@ -98,7 +98,7 @@ def test_what_is_beyond_the_bounds_is_told_with_its_place(team_repo: Path, old: 
         (
             "apiVersion: v1\nkind: Gadget\nmetadata: {name: x}\n",
             [
-                "Gadget x: kind: Kubernetes 1.30 has no Gadget of v1",
+                "Gadget x: kind: Kubernetes 1.32 has no Gadget of v1",
                 "Gadget x: kind: Kubernetes 1.37 has no Gadget of v1",
                 "Gadget x: kind: a team may make ConfigMap, RoleBinding, ServiceAccount, PriorityClass, no Gadget",
             ],

@@ -13,7 +13,7 @@ from jobyard_cli.environments import UnknownEnvironment, environment_names, in_e
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.current import current_platform
 
-OLDEST = "1.30"
+OLDEST = "1.32"
 """What the chart asks for (`kubeVersion`)."""
 IN_NAMESPACE = ("ConfigMap", "RoleBinding", "ServiceAccount")
 ROLES = ("jobyard-launcher", "jobyard-viewer")

@@ -8,8 +8,8 @@ from typing import Any
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
 from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.job_defaults import RESOURCES
-from jobyard_cli.quantities import parse_quantity
+from jobyard_cli.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
+from jobyard_cli.quantities import disk_of, parse_quantity
 from jobyard_cli.repo import TeamRepo
 
 ASKED = ("cpu", "memory", "gpu")
@@ -28,6 +28,7 @@ def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
             group = task.get("node_group", defaults.get("node_group"))
             yield from _requests(document, repo, where, {kind: resources.get(kind) for kind in ASKED}, group)
             yield from _limits(document, where, resources)
+            yield from _least(document, where, resources)
             within: KeyPath = ("tasks", name) if "scratch" in task else ("defaults",)
             yield from _requests(
                 document, repo, within, {"scratch": task.get("scratch", defaults.get("scratch"))}, group
@@ -44,9 +45,17 @@ def _requests(
     allocatable = mapping(group.get("allocatable"))
     for kind, asked in asks.items():
         offered = allocatable.get(ALLOCATABLE.get(kind, kind), 0)
-        if asked is not None and _is_more(asked, offered):
+        if asked is not None and _is_more(_whole(kind, asked), offered):
             message = _too_much(repo, str(name), kind, asked, offered)
             yield document.finding((*where, kind), message, "resources")
+
+
+def _whole(kind: str, asked: Any) -> Any:
+    """What the pod asks for: beside its scratch space there is room for logs."""
+    try:
+        return disk_of(asked) if kind == "scratch" else asked
+    except ValueError:
+        return asked
 
 
 def _is_more(one: Any, other: Any) -> bool:
@@ -62,7 +71,8 @@ def _too_much(repo: TeamRepo, group: str, kind: str, asked: Any, offered: Any) -
         other
         for other in repo.allowed_node_groups
         if not _is_more(
-            asked, mapping(repo.node_groups.get(other, {}).get("allocatable")).get(ALLOCATABLE.get(kind, kind), 0)
+            _whole(kind, asked),
+            mapping(repo.node_groups.get(other, {}).get("allocatable")).get(ALLOCATABLE.get(kind, kind), 0),
         )
     ]
     instead = f"; {' and '.join(large)} can" if large else ""
@@ -77,3 +87,22 @@ def _limits(document: Document, where: KeyPath, resources: dict[str, Any]) -> It
         if limit is not None and _is_more(asked, limit):
             message = f"'{kind}_limit' {limit} is less than the {kind} asked for, {asked}"
             yield document.finding((*where, f"{kind}_limit"), message, "resources")
+    limit, asked = resources.get("memory_limit"), resources.get("memory", RESOURCES["memory"])
+    if limit is not None and _is_more(limit, _times(MEMORY_RATIO, asked)):
+        message = f"'memory_limit' {limit} is more than {MEMORY_RATIO} times the memory asked for, {asked}"
+        yield document.finding((*where, "memory_limit"), message, "resources")
+
+
+def _least(document: Document, where: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
+    for kind, least in LEAST.items():
+        if kind in resources and _is_more(least, resources[kind]):
+            message = f"'{kind}' {resources[kind]} is less than a container may ask for, {least}"
+            yield document.finding((*where, kind), message, "resources")
+
+
+def _times(number: int, quantity: Any) -> str:
+    """So many times a quantity; what is no quantity stays as it is."""
+    try:
+        return str(parse_quantity(quantity) * number)
+    except ValueError:
+        return str(quantity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobyard_cli.check.alerts import check_alerts
+from jobyard_cli.check.environment_limits import check_environment_limits
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.flow import check_flow
 from jobyard_cli.check.machines import check_machines
@@ -23,6 +24,7 @@ CHECKS = (
     check_other_jobs,
     check_names,
     check_machines,
+    check_environment_limits,
     check_types,
     check_flow,
     check_templates,

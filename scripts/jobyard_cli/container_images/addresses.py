@@ -9,6 +9,9 @@ from jobyard_cli.container_images import ecr
 from jobyard_cli.container_images.errors import ImageError
 from jobyard_cli.environments import ENVIRONMENTS, Environment
 
+LONGEST_TASK = 7 * 24 * 60 * 60
+"""Seconds that a pod may run where the environment does not say, as in charts/platform."""
+
 
 class NoRegistry(ImageError):
     """Nothing says where an environment's images are."""
@@ -23,13 +26,23 @@ class NoRegistry(ImageError):
 def pod_limits(environment: Environment) -> dict[str, Any]:
     """What the library needs of the environment's bounds of a pod, as charts/platform reads them too."""
     values = environment.values
-    own = [] if not _has_registry(values) else [registry_of(environment)]
-    limits = {"image_registries": list(values.get("imageRegistries") or own)}
-    return {**limits, **({"longest_task": values["longestTask"]} if "longestTask" in values else {})}
+    return {"image_registries": image_registries(values), "longest_task": values.get("longestTask", LONGEST_TASK)}
 
 
-def _has_registry(values: Mapping[str, Any]) -> bool:
-    return "registry" in values or {"account", "region"} <= values.keys()
+def image_registries(values: Mapping[str, Any]) -> list[str]:
+    """Where an environment's pods may take their images from, by what its file says under `environment`."""
+    if stated := values.get("imageRegistries"):
+        return [str(registry) for registry in stated]
+    own = _own(values)
+    return [own] if own else []
+
+
+def _own(values: Mapping[str, Any]) -> str | None:
+    if "registry" in values:
+        return str(values["registry"])
+    if "account" in values and "region" in values:
+        return ecr.host_of(str(values["account"]), str(values["region"]))
+    return None
 
 
 def registry_of(environment: Environment) -> str:
@@ -38,9 +51,6 @@ def registry_of(environment: Environment) -> str:
     Raises:
         NoRegistry: the file says neither.
     """
-    values = environment.values
-    if "registry" in values:
-        return str(values["registry"])
-    if "account" in values and "region" in values:
-        return ecr.host_of(str(values["account"]), str(values["region"]))
+    if own := _own(environment.values):
+        return own
     raise NoRegistry(environment.name)

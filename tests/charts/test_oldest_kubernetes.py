@@ -1,0 +1,84 @@
+"""The policies on the oldest Kubernetes that the charts are for: the same pods and objects are let in and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from jobyard_cli.local.settings import cache_dir
+from jobyard_cli.steps import Steps
+
+from tests.charts import test_pod_fields
+from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, TEAM, Attack
+from tests.charts.oldest_kubernetes import oldest_programs, version
+from tests.charts.pod_attacks import CREATED
+from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, changed, start_all
+from tests.charts.test_render import VERSIONS
+
+if TYPE_CHECKING:
+    from tests.charts.conftest import Cluster
+
+Object = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def oldest(
+    programs: Path,
+    render_chart: Callable[..., list[Object]],
+    shown: Callable[[], AbstractContextManager[Steps]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
+    """The charts on that API server."""
+    from tests.charts.conftest import serving, with_charts
+
+    with shown() as steps, steps.step(f"kube-apiserver {version()}, from source") as report:
+        folder = oldest_programs(cache_dir(), programs, report)
+    with serving(folder, tmp_path_factory.mktemp("oldest")) as server:
+        yield with_charts(server, render_chart)
+
+
+def test_it_is_the_one_that_the_charts_and_the_readme_name(oldest: Cluster) -> None:
+    minor = VERSIONS[0]
+    assert version().startswith(f"v{minor}.")
+    assert json.loads(oldest.kubectl("version", "-o", "json").stdout)["serverVersion"]["gitVersion"] == version()
+    for chart in ("platform", "team"):
+        stated = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())["kubeVersion"]
+        assert stated == f">={minor}.0-0"
+    assert f"EKS {minor} or newer" in (ROOT / "README.md").read_text()
+
+
+def test_pods_beyond_the_bounds_are_refused_for_the_same_reasons(oldest: Cluster) -> None:
+    said = start_all(oldest, {name: changed(changes) for name, (changes, _) in CREATED.items()})
+    wrong = {name: said.get(name, "was let in") for name, (_, reason) in CREATED.items()}
+    for name, (_, reason) in CREATED.items():
+        if reason in wrong[name]:
+            del wrong[name]
+    assert wrong == {}
+
+
+def test_pods_inside_the_bounds_are_let_in(oldest: Cluster) -> None:
+    inside = {"usual": {}, "role-for-an-account": ROLES_FOR_ACCOUNTS, "pod-identity": POD_IDENTITY}
+    assert start_all(oldest, {name: changed(changes) for name, changes in inside.items()}) == {}
+
+
+def test_each_field_that_no_pod_of_the_builder_has_is_refused(
+    oldest: Cluster, render_chart: Callable[..., list[Object]]
+) -> None:
+    with test_pod_fields.lookalikes(oldest, render_chart):
+        test_pod_fields.try_each_field(
+            oldest, test_pod_fields.whole_pods(oldest), test_pod_fields.known_schemas(oldest)
+        )
+
+
+@pytest.mark.parametrize("attack", [*KINDS, *NAMESPACES, *OBJECTS], ids=lambda attack: attack.name)
+def test_what_a_teams_chart_may_not_have_is_refused(oldest: Cluster, attack: Attack) -> None:
+    command = ["apply", "--server-side", "--dry-run=server", "-f", "-", *oldest.as_team(TEAM)]
+    answer = oldest.kubectl(*command, stdin=json.dumps(attack.object))
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert attack.reason in answer.stderr

@@ -125,7 +125,9 @@ def made_by(
 ) -> subprocess.CompletedProcess[str]:
     """A repository of team risk's with these node groups, as a person makes it with that program."""
     if program == "cookiecutter":
-        return run(program, "--no-input", "-o", str(output), str(template), "team=risk", f"allowed_node_groups={groups}")
+        return run(
+            program, "--no-input", "-o", str(output), str(template), "team=risk", f"allowed_node_groups={groups}"
+        )
     answers = json.dumps({"team": "risk", "allowed_node_groups": groups})
     options = ["--no-input", "--default-config", "--output-dir", str(output), "--extra-context", answers]
     return run(program, "create", str(template), *options)

@@ -20,11 +20,12 @@ def test_chart(
 
     Exit code: 0 where all pass, 1 where one fails.
     """
-    from jobyard_cli.chart.suites import program, run_suites
+    from jobyard_cli.chart.suites import find_suites, program, run_suites
     from jobyard_cli.local.settings import cache_dir
     from jobyard_cli.steps import Steps, new_console
 
     root = repo.absolute() if repo else TeamRepo.find(Path())
+    find_suites(root)
     with Steps(new_console()) as steps, steps.step("helm-unittest") as report:
         runner = program(cache_dir(), report)
     if run_suites(root, runner) != 0:

@@ -23,8 +23,8 @@ class NoSuites(JobyardError):
         super().__init__(f"{repo / CHART / 'tests'} has no *_test.yaml, the suites of the team's chart")
 
 
-def run_suites(repo: Path, runner: Path) -> int:
-    """Run every suite of the team's chart, with helm-unittest's words on standard output; its exit code.
+def find_suites(repo: Path) -> list[Path]:
+    """The suites of the team's chart.
 
     Raises:
         NoChart: the repository has no chart.
@@ -32,8 +32,13 @@ def run_suites(repo: Path, runner: Path) -> int:
     """
     if not (repo / CHART / "Chart.yaml").is_file():
         raise NoChart(repo)
-    if not list((repo / CHART / "tests").glob("*_test.yaml")):
-        raise NoSuites(repo)
+    if found := sorted((repo / CHART / "tests").glob("*_test.yaml")):
+        return found
+    raise NoSuites(repo)
+
+
+def run_suites(repo: Path, runner: Path) -> int:
+    """Run them all, with helm-unittest's words on standard output; its exit code."""
     return subprocess.run([str(runner), "--strict", CHART], cwd=repo, check=False).returncode
 
 

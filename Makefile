@@ -40,3 +40,4 @@ bench:
 docs: setup
 	@$(RUN)/python scripts/write_job_reference.py
 	@$(RUN)/python scripts/write_values_reference.py
+	@$(RUN)/python scripts/write_standalone_files.py

@@ -6,25 +6,36 @@ the new, so that a file taken away here is in neither and no update brings it ba
 
 cruft writes `.cruft.json` itself. Under plain cookiecutter this does, with the same content, as pipelines and `jobyard
 upgrade` need it. It imports nothing of Jobyard, which need not be installed where cookiecutter is.
+
+It also refuses a node group that the catalogue lacks: here the catalogue's copy is in the repository, while the hook that
+runs before anything is made is not given the template's folder. Where this ends with an error, cookiecutter removes what
+it made.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+# cookiecutter, in whose environment hooks run, depends on PyYAML.
+import yaml
 
 ANSWERS = r"""{{ cookiecutter | tojson }}"""
 ORDER = r"""{{ cookiecutter.keys() | list | tojson }}"""
 """The filter sorts the keys of a mapping; cruft keeps their order."""
 OF = {"gitlab": ".gitlab-ci.yml", "github": ".github"}
 STATE = ".cruft.json"
+CATALOGUE = "values/node-groups.yaml"
 LONGEST_LINK = 200
 ARCHIVAL = ".git_archival.txt"
 """Git writes the commit into it in each archive that it makes, so in the archives that git hosts offer."""
@@ -198,19 +209,40 @@ Next:
   3. Add a job: README.md of {name} says how."""
 
 
-def main() -> None:
-    """Under cruft, the files of the other host are all that goes."""
+def unknown_groups(answer: str, known: Sequence[str]) -> Iterator[str]:
+    """A line for each node group that the catalogue lacks."""
+    for group in [name.strip() for name in answer.split(",") if name.strip()]:
+        if group in known:
+            continue
+        close = difflib.get_close_matches(group, known, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        yield f"allowed_node_groups: unknown node group '{group}' ({hint}the catalogue has: {', '.join(known)})"
+
+
+def problems(answers: dict[str, Any]) -> list[str]:
+    """What is wrong with the answers, as far as only the catalogue tells."""
+    catalogue = yaml.safe_load(Path(CATALOGUE).read_text(encoding="utf-8"))
+    return list(unknown_groups(answers["allowed_node_groups"], list(catalogue["nodeGroups"])))
+
+
+def main() -> int:
+    """Under cruft, the files of the other host are all that goes. Exit code 1 makes cookiecutter remove what it made."""
     sorted_answers = json.loads(ANSWERS)
     answers = {key: sorted_answers[key] for key in json.loads(ORDER)}
-    remove_others(Path(), answers["ci"])
-    if "_commit" in answers:
-        return
+    by_cruft = "_commit" in answers
     template = template_folder(answers)
-    put_what_is_linked(Path(), template, answers["_copy_without_render"])
-    source = find_source(answers, template)
-    Path(STATE).write_text(state(answers, source), encoding="utf-8")
-    print(report(answers, source))
+    if not by_cruft:
+        put_what_is_linked(Path(), template, answers["_copy_without_render"])
+    if found := problems(answers):
+        print("\n".join(found), file=sys.stderr)
+        return 1
+    remove_others(Path(), answers["ci"])
+    if not by_cruft:
+        source = find_source(answers, template)
+        Path(STATE).write_text(state(answers, source), encoding="utf-8")
+        print(report(answers, source))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -43,10 +43,11 @@ Part = Mapping[str, Any]
 def load(chart: str) -> dict[str, Any]:
     """A chart's schema, as a person writes it, with the shared definitions that it refers to."""
     schema: dict[str, Any] = yaml.safe_load((ROOT / "charts" / chart / "values.schema.yaml").read_text())
-    own = schema.pop("definitions", {})
+    # A team's chart that is standalone has some of what charts/bounds describes.
+    bounds = yaml.safe_load((ROOT / "charts" / "bounds" / "values.schema.yaml").read_text())["definitions"]
     shared = yaml.safe_load((ROOT / "charts" / "definitions.yaml").read_text())
-    names = referred({**shared, **own}, schema)
-    return {**schema, "definitions": {name: {**shared, **own}[name] for name in names}}
+    known = {**bounds, **shared, **schema.pop("definitions", {})}
+    return {**schema, "definitions": {name: known[name] for name in referred(known, schema)}}
 
 
 def referred(definitions: Part, part: Any) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobyard_cli.chart.commands import test_chart
 from jobyard_cli.check import formats, report
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.container_images.commands import build_images, images
@@ -116,7 +117,7 @@ def release(
         output.write_bytes(content)
 
 
-for command in (plan, render, sync, releases):
+for command in (plan, render, test_chart, sync, releases):
     app.command(rich_help_panel=TEAM)(command)
 for of_pipeline in (images, build_images, dags, comment, pipeline_role, refresh):
     app.command(rich_help_panel=PIPELINE)(of_pipeline)

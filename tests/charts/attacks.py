@@ -11,6 +11,8 @@ from typing import Any
 
 Object = dict[str, Any]
 TEAM, OTHER = "risk", "fraud"
+OWN = {"jobyard.dev/team": TEAM}
+"""Labels that everything in the team's chart has."""
 RBAC = "rbac.authorization.k8s.io/v1"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 ARGOCD = "argoproj.io/v1alpha1"
@@ -44,12 +46,14 @@ class Attack:
 
 def priority_class(name: str, **fields: object) -> Object:
     """A PriorityClass that the team may have if its name is right, with some fields changed."""
-    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+    metadata = {"name": name, "labels": OWN}
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata}
     return {**kind, "value": 5000, "preemptionPolicy": "Never", "globalDefault": False, **fields}
 
 
 def in_namespace(kind: str, namespace: str, api: str = "v1", name: str = "mine", **fields: object) -> Object:
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **fields}
+    metadata = {"name": name, "namespace": namespace, "labels": OWN}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
 
 
 def in_no_namespace(kind: str, api: str = "v1", name: str = "mine", **fields: object) -> Object:
@@ -77,9 +81,10 @@ def service_account(role: str) -> Object:
     metadata = {
         "name": "mine",
         "namespace": f"team-{TEAM}",
+        "labels": OWN,
         "annotations": {"eks.amazonaws.com/role-arn": role},
     }
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}
 
 
 def cannot(verb: str, resource: str, group: str = "") -> str:
@@ -99,6 +104,11 @@ def forbidden(name: str, target: Object, resource: str) -> Attack:
     group_name = api.partition("/")[0] if "/" in api else ""
     words = f"resource {group_name}:{kind} is not permitted in project team-{TEAM}"
     return Attack(name, target, cannot("patch", resource, group_name), words)
+
+
+def not_given(name: str) -> str:
+    """How the answer ends where a PriorityClass is not one of those that the platform gave the team."""
+    return f", not {name} (priorities in the file values/teams/{TEAM}.yaml of the platform)"
 
 
 CLUSTER_ADMIN = {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": "cluster-admin"}
@@ -304,14 +314,10 @@ OBJECTS = [
     Attack("priority-without-a-team", priority_class("urgent"), NOT_ITS_NAME + "urgent", NOT_PERMITTED_CLASS),
     Attack(
         "priority-above-the-band",
-        priority_class(f"{TEAM}.mine-10000", value=10000),
-        f"value 10000 is outside the band of team {TEAM}: 1000 to 9999",
+        priority_class(f"{TEAM}.high-10000", value=10000),
+        not_given(f"{TEAM}.high-10000"),
     ),
-    Attack(
-        "priority-below-the-band",
-        priority_class(f"{TEAM}.mine-999", value=999),
-        f"value 999 is outside the band of team {TEAM}: 1000 to 9999",
-    ),
+    Attack("priority-one-more", priority_class(f"{TEAM}.mine-5000"), not_given(f"{TEAM}.mine-5000")),
     Attack(
         "priority-as-the-clusters-default",
         priority_class(f"{TEAM}.default", globalDefault=True),

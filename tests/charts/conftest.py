@@ -68,6 +68,7 @@ TEAMS = {
         "repo": f"https://git.example.com/{team}/{team}-jobs.git",
         "allowedNodeGroups": ["default", "high-cpu"],
         "priorityBand": {"min": 1000, "max": 9999},
+        "priorities": {"normal": 2000, "high": 9999, "spare": 1500, "edge": 1000},
         "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
         "viewerGroups": [f"oidc:{team}"],
         "iamRoles": {"serviceAccounts": [f"{team}-jobs"]},
@@ -162,9 +163,17 @@ def with_charts(server: Server, render_chart: Callable[..., list[Object]]) -> Cl
     made.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
     made.wait_for_policies()
     for team in TEAMS:
+        made.apply(_of_the_cluster(f"team-{team}"))
         made.count_nothing(team)
         made.apply(render_chart("team", values=made.team_values(team)), *made.as_team(team))
     return made
+
+
+def _of_the_cluster(namespace: str) -> list[Object]:
+    """What the controller manager, which does not run here, makes in each namespace."""
+    of_all = {"apiVersion": "v1", "metadata": {"namespace": namespace, "name": "default"}}
+    certificate = {"namespace": namespace, "name": "kube-root-ca.crt"}
+    return [{**of_all, "kind": "ServiceAccount"}, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": certificate}]
 
 
 class ApiServer:
@@ -188,14 +197,22 @@ class ApiServer:
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[ApiServer]:
-    """etcd and kube-apiserver with Argo CD's kinds, stopped at the end."""
+    """One with Argo CD's kinds."""
     with serving(programs, tmp_path_factory.mktemp("api-server")) as server:
         yield server
 
 
 @contextmanager
 def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
-    """Start the etcd and the kube-apiserver that are in a folder, with Argo CD's kinds; stopped at the end."""
+    """etcd and kube-apiserver of these programs, with Argo CD's kinds, stopped at the end."""
+    with running(folder, state) as server:
+        _install_argocd_kinds(server, folder / "argocd-crds")
+        yield server
+
+
+@contextmanager
+def running(folder: Path, state: Path) -> Iterator[ApiServer]:
+    """etcd and kube-apiserver of these programs, with nothing of Jobyard's in it, stopped at the end."""
     etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
     (state / "tokens.csv").write_text(
@@ -230,7 +247,6 @@ def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
     try:
         supervisor.start(Process("etcd", etcd))
         supervisor.start(Process("kube-apiserver", kube_apiserver, ready=server.answers))
-        _install_argocd_kinds(server, folder / "argocd-crds")
         yield server
     finally:
         supervisor.stop(supervisor.names())

@@ -7,7 +7,8 @@ the identity itself. Each one must be refused, and for the reason that was meant
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from tests.charts.attacks import (
     NOT_ITS_ROLE,
     OBJECTS,
     OTHER,
+    OWN,
     TEAM,
     Attack,
     Object,
@@ -30,6 +32,7 @@ from tests.charts.attacks import (
     priority_class,
     service_account,
 )
+from tests.charts.attacks_by_field import BY_FIELD, NAMESPACE, OWNER, account, config_map, launchers, with_metadata
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
@@ -39,6 +42,21 @@ def try_to_make(cluster: Cluster, attack: Attack) -> CompletedProcess[str]:
     """Server-side apply with force, as Argo CD would: an object of that name that is there is changed."""
     command = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"]
     return cluster.kubectl(*command, *cluster.as_team(TEAM), stdin=json.dumps(attack.target))
+
+
+def everything_of(cluster: Cluster) -> set[str]:
+    """Names of all that a sync identity may make, in the team's namespace and in none."""
+    kinds = "configmaps,serviceaccounts,rolebindings,priorityclasses"
+    return set(cluster.kubectl("get", kinds, "-n", NAMESPACE, "--output=name").stdout.split())
+
+
+def refused_all(cluster: Cluster, objects: Iterable[Object]) -> str:
+    """What the API server says to each of them, which it has to refuse, in one call."""
+    before = everything_of(cluster)
+    command = ["apply", "--server-side", "--force-conflicts", "-f", "-", *cluster.as_team(TEAM)]
+    answer = cluster.kubectl(*command, stdin="\n---\n".join(map(json.dumps, objects)))
+    assert everything_of(cluster) == before
+    return answer.stderr
 
 
 @dataclass(frozen=True)
@@ -121,6 +139,19 @@ def test_sync_identity_may_not_make(cluster: Cluster, attack: Attack) -> None:
     assert attack.reason in answer.stderr
 
 
+@pytest.fixture(scope="module")
+def refusals(cluster: Cluster) -> list[str]:
+    """What the API server says to every attack on fields, asked in one call; each object has a name of its own."""
+    return refused_all(cluster, [attack.object for attack in BY_FIELD]).splitlines()
+
+
+@pytest.mark.parametrize("attack", BY_FIELD, ids=lambda attack: attack.name)
+def test_sync_identity_may_not_write(refusals: list[str], attack: Attack) -> None:
+    said = [line for line in refusals if f'"{attack.object["metadata"]["name"]}"' in line]
+    assert said
+    assert [line for line in said if attack.reason not in line] == []
+
+
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_sync_identity_is_refused(cluster: Cluster, call: Call) -> None:
     answer = cluster.kubectl(*call.command, *cluster.as_team(TEAM), stdin=call.stdin)
@@ -139,7 +170,7 @@ def test_sync_identity_is_refused(cluster: Cluster, call: Call) -> None:
 def test_a_class_that_is_there_is_bounded_too(cluster: Cluster, changed: Object) -> None:
     answer = try_to_make(cluster, Attack("", changed, ""))
     assert answer.returncode != 0, f"was let through: {answer.stdout}"
-    assert "ValidatingAdmissionPolicy 'jobyard-priority-classes'" in answer.stderr
+    assert "ValidatingAdmissionPolicy 'jobyard-priorit" in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -159,10 +190,15 @@ def test_sync_identity_may_give_a_service_account_the_teams_iam_role(cluster: Cl
     cluster.apply([account], *cluster.as_team("risk"), "--dry-run=server")
 
 
-@pytest.mark.parametrize("value", [1000, 9999])
-def test_a_band_includes_its_ends(cluster: Cluster, value: int) -> None:
-    mine = priority_class(f"risk.edge-{value}", value=value)
+@pytest.mark.parametrize(("name", "value"), [("risk.edge-1000", 1000), ("risk.high-9999", 9999)])
+def test_a_class_that_the_platform_gave_is_let_in(cluster: Cluster, name: str, value: int) -> None:
+    mine = {**priority_class(name, value=value), "description": "Ours."}
     cluster.apply([mine], *cluster.as_team("risk"), "--dry-run=server")
+
+
+def test_the_value_of_a_class_is_the_one_in_its_name(cluster: Cluster) -> None:
+    answer = try_to_make(cluster, Attack("", priority_class("risk.spare-1500", value=9999), ""))
+    assert "the value of PriorityClass risk.spare-1500 is in its name, and not 9999" in answer.stderr
 
 
 def test_a_changed_chart_syncs_and_prunes(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> None:
@@ -186,8 +222,10 @@ def test_role_bindings_can_be_reconciled(cluster: Cluster, render_chart: Callabl
         assert answer.returncode == 0, answer.stderr
 
 
-def test_a_class_outside_a_narrowed_band_can_still_be_deleted(cluster: Cluster) -> None:
-    cluster.apply([priority_class("risk.old-20000", value=20000)])
+def test_a_class_that_the_platform_gives_no_more_can_be_kept_and_deleted(cluster: Cluster) -> None:
+    old = priority_class("risk.old-20000", value=20000)
+    cluster.apply([old])
+    cluster.apply([{**old, "description": "As before."}], *cluster.as_team("risk"), "--force-conflicts")
     deleted = cluster.kubectl("delete", "priorityclass/risk.old-20000", *cluster.as_team("risk"))
     assert deleted.returncode == 0, deleted.stderr
 
@@ -245,8 +283,127 @@ def test_the_store_is_not_filled_with_what_a_team_may_make(cluster: Cluster) -> 
     used = {"status": {"used": {"count/configmaps": "20"}}}
     cluster.kubectl("patch", *there, "--subresource=status", "--type=merge", "-p", json.dumps(used))
     try:
-        answer = cluster.kubectl("create", "configmap", "one-more", "-n", f"team-{TEAM}", *cluster.as_team(TEAM))
+        mine = json.dumps(config_map("one-more"))
+        answer = cluster.kubectl("create", "-f", "-", *cluster.as_team(TEAM), stdin=mine)
         assert answer.returncode != 0, f"was let through: {answer.stdout}"
         assert "exceeded quota: objects, requested: count/configmaps=1, used: count/configmaps=20" in answer.stderr
     finally:
         cluster.count_nothing(TEAM)
+
+
+def test_a_commit_of_sixty_classes_leaves_none(cluster: Cluster) -> None:
+    sixty = [priority_class(f"risk.level{value}-{value}", value=value) for value in range(5000, 5060)]
+    said = refused_all(cluster, sixty)
+    for one in sixty:
+        name = one["metadata"]["name"]
+        assert f"team risk may have the PriorityClasses {GIVEN}, not {name} (priorities in the file" in said
+
+
+GIVEN = "risk.edge-1000, risk.high-9999, risk.normal-2000, risk.spare-1500"
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        ({**priority_class("risk.spare-1500", value=1500), "description": 1_300_000 * "x"}, "not 1300000"),
+        (config_map(data={"key": 1_000_000 * "x"}), "may have 32768 bytes of data, not 1000003"),
+        (config_map(data={f"key{number}": "" for number in range(20_000)}), "may have 32768 bytes of data, not "),
+        (
+            {**launchers(), "subjects": [group(f"jobyard:{TEAM}:{number}") for number in range(5000)]},
+            "may have 20 subjects, not 5000",
+        ),
+        (
+            with_metadata(config_map(), labels={**OWN, **{f"x{number}": "" for number in range(2000)}}),
+            "may have labels ",
+        ),
+        (
+            with_metadata(config_map(), annotations={"argocd.argoproj.io/tracking-id": f"team-{TEAM}:{200_000 * 'x'}"}),
+            "may have annotations of 1024 characters, not ",
+        ),
+        (
+            with_metadata(config_map(), finalizers=[f"example.com/{number}" for number in range(10_000)]),
+            "may have no finalizer, not example.com/0",
+        ),
+        (
+            with_metadata(config_map(), annotations={"argocd.argoproj.io/tracking-id": f"team-{OTHER}:/ConfigMap:x/y"}),
+            f"belongs to Argo CD Application team-{TEAM}, not team-{OTHER}",
+        ),
+    ],
+    ids=["class", "config-map", "keys", "subjects", "labels", "annotation", "finalizers", "other-application"],
+)
+def test_nothing_large_is_let_in(cluster: Cluster, target: Object, rule: str) -> None:
+    assert rule in refused_all(cluster, [target])
+
+
+def test_a_name_that_the_api_server_makes_is_refused(cluster: Cluster) -> None:
+    metadata = {"generateName": "mine-", "namespace": NAMESPACE, "labels": OWN}
+    mine = json.dumps({**config_map(), "metadata": metadata})
+    answer = cluster.kubectl("create", "-f", "-", *cluster.as_team(TEAM), stdin=mine)
+    assert answer.returncode != 0
+    assert "of a team may have metadata name, namespace, labels, annotations, not generateName" in answer.stderr
+
+
+def test_the_list_of_field_managers_does_not_grow(cluster: Cluster) -> None:
+    there = json.dumps(config_map("managed"))
+    command = ["apply", "--server-side", "-f", "-", *cluster.as_team(TEAM)]
+    try:
+        said = [
+            cluster.kubectl(*command, f"--field-manager=manager-{number}", stdin=there).stderr for number in range(12)
+        ]
+        assert said[:10] == 10 * [""]
+        assert all("ConfigMap managed of a team may have 10 field managers, not 11" in one for one in said[10:])
+    finally:
+        cluster.kubectl("delete", "configmap/managed", "-n", NAMESPACE)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("configmap/kube-root-ca.crt", "ConfigMap kube-root-ca.crt"),
+        ("serviceaccount/default", "ServiceAccount default"),
+    ],
+)
+def test_what_is_the_clusters_is_not_deleted(cluster: Cluster, name: str, words: str) -> None:
+    answer = cluster.kubectl("delete", name, "-n", NAMESPACE, *cluster.as_team(TEAM))
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert f"has the label jobyard.dev/team: {TEAM}, not {words}" in answer.stderr
+
+
+@pytest.mark.parametrize("target", [config_map("changed"), account("changed"), launchers("changed")])
+def test_what_is_refused_at_first_is_refused_as_a_change_too(cluster: Cluster, target: Object) -> None:
+    cluster.apply([target], *cluster.as_team(TEAM))
+    try:
+        for metadata, rule in (
+            ({"finalizers": ["example.com/forever"]}, "may have no finalizer, not example.com/forever"),
+            ({"ownerReferences": [OWNER]}, "may have no owner, not ConfigMap node-groups"),
+            ({"annotations": {"helm.sh/resource-policy": "keep"}}, "not helm.sh/resource-policy"),
+        ):
+            assert rule in refused_all(cluster, [with_metadata(target, **metadata)])
+    finally:
+        cluster.kubectl("delete", f"{target['kind']}/changed", "-n", NAMESPACE)
+
+
+def test_after_all_of_it_a_team_can_be_taken_away(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> None:
+    """As Argo CD prunes: each object is asked to go, by the team's identity, and is gone."""
+    refused_all(cluster, [attack.object for attack in (*OBJECTS, *BY_FIELD)])
+    made = [name for name in everything_of(cluster) if name not in OTHERS and f"/{OTHER}." not in name]
+    assert made
+    try:
+        gone = cluster.kubectl("delete", *made, "-n", NAMESPACE, *cluster.as_team(TEAM), "--wait=false")
+        assert gone.returncode == 0, gone.stderr
+        end = time.monotonic() + 60
+        while (left := everything_of(cluster) & set(made)) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert not left
+    finally:
+        cluster.apply(render_chart("team", values=cluster.team_values(TEAM)), *cluster.as_team(TEAM))
+
+
+OTHERS = {
+    "configmap/kube-root-ca.crt",
+    "serviceaccount/default",
+    "rolebinding.rbac.authorization.k8s.io/jobyard-team-sync",
+    "priorityclass.scheduling.k8s.io/system-cluster-critical",
+    "priorityclass.scheduling.k8s.io/system-node-critical",
+}
+"""What others made: the cluster and the platform."""

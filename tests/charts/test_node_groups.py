@@ -23,8 +23,8 @@ from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups
 from jobyard_cli.quantities import parse_quantity
 
-from tests.waiting import wait_until
 from tests.charts.team_pods import LABELS, changed
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster, Server

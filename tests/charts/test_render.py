@@ -43,13 +43,15 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
 POLICIES = (
+    "config-maps",
     "namespaces",
     "pod-deletions",
     "pods",
-    "priority-bands",
+    "priorities",
     "priority-classes",
     "role-bindings",
     "service-accounts",
+    "synced-accounts",
 )
 
 
@@ -98,7 +100,9 @@ def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Rend
     bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
     classes = [one for one in render_chart(*EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
     assert classes
-    assert all(bounds["priorityBand"]["min"] <= one["value"] <= bounds["priorityBand"]["max"] for one in classes)
+    (namespace,) = [one for one in render_chart(*EXAMPLES["bounds"]) if one["kind"] == "Namespace"]
+    given = namespace["metadata"]["annotations"]["jobyard.dev/priority-classes"].split("\n")
+    assert {one["metadata"]["name"] for one in classes} <= set(given)
     assert set(TEAM["allowedNodeGroups"]) <= set(bounds["allowedNodeGroups"])
 
 

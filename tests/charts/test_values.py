@@ -93,6 +93,9 @@ LABEL = "^[a-z]([a-z0-9-]*[a-z0-9])?$"
         ("priorities.normal", 2000000000, "priorities.normal: Must be less than or equal to 1e+09"),
         ("priorities.Top", 1, 'priorities: Property name of "Top" does not match'),
         ("quota", {}, "(root): Additional property quota is not allowed"),
+        ("standalone", "yes", "standalone: Invalid type. Expected: boolean, given: string"),
+        ("bounds", {"quota": {"pods": 1.5}}, "bounds.quota.pods: Invalid type. Expected: integer, given: number"),
+        ("bounds", {"quotas": {}}, "bounds: Additional property quotas is not allowed"),
     ],
 )
 def test_the_teams_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
@@ -113,6 +116,14 @@ def test_the_teams_values_that_the_others_change_are_right(render_text: RenderTe
         ("allowedNodeGroups", [], "teams.risk.allowedNodeGroups: Array must have at least 1 items"),
         ("priorityBand", {"min": 2, "max": 1}, "teams.risk.priorityBand: min 2 is above max 1"),
         ("priorityBand.max", 1000000001, "teams.risk.priorityBand.max: Must be less than or equal to 1e+09"),
+        ("priorities", {"top": 10000}, "teams.risk.priorities.top: 10000 is outside priorityBand, 1000 to 9999"),
+        ("priorities", {}, "teams.risk.priorities: Must have at least 1 properties"),
+        ("priorities", {"Top": 1000}, 'teams.risk.priorities: Property name of "Top" does not match'),
+        (
+            "priorities",
+            {f"level{number}": 1000 for number in range(21)},
+            "teams.risk.priorities: Must have at most 20 properties",
+        ),
         ("quota", ..., "teams.risk: quota is required"),
         ("quota.pods", 0, "teams.risk.quota.pods: Must be greater than or equal to 1"),
         ("quota.cpu", "4000m", "teams.risk.quota.cpu: Does not match pattern"),
@@ -182,5 +193,19 @@ def test_the_bounds_that_the_others_change_are_right(render_text: RenderText) ->
 )
 def test_the_platforms_chart_refuses(render_text: RenderText, values: Object, message: str) -> None:
     answer = render_text("platform", values=values)
+    assert answer.returncode != 0
+    assert message in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"environment": "prod"}, "repo: String length must be greater than or equal to 1"),
+        ({"repo": "https://git.example.com/jobyard.git"}, "environment: Does not match pattern"),
+        ({"repo": "https://git.example.com/jobyard.git", "environment": "prod", "team": "x"}, "property team is not"),
+    ],
+)
+def test_the_bootstrap_chart_refuses(render_text: RenderText, values: Object, message: str) -> None:
+    answer = render_text("bootstrap", values=values)
     assert answer.returncode != 0
     assert message in answer.stderr

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from jobyard_cli.team.new import _put
 
+from tests.template.test_answers import add_group
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Commit = Callable[[Path], None]
 WANTED = ["--owner", "fraud-ml@example.com", "--repo-url", "https://git.example.com/fraud/fraud-jobs.git"]
@@ -68,6 +70,8 @@ teams:
     allowedNodeGroups: ["default", "gpu"]
     # Lowest and highest priority that its pods may have.
     priorityBand: {min: 20000, max: 20008}
+    # Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
+    priorities: {low: 20000, normal: 20001, high: 20002}
     # The most that all its pods together may request.
     quota:
       pods: 20
@@ -171,13 +175,34 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.splitlines() == [
         "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
-        "allowed_node_groups: unknown node group 'high-mem' (did you mean 'high-memory'? the catalogue has: default, "
-        "high-cpu, high-memory, gpu, graviton)",
         "priority_band '9-1' is not the lowest and the highest of at least three priorities from 1 to 1000000000; "
         "write one like 1000-9999",
         "'pods' must be at least 1, not 0",
         "'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form in which Kubernetes gives "
         "them back; for example '16'",
+        "unknown node group 'high-mem' (did you mean 'high-memory'? the catalogue has: default, gpu, graviton, "
+        "high-cpu, high-memory)",
+        "nothing was written",
+    ]
+    assert nothing_is_left(template, output)
+
+
+def test_a_group_that_was_added_to_the_catalogue_can_be_given(
+    template: Path, output: Path, new: Run, commit_all: Commit
+) -> None:
+    add_group(template, "inferentia")
+    commit_all(template)
+    made = new("fraud", "--node-groups=default, inferentia")
+    assert (made.returncode, made.stderr) == (0, "")
+    values = yaml.safe_load((output / "fraud-jobs" / "values" / "team.yaml").read_text())
+    assert values["allowedNodeGroups"] == ["default", "inferentia"]
+
+
+def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: Path, new: Run) -> None:
+    refused = new("fraud", "--node-groups=high-mem")
+    assert refused.stderr.splitlines() == [
+        "allowed_node_groups: unknown node group 'high-mem' (did you mean 'high-memory'? the catalogue has: default, "
+        "high-cpu, high-memory, gpu, graviton)",
         "nothing was written",
     ]
     assert nothing_is_left(template, output)

@@ -65,6 +65,13 @@ def commands(job: dict[str, Any]) -> list[str]:
     return [*job.get("script", []), *(step["run"] for step in job.get("steps", []) if "run" in step)]
 
 
+@pytest.mark.parametrize("ci", FILES)
+def test_it_runs_the_suites_of_the_chart(baked: Baked, ci: str) -> None:
+    jobs = pipeline(baked(ci), ci)
+    check = jobs["check"] if ci == "gitlab" else jobs["jobs"]["check"]
+    assert "jobyard test-chart" in commands(check)
+
+
 def test_a_repository_has_the_files_of_its_service_alone(baked: Baked) -> None:
     assert set(OF) == set(FILES)
     assert (baked("github") / FILES["github"]).is_file()

@@ -63,7 +63,12 @@ def test_an_environments_values_are_over_the_teams(team_repo: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("high: 3000", "high: 20000", "PriorityClass risk.high-20000: value: must be in the team's band, 1000 to 9999"),
+        (
+            "high: 3000",
+            "high: 3001",
+            "PriorityClass risk.high-3001: metadata.name: the platform gives the team risk.high-3000, risk.low-1000, "
+            "risk.normal-2000 (priorities in its values/teams/risk.yaml)",
+        ),
         (
             "jobyard:risk:viewers",
             "oidc:fraud",
@@ -176,7 +181,9 @@ def test_render_with_a_problem_exits_with_1_and_the_problem_on_standard_error(te
     values(with_chart(team_repo), "high: 3000", "high: 20000")
     code, out, err = jobyard("render", "--quiet", "--platform", str(ROOT))
     assert (code, out) == (1, "")
-    assert err.startswith(f"{CHART}/priorityclasses.yaml: PriorityClass risk.high-20000: value: must be in")
+    assert err.startswith(
+        f"{CHART}/priorityclasses.yaml: PriorityClass risk.high-20000: metadata.name: the platform gives"
+    )
 
 
 def test_render_of_values_that_helm_refuses_has_no_traceback(team_repo: Path, jobyard: Run) -> None:

@@ -62,7 +62,7 @@ def test_a_schema_is_one_of_draft_7_and_refers_to_nothing_but_its_own_definition
     [
         ("platform", []),
         ("bounds", ["#/definitions/egress/items"]),
-        ("team", ["#/definitions/nodeGroup"]),
+        ("team", ["#/definitions/nodeGroup", "#/definitions/egress/items"]),
         ("bootstrap", []),
     ],
 )

@@ -31,6 +31,23 @@ gives for the environment.
 {{- $teams | toJson }}
 {{- end }}
 
+{{/*
+Level -> value of the PriorityClasses that a team may have, as JSON (call with the team's values): those of its file, or else
+three from the lowest of its band up, as its repository is made with.
+*/}}
+{{- define "jobyard.priorities" -}}
+{{- $low := int64 .priorityBand.min }}
+{{- $step := max 1 (div (add 1 (sub (int64 .priorityBand.max) $low)) 9) }}
+{{- $usual := dict }}
+{{- range $index, $level := list "low" "normal" "high" }}
+{{- $value := add $low (mul $index $step) }}
+{{- if le $value (int64 $.priorityBand.max) }}
+{{- $_ := set $usual $level $value }}
+{{- end }}
+{{- end }}
+{{- .priorities | default $usual | toJson }}
+{{- end }}
+
 {{/* Fails where the values make no sense together, which their schema can't say. */}}
 {{- define "jobyard.checkTeams" -}}
 {{- $reserved := list "jobyard" "platform" "airflow" "argocd" "default" }}
@@ -46,6 +63,12 @@ gives for the environment.
 {{- $band := $values.priorityBand }}
 {{- if gt (int64 $band.min) (int64 $band.max) }}
 {{- fail (printf "teams.%s.priorityBand: min %d is above max %d" $team (int64 $band.min) (int64 $band.max)) }}
+{{- end }}
+{{- range $level, $value := $values.priorities }}
+{{- if or (lt (int64 $value) (int64 $band.min)) (gt (int64 $value) (int64 $band.max)) }}
+{{- $rule := printf "is outside priorityBand, %d to %d" (int64 $band.min) (int64 $band.max) }}
+{{- fail (printf "teams.%s.priorities.%s: %d %s" $team $level (int64 $value) $rule) }}
+{{- end }}
 {{- end }}
 {{- range $values.allowedNodeGroups }}
 {{- if not (hasKey $.Values.nodeGroups .) }}

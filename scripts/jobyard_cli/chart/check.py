@@ -102,9 +102,27 @@ def _priority_class(content: Mapping[str, Any], team: str, bounds: Mapping[str, 
         yield "globalDefault", "a team's class may not be the cluster's default"
     if content.get("preemptionPolicy") != "Never":
         yield "preemptionPolicy", "must be Never"
-    band = bounds.get("priorityBand")
-    if band and isinstance(value, int) and not band["min"] <= value <= band["max"]:
-        yield "value", f"must be in the team's band, {band['min']} to {band['max']}, not {value}"
+    if not (bounds and str(name).startswith(f"{team}.")):
+        return
+    given = [f"{team}.{level}-{number}" for level, number in sorted(priorities(bounds).items())]
+    if name not in given:
+        file = f"values/teams/{team}.yaml"
+        yield "metadata.name", f"the platform gives the team {', '.join(given)} (priorities in its {file})"
+    elif name != f"{team}.{name[len(team) + 1 :].rpartition('-')[0]}-{value}":
+        yield "value", f"must be the one in the name, not {value}"
+
+
+def priorities(bounds: Mapping[str, Any]) -> dict[str, int]:
+    """Level -> value of the classes that a team may have: as the charts' helper `jobyard.priorities` says."""
+    low, high = bounds["priorityBand"]["min"], bounds["priorityBand"]["max"]
+    usual = usual_priorities(low, high)
+    return bounds.get("priorities") or {level: value for level, value in usual.items() if value <= high}
+
+
+def usual_priorities(low: int, high: int) -> dict[str, int]:
+    """The three levels that a team starts with: from the lowest of its band up, a ninth of the band apart."""
+    step = max((high - low + 1) // 9, 1)
+    return {"low": low, "normal": low + step, "high": low + 2 * step}
 
 
 def _role_binding(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

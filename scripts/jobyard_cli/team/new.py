@@ -10,13 +10,17 @@ from pathlib import Path
 
 from jobyard_cli import git, template
 from jobyard_cli.chart import helm
+from jobyard_cli.chart.check import usual_priorities
+from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.documents import Document, parse
 from jobyard_cli.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform.files import NotThePlatformRepo
+from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
 
 NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
+UNKNOWN_GROUP = "allowed_node_groups: unknown node group "
+"""How the template begins what it says of a node group that the catalogue lacks."""
 
 
 class CannotAddTeam(JobyardError):
@@ -104,6 +108,7 @@ def team_file(team: NewTeam) -> str:
     """The text of `values/teams/<team>.yaml`; values are written as JSON, which is YAML whatever is in them."""
     low, high = team.priority_band
     quota = team.quota
+    levels = ", ".join(f"{level}: {value}" for level, value in usual_priorities(low, high).items())
     roles = f"{{launcher: jobyard-{team.name}, serviceAccounts: [{team.name}-jobs]}}"
     return f"""\
 # What the platform gives team {team.name}. Each value is described in docs/values.md.
@@ -123,6 +128,8 @@ teams:
     allowedNodeGroups: {json.dumps(list(team.node_groups))}
     # Lowest and highest priority that its pods may have.
     priorityBand: {{min: {low}, max: {high}}}
+    # Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
+    priorities: {{{levels}}}
     # The most that all its pods together may request.
     quota:
       pods: {quota.pods}
@@ -156,8 +163,14 @@ def _value_problems(platform: Path, team: NewTeam, text: str, hook: Sequence[str
     document = Document(f"{TEAMS}/{team.name}.yaml")
     parse(document, text)
     for finding in team_findings(document, environment_names(platform), platform):
-        if not hook or finding.rule not in ("yaml", "name", "node-group"):
+        if finding.rule != "node-group" and not (hook and finding.rule in ("yaml", "name")):
             yield finding.message
+    # The hook reads the catalogue last, once all other answers are right.
+    if not any(line.startswith(UNKNOWN_GROUP) for line in hook):
+        known = list(node_groups(platform / "values"))
+        for group in team.node_groups:
+            if group not in known:
+                yield unknown("node group", group, known, "the catalogue has")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""The suites that lie beside the team's chart, run by helm-unittest."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from jobyard_cli.chart.manifests import CHART, NoChart
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.local.locks import one_builder
+from jobyard_cli.local.shell import Report, run
+from jobyard_cli.local.tools import _ENVIRONMENT, KUBERNETES, _go
+
+NAME = "helm-unittest"
+MODULE = "github.com/helm-unittest/helm-unittest"
+
+
+class NoSuites(JobyardError):
+    """The chart has no suite, so that nothing would be tested."""
+
+    def __init__(self, repo: Path) -> None:
+        super().__init__(f"{repo / CHART / 'tests'} has no *_test.yaml, the suites of the team's chart")
+
+
+def find_suites(repo: Path) -> list[Path]:
+    """The suites of the team's chart.
+
+    Raises:
+        NoChart: the repository has no chart.
+        NoSuites: it has no suite.
+    """
+    if not (repo / CHART / "Chart.yaml").is_file():
+        raise NoChart(repo)
+    if found := sorted((repo / CHART / "tests").glob("*_test.yaml")):
+        return found
+    raise NoSuites(repo)
+
+
+def run_suites(repo: Path, runner: Path) -> int:
+    """Run them all, with helm-unittest's words on standard output; its exit code."""
+    return subprocess.run([str(runner), "--strict", CHART], cwd=repo, check=False).returncode
+
+
+def program(cache: Path, report: Report) -> Path:
+    """helm-unittest: the machine's own, or else the one of `gomod/kubernetes`, built once from source.
+
+    Raises:
+        CommandFailed: a download or the build failed.
+    """
+    if own := shutil.which(NAME):
+        return Path(own)
+    folder, version = cache / NAME, KUBERNETES.version(MODULE)
+    built = folder / f"{NAME}-{version}"
+    with one_builder(folder / ".lock"):
+        if not built.exists():
+            go, partial = _go(report), folder / f"{NAME}.partial"
+            report(f"building {NAME} {version}")
+            build: list[str | Path] = [*go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", partial]
+            package = KUBERNETES.programs[NAME]
+            run([*build, package], what=f"building {NAME}", cwd=KUBERNETES.folder, environment=_ENVIRONMENT)
+            partial.rename(built)
+    return built

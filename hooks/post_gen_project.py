@@ -7,9 +7,9 @@ the new, so that a file taken away here is in neither and no update brings it ba
 cruft writes `.cruft.json` itself. Under plain cookiecutter this does, with the same content, as pipelines and `jobyard
 upgrade` need it. It imports nothing of Jobyard, which need not be installed where cookiecutter is.
 
-It also refuses a node group that the catalogue lacks: here the catalogue's copy is in the repository, while the hook that
-runs before anything is made is not given the template's folder. Where this ends with an error, cookiecutter removes what
-it made.
+It also refuses a node group that the catalogue lacks: here the catalogue's copy is in the repository, while the hook
+that runs before anything is made is not given the template's folder. Where this ends with an error, cookiecutter
+removes what it made.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def problems(answers: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Under cruft, the files of the other host are all that goes. Exit code 1 makes cookiecutter remove what it made."""
+    """Under cruft, only the other host's files go. Exit code 1 makes cookiecutter remove what it made."""
     sorted_answers = json.loads(ANSWERS)
     answers = {key: sorted_answers[key] for key in json.loads(ORDER)}
     by_cruft = "_commit" in answers

@@ -44,7 +44,7 @@ def push_list(repo: Path, environment: str, text: str) -> str:
             if not any(word in str(error) for word in _OVERTAKEN):
                 raise CannotPush(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
             # Another environment's pipeline was quicker.
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))
+            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
             continue
         return commit
     raise CannotPush(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again")

@@ -7,7 +7,7 @@ and can be cleared for the very same data interval once it is mended. A new job 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from jobyard.alerts import dag_alerts
@@ -30,8 +30,11 @@ class BrokenJobOperator(BaseOperator):
         raise JobError(self.reason)
 
 
-def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
-    """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is."""
+def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[str, Any] | None = None) -> DAG:
+    """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is.
+
+    `access` is the argument that says who may see it.
+    """
     entry = job if isinstance(job, dict) else {}
     dag = DAG(
         # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
@@ -45,9 +48,10 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=True,
         **_sound(lambda: schedule_arguments(cast(Job, job)), {"schedule": None}),
+        **(access or {}),
         **_sound(lambda: dag_alerts(cast(Job, job), team, name), {}),
     )
-    BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
+    BrokenJobOperator(dag=dag, task_id=TAG, owner=team, pool=team, weight_rule="absolute").reason = reason
     return dag
 
 

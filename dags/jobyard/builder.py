@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 from typing import Any, cast
 
 from jobyard.alerts import alert, dag_alerts, set_deadline
+from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.docs import job_page
@@ -15,6 +16,7 @@ from jobyard.images import MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
 from jobyard.platform import Platform
 from jobyard.pod import pod_arguments, seconds, task_arguments
+from jobyard.queueing import default_arguments, pool, weight
 from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
@@ -33,10 +35,11 @@ def build(platform: Platform, team: str, name: str, job: Job) -> DAG:
     try:
         return job_dag(platform, team, name, job)
     except JobyardError as error:
-        return broken_dag(team, name, job, str(error))
+        return broken_dag(team, name, job, str(error), access_arguments(platform, team))
     # A malformed entry can fail anywhere, in any way, and must not take the team's other jobs with it.
     except Exception as error:
-        return broken_dag(team, name, job, f"malformed entry: {type(error).__name__}: {error}")
+        reason = f"malformed entry: {type(error).__name__}: {error}"
+        return broken_dag(team, name, job, reason, access_arguments(platform, team))
 
 
 def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
@@ -48,7 +51,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     """
     check_name("job", name)
     order = task_order(job["tasks"])
-    dag = DAG(**dag_arguments(team, name, job))
+    dag = DAG(**dag_arguments(platform, team, name, job))
     tasks = _Tasks(platform, team, name, job, dag)
     for task_name in order:
         check_name("task", task_name)
@@ -92,11 +95,12 @@ class _Tasks:
     def _placement(self, name: str, task: Task) -> dict[str, Any]:
         """Return the arguments that follow from the job around the task."""
         arguments: dict[str, Any] = {}
-        if pool := task.get("pool"):
-            # The compiler writes it so; a release that does not would take other teams' slots.
-            if not pool.startswith(f"{self.team}."):
-                raise JobError(f"pool {pool!r} is not one of team {self.team!r}, which begin {self.team}.")
-            arguments["pool"] = pool
+        team = self.platform.team(self.team)
+        refuse_others(task.get("outputs") or [], team.assets)
+        if named := task.get("pool"):
+            arguments["pool"] = pool(team, named)
+        if not task.get("type"):
+            arguments["priority_weight"] = weight(team, task["priority_class"])
         if self.on_retry:
             arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):
@@ -131,7 +135,7 @@ class _Tasks:
         return several.expand(item=items)
 
 
-def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
+def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[str, Any]:
     """Return the keyword arguments of the DAG."""
     owner = job["owner"] or team
     schedule = schedule_arguments(job)
@@ -140,7 +144,8 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         "dag_id": f"{team}.{name}",
         "description": job["description"],
         "doc_md": job_page(job["description"], job["source"], job.get("digest")),
-        "default_args": {"owner": owner},
+        "default_args": {"owner": owner, **default_arguments(platform.team(team), job)},
+        **access_arguments(platform, team),
         "tags": sorted({f"team:{team}", f"owner:{owner}", *job["tags"]}),
         "params": {param: parameter(entry) for param, entry in job["params"].items()},
         # A merged job runs; Airflow's default is to wait, paused, for somebody's click.
@@ -150,9 +155,15 @@ def dag_arguments(team: str, name: str, job: Job) -> dict[str, Any]:
         **({"max_active_tasks": most} if most else {}),
         "dagrun_timeout": seconds(job["timeout"]),
         **schedule,
-        **template_arguments(team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team)}),
+        **template_arguments(team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team)}, platform.variables),
         **dag_alerts(job, team, name),
     }
+
+
+def access_arguments(platform: Platform, team: str) -> dict[str, Any]:
+    """Return the argument by which Airflow shows the DAG to the team's people, where it knows roles."""
+    role = platform.teams[team].role if team in platform.teams else None
+    return {"access_control": {role: {"DAGs": {"can_read", "can_edit"}}}} if role else {}
 
 
 def parameter(entry: Any) -> Any:

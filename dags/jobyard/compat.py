@@ -12,6 +12,7 @@ if TYPE_CHECKING or AIRFLOW_3:
     from airflow.sdk import (
         DAG,
         Asset,
+        BaseHook,
         BaseOperator,
         Context,
         CronDataIntervalTimetable,
@@ -21,10 +22,21 @@ if TYPE_CHECKING or AIRFLOW_3:
         get_parsing_context,
     )
     from airflow.sdk.definitions.mappedoperator import MappedOperator
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
 else:
     from airflow.datasets import Dataset
-    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+    from airflow.hooks.base import BaseHook
     from airflow.models import DAG, BaseOperator, Param, Variable
     from airflow.models.mappedoperator import MappedOperator
     from airflow.timetables.interval import CronDataIntervalTimetable
@@ -49,7 +61,9 @@ __all__ = [
     "EXPONENTIAL_BACKOFF",
     "AirflowException",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSkipException",
+    "BaseHook",
     "BaseOperator",
     "Context",
     "CronDataIntervalTimetable",

@@ -7,8 +7,10 @@ machine. A release is a team's own, so what its templates can reach is bounded h
 
 import datetime
 import json
+import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,18 +37,28 @@ PLAIN = frozenset(
 )
 # Airflow 2 gives such a run the moment it was started as its logical date, and Airflow 3 none.
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
-# Which job it is, for whoever renders: not a name that a template can use, as it is no identifier.
+# Which Variables the job may read, and its time zone: not names that a template can use, as they are no identifiers.
 TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
 # A macro that says nothing, and only exists where templates are bounded.
 BOUNDS = "jobyard_bounds"
 
 
-def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[..., object]]) -> dict[str, Any]:
-    """Return the DAG's arguments that bound its templates; `macros` are what they may call besides."""
+def template_arguments(
+    team: str, timezone: Any, macros: Mapping[str, Callable[..., object]], variables: Collection[str]
+) -> dict[str, Any]:
+    """Return the DAG's arguments that bound its templates.
+
+    `macros` are what they may call besides, `variables` the Airflow Variables that every team may read.
+    """
     return {
         # No loader: `{% include %}` would read the kubeconfig, and other teams' releases.
         "jinja_environment_kwargs": {"extensions": [_Bound], "loader": DictLoader({})},
-        "user_defined_macros": {**macros, BOUNDS: lambda: "", TEAM: team, TIMEZONE: timezone},
+        "user_defined_macros": {
+            **macros,
+            BOUNDS: lambda: "",
+            TEAM: partial(_readable, team, variables),
+            TIMEZONE: timezone,
+        },
     }
 
 
@@ -189,26 +201,27 @@ def _outputs(context: Mapping[str, Any]) -> object:
     return Outputs()
 
 
-def _variables(team: str, read: Callable[[str], object]) -> object:
+def _variables(readable: Callable[[str], str], read: Callable[[str], object]) -> object:
     class Variables:
         def __getattr__(self, name: str) -> object:
-            return read(Variable.get(_readable(name, team)))
+            return read(Variable.get(readable(name)))
 
         def get(self, name: str, default: object = None) -> object:
-            text = Variable.get(_readable(name, team), None)
+            text = Variable.get(readable(name), None)
             return default if text is None else read(text)
 
     return Variables()
 
 
-def _readable(name: str, team: str) -> str:
+def _readable(team: str, shared: Collection[str], name: str) -> str:
     """Return the Variable's name.
 
     Raises:
-        VariableError: it is neither the team's own nor the platform's.
+        VariableError: it is neither the team's own nor one that the platform shares.
     """
-    # No team's name has a "_", so none of them begins another's Variables.
-    own = f"{team}_"
-    if name.startswith((own, "jobyard_")):
+    # No team's name has a "_", so none of them begins another's Variables. Airflow 3 asks for a Variable at an address
+    # that ends with its name, as it is: "risk_/../care_key" would be another team's.
+    if name in shared or re.fullmatch(rf"{re.escape(team)}_[A-Za-z0-9_.-]+", name):
         return name
-    raise VariableError(f"Airflow Variable {name!r} is not one that team {team!r} may read: {own}* and jobyard_*")
+    rest = ", ".join([f"{team}_*", *sorted(shared)])
+    raise VariableError(f"Airflow Variable {name!r:.200} is not one that team {team!r} may read: {rest}")

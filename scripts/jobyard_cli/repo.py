@@ -119,6 +119,17 @@ class TeamRepo:
         return _part(self.types, "taskTypes")
 
     @property
+    def shared_variables(self) -> list[str]:
+        """The Airflow Variables that every team's templates may read."""
+        data = self.types.data if self.types is not None else None
+        return [str(name) for name in data.get("sharedVariables") or []] if isinstance(data, dict) else []
+
+    @property
+    def assets(self) -> list[str]:
+        """What the team's jobs may write besides its own assets: prefixes, and whole assets."""
+        return [str(name) for name in self._value("assets") or []]
+
+    @property
     def published_jobs(self) -> dict[str, dict[str, Any]] | None:
         """What other teams have released, by `<team>.<job>`; None where the repository has no list of it."""
         return None if self.published is None else _part(self.published, "jobs")

@@ -38,6 +38,8 @@ def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
     # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
     change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     yield deny("NoRelease", change, account.s3(account.bucket, "dags/*/jobs.json"))
+    airflow = account.arn("airflow", f"role/{account.airflow}/{account.airflow_role}")
+    yield allow("MakePools", ["airflow:InvokeRestApi"], [airflow])
     if teams:
         read = ["s3:GetObject", "s3:GetObjectVersion"]
         folders_of_teams = account.s3(account.bucket, *(f"dags/{team}/*" for team in sorted(teams)))

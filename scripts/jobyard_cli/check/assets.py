@@ -11,13 +11,16 @@ from jobyard_cli.documents import Document
 from jobyard_cli.platform.data import AREAS
 from jobyard_cli.repo import TeamRepo
 
+_ASSET = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._~!$&'()*+,;=:/-]*")
+
 
 def check_assets(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     """A finding for each output that is not the team's to write; which bucket is its data's, the platform knows."""
     for name, task in tasks_of(document).items():
         outputs = task.get("outputs")
         for number, uri in enumerate(outputs if isinstance(outputs, list) else []):
-            if isinstance(uri, str) and "://" in uri and (problem := _problem(repo, uri)):
+            # What is no asset at all, the schema has said.
+            if isinstance(uri, str) and _ASSET.fullmatch(uri) and (problem := _problem(repo, uri)):
                 yield document.finding(("tasks", name, "outputs", number), problem, "asset")
 
 

@@ -9,10 +9,12 @@ import pytest
 from live import releases
 from live.running import LiveAirflow
 from live.stand_ins import ScriptedCluster, Webhook
-from support import Bucket, kubeconfig
+from support import PLATFORM, Bucket, kubeconfig
 
 # Not less: Airflow may start a sensor's next look before it has taken note of the end of the last one.
 LOOK_SECONDS = 10
+# What the platform gives each team: together no more than Airflow runs at once.
+SLOTS = {"risk": 5, "care": 2, "wide": 2, "queue": 1}
 
 
 @dataclass
@@ -47,6 +49,7 @@ def platform(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "AIRFLOW_CONN_JOBYARD_WEBHOOK_CARE": f"http://127.0.0.1:{deaf.getsockname()[1]}",
         }
         airflow = LiveAirflow(home, database, variables)
+        airflow.add_pools(SLOTS)
         try:
             airflow.start()
             yield Platform(airflow, cluster, webhook)
@@ -60,7 +63,9 @@ def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
     """Put both teams' releases into the bucket, and the way to the cluster."""
     configuration = kubeconfig(cluster.url)
     [context] = configuration["contexts"]
-    configuration["contexts"].append({**context, "name": "care"})
+    configuration["contexts"] = [{**context, "name": team} for team in SLOTS]
+    band = PLATFORM["teams"]["risk"]
+    bucket.write("jobyard/platform.json", {**PLATFORM, "teams": {**dict.fromkeys(SLOTS, band), **PLATFORM["teams"]}})
     bucket.write("jobyard/kubeconfig.yaml", configuration)
     waiting = bucket.folder / "jobyard" / "waiting.py"
     text = waiting.read_text()
@@ -68,3 +73,5 @@ def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
     waiting.write_text(text.replace("POKE_SECONDS = 60\n", f"POKE_SECONDS = {LOOK_SECONDS}\n"))
     bucket.release(releases.risk())
     bucket.release(releases.care(), team="care")
+    bucket.release({"flood": releases.flood()}, team="wide")
+    bucket.release({"order": releases.order()}, team="queue")

@@ -21,6 +21,9 @@ RETRY = {"attempts": 2, "delay": 1, "backoff": "none", "max_delay": None}
 BACKFILLED = ["2026-03-03", "2026-03-04", "2026-03-05"]
 ITEMS = ["a", "b", "c", "d"]
 DEADLINE_SECONDS = 10
+FLOOD = 20
+# Levels of priority, which are tasks' names here.
+URGENT_LAST = ["low-1000", "normal-4000", "high-9000"]
 # The newest day that is over, which is the data of a daily job's newest run.
 _TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 NEWEST = {"start": _TODAY - timedelta(days=1), "end": _TODAY}
@@ -105,5 +108,22 @@ def care() -> dict[str, Any]:
     """Return the jobs of the team `care`, whose alerts lead nowhere."""
     return {
         "fourth": entry(after("risk.first"), alerts=alerts(on_success="nobody")),
+        "any-time": entry({"schedule": None}),
         "waits": entry(ONCE, wait_for=[{"job": "risk.slow", "timeout": 600}]),
     }
+
+
+def flood() -> dict[str, Any]:
+    """Return a job whose first tasks hold what they get, with many times more tasks behind them."""
+    first = {f"first-{number}": pod(command=HOLD, priority_class="wide.high-9999") for number in range(FLOOD)}
+    behind = {
+        f"{name}-{number}": pod(needs=[name], priority_class="wide.high-9999") for name in first for number in range(10)
+    }
+    return entry(ONCE, {**first, **behind})
+
+
+def order() -> dict[str, Any]:
+    """Return a job whose tasks wait for a slot that the first one holds; behind the least urgent is the most to do."""
+    waiting = {name: pod(name, priority_class=f"queue.{name}") for name in URGENT_LAST}
+    behind = {f"then-{number}": pod("then", needs=[URGENT_LAST[0]], priority_class="queue.low-1000") for number in "ab"}
+    return entry(ONCE, {"hold": pod("hold", command=HOLD, priority_class="queue.top-9999"), **waiting, **behind})

@@ -20,6 +20,7 @@ from live import live_database
 from live.live_database import BOUND_SECONDS
 
 LOG_LINES = 40
+PARALLELISM = 10
 # Airflow 2 keeps this for its own tests; Airflow 3 has the two together anyway.
 SQLITE_WITH_LOCAL_EXECUTOR = "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK"
 
@@ -120,6 +121,12 @@ class LiveAirflow:
         with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as connection, connection:
             connection.execute("UPDATE dag SET is_paused = 0 WHERE dag_id = ?", [dag_id])
 
+    def add_pools(self, pools: dict[str, int]) -> None:
+        """Make pools, as the platform does through Airflow's API."""
+        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (?, ?, '', 0)"
+        with closing(sqlite3.connect(self.home / "airflow.db", timeout=30)) as connection, connection:
+            connection.executemany(query, pools.items())
+
     def has_logged(self, text: str) -> bool:
         """Return whether the text is in any log."""
         logs = [*self.home.glob("*.log"), *self.home.glob("logs/**/*.log")]
@@ -166,7 +173,7 @@ def _settings(home: Path, url: str) -> dict[str, str]:
         "core.executor": "LocalExecutor",
         "core.fernet_key": secret,
         "core.load_examples": "False",
-        "core.parallelism": "8",
+        "core.parallelism": str(PARALLELISM),
         "database.sql_alchemy_connect_args": "live_database.ARGUMENTS",
         "database.sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
         "logging.logging_level": "INFO",

@@ -1,6 +1,7 @@
 """What stands in for the cluster and for whom alerts go to, while a real Airflow runs."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,7 +26,7 @@ class ScriptedCluster(FakeCluster):
         with self._lock:
             if method == "GET" and (pod := self.pods.get(url.partition("/pods/")[2])):
                 self.states = [self._state(pod)]
-            answer = super().answer(method, url.replace("/namespaces/team-care/", "/namespaces/team-risk/"), body)
+            answer = super().answer(method, re.sub("/namespaces/team-[a-z]+/", "/namespaces/team-risk/", url), body)
             if method == "POST":
                 dag_id = _dag_id(body)
                 alive = sum(_dag_id(pod) == dag_id for pod in self.pods.values())

@@ -198,6 +198,7 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
         "api_auth.jwt_secret": secret,
         "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "core.execution_api_server_url": f"{url}/execution/",
+        "dag_processor.dag_file_processor_timeout": str(BOUND_SECONDS),
         "dag_processor.min_file_process_interval": "60",
         "dag_processor.parsing_processes": "1",
     }
@@ -205,6 +206,7 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
 
 def _settings_2(url: str) -> dict[str, str]:
     return {
+        "core.dag_file_processor_timeout": str(BOUND_SECONDS),
         "scheduler.enable_health_check": "False",
         "scheduler.min_file_process_interval": "5",
         "scheduler.parsing_processes": "1",

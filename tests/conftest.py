@@ -19,6 +19,7 @@ allowedNodeGroups: [default, high-cpu, high-memory]
 serviceAccounts: {jobs: {}}
 priorities: {low: 1000, normal: 2000, high: 3000}
 pools: {warehouse: 4}
+assets: ["s3://predictions/", "s3://feature-store/folds"]
 images: [xgboost]
 """
 PUBLISHED = """\

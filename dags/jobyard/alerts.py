@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobyard.compat import AIRFLOW_3, BaseOperator
+from jobyard.connections import check_connection
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.release import Job
 
@@ -46,7 +47,9 @@ class Alert:
             facts = {"job": f"{self.team}.{self.job}", "event": WORDS[self.occasion], "owner": self.owner}
         for kind, address in self.targets:
             try:
-                SENDERS[kind](f"jobyard_{kind}_{self.team}", address, facts)
+                connection = f"jobyard_{kind}_{self.team}"
+                check_connection(connection, aws=kind == "sns")
+                SENDERS[kind](connection, address, facts)
             except Exception as error:  # whatever a provider, a connection or the network does
                 LOG.exception("The alert to %s %r could not be sent: %s", kind, address, error)
 

@@ -1,11 +1,15 @@
 """Assets (Airflow 2: datasets): what one job writes and another waits for.
 
 Each job has an asset of its own, `x-jobyard://<team>/<job>`, written when a run has succeeded: `after` waits for it.
-The others are a team's own: objects in S3, or any other name under an `x-` scheme. Airflow leaves such a scheme as it
-is; for any other it loads every provider to ask how it is written, up to a second in each process that reads the job.
+The others are objects in S3, or any other name under an `x-` scheme. Airflow leaves such a scheme as it is; for any
+other it loads every provider to ask how it is written, up to a second in each process that reads the job.
+
+An asset that is written starts every job that waits for it, so a team writes only those under its own prefixes. It may
+wait for any: that starts no job but its own.
 """
 
 import re
+from collections.abc import Iterable
 
 from jobyard.compat import Asset
 from jobyard.errors import JobError
@@ -33,4 +37,20 @@ def named_asset(uri: str) -> Asset:
     """
     if not URI.fullmatch(uri):
         raise JobError(f"asset {uri!r} is not s3://bucket/key or x-<name>://…")
-    return Asset(name=uri, uri=uri)
+    # Airflow 3 turns off an asset whose name another one has, and then fails whoever writes it. So the name is the URI
+    # as Airflow writes it, without a slash at the end, however a team writes it.
+    return Asset(name=Asset(name="x", uri=uri).uri, uri=uri)
+
+
+def refuse_others(uris: Iterable[str], prefixes: Iterable[str]) -> None:
+    """Raise unless each asset is under one of the prefixes; one that does not end in "/" is a whole asset.
+
+    Raises:
+        JobError: one is not, or its path is written in a way that has more than one meaning.
+    """
+    own = sorted(prefixes)
+    for uri in uris:
+        if not any(uri == prefix or (prefix.endswith("/") and uri.startswith(prefix)) for prefix in own):
+            raise JobError(f"asset {uri!r} is not the team's to write, which may write: {', '.join(own)}")
+        if {"", ".", ".."} & set(uri.partition("://")[2].rstrip("/").split("/")[1:]):
+            raise JobError(f"asset {uri!r} has a part that is empty, '.' or '..'")

@@ -7,7 +7,7 @@ and can be cleared for the very same data interval once it is mended. A new job 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from jobyard.alerts import dag_alerts
@@ -34,8 +34,11 @@ class BrokenJobOperator(BaseOperator):
         raise JobError(self.reason)
 
 
-def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
-    """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is."""
+def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[str, Any] | None = None) -> DAG:
+    """Return the DAG that stands for a job that cannot be built; never raises, whatever `job` is.
+
+    `access` is the argument that says who may see it.
+    """
     entry = cast(Job, job if isinstance(job, dict) else {})
     reason = storable(reason, REASON)
     dag = DAG(
@@ -48,9 +51,10 @@ def broken_dag(team: str, name: str, job: object, reason: str) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=True,
         **_sound(entry, TIMING, lambda: schedule_arguments(entry), {"schedule": None}),
+        **(access or {}),
         **_sound(entry, ["alerts", "deadline", "owner"], lambda: dag_alerts(entry, team, name), {}),
     )
-    BrokenJobOperator(dag=dag, task_id=TAG, owner=team).reason = reason
+    BrokenJobOperator(dag=dag, task_id=TAG, owner=team, pool=team, weight_rule="absolute").reason = reason
     return dag
 
 

@@ -5,6 +5,7 @@ from graphlib import TopologicalSorter
 from typing import Any, cast
 
 from jobyard.alerts import alert, dag_alerts, set_deadline
+from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.docs import job_page
@@ -16,6 +17,7 @@ from jobyard.outputs import Items
 from jobyard.plain import refuse_serialized
 from jobyard.platform import Platform
 from jobyard.pod import pod_arguments, seconds, task_arguments
+from jobyard.queueing import default_arguments, pool, weight
 from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
@@ -36,10 +38,11 @@ def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) ->
     try:
         return job_dag(platform, team, name, job)
     except JobyardError as error:
-        return broken_dag(team, name, job, str(error))
+        return broken_dag(team, name, job, str(error), access_arguments(platform, team))
     # What Airflow itself refuses, in whatever way, must not take the team's other jobs with it.
     except Exception as error:
-        return broken_dag(team, name, job, f"malformed entry: {type(error).__name__}: {error}")
+        reason = f"malformed entry: {type(error).__name__}: {error}"
+        return broken_dag(team, name, job, reason, access_arguments(platform, team))
 
 
 def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
@@ -96,11 +99,12 @@ class _Tasks:
     def _placement(self, name: str, task: Task) -> dict[str, Any]:
         """Return the arguments that follow from the job around the task."""
         arguments: dict[str, Any] = {}
-        if pool := task.get("pool"):
-            # The compiler writes it so; a release that does not would take other teams' slots.
-            if not pool.startswith(f"{self.team}."):
-                raise JobError(f"pool {pool!r} is not one of team {self.team!r}, which begin {self.team}.")
-            arguments["pool"] = pool
+        team = self.platform.team(self.team)
+        refuse_others(task.get("outputs") or [], team.assets)
+        if named := task.get("pool"):
+            arguments["pool"] = pool(team, named)
+        if not task.get("type"):
+            arguments["priority_weight"] = weight(team, task["priority_class"])
         if self.on_retry:
             arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):
@@ -144,7 +148,8 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
         "dag_id": f"{team}.{name}",
         "description": job["description"],
         "doc_md": job_page(job["description"], job["source"], job.get("digest")),
-        "default_args": {"owner": owner},
+        "default_args": {"owner": owner, **default_arguments(platform.team(team), job)},
+        **access_arguments(platform, team),
         "tags": sorted({f"team:{team}", f"owner:{owner}", *_own_tags(job["tags"])}),
         "params": {param: parameter(entry) for param, entry in job["params"].items()},
         # A merged job runs; Airflow's default is to wait, paused, for somebody's click.
@@ -155,10 +160,19 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
         "dagrun_timeout": seconds(job["timeout"]),
         **schedule,
         **template_arguments(
-            team, schedule["start_date"].tzinfo, {MACRO: ImageLookup(team, platform.image_registries)}
+            team,
+            schedule["start_date"].tzinfo,
+            {MACRO: ImageLookup(team, platform.image_registries)},
+            platform.variables,
         ),
         **dag_alerts(job, team, name),
     }
+
+
+def access_arguments(platform: Platform, team: str) -> dict[str, Any]:
+    """Return the argument by which Airflow shows the DAG to the team's people, where it knows roles."""
+    role = platform.teams[team].role if team in platform.teams else None
+    return {"access_control": {role: {"DAGs": {"can_read", "can_edit"}}}} if role else {}
 
 
 def _own_tags(tags: list[str]) -> list[str]:

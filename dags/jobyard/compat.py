@@ -12,6 +12,7 @@ if TYPE_CHECKING or AIRFLOW_3:
     from airflow.sdk import (
         DAG,
         Asset,
+        BaseHook,
         BaseOperator,
         Context,
         CronDataIntervalTimetable,
@@ -22,10 +23,21 @@ if TYPE_CHECKING or AIRFLOW_3:
     )
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
 else:
     from airflow.datasets import Dataset
-    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+    from airflow.hooks.base import BaseHook
     from airflow.models import DAG, BaseOperator, Param, Variable
     from airflow.models.mappedoperator import MappedOperator
     from airflow.models.xcom_arg import PlainXComArg
@@ -51,7 +63,9 @@ __all__ = [
     "EXPONENTIAL_BACKOFF",
     "AirflowException",
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSkipException",
+    "BaseHook",
     "BaseOperator",
     "Context",
     "CronDataIntervalTimetable",

@@ -99,6 +99,14 @@ class VariableError(FinalError):
     """A template asks for an Airflow Variable that is not the team's to read."""
 
 
+class ConnectionUnusableError(FinalError):
+    """A team's Airflow connection is missing, or does not say whose rights it gives."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(f"Airflow connection {name!r}: {reason}")
+
+
 class PodCannotStartError(FinalError):
     """The pod's container can never start: no such image, no right to pull it, an image that runs as root."""
 

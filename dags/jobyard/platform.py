@@ -34,6 +34,17 @@ class TaskType:
 
 
 @dataclass(frozen=True)
+class Team:
+    """What the platform gives a team in Airflow."""
+
+    name: str
+    assets: tuple[str, ...]  # prefixes of those that it may write; one without "/" at its end is a whole asset
+    pools: frozenset[str]  # besides the one that has the team's name
+    priority_band: tuple[int, int]  # lowest and highest value of its priority classes
+    role: str | None  # of Airflow's, whose people may see the team's DAGs; None where nothing but Airflow says who may
+
+
+@dataclass(frozen=True)
 class Platform:
     """One environment, as a DAG sees it."""
 
@@ -45,6 +56,18 @@ class Platform:
     cost_centers: dict[str, str]  # by team; of a team that has none, its own name
     longest_task: int  # seconds that a pod may run
     image_registries: list[str] | None  # where images may come from; None where the file does not say
+    teams: dict[str, Team]
+    variables: frozenset[str]  # of Airflow's, that every team's templates may read
+
+    def team(self, name: str) -> Team:
+        """Return the team.
+
+        Raises:
+            UnknownNameError: the environment has no such team.
+        """
+        if name not in self.teams:
+            raise UnknownNameError(f"team in environment {self.environment!r}:", name, self.teams)
+        return self.teams[name]
 
     def node_group(self, name: str) -> NodeGroup:
         """Return the node group.
@@ -89,14 +112,27 @@ def read_platform(dags: Path, version: str = "") -> Platform:
             cost_centers=dict(data.get("cost_centers", {})),
             longest_task=int(data.get("longest_task", LONGEST_TASK)),
             image_registries=data.get("image_registries"),
+            teams={name: _team(name, entry) for name, entry in data["teams"].items()},
+            variables=frozenset(data["variables"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error
     values = {f"cost center of team {team}": center for team, center in platform.cost_centers.items()}
     for what, value in {"environment": platform.environment, **values}.items():
         if not LABEL_VALUE.fullmatch(value):
             raise ReleaseError(path, f"{what} {value!r} cannot be the value of a label")
     return platform
+
+
+def _team(name: str, entry: dict[str, Any]) -> Team:
+    low, high = entry["priority_band"]
+    return Team(
+        name=name,
+        assets=tuple(entry["assets"]),
+        pools=frozenset(entry["pools"]),
+        priority_band=(low, high),
+        role=entry.get("role"),
+    )
 
 
 def _task_type(entry: dict[str, Any]) -> TaskType:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from jobyard.compat import BaseOperator, Context
+from jobyard.connections import ARGUMENT, OwnConnections, refuse_shared_connections
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import send_data_interval
 from jobyard.platform import Platform, TaskType
@@ -19,7 +20,8 @@ def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[st
 
     Raises:
         UnknownNameError: the platform has no such type, or the type no such argument.
-        JobError: the provider's package is not installed in this environment.
+        JobError: the provider's package is not installed in this environment, or the type would leave a task a
+            connection that is not the team's.
     """
     chosen = platform.task_type(str(task["type"]))
     operator = _operator_class(chosen)
@@ -27,7 +29,14 @@ def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[st
     for name in given:
         if name not in chosen.arguments:
             raise UnknownNameError(f"argument of task type {task['type']!r}:", name, chosen.arguments)
-    arguments = {**common, **_fixed(chosen, team), **given, "post_execute": _announce}
+    try:
+        refuse_shared_connections(operator, chosen.arguments, chosen.fixed)
+    except JobError as error:
+        raise JobError(f"task type {task['type']!r} can't be used: {error}") from error
+    fixed = _fixed(chosen, team)
+    connections = {argument: name for argument, name in fixed.items() if ARGUMENT.fullmatch(argument)}
+    hooks = {"pre_execute": OwnConnections(connections), "post_execute": _announce}
+    arguments = {**common, **fixed, **given, **hooks}
     if hasattr(operator, "poke"):
         # Airflow counts a sensor's own timeout from its first look, and `execution_timeout` anew at every look.
         arguments["timeout"] = task["timeout"] or SENSOR_SECONDS

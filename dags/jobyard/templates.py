@@ -7,8 +7,10 @@ machine. A release is a team's own, so what its templates can reach is bounded h
 
 import datetime
 import json
+import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,16 +42,26 @@ PLAIN = frozenset(
 )
 # Airflow 2 gives such a run the moment it was started as its logical date, and Airflow 3 none.
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
-# Which job it is, for whoever renders: not a name that a template can use, as it is no identifier.
+# Which Variables the job may read, and its time zone: not names that a template can use, as they are no identifiers.
 TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
 
 
-def template_arguments(team: str, timezone: Any, macros: Mapping[str, Callable[..., object]]) -> dict[str, Any]:
-    """Return the DAG's arguments that bound its templates; `macros` are what they may call besides."""
+def template_arguments(
+    team: str, timezone: Any, macros: Mapping[str, Callable[..., object]], variables: Collection[str]
+) -> dict[str, Any]:
+    """Return the DAG's arguments that bound its templates.
+
+    `macros` are what they may call besides, `variables` the Airflow Variables that every team may read.
+    """
     return {
         # No loader: `{% include %}` would read the kubeconfig, and other teams' releases.
         "jinja_environment_kwargs": {"extensions": [CallsAlone], "loader": DictLoader({})},
-        "user_defined_macros": {**macros, RENDER: _rendered, TEAM: team, TIMEZONE: timezone},
+        "user_defined_macros": {
+            **macros,
+            RENDER: _rendered,
+            TEAM: partial(_readable, team, variables),
+            TIMEZONE: timezone,
+        },
     }
 
 
@@ -242,12 +254,12 @@ def _outputs(context: Mapping[str, Any]) -> Accessor:
     return Outputs()
 
 
-def _variables(team: str, read: Callable[[str], object]) -> Any:
+def _variables(readable: Callable[[str], str], read: Callable[[str], object]) -> Any:
     known: dict[str, str | None] = {}
 
     def text_of(name: str) -> str | None:
         if name not in known:
-            known[name] = Variable.get(_readable(name, team), None)
+            known[name] = Variable.get(readable(name), None)
         return known[name]
 
     class Variables(Accessor):
@@ -255,7 +267,7 @@ def _variables(team: str, read: Callable[[str], object]) -> Any:
             if name == "get":
                 return Function(self.get)
             text = text_of(name)
-            return read(Variable.get(_readable(name, team)) if text is None else text)
+            return read(Variable.get(readable(name)) if text is None else text)
 
         def __getattr__(self, name: str) -> object:
             return self.read(name)
@@ -277,14 +289,15 @@ def _parsed(value: str) -> object:
     return plain(json.loads(value))
 
 
-def _readable(name: str, team: str) -> str:
+def _readable(team: str, shared: Collection[str], name: str) -> str:
     """Return the Variable's name.
 
     Raises:
-        VariableError: it is neither the team's own nor the platform's.
+        VariableError: it is neither the team's own nor one that the platform shares.
     """
-    # No team's name has a "_", so none of them begins another's Variables.
-    own = f"{team}_"
-    if name.startswith((own, "jobyard_")):
+    # No team's name has a "_", so none of them begins another's Variables. Airflow 3 asks for a Variable at an address
+    # that ends with its name, as it is: "risk_/../care_key" would be another team's.
+    if name in shared or re.fullmatch(rf"{re.escape(team)}_[A-Za-z0-9_.-]+", name):
         return name
-    raise VariableError(f"Airflow Variable {name!r} is not one that team {team!r} may read: {own}* and jobyard_*")
+    rest = ", ".join([f"{team}_*", *sorted(shared)])
+    raise VariableError(f"Airflow Variable {name!r:.200} is not one that team {team!r} may read: {rest}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ TEAM_SCHEMA = "charts/bounds/values.schema.json"
 ENVIRONMENTS = "values/environments"
 TEAMS = "values/teams"
 CATALOGUE = "values/node-groups.yaml"
+WORKER_SLOTS = 16
+"""Of a team whose file does not say."""
 
 
 class UnknownEnvironment(JobyardError):
@@ -54,6 +56,8 @@ class Environment:
     teams: Mapping[str, Mapping[str, Any]]
     elsewhere: frozenset[str] = frozenset()
     """Teams that the platform has, but not here."""
+    data_buckets: frozenset[str] = frozenset()
+    """Those of all environments: a job names an asset the same in each."""
 
 
 def load_environment(repo: Path, name: str) -> Environment:
@@ -72,7 +76,15 @@ def load_environment(repo: Path, name: str) -> Environment:
     _raise([*_environment_findings(file, name, repo), *_team_findings(files, known, repo)])
     teams = _teams(files)
     inside = {team: here for team, values in teams.items() if (here := in_environment(values, name)) is not None}
-    return Environment(name, file.data["environment"], inside, frozenset(teams.keys() - inside.keys()))
+    buckets = _data_buckets(repo, known)
+    return Environment(name, file.data["environment"], inside, frozenset(teams.keys() - inside.keys()), buckets)
+
+
+def _data_buckets(repo: Path, environments: Collection[str]) -> frozenset[str]:
+    """Those that the environments' files name; a file that is wrong is reported where it is loaded."""
+    files = [_load(repo, f"{ENVIRONMENTS}/{name}.yaml").data for name in environments]
+    values = [file.get("environment") for file in files if isinstance(file, dict)]
+    return frozenset(str(one["dataBucket"]) for one in values if isinstance(one, dict) and "dataBucket" in one)
 
 
 def bucket(environment: Environment) -> str:
@@ -162,6 +174,29 @@ def _meaning(
             if group not in groups:
                 message = unknown("node group", group, groups, "the catalogue has")
                 yield document.finding((*place, "allowedNodeGroups", index), message, "node-group")
+    yield from _pools(document, path, values)
+
+
+def _pools(document: Document, path: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for each place that gives a team's pools as many slots as the team has, or more."""
+    base = {key: value for key, value in values.items() if key != "environments"}
+    parts = [
+        (place, part if place == path else _over(base, part))
+        for place, part in _parts(path, values)
+        if "pools" in part or "workerSlots" in part
+    ]
+    for place, part in parts:
+        slots, pools = int(part.get("workerSlots", WORKER_SLOTS)), part.get("pools", {})
+        if (taken := sum(pools.values())) >= slots:
+            given = "pools" if "pools" in _at(document.data, place) else "workerSlots"
+            message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
+            yield document.finding((*place, given), message, "pools", at_key=True)
+
+
+def _at(data: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _parts(path: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:

@@ -170,22 +170,42 @@ def publish_platform(
         ),
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
+    airflow_url: Annotated[
+        str | None, typer.Option(help="Airflow's address.", show_default="what the environment's file says")
+    ] = None,
+    pools: Annotated[bool, typer.Option(help="First make the teams' pools in Airflow, and roles if there are.")] = True,
     repo: PlatformRepo = Path(),
 ) -> None:
-    """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig."""
+    """Put the platform's own files where Airflow reads them: library, loaders, node groups, kubeconfig.
+
+    Before that, each team gets its pools in Airflow, which starts no task whose pool does not exist.
+    """
     from jobyard_cli import aws, environments
     from jobyard_cli.container_images.addresses import pod_limits
     from jobyard_cli.git import is_later
     from jobyard_cli.kubeconfig import kubeconfig as made
     from jobyard_cli.platform.data import platform_data
-    from jobyard_cli.platform.files import platform_files, task_types
+    from jobyard_cli.platform.files import platform_files, shared_variables, task_types
+    from jobyard_cli.platform.prepare import prepare
     from jobyard_cli.platform.publish import publish
 
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
     config = made(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
     groups, types = environments.load_node_groups(repo), task_types(repo / "values")
-    data = platform_data(groups, environment, task_types=types, teams=chosen.teams, limits=pod_limits(chosen))
+    data = platform_data(
+        groups,
+        environment,
+        task_types=types,
+        teams=chosen.teams,
+        limits=pod_limits(chosen),
+        roles=bool(chosen.values.get("airflowRoles")),
+        data_buckets=chosen.data_buckets,
+        variables=shared_variables(repo / "values"),
+    )
+    if pools:
+        for line in prepare(chosen, airflow_url):
+            print(line)
     files = platform_files(repo / "dags", chosen.teams, data, config)
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))

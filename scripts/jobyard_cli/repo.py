@@ -134,6 +134,17 @@ class TeamRepo:
     def task_types(self) -> dict[str, dict[str, Any]]:
         return _part(self.types, "taskTypes")
 
+    @property
+    def shared_variables(self) -> list[str]:
+        """The Airflow Variables that every team's templates may read."""
+        data = self.types.data if self.types is not None else None
+        return [str(name) for name in data.get("sharedVariables") or []] if isinstance(data, dict) else []
+
+    @property
+    def assets(self) -> list[str]:
+        """What the team's jobs may write besides its own assets: prefixes, and whole assets."""
+        return [str(name) for name in self._value("assets") or []]
+
     @cached_property
     def published_jobs(self) -> PublishedJobs | None:
         """What teams have released; None where nobody here knows. It is looked for only where it is asked for."""

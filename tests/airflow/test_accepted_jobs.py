@@ -32,6 +32,8 @@ SOURCE = Source.find()
 VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_dir()), reverse=True)
 WORKER = SOURCE.root / "tests" / "dags" / "build_worker.py"
 MARK = "answer: "
+TEAMS = {"risk": {"assets": ["s3://predictions/"], "pools": {"warehouse": 4}}}
+"""What old releases name, too."""
 
 Ask = Callable[[dict[str, Any]], "str | None"]
 AddJob = Callable[..., Path]
@@ -42,7 +44,7 @@ def builder(version: str, folder: Path, report: Callable[[str], None]) -> Iterat
     """A process with that Airflow in it; what this yields says why it can't build a job, if it can't."""
     installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
     values = SOURCE.values
-    platform = platform_data(node_groups(values), "dev", task_types=task_types(values), teams={})
+    platform = platform_data(node_groups(values), "dev", task_types=task_types(values), teams=TEAMS)
     command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(platform)]
     environment = {
         "PATH": os.environ["PATH"],

@@ -29,6 +29,15 @@ PLATFORM: dict[str, Any] = {
     "environment": "local",
     "kubeconfig": "kubeconfig.yaml",
     "cost_centers": {"risk": "4711"},
+    "teams": {
+        "risk": {
+            "assets": ["x-risk://", "s3://bucket/", "s3://features/", "s3://models/", "s3://shared/scores"],
+            "pools": ["gpu"],
+            "priority_band": [1000, 9999],
+        },
+        "care": {"assets": ["x-care://"], "pools": [], "priority_band": [10000, 19999]},
+    },
+    "variables": ["jobyard_data_bucket"],
     "task_types": {
         "wait-for-s3-key": {
             "operator": "airflow.providers.amazon.aws.sensors.s3.S3KeySensor",

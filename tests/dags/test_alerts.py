@@ -146,9 +146,36 @@ class TestTargets:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setitem(__import__("sys").modules, "airflow.providers.slack.notifications.slack", None)
+        connect(monkeypatch, "slack", conn_type="slack", password="xoxb-1")
         with caplog.at_level(logging.ERROR, logger="jobyard.alerts"):
             Alert("on_success", "risk", "score", "risk", [{"slack": "x"}])(context())
         assert "The alert to slack 'x' could not be sent" in caplog.text
+
+    @pytest.mark.parametrize("kind", sorted(alerts.SENDERS))
+    def test_no_alert_goes_out_with_a_connection_that_is_not_there(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+    ) -> None:
+        sent: list[Any] = []
+        monkeypatch.setitem(alerts.SENDERS, kind, lambda *given: sent.append(given))
+        with caplog.at_level(logging.ERROR, logger="jobyard.alerts"):
+            Alert("on_success", "risk", "score", "risk", [{kind: "x"}])(context())
+            connect(monkeypatch, kind, conn_type="http")
+            Alert("on_success", "risk", "score", "risk", [{kind: "x"}])(context())
+        assert sent == []
+        missing, empty = (str(record.args[2]) for record in caplog.records if len(record.args or ()) == 3)
+        assert missing == f"Airflow connection 'jobyard_{kind}_risk': it does not exist"
+        assert empty == f"Airflow connection 'jobyard_{kind}_risk': it is empty"
+
+    def test_no_alert_goes_to_sns_as_the_worker_itself(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sent: list[Any] = []
+        monkeypatch.setitem(alerts.SENDERS, "sns", lambda *given: sent.append(given))
+        connect(monkeypatch, "sns", conn_type="aws", extra={"region_name": "eu-west-1"})
+        with caplog.at_level(logging.ERROR, logger="jobyard.alerts"):
+            Alert("on_success", "risk", "score", "risk", [{"sns": "x"}])(context())
+        assert sent == []
+        assert "'jobyard_sns_risk': it has neither role_arn nor keys" in caplog.text
 
 
 def facts(occasion: str, **changes: Any) -> dict[str, str]:
@@ -184,6 +211,7 @@ def test_an_alert_is_sent_though_what_to_say_cannot_be_asked(monkeypatch: pytest
     sent: list[Any] = []
     monkeypatch.setitem(alerts.SENDERS, "webhook", lambda *given: sent.append(given))
     # Airflow 2's five arguments, with a miss that says nothing.
+    connect(monkeypatch, "webhook", conn_type="http", host="127.0.0.1")
     Alert("on_missed_deadline", "risk", "score", "o", [{"webhook": "/x"}])(None, "", "", [object()], [])
     assert sent == [("jobyard_webhook_risk", "/x", {"job": "risk.score", "event": "missed its deadline", "owner": "o"})]
 
@@ -243,6 +271,7 @@ def test_a_deadline_of_a_job_that_ends_with_many_instances_is_its_last_tasks(buc
 def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
     monkeypatch.setitem(alerts.SENDERS, "webhook", lambda *given: sent.append(given))
+    connect(monkeypatch, "webhook", conn_type="http", host="127.0.0.1")
     run = {"dag_run": {"dag_run_id": "scheduled__1"}, "deadline": {"id": "x"}}
     deadline_missed(run, team="risk", job="score", owner="o", targets=[{"webhook": "/late"}])
     [(connection, address, told)] = sent

@@ -199,5 +199,5 @@ def test_tasks_of_a_group_are_shown_together_under_their_own_names(bucket: Bucke
 def test_a_pool_and_a_limit_of_tasks_at_once(bucket: Bucket) -> None:
     dag = bucket.dag(job(max_active_tasks=3, tasks={"a": task(pool="risk.gpu"), "b": task()}))
     assert dag.max_active_tasks == 3
-    assert (dag.get_task("a").pool, dag.get_task("b").pool) == ("risk.gpu", "default_pool")
+    assert (dag.get_task("a").pool, dag.get_task("b").pool) == ("risk.gpu", "risk")
     assert bucket.dag(job()).max_active_tasks == 16

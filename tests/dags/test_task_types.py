@@ -4,10 +4,15 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any
 
 import pytest
-from support import Bucket, context, job, states
+import yaml
+from jobyard.compat import AirflowFailException
+from jobyard.connections import OwnConnections, connection_arguments, refuse_shared_connections
+from jobyard.errors import ConnectionUnusableError
+from support import LIBRARY, PLATFORM, Bucket, context, job, run, states
 
 RETRIES = {"attempts": 0, "delay": 0, "backoff": "none", "max_delay": None}
 
@@ -124,3 +129,99 @@ def test_an_object_that_is_not_there_is_looked_for_again(bucket: Bucket, monkeyp
     assert not sensor.poke(context())
     monkeypatch.setattr(FakeS3, "there", {"/raw/x/_SUCCESS"})
     assert sensor.poke(context())
+
+
+UNUSABLE = {
+    "": "it does not exist",
+    "aws://": "it is empty",
+    "aws://?region_name=us-east-1": "it has neither role_arn nor keys",
+    "aws://key@": "it has neither role_arn nor keys",
+    "aws://?profile_name=default": "it has neither role_arn nor keys",
+    "http://localhost": "it has neither role_arn nor keys",
+}
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(("connection", "reason"), UNUSABLE.items())
+def test_a_connection_that_gives_no_identity_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, connection: str, reason: str
+) -> None:
+    if connection:
+        monkeypatch.setenv("AIRFLOW_CONN_JOBYARD_AWS_RISK", connection)
+    with pytest.raises(ConnectionUnusableError, match=f"^Airflow connection 'jobyard_aws_risk': {reason}") as raised:
+        OwnConnections({"aws_conn_id": "jobyard_aws_risk"})(context())
+    assert isinstance(raised.value, AirflowFailException)
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    "connection", ["aws://key:secret@", "aws://?role_arn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Frisk-jobs"]
+)
+def test_a_connection_that_says_whose_rights_it_gives_is_taken(
+    monkeypatch: pytest.MonkeyPatch, connection: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_JOBYARD_AWS_RISK", connection)
+    OwnConnections({"aws_conn_id": "jobyard_aws_risk"})(context())
+
+
+@pytest.mark.usefixtures("database")
+def test_no_task_looks_as_the_worker_itself(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "the-workers-own")
+    looked: list[Any] = []
+    for method in ("poke", "execute"):
+        monkeypatch.setattr(S3KeySensor, method, lambda *given: looked.append(given))
+    ways = {"reschedule": {"mode": "reschedule"}, "poke": {"mode": "poke"}, "deferrable": {"deferrable": True}}
+    kind = PLATFORM["task_types"]["wait-for-s3-key"]
+    types = {name: {**kind, "fixed": {**kind["fixed"], **way}} for name, way in ways.items()}
+    bucket.write("jobyard/platform.json", {**PLATFORM, "task_types": types})
+    retries = {**RETRIES, "attempts": 2}
+    other = {"bucket_key": "s3://airflow/dags/fraud/jobs.json"}
+    ran = run(bucket, tasks={name: typed(name, arguments=other, retries=retries) for name in ways})
+    # No further try would find the connection.
+    assert {name: ran[name] for name in ways} == dict.fromkeys(ways, ("failed", 1))
+    assert looked == []
+
+
+S3 = "airflow.providers.amazon.aws.sensors.s3.S3KeySensor"
+SQL = "airflow.providers.common.sql.operators.sql.SQLCheckOperator"
+COPY = "airflow.providers.amazon.aws.transfers.http_to_s3.HttpToS3Operator"
+NEEDED = "which must be fixed to one of the team's (jobyard_<kind>_<team>), not"
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"operator": S3}, f"its operator takes a connection as 'aws_conn_id', {NEEDED} None"),
+        ({"operator": S3, "fixed": {"aws_conn_id": None}}, f"'aws_conn_id', {NEEDED} None"),
+        ({"operator": S3, "fixed": {"aws_conn_id": "aws_default"}}, f"'aws_conn_id', {NEEDED} 'aws_default'"),
+        ({"operator": SQL}, f"'conn_id', {NEEDED} None"),
+        # Of two connections the platform has fixed one.
+        ({"operator": COPY, "fixed": {"http_conn_id": "jobyard_http_<team>"}}, f"'aws_conn_id', {NEEDED} None"),
+        (
+            {"operator": S3, "arguments": ["aws_conn_id"], "fixed": {"aws_conn_id": "jobyard_aws_<team>"}},
+            "its argument 'aws_conn_id' names a connection, which only the platform may give",
+        ),
+    ],
+)
+def test_a_type_whose_operator_would_take_a_shared_connection_is_none(
+    bucket: Bucket, entry: dict[str, Any], reason: str
+) -> None:
+    types = {"shared": {"arguments": ["bucket_key"], **entry}}
+    bucket.write("jobyard/platform.json", {**PLATFORM, "task_types": types})
+    dag = bucket.dag(job(tasks={"arrived": typed("shared", arguments={})}))
+    assert dag.description is not None
+    assert dag.description.startswith("Broken: task type 'shared' can't be used: its ")
+    assert dag.description.endswith(reason)
+
+
+def test_no_type_of_the_platforms_catalogue_takes_a_shared_connection() -> None:
+    catalogue = yaml.safe_load((LIBRARY.parent / "values" / "task-types.yaml").read_text())["taskTypes"]
+    assert catalogue
+    for entry in catalogue.values():
+        module, _, name = entry["operator"].rpartition(".")
+        operator = getattr(import_module(module), name)
+        refuse_shared_connections(operator, entry["with"]["properties"], entry["fixed"])
+        assert connection_arguments(operator)

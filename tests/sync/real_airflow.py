@@ -84,13 +84,20 @@ class RealAirflow:
         partial.write_text(text)
         partial.rename(self.dags / "jobyard" / "platform.json")
 
+    def add_team(self, team: str, like: str) -> None:
+        """Give Airflow another team, with the jobs that one has."""
+        release = json.loads((self.dags / like / "jobs.json").read_text())
+        (self.dags / team).mkdir()
+        (self.dags / team / "jobs.json").write_text(json.dumps({**release, "team": team}))
+        (self.dags / f"{team}.py").write_text(loader_source(team))
+
     def _platform(self) -> str:
         shutil.copytree(SOURCE.dags / "jobyard", self.dags / "jobyard", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(SOURCE.dags / ".airflowignore", self.dags / ".airflowignore")
         (self.dags / "jobyard" / "kubeconfig.yaml").write_text("{}")
         groups = load_node_groups(SOURCE.root)
         del groups[NOT_IN_AIRFLOW]
-        teams: dict[str, Any] = {"risk": {}}
+        teams: dict[str, Any] = {"care": {}, "risk": {}}
         text = json.dumps(platform_data(groups, "test", task_types=task_types(SOURCE.values), teams=teams))
         self.write_platform(text)
         (self.dags / "risk.py").write_text(loader_source("risk"))

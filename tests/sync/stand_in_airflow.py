@@ -45,6 +45,8 @@ class StandInAirflow:
                 return 201, {"access_token": "everyone"}
             case ["GET", "importErrors"]:
                 return 200, {"import_errors": [], "total_entries": 0}
+            case ["GET", "pools"]:
+                return 200, {"pools": [{"name": "risk"}, {"name": "risk.warehouse"}], "total_entries": 2}
             case ["GET", "dags"]:
                 dags = [{"dag_id": name, "is_paused": False, "tags": [], "description": ""} for name in self._jobs()]
                 return 200, {"dags": dags, "total_entries": len(dags)}

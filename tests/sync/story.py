@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import RestTransport
+from jobyard_cli.airflow.transport import AirflowError, Login, NotAllowed, RestTransport
+from jobyard_cli.platform.airflow_roles import NoRoles, make_roles
+from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import AirflowVariable
@@ -82,6 +85,36 @@ def live(team: Team, report: Callable[[str], None]) -> None:
     for step in STEPS:
         report(f"{team.airflow.version}: {step.__name__.replace('_', ' ')}, after {time.monotonic() - start:.0f} s")
         step(team)
+
+
+def have_no_pool(team: Team) -> None:
+    """Airflow would start nothing of a release, and say so nowhere."""
+    team.write("score", JOB)
+    team.commit()
+    ended = team.sync()
+    assert ended.code == 1
+    assert ended.err.startswith("Airflow has no pool risk, and starts no task whose pool does not exist.")
+    assert "Contents" not in team.server.client.list_objects_v2(Bucket=team.bucket)
+    team.commits.clear()
+
+
+def make_the_pools(team: Team) -> None:
+    """As `publish-platform` does, through the API and through MWAA's."""
+    wanted = wanted_pools({"risk": {"workerSlots": 20, "pools": {"warehouse": 4}}, "care": {}})
+    assert wanted == {"care": 16, "risk": 16, "risk.warehouse": 4}
+    assert make_pools(team.client, wanted) == ["care", "risk", "risk.warehouse"]
+    assert make_pools(team.client, wanted) == []
+    client = AirflowClient(MwaaTransport(StandInMwaa(team.rest), "jobyard-test"))
+    client.call("PATCH", "pools/risk?update_mask=include_deferred", {"include_deferred": True})
+    assert make_pools(client, {**wanted, "risk": 10}) == ["risk"]
+    there = {pool["name"]: pool for pool in team.client.listed("pools", "pools")}
+    assert {name: pool["slots"] for name, pool in there.items()} == {
+        "default_pool": 128,
+        "care": 16,
+        "risk": 10,
+        "risk.warehouse": 4,
+    }
+    assert not any(pool["include_deferred"] for pool in there.values())
 
 
 def release(team: Team) -> None:
@@ -196,4 +229,52 @@ def copy_nothing(team: Team) -> None:
     assert "Airflow has the release: 1 job, after" in back.out
 
 
-STEPS = (release, through_mwaa, fall_behind, break_a_job, take_a_job_away, break_the_platform, copy_nothing)
+def give_the_teams_roles(team: Team) -> None:
+    """Airflow 2 has the FAB auth manager built in: a person of a team's role sees that team's DAGs alone."""
+    if not team.airflow.version.startswith("2"):
+        with pytest.raises(NoRoles, match="Airflow has not these roles, which the teams' DAGs would name: care, risk"):
+            make_roles(team.client, ["care", "risk"])
+        return
+    assert make_roles(team.client, ["care", "risk"]) == ["care", "risk"]
+    assert make_roles(team.client, ["care", "risk"]) == []
+    team.airflow.add_team("care", "risk")
+    platform = json.loads(team.airflow.platform)
+    for name, values in platform["teams"].items():
+        values["role"] = name
+    team.airflow.write_platform(json.dumps(platform))
+    person = {"username": "ann", "password": "secret", "email": "ann@example.com", "first_name": "A", "last_name": "B"}
+    team.client.call("POST", "users", {**person, "roles": [{"name": "risk"}]})
+    ann = AirflowClient(RestTransport(team.airflow.url, login=Login("ann", "secret")))
+    deadline = time.monotonic() + 600
+    while (seen := ann.dag_ids()) != {"risk.score"} or "care.score" not in team.client.dag_ids():
+        assert time.monotonic() < deadline, (seen, team.client.import_errors(), team.airflow.log())
+        assert not [dag for dag in seen if not dag.startswith("risk.")]
+        time.sleep(1)
+    assert ann.call("GET", "dags/risk.score/details")["dag_id"] == "risk.score"
+    for refused in (
+        "dags/care.score",
+        "dags/care.score/details",
+        "dags/care.score/dagRuns",
+        "variables",
+        "connections",
+    ):
+        with pytest.raises(AirflowError, match=r"\(40[34]\)"):
+            ann.call("GET", refused)
+    with pytest.raises(NotAllowed):
+        ann.call("PATCH", "dags/care.score", {"is_paused": True})
+    ann.call("PATCH", "dags/risk.score", {"is_paused": True})
+    assert team.client.import_errors() == {}
+
+
+STEPS = (
+    have_no_pool,
+    make_the_pools,
+    release,
+    through_mwaa,
+    fall_behind,
+    break_a_job,
+    take_a_job_away,
+    break_the_platform,
+    copy_nothing,
+    give_the_teams_roles,
+)

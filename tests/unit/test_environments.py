@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli import main
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import AirflowError
 from jobyard_cli.environments import (
     Environment,
     InvalidValues,
@@ -316,7 +318,7 @@ def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bu
     jobyard: Jobyard, platform_repo: Path, s3: S3Client
 ) -> None:
     change(platform_repo, "environments/dev.yaml", "^  bucket: .*", "  bucket: airflow")
-    code, out, err = jobyard("publish-platform", "--environment", "dev")
+    code, out, err = jobyard("publish-platform", "--environment", "dev", "--no-pools")
     assert (code, err) == (0, "")
     assert "put s3://airflow/dags/risk.py\n" in out
     keys = [entry.get("Key", "") for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
@@ -332,11 +334,84 @@ def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client
 ) -> None:
     (platform_repo / "mine.yaml").write_text("apiVersion: v1\n")
-    code, _, err = jobyard("publish-platform", "--environment=prod", "--bucket=data", "--kubeconfig=mine.yaml")
+    code, _, err = jobyard(
+        "publish-platform", "--environment=prod", "--bucket=data", "--kubeconfig=mine.yaml", "--no-pools"
+    )
     assert (code, err) == (0, "")
     put = s3.get_object(Bucket="data", Key="dags/jobyard/kubeconfig.yaml")["Body"].read()
     assert put == b"apiVersion: v1\n"
     assert s3.head_object(Bucket="data", Key="dags/fraud.py")["ContentLength"] > 0
+
+
+def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = PoolsAlone({"default_pool": 128, "risk": 1, "fraud": 16})
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    change(platform_repo, "environments/prod.yaml", "^  airflow: .*", "  airflow: jobyard-prod\n  airflowSlots: 20")
+    change(platform_repo, "teams/risk.yaml", "^    revision: .*", "    revision: main\n    pools: {warehouse: 4}")
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "pool risk: 12 slots\npool risk.warehouse: 4 slots\n"
+        "warning: the teams' workerSlots are 32, Airflow has 20: a team may wait for others' tasks\nput s3://data/"
+    )
+    assert airflow.pools == {"default_pool": 128, "risk": 12, "risk.warehouse": 4, "fraud": 16}
+    airflow.refuses = True
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=airflow")
+    assert (code, out, err) == (1, "", "refused\n")
+    assert "Contents" not in s3.list_objects_v2(Bucket="airflow")
+
+
+def test_publish_platform_needs_to_know_where_the_pools_go(jobyard: Jobyard, platform_repo: Path) -> None:
+    change(platform_repo, "environments/prod.yaml", "^  airflow: .*\n", "")
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
+    assert (code, out) == (1, "")
+    assert err.startswith("values/environments/prod.yaml names no Airflow, in which the teams' pools are made: write")
+
+
+class PoolsAlone:
+    """A stand-in for Airflow's API, which has pools and nothing else; tests/sync asks real ones."""
+
+    address = "a stand-in"
+
+    def __init__(self, pools: dict[str, int]) -> None:
+        self.pools = pools
+        self.refuses = False
+
+    def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        if self.refuses:
+            raise AirflowError("refused")
+        if method == "GET":
+            entries = [{"name": name, "slots": slots, "include_deferred": False} for name, slots in self.pools.items()]
+            return {"pools": entries, "total_entries": len(entries)}
+        name = body["name"] if method == "POST" else path.removeprefix("pools/")
+        self.pools[name] = body["slots"]
+        return body
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("    pools: {a: 10, b: 6}", "12:5: the pools take 16 of 16"),
+        ("    workerSlots: 4\n    pools: {a: 4}", "13:5: the pools take 4 of 4"),
+        ("    workerSlots: 4\n    pools: {a: 3}", ""),
+    ],
+)
+def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, problem: str) -> None:
+    change(platform_repo, "teams/risk.yaml", "^    environments:$", f"{lines}\n    environments:")
+    if not problem:
+        load_environment(platform_repo, "prod")
+        return
+    wanted = f"values/teams/risk.yaml:{problem} workerSlots; at least one must be left for the other tasks"
+    assert problems(platform_repo) == [wanted]
+
+
+def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
+    change(platform_repo, "teams/risk.yaml", "^    environments:$", "    pools: {a: 4}\n    environments:")
+    change(platform_repo, "teams/risk.yaml", "^      prod: .*", "      prod: {workerSlots: 4}")
+    wanted = "the pools take 4 of 4 workerSlots; at least one must be left for the other tasks"
+    assert problems(platform_repo) == [f"values/teams/risk.yaml:15:14: {wanted}"]
 
 
 def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, platform_repo: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobyard_cli.check.alerts import check_alerts
+from jobyard_cli.check.assets import check_assets
 from jobyard_cli.check.environment_limits import check_environment_limits
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.flow import check_flow
@@ -31,6 +32,7 @@ CHECKS = (
     check_variables,
     check_parameters,
     check_alerts,
+    check_assets,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,10 +64,10 @@ def _alone(document: Document, repo: TeamRepo, path: KeyPath, text: str, params:
         yield document.finding(path, problem, "template")
     for name in sorted(template.params - set(params)):
         yield document.finding(path, unknown("parameter", name, params, "the job's params are"), "template")
-    own = f"{repo.team}_"
     for name in sorted(template.variables):
-        if not name.startswith((own, "jobyard_")):
-            message = f"Airflow Variable '{name}' is not the team's: a job may read {own}* and jobyard_*"
+        if name not in repo.shared_variables and not re.fullmatch(rf"{re.escape(repo.team)}_[A-Za-z0-9_.-]+", name):
+            known = ", ".join([f"{repo.team}_*", *sorted(repo.shared_variables)])
+            message = f"Airflow Variable '{name}' is not the team's: a job may read {known}"
             yield document.finding(path, message, "template")
 
 

@@ -80,8 +80,12 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
         load_node_groups(platform),
         environment.name,
         task_types=platform_files.task_types(platform / "values"),
-        teams=environment.teams,
+        # A team's repository may be older than the team's own file.
+        teams={team: {}, **environment.teams},
         limits=pod_limits(environment),
+        roles=bool(environment.values.get("airflowRoles")),
+        data_buckets=environment.data_buckets,
+        variables=platform_files.shared_variables(platform / "values"),
     )
     # Building reads no more of a kubeconfig than that it is there.
     files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")

@@ -38,6 +38,8 @@ class Account:
     variables: str
     """Prefix of Airflow's Variables in the Parameter Store, or nothing."""
     data_bucket: str
+    airflow_role: str = "Op"
+    """Of Airflow's, that the platform's pipeline needs: to make pools, or as an administrator to make roles too."""
 
     def arn(self, service: str, resource: str, region: str | None = None, number: str | None = None) -> str:
         """ARN of a resource; its region and account are the environment's where others are not given."""
@@ -85,4 +87,5 @@ def account(environment: Environment) -> Account:
         issuer=str(values["cluster"].get("oidcIssuer", "")).removeprefix("https://"),
         variables=values.get("variablesPrefix", ""),
         data_bucket=values.get("dataBucket", ""),
+        airflow_role="Admin" if values.get("airflowRoles") else "Op",
     )

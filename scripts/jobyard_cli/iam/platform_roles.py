@@ -43,6 +43,8 @@ def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
     yield allow("Publish", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], own)
     folders = {"s3:prefix": ["dags/", "dags/jobyard/"]}
     yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=folders)
+    airflow = account.arn("airflow", f"role/{account.airflow}/{account.airflow_role}")
+    yield allow("MakePools", ["airflow:InvokeRestApi"], [airflow])
     # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
     change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     yield deny("NoRelease", change, account.s3(account.bucket, "dags/*/jobs.json"))

@@ -10,11 +10,12 @@ from jobyard_cli.iam.git_hosts import Project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
 from jobyard_cli.iam.role import Role, Statement, allow, key
 from jobyard_cli.kubeconfig import launcher_name
+from jobyard_cli.platform.data import AREAS
 
 AIRFLOW = "Airflow"
 """Key of the role that Airflow has."""
 READ_DATA = ("raw",)
-WRITE_DATA = ("feature-store", "models", "predictions")
+WRITE_DATA = AREAS
 """First parts of a team's keys in the data bucket, `<part>/<team>/…`, as the example images have them."""
 NO_DATA = "No rights: the environment's file names no `dataBucket`."
 

@@ -27,7 +27,8 @@ from jobyard_cli.local.layout import Layout, own_address
 from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir
 from jobyard_cli.platform.data import platform_data
-from jobyard_cli.platform.files import platform_files, task_types
+from jobyard_cli.platform.files import platform_files, shared_variables, task_types
+from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.platform.publish import publish
 from jobyard_cli.steps import Steps
 
@@ -297,6 +298,7 @@ class LocalPlatform:
         """
         revision = self.register({**self.teams(), team: values})
         argocd.wait_settled(self.kubectl, f"bounds-{team}", revision)
+        make_pools(self.airflow, wanted_pools(self.teams()))
         self.put_platform_files()
 
     def register(self, teams: Mapping[str, Mapping[str, Any]]) -> str:
@@ -311,8 +313,15 @@ class LocalPlatform:
         teams = self.teams()
         config = self.cluster.launchers(sorted(teams))
         types = task_types(self.source.values)
-        limits = pod_limits(Environment(ENVIRONMENT, self._values(), teams))
-        platform = platform_data(self.node_groups, ENVIRONMENT, task_types=types, teams=teams, limits=limits)
+        platform = platform_data(
+            self.node_groups,
+            ENVIRONMENT,
+            task_types=types,
+            teams=teams,
+            limits=pod_limits(Environment(ENVIRONMENT, self._values(), teams)),
+            data_buckets=[DATA_BUCKET],
+            variables=shared_variables(self.source.values),
+        )
         files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
         return publish(self.s3(), AIRFLOW_BUCKET, files).put
 
@@ -329,6 +338,7 @@ class LocalPlatform:
             for process in airflow.processes(self.layout, built.airflow, AIRFLOW_BUCKET, environment):
                 self.supervisor.start(process)
             self.airflow.set_variable("jobyard_data_bucket", DATA_BUCKET)
+            make_pools(self.airflow, wanted_pools(self.teams()))
 
     def down(self, purge: bool) -> None:
         """Stop everything; with `purge` forget the state too, so that the next `up` starts anew.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,6 +12,7 @@ from typing import Any
 
 from jobyard_cli.documents import load
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.connections import connection_problems
 
 
 class NotThePlatformRepo(JobyardError):
@@ -22,6 +24,9 @@ class NotThePlatformRepo(JobyardError):
 
 class UnreadableValues(JobyardError):
     """A file of values can't be used; the message says where and why."""
+
+
+_SHARED = re.compile(r"(?!jobyard_images_)[A-Za-z0-9_.-]{1,250}")
 
 
 def loader_source(team: str) -> str:
@@ -87,18 +92,43 @@ def task_types(values: Path) -> dict[str, Any]:
 
     Raises:
         NotThePlatformRepo: the file is not there.
-        UnreadableValues: it is no YAML, or not of this form.
+        UnreadableValues: it is no YAML, or not of this form; or a type would leave a task a connection that is not the
+            team's.
     """
-    return _mapping(values / "task-types.yaml", "taskTypes")
+    file = values / "task-types.yaml"
+    types = _mapping(file, "taskTypes")
+    if problems := [problem for name, entry in types.items() for problem in connection_problems(name, entry)]:
+        raise UnreadableValues("\n".join(f"{file}: {problem}" for problem in problems))
+    return types
+
+
+def shared_variables(values: Path) -> list[str]:
+    """The Airflow Variables that every team's templates may read, from the catalogue of task types.
+
+    Raises:
+        NotThePlatformRepo: the file is not there.
+        UnreadableValues: it is no YAML, or a name can't be that of a Variable, or is another team's.
+    """
+    file = values / "task-types.yaml"
+    names = _data(file).get("sharedVariables", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and _SHARED.fullmatch(name) for name in names):
+        raise UnreadableValues(
+            f"{file}: sharedVariables must be a list of names of Airflow Variables, none of them jobyard_images_*"
+        )
+    return list(names)
 
 
 def _mapping(file: Path, key: str) -> dict[str, Any]:
+    found = _data(file).get(key)
+    if not isinstance(found, dict):
+        raise UnreadableValues(f"{file}: must have a mapping under '{key}'")
+    return found
+
+
+def _data(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise NotThePlatformRepo(file)
     document = load(file, str(file))
     if document.findings:
         raise UnreadableValues("\n".join(str(finding) for finding in document.findings))
-    found = document.data.get(key) if isinstance(document.data, dict) else None
-    if not isinstance(found, dict):
-        raise UnreadableValues(f"{file}: must have a mapping under '{key}'")
-    return found
+    return dict(document.data) if isinstance(document.data, dict) else {}

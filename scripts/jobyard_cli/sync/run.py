@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jobyard_cli.airflow.transport import AirflowError
 from jobyard_cli.aws_errors import told
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.pools import missing_pools
 from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
 from jobyard_cli.sync.airflow_state import ImportFailure, Watcher, import_errors
 from jobyard_cli.sync.target import Target
@@ -17,6 +19,16 @@ from jobyard_cli.sync.wait import Wait, Waited
 from jobyard_cli.waiting import insist
 
 Report = Callable[[str], None]
+
+
+class NoPool(AirflowError):
+    """Airflow lacks a pool that the platform makes; nothing was released."""
+
+    def __init__(self, pools: list[str]) -> None:
+        super().__init__(
+            f"Airflow has no pool {', '.join(pools)}, and starts no task whose pool does not exist. The platform makes "
+            "pools from the team's file, with `jobyard publish-platform`; nothing was released"
+        )
 
 
 class NotVersioned(JobyardError):
@@ -51,6 +63,7 @@ def sync(
     """Put a release, then its images, then wait until Airflow has it.
 
     Raises:
+        NoPool: Airflow lacks a pool of the team's.
         Older: the bucket has a later commit's; its images were made sure of.
         PublishFailed: the bucket refuses or does not answer.
         AirflowError: Airflow refuses, or can't use the release.
@@ -58,6 +71,7 @@ def sync(
         VariableFailed: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
+    _refuse_missing_pools(target, json.loads(release)["jobs"])
     try:
         published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
     except Older:
@@ -80,12 +94,24 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
         VariableFailed: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
+    _refuse_missing_pools(target, {})
     done = roll_back(target.s3, target.bucket, target.team, commit, by)
     said = "is there again" if done.published.changed else "is the newest already"
     report(
         f"the release of commit {done.release.commit[:12] or '?'}, put {done.release.time:%Y-%m-%d %H:%M:%S}Z, {said}"
     )
     return _follow(target, done.content, done.published, errors, timeout, report, done.release)
+
+
+def _refuse_missing_pools(target: Target, jobs: Mapping[str, Any]) -> None:
+    """Raise where Airflow lacks a pool that the tasks wait in: it would say so nowhere, and start none of them."""
+    if target.airflow is None:
+        return
+    airflow = target.airflow
+    tasks = (task for job in jobs.values() for task in job["tasks"].values())
+    named = {str(task["pool"]) for task in tasks if task.get("pool")}
+    if missing := missing_pools(airflow, {target.team, *named}):
+        raise NoPool(missing)
 
 
 def _errors_before(target: Target, report: Report) -> Mapping[str, ImportFailure]:

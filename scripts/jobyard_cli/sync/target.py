@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobyard_cli import aws
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import RestTransport
+from jobyard_cli.airflow.client import airflow_client, names_airflow
 from jobyard_cli.environments import Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import ReleaseObject
@@ -61,11 +60,11 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
     """
     values = environment.values if environment else {}
     bucket = given.bucket or values.get("bucket")
-    has_airflow = bool(given.airflow_url or values.get("airflowUrl") or values.get("airflow"))
+    has_airflow = names_airflow(values, given.airflow_url)
     if problems := _problems(team, environment, bucket, has_airflow or not given.wait):
         raise NoTarget(problems)
     region = values.get("region")
-    airflow = _airflow(values, given) if given.wait else None
+    airflow = airflow_client(values, given.airflow_url) if given.wait else None
     s3 = aws.s3(given.endpoint_url, region)
     return Target(team, str(bucket), s3, airflow, _variable(team, values, airflow))
 
@@ -89,14 +88,6 @@ def _problems(team: str, environment: Environment | None, bucket: str | None, ai
         )
         found.append(f"{say} give --airflow-url, or --no-wait")
     return found
-
-
-def _airflow(values: Any, given: Given) -> AirflowClient:
-    if url := given.airflow_url or values.get("airflowUrl"):
-        # An address that was given may be of another version than the environment's.
-        version = "" if given.airflow_url else str(values.get("airflowVersion", ""))
-        return AirflowClient(RestTransport(url, version))
-    return AirflowClient(MwaaTransport(aws.mwaa(values.get("region")), values["airflow"]))
 
 
 def _variable(team: str, values: Any, airflow: AirflowClient | None) -> VariableStore | None:

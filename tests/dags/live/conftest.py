@@ -9,10 +9,12 @@ from live import releases
 from live.postgresql import postgresql
 from live.running import LiveAirflow
 from live.stand_ins import ScriptedCluster, Webhook
-from support import Bucket, kubeconfig
+from support import PLATFORM, Bucket, kubeconfig
 
 # Not less: Airflow may start a sensor's next look before it has taken note of the end of the last one.
 LOOK_SECONDS = 10
+# What the platform gives each team: together no more than Airflow runs at once.
+SLOTS = {"risk": 6, "care": 2, "fraud": 2, "wide": 2, "queue": 1}
 
 
 @dataclass
@@ -51,6 +53,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         airflow = LiveAirflow(home, database, variables)
         try:
             airflow.create_tables()
+            airflow.add_pools(SLOTS)
             airflow.start()
             yield Platform(bucket, airflow, cluster, webhook)
         finally:
@@ -63,7 +66,9 @@ def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
     """Put the teams' releases into the bucket, and the way to the cluster."""
     configuration = kubeconfig(cluster.url)
     [context] = configuration["contexts"]
-    configuration["contexts"] += [{**context, "name": team} for team in ("care", "fraud")]
+    configuration["contexts"] = [{**context, "name": team} for team in SLOTS]
+    band = PLATFORM["teams"]["risk"]
+    bucket.write("jobyard/platform.json", {**PLATFORM, "teams": {**dict.fromkeys(SLOTS, band), **PLATFORM["teams"]}})
     bucket.write("jobyard/kubeconfig.yaml", configuration)
     waiting = bucket.folder / "jobyard" / "waiting.py"
     text = waiting.read_text()
@@ -72,3 +77,5 @@ def fill(bucket: Bucket, cluster: ScriptedCluster) -> None:
     bucket.release(releases.risk())
     bucket.release(releases.care(), team="care")
     bucket.release(releases.fraud(), team="fraud")
+    bucket.release({"flood": releases.flood()}, team="wide")
+    bucket.release({"order": releases.order()}, team="queue")

@@ -33,6 +33,9 @@ HOSTILE = [
     "{{ ds }}",
 ]
 ENDLESS = "{% for a in range(9999) %}{% for b in range(9999) %}{{ ds * 9 }}{% endfor %}{% endfor %}"
+FLOOD = 20
+# Levels of priority, which are tasks' names here.
+URGENT_LAST = ["low-1000", "normal-4000", "high-9000"]
 # The newest day that is over, which is the data of a daily job's newest run.
 _TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 NEWEST = {"start": _TODAY - timedelta(days=1), "end": _TODAY}
@@ -133,6 +136,7 @@ def care() -> dict[str, Any]:
     """Return the jobs of the team `care`, whose alerts lead nowhere."""
     return {
         "fourth": entry(after("risk.first"), alerts=alerts(on_success="nobody")),
+        "any-time": entry({"schedule": None}),
         "waits": entry(ONCE, wait_for=[{"job": "risk.slow", "timeout": 600}]),
     }
 
@@ -140,3 +144,19 @@ def care() -> dict[str, Any]:
 def fraud() -> dict[str, Any]:
     """Return the jobs of the team `fraud`, put into the bucket by hand: one is as it should be."""
     return {"healthy": entry(ONCE), **{name: one for name, (one, _) in ATTACKS.items()}}
+
+
+def flood() -> dict[str, Any]:
+    """Return a job whose first tasks hold what they get, with many times more tasks behind them."""
+    first = {f"first-{number}": pod(command=HOLD, priority_class="wide.high-9999") for number in range(FLOOD)}
+    behind = {
+        f"{name}-{number}": pod(needs=[name], priority_class="wide.high-9999") for name in first for number in range(10)
+    }
+    return entry(ONCE, {**first, **behind})
+
+
+def order() -> dict[str, Any]:
+    """Return a job whose tasks wait for a slot that the first one holds; behind the least urgent is the most to do."""
+    waiting = {name: pod(name, priority_class=f"queue.{name}") for name in URGENT_LAST}
+    behind = {f"then-{number}": pod("then", needs=[URGENT_LAST[0]], priority_class="queue.low-1000") for number in "ab"}
+    return entry(ONCE, {"hold": pod("hold", command=HOLD, priority_class="queue.top-9999"), **waiting, **behind})

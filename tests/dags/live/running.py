@@ -19,6 +19,7 @@ from jobyard.compat import AIRFLOW_3
 LOG_LINES = 40
 # Generous, as the machine may have more to do; nothing waits longer than it has to.
 BOUND_SECONDS = 600
+PARALLELISM = 13
 
 
 class LiveAirflow:
@@ -118,6 +119,12 @@ class LiveAirflow:
         with closing(psycopg2.connect(self._database)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("UPDATE dag SET is_paused = false WHERE dag_id = %s", [dag_id])
 
+    def add_pools(self, pools: dict[str, int]) -> None:
+        """Make pools, as the platform does through Airflow's API."""
+        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (%s, %s, '', false)"
+        with closing(psycopg2.connect(self._database)) as connection, connection, connection.cursor() as cursor:
+            cursor.executemany(query, list(pools.items()))
+
     def has_logged(self, text: str) -> bool:
         """Return whether the text is in any log."""
         logs = [*self.home.glob("*.log"), *self.home.glob("logs/**/*.log")]
@@ -164,7 +171,7 @@ def _settings(home: Path, url: str, database: str) -> dict[str, str]:
         "core.executor": "LocalExecutor",
         "core.fernet_key": secret,
         "core.load_examples": "False",
-        "core.parallelism": "8",
+        "core.parallelism": str(PARALLELISM),
         "database.sql_alchemy_conn": f"postgresql+psycopg2://airflow@{database}",
         "logging.logging_level": "INFO",
         "usage_data_collection.enabled": "False",

@@ -9,8 +9,24 @@ import json
 import pytest
 from hand_made import ATTACKS
 from jobyard.compat import AIRFLOW_3
-from live.conftest import Platform
-from live.releases import BACKFILLED, DAY, DS, FEATURES, HOSTILE, ITEMS, LABELS, NEWEST, ONCE, START, care, entry, fraud
+from live.conftest import SLOTS, Platform
+from live.releases import (
+    BACKFILLED,
+    DAY,
+    DS,
+    FEATURES,
+    FLOOD,
+    HOSTILE,
+    ITEMS,
+    LABELS,
+    NEWEST,
+    ONCE,
+    START,
+    URGENT_LAST,
+    care,
+    entry,
+    fraud,
+)
 
 ASSET = "asset" if AIRFLOW_3 else "dataset"
 # Airflow 3 names a run by the moment from which it can run, Airflow 2 by the beginning of its data.
@@ -187,6 +203,28 @@ def test_a_run_that_misses_its_deadline_alerts_once_while_it_runs(platform: Plat
     assert platform.alerts("late", NEWEST_RUN) == [expected if AIRFLOW_3 else {**expected, "task": "score"}]
     platform.cluster.end("risk.late")
     platform.airflow.wait_for_run("risk.late", "success", "success")
+
+
+def test_a_job_with_any_number_of_tasks_takes_no_other_teams_slots(platform: Platform) -> None:
+    query = "SELECT state, COUNT(*) FROM task_instance WHERE dag_id = 'wide.flood' AND state IS NOT NULL GROUP BY state"
+    waiting = {"running": SLOTS["wide"], "scheduled": FLOOD - SLOTS["wide"]}
+    platform.airflow.wait(lambda: dict(platform.airflow.ask(query)) == waiting, "job that fills its team's pool")
+    platform.airflow.wait_for_dag("care.any-time")
+    platform.airflow.command(["dags", "trigger", "care.any-time"])
+    platform.airflow.wait_for_run("care.any-time", "success")
+    assert dict(platform.airflow.ask(query)) == waiting
+    pools = "SELECT DISTINCT pool FROM task_instance WHERE dag_id LIKE %s"
+    assert [platform.airflow.ask(pools, f"{team}.%") for team in SLOTS] == [[(team,)] for team in SLOTS]
+
+
+def test_of_a_teams_waiting_tasks_the_most_urgent_starts_first(platform: Platform) -> None:
+    query = "SELECT task_id FROM task_instance WHERE dag_id = 'queue.order' AND state = %s"
+    platform.airflow.wait(lambda: platform.airflow.ask(query, "running") == [("hold",)], "task that holds the slot")
+    platform.airflow.wait(lambda: len(platform.airflow.ask(query, "scheduled")) == 3, "tasks that wait")
+    platform.cluster.end("queue.order")
+    platform.airflow.wait_for_run("queue.order", "success")
+    ran = [arguments[3] for arguments in platform.cluster.arguments("queue.order")]
+    assert ran == ["hold", *reversed(URGENT_LAST), "then", "then"]
 
 
 @pytest.mark.parametrize("path", ["failed", "succeeded"])

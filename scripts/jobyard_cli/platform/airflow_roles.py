@@ -1,0 +1,72 @@
+"""A role in Airflow for each team, whose people see the team's DAGs and no others.
+
+The DAGs name it as theirs (`access_control`). Airflow refuses a whole file of DAGs that name a role which does not
+exist, so the roles come before the library that names them. A role has what Airflow's `Viewer` may look at inside a
+DAG, and not the right to see every DAG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import AirflowError, NotThere
+from jobyard_cli.errors import JobyardError
+
+MODEL = "Viewer"
+# Airflow shows of these what belongs to DAGs that one may see. Assets, pools and the like it shows whole, or not.
+OF_A_DAG = frozenset(
+    {
+        "DAG Code",
+        "DAG Runs",
+        "DAG Versions",
+        "DAG Warnings",
+        "HITL Detail",
+        "Task Instances",
+        "Task Logs",
+        "XComs",
+    }
+)
+OF_A_PERSON = frozenset({"My Password", "My Profile", "Website"})
+MENUS = frozenset({"Browse", "DAG Runs", "DAGs", "Task Instances"})
+ADDED = (("can_create", "DAG Runs"), ("can_edit", "Task Instances"))
+"""With the right to edit their own DAGs, the team's people may start runs and clear tasks of those."""
+
+
+class NoRoles(JobyardError):
+    """Airflow's roles can't be made from here."""
+
+    def __init__(self, missing: list[str], why: str) -> None:
+        names = ", ".join(missing)
+        super().__init__(
+            f"Airflow has not these roles, which the teams' DAGs would name: {names}. They can't be made from here "
+            f"({why}); make them as docs/iam.md says, or take `airflowRoles` out of the environment's file"
+        )
+
+
+def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
+    """Make the roles that Airflow does not have; their names.
+
+    Raises:
+        NoRoles: Airflow has no API for them, or refuses.
+    """
+    wanted = sorted(teams)
+    try:
+        there = {str(role["name"]): role for role in airflow.listed("roles", "roles")}
+    except AirflowError as error:
+        why = "its API has no roles" if isinstance(error, NotThere) else str(error)
+        raise NoRoles(wanted, why) from error
+    missing = [team for team in wanted if team not in there]
+    for team in missing:
+        try:
+            airflow.call("POST", "roles", {"name": team, "actions": _actions(there[MODEL])})
+        except AirflowError as error:
+            raise NoRoles(missing, str(error)) from error
+    return missing
+
+
+def _actions(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    looked = [(str(one["action"]["name"]), str(one["resource"]["name"])) for one in model["actions"]]
+    kept = [pair for pair in looked if pair[1] in (MENUS if pair[0] == "menu_access" else OF_A_DAG | OF_A_PERSON)]
+    return [{"action": {"name": action}, "resource": {"name": resource}} for action, resource in [*kept, *ADDED]]

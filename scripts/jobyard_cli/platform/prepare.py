@@ -1,0 +1,44 @@
+"""What Airflow has to have before the library that names it: the teams' pools, and their roles where there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobyard_cli.airflow.client import airflow_client, names_airflow
+from jobyard_cli.environments import ENVIRONMENTS, Environment
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.airflow_roles import make_roles
+from jobyard_cli.platform.pools import make_pools, wanted_pools
+
+
+class NoAirflow(JobyardError):
+    """Nothing says where Airflow is."""
+
+    def __init__(self, environment: str) -> None:
+        super().__init__(
+            f"{ENVIRONMENTS}/{environment}.yaml names no Airflow, in which the teams' pools are made: write `airflow` "
+            "or `airflowUrl` under `environment`, or give --airflow-url, or --no-pools where they are made otherwise"
+        )
+
+
+def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
+    """Make what is missing; a line for each that was made or changed.
+
+    Raises:
+        NoAirflow: neither the environment's file nor `url` says where Airflow is.
+        AirflowError: unreachable, or refused.
+        NoRoles: the teams are to have roles, which can't be made through this Airflow's API.
+    """
+    values = environment.values
+    if not names_airflow(values, url):
+        raise NoAirflow(environment.name)
+    airflow = airflow_client(values, url)
+    wanted = wanted_pools(environment.teams)
+    for name in make_pools(airflow, wanted):
+        yield f"pool {name}: {wanted[name]} slots"
+    slots, taken = values.get("airflowSlots"), sum(wanted.values())
+    if slots is not None and taken > slots:
+        yield f"warning: the teams' workerSlots are {taken}, Airflow has {slots}: a team may wait for others' tasks"
+    if values.get("airflowRoles"):
+        for name in make_roles(airflow, environment.teams):
+            yield f"role {name}"

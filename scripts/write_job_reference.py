@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jobyard import limits
-from jobyard_cli.check.library import library
+from jobyard import limits, template_rules
 from jobyard_cli.check.templates import NAMES
 from schema_tables import fields, table
 
@@ -109,9 +108,8 @@ def _templates() -> str:
 
 def _template_limits() -> list[str]:
     """What a template may be and make, from the tables that the library goes by."""
-    rules = library("template_rules")
-    filters = ", ".join(f"`{name}`" for name in sorted(rules.FILTERS | rules.DATE_FILTERS))
-    limits = [f"| {what} | {limit} |" for what, limit in rules.LIMITS.items()]
+    filters = ", ".join(f"`{name}`" for name in sorted(template_rules.FILTERS | template_rules.DATE_FILTERS))
+    limits = [f"| {what} | {limit} |" for what, limit in template_rules.LIMITS.items()]
     return [
         "Templates have Jinja's expressions and `if`, `for`, `set`, `with` and `raw`; the functions `dict`, `namespace`"
         f" and `range`; and these filters: {filters}. Macros, blocks and other files they can't have. What they see are"

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2.runtime import Undefined
 
-from .template_rules import (
+from jobyard.template_rules import (
     ELEMENTS,
     NUMBER,
     OUTPUT_CHARACTERS,

@@ -23,8 +23,8 @@ from jinja2.utils import Namespace, pass_context, pass_environment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from .template_budget import Budget
-from .template_operations import (
+from jobyard.template_budget import Budget
+from jobyard.template_operations import (
     SLOW_FILTERS,
     SLOWNESS,
     allowed_attributes,
@@ -32,7 +32,16 @@ from .template_operations import (
     check_filter,
     check_operator,
 )
-from .template_rules import ELEMENTS, FILTERS, NUMBER, OUTPUT_CHARACTERS, TESTS, TOKENS, TemplateRefused, problems
+from jobyard.template_rules import (
+    ELEMENTS,
+    FILTERS,
+    NUMBER,
+    OUTPUT_CHARACTERS,
+    TESTS,
+    TOKENS,
+    TemplateRefused,
+    problems,
+)
 
 # What a template costs, and each of its tokens: parsing and compiling take longer than most steps.
 STEPS_A_TEMPLATE = 300

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
-from .template_budget import CHARACTERS_A_STEP, DATES, LISTS, Budget, fits, kind_of
-from .template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused, words
+from jobyard.template_budget import CHARACTERS_A_STEP, DATES, LISTS, Budget, fits, kind_of
+from jobyard.template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused, words
 
 _DAY = words(
     """

@@ -1,8 +1,8 @@
 """What a template may be: its limits, and which of Jinja's parts it may use.
 
 The library refuses what is beyond it when a task runs, and `jobyard check` in the merge request: this module and
-`template_budget`, `template_operations` and `template_environment` beside it import no Airflow, and each other
-relatively, so that the command line reads the very same files.
+`template_budget`, `template_operations` and `template_environment` beside it import no Airflow, so that the command
+line reads the very same files.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
+from jobyard import template_budget, template_environment, template_operations, template_rules
+
 from jobyard_cli.check.findings import did_you_mean, unknown
-from jobyard_cli.check.library import library
 
 NAMES = {
     "dag_run": "the run: `dag_run.conf` (what a run by hand was given), `dag_run.run_id`, `dag_run.run_type`",
@@ -91,7 +92,7 @@ def _read(text: str) -> Template:
 
     try:
         return _analysed(text)
-    except library("template_rules").TemplateRefused as error:
+    except template_rules.TemplateRefused as error:
         return Template(problems=(str(error),))
     except TemplateSyntaxError as error:
         return Template(problems=(f"the template does not parse: {error.message}",))
@@ -103,10 +104,10 @@ def _analysed(text: str) -> Template:
     from jinja2 import meta
 
     tree = _environment().parse(text)
-    if unusable := tuple(dict.fromkeys(map(_with_hint, library("template_rules").problems(tree)))):
+    if unusable := tuple(dict.fromkeys(map(_with_hint, template_rules.problems(tree)))):
         # Jinja could not go on to look for names.
         return Template(problems=unusable)
-    names = meta.find_undeclared_variables(tree) - library("template_rules").GLOBALS
+    names = meta.find_undeclared_variables(tree) - template_rules.GLOBALS
     uses = list(_uses(tree))
     problems = (*_unknown_names(names), *_unknown_members(uses, names))
     return Template(
@@ -187,7 +188,7 @@ def _unknown_members(uses: list[tuple[str, ...]], names: set[str]) -> Iterator[s
 def _unknown_methods(tree: Any) -> Iterator[str]:
     from jinja2 import nodes
 
-    of_text = library("template_operations").ATTRIBUTES["builtins.str"]
+    of_text = template_operations.ATTRIBUTES["builtins.str"]
     for call in tree.find_all(nodes.Call):
         method = call.node
         if not isinstance(method, nodes.Getattr):
@@ -201,13 +202,16 @@ def _unknown_methods(tree: Any) -> Iterator[str]:
 @cache
 def _methods() -> frozenset[str]:
     """Every name after a dot that a template may call, of whatever value."""
-    operations = library("template_operations")
-    return frozenset().union(*operations.ATTRIBUTES.values(), *operations.CLASSES.values(), *MEMBERS.values())
+    return frozenset().union(
+        *template_operations.ATTRIBUTES.values(), *template_operations.CLASSES.values(), *MEMBERS.values()
+    )
 
 
 def _with_hint(problem: str) -> str:
-    rules = library("template_rules")
-    for what, known in (("filter", rules.FILTERS | rules.DATE_FILTERS), ("test", rules.TESTS)):
+    for what, known in (
+        ("filter", template_rules.FILTERS | template_rules.DATE_FILTERS),
+        ("test", template_rules.TESTS),
+    ):
         if problem.startswith(f"unknown {what} "):
             name = problem.split("'")[1]
             return f"{problem} ({did_you_mean(name, known) or 'docs/job.md lists them'})"
@@ -218,18 +222,24 @@ def _too_much(text: str, names: set[str]) -> Iterator[str]:
     """What is beyond the limits whatever the names stand for: all of a template without any, else its constants."""
     from jinja2 import nodes
 
-    rules = library("template_rules")
     tree = _environment().parse(text)
     parts = [nodes.Template([nodes.Output([part])]) for part in _constants(tree)] if names else [tree]
     for part in parts:
-        part.set_environment(environment := _environment())
-        try:
-            environment.compiled(part).render({})
-        except rules.TemplateRefused as error:
-            yield str(error)
-        # Whatever else it raises, it raises in Airflow too; the limits are what is asked here.
-        except Exception:
-            continue
+        if reason := _refusal(part):
+            yield reason
+
+
+def _refusal(part: Any) -> str:
+    """Why the limits refuse this part of a template; "" where they do not."""
+    part.set_environment(environment := _environment())
+    try:
+        environment.compiled(part).render({})
+    except template_rules.TemplateRefused as error:
+        return str(error)
+    # Whatever else it raises, it raises in Airflow too; the limits are what is asked here.
+    except Exception:
+        return ""
+    return ""
 
 
 def _constants(node: Any) -> Iterator[Any]:
@@ -247,11 +257,11 @@ def _is_constant(node: Any) -> bool:
     from jinja2 import nodes
 
     names = {found.name for found in [node, *node.find_all(nodes.Name)] if isinstance(found, nodes.Name)}
-    return bool(names <= library("template_rules").GLOBALS)
+    return bool(names <= template_rules.GLOBALS)
 
 
 def _environment() -> Any:
     """An environment as the library's, with a budget of its own and no clock."""
-    budget = library("template_budget").Budget(clock=lambda: 0.0)
-    filters = dict.fromkeys(library("template_rules").DATE_FILTERS, str)
-    return library("template_environment").BoundEnvironment(budget, filters)
+    budget = template_budget.Budget(clock=lambda: 0.0)
+    filters = dict.fromkeys(template_rules.DATE_FILTERS, str)
+    return template_environment.BoundEnvironment(budget, filters)

@@ -86,7 +86,7 @@ class Attacker:
         self.tree, self.url = tree, f"{host.url}/{tree.name}"
 
     def push(self, files: dict[str, str], submodule: str = "") -> str:
-        """A commit of a chart with these files, and at charts/team/inner a submodule at a commit."""
+        """A commit of a chart with these files, and in its folder `inner` a submodule at a commit."""
         git(self.tree, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", ".")
         git(self.tree, "clean", "-ffdxq")
         chart = {"charts/team/Chart.yaml": "apiVersion: v2\nname: team\nversion: 1.0.0\n"}

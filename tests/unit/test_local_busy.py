@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jobyard_cli.local import argocd
@@ -13,6 +15,9 @@ from jobyard_cli.local.control_plane import Kubectl
 from jobyard_cli.local.errors import CommandFailed, TookTooLong, Unanswered
 from jobyard_cli.local.layout import Layout
 from jobyard_cli.local.processes import Process, Supervisor
+from jobyard_cli.local.usage import UsageWatcher
+
+from tests.waiting import wait_until
 
 KubectlThat = Callable[..., Kubectl]
 SYNCED = {
@@ -106,3 +111,34 @@ def test_a_process_whose_first_answers_fail_is_waited_for(tmp_path: Path, failur
     finally:
         supervisor.stop(["sleeper"], grace=0)
     assert failures == []
+
+
+WATCHED = [
+    {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Expired"},
+    {"kind": "Pod", "metadata": {"uid": "1", "name": "train"}, "spec": {"nodeName": "default"}},
+]
+
+
+class ClusterWhoseWatchEnds:
+    """A stand-in for a cluster: each watch of its pods says one thing and ends."""
+
+    def __init__(self) -> None:
+        self.kubectl = self
+        self._says = iter(WATCHED)
+
+    def start(self, *_: str) -> subprocess.Popen[bytes]:
+        """What `kubectl get --watch` is."""
+        command = ["echo", json.dumps(next(self._says, WATCHED[-1]))]
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+    def memory_peaks(self) -> list[tuple[str, int]]:
+        """None."""
+        return []
+
+
+def test_a_watch_of_pods_that_the_api_server_ends_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobyard_cli.local.usage.PAUSE_SECONDS", 0)
+    cluster: Any = ClusterWhoseWatchEnds()
+    with UsageWatcher(cluster, "team-risk") as watcher:
+        wait_until(lambda: watcher.pods)
+    assert watcher.pods["1"].node == "default"

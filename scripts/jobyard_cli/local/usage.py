@@ -71,8 +71,17 @@ class UsageWatcher:
             with self._process as watch:
                 assert watch.stdout is not None
                 for line in watch.stdout:
-                    self._note(json.loads(line))
+                    self._take(line)
             self._stop.wait(PAUSE_SECONDS)
+
+    def _take(self, line: bytes) -> None:
+        """One line of the watch: a pod, or where the API server ended the watch the reason, or a part of a line."""
+        try:
+            one = json.loads(line)
+        except ValueError:
+            return
+        if "uid" in one.get("metadata", {}):
+            self._note(one)
 
     def _note(self, pod: dict[str, Any]) -> None:
         metadata, status = pod["metadata"], pod.get("status", {})

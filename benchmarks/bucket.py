@@ -91,7 +91,7 @@ def _add_release(dags: Path, repo: Path, jobs: int) -> None:
     library = dags / "jobyard"
     shutil.copytree(ROOT / "dags" / "jobyard", library, ignore=shutil.ignore_patterns("__pycache__"))
     groups, types = node_groups(ROOT / "values"), task_types(ROOT / "values")
-    platform = platform_data(groups, "dev", task_types=types, teams={})
+    platform = platform_data(groups, "dev", task_types=types, teams={"risk": {}})
     (library / "platform.json").write_text(json.dumps(platform))
     (library / "kubeconfig.yaml").write_text(yaml.safe_dump({"kind": "Config"}))
     (dags / FILES[RELEASE]).write_text(loader_source("risk"))

@@ -21,7 +21,7 @@ from jobyard_cli.sync.variables import AirflowVariable
 
 from tests.sync.real_airflow import NOT_IN_AIRFLOW, Copier, RealAirflow, StandInMwaa
 from tests.sync.running import Ended, Forked, Run
-from tests.sync.servers import Server, git
+from tests.sync.servers import KEY, Server, git
 
 VERSIONS = ("3.3.1", "2.11.2")
 IMAGES = {"inference": "registry.example.com/risk/inference@sha256:" + "a" * 64}
@@ -94,7 +94,7 @@ def have_no_pool(team: Team) -> None:
     ended = team.sync()
     assert ended.code == 1
     assert ended.err.startswith("Airflow has no pool risk, and starts no task whose pool does not exist.")
-    assert "Contents" not in team.server.client.list_objects_v2(Bucket=team.bucket)
+    assert "Contents" not in team.server.client.list_objects_v2(Bucket=team.bucket, Prefix=KEY)
     team.commits.clear()
 
 

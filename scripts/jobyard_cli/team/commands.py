@@ -103,9 +103,7 @@ def _tell(added: Added, team: NewTeam) -> None:
     print(f"     git remote add origin {team.repo_url} && git push -u origin main")
     print(f"  3. open a merge request with {added.file}; once it is merged, Argo CD makes the team's namespace")
     print(f"  4. jobyard iam --environment <each> --only {team.name}, and deploy it: its roles")
-    print(
-        "  5. jobyard publish-platform --environment <each>, which gives Airflow the team's pools, loader and context"
-    )
+    print("  5. jobyard publish-platform --environment <each>: Airflow gets the team's pools, loader and context")
 
 
 def _tell_of_repo(added: Added) -> None:

@@ -134,10 +134,11 @@ def late() -> dict[str, Any]:
 
 def care() -> dict[str, Any]:
     """Return the jobs of the team `care`, whose alerts lead nowhere."""
+    score = {"score": pod(priority_class="care.normal-12000")}
     return {
-        "fourth": entry(after("risk.first"), alerts=alerts(on_success="nobody")),
-        "any-time": entry({"schedule": None}),
-        "waits": entry(ONCE, wait_for=[{"job": "risk.slow", "timeout": 600}]),
+        "fourth": entry(after("risk.first"), score, alerts=alerts(on_success="nobody")),
+        "any-time": entry({"schedule": None}, score),
+        "waits": entry(ONCE, score, wait_for=[{"job": "risk.slow", "timeout": 600}]),
     }
 
 

@@ -64,7 +64,6 @@ ATTACKS = [
     "{{ jobyard_image.__call__.__globals__ }}",
     "{{ jobyard_image.__init__ }}",
     "{{ jobyard_template.__globals__ }}",
-    "{{ jobyard_template('{{ ds }}') }}",
     "{{ jobyard_image._call }}",
     "{{ jobyard_image.variable }}",
     "{{ var.value.read('care_key') }}",

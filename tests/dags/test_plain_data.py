@@ -191,20 +191,23 @@ def _filled(place: Any, value: Any) -> Any:
 
 
 def test_a_release_makes_no_objects(bucket: Bucket, made: list[Any], tmp_path: Path) -> None:
-    entries: dict[str, Any] = {}
     for place in [*PLACES, *({"task": place} for place in TASK_PLACES)]:
-        for value in hostile(tmp_path / "touched"):
-            filled = _filled(place, value)
-            changed = filled.pop("task", {})
-            last = task(**{"image": URL, "needs": ["first"], **changed})
-            tasks = {"first": task(image=URL, output=True), "last": last}
-            entries[f"job-{len(entries)}"] = job(**{"tasks": tasks, **filled})
-    bag = bucket.parse(bucket.release(entries))
-    assert (bag.import_errors, len(bag.dags)) == ({}, len(entries))
-    for dag in bag.dags.values():
-        # What the scheduler does with it.
-        assert core_dag(serialized(dag)).dag_id == dag.dag_id
-    assert (made, list(tmp_path.iterdir())) == ([], [])
+        entries = {
+            f"job-{number}": _with_value_at(place, value) for number, value in enumerate(hostile(tmp_path / "touched"))
+        }
+        bag = bucket.parse(bucket.release(entries))
+        assert (bag.import_errors, len(bag.dags)) == ({}, len(entries))
+        for dag in bag.dags.values():
+            # What the scheduler does with it.
+            assert core_dag(serialized(dag)).dag_id == dag.dag_id
+        assert (made, list(tmp_path.iterdir())) == ([], []), place
+
+
+def _with_value_at(place: dict[str, Any], value: Any) -> dict[str, Any]:
+    filled = _filled(place, value)
+    changed = filled.pop("task", {})
+    last = task(**{"image": URL, "needs": ["first"], **changed})
+    return job(**{"tasks": {"first": task(image=URL, output=True), "last": last}, **filled})
 
 
 def serialized(dag: Any) -> Any:

@@ -11,7 +11,9 @@ import pytest
 import yaml
 from jobyard_cli.local.processes import Process, Supervisor
 
-from tests.charts.conftest import CATALOGUE, _free_ports, _wait
+from tests.charts.conftest import CATALOGUE
+from tests.ports import free_ports
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import ApiServer
@@ -26,7 +28,7 @@ NODE = "one-core"
 def scheduler(tmp_path: Path, api_server: ApiServer, programs: Path) -> Iterator[Callable[[], None]]:
     """Start kube-scheduler when it is called; what it schedules is gone at the end."""
     supervisor = Supervisor(tmp_path)
-    [port] = _free_ports(1)
+    [port] = free_ports(1)
     command = [
         f"{programs}/kube-scheduler",
         f"--kubeconfig={api_server.kubeconfig}",
@@ -89,7 +91,7 @@ def test_of_a_teams_waiting_pods_the_one_of_the_highest_priority_gets_the_machin
     scheduler()
     order = []
     for _ in LEVELS:
-        _wait(lambda: bool(scheduled()), seconds=300)
+        wait_until(scheduled)
         [first] = scheduled()
         order.append(first)
         api_server.kubectl("delete", "pod", first, "-n", NAMESPACE, "--grace-period=0", "--force")

@@ -71,7 +71,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": task(pool=5)}), "malformed entry: "),
         (
             job(tasks={"score": task(pool="care.gpu")}),
-            "pool 'care.gpu' is not one of team 'risk', which begin risk.",
+            "unknown pool of team 'risk': 'care.gpu' (did you mean 'risk.gpu'? there are: risk.gpu)",
         ),
         ("a string", "malformed entry: TypeError"),
         (None, "malformed entry: TypeError"),

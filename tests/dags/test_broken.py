@@ -83,7 +83,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": task(pool=5)}), "tasks.score.pool: must be text, not a whole number"),
         (
             job(tasks={"score": task(pool="care.gpu")}),
-            "pool 'care.gpu' is not one of team 'risk', which begin risk.",
+            "unknown pool of team 'risk': 'care.gpu' (did you mean 'risk.gpu'? there are: risk.gpu)",
         ),
         ("a string", "job: must be an object, not text"),
         (None, "job: must be an object, not null"),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed
 from jobyard_cli.environments import WORKER_SLOTS
 
 DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
@@ -41,10 +42,8 @@ def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
         if pool is None:
             body = {"name": name, "slots": slots, "description": DESCRIPTION, "include_deferred": False}
             airflow.call("POST", "pools", body)
-        elif differing := _differing(pool, {"slots": slots, "include_deferred": False}):
-            for field, value in differing.items():
-                # Field by field: what else a body has to have differs between Airflow 2 and 3.
-                airflow.call("PATCH", f"pools/{name}?update_mask={field}", {field: value})
+        elif _differs(pool, slots):
+            _change(airflow, name, slots)
         else:
             continue
         changed.append(name)
@@ -60,5 +59,16 @@ def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
     return sorted(names - {str(pool["name"]) for pool in airflow.listed("pools", "pools")})
 
 
-def _differing(pool: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in wanted.items() if pool.get(field) != value}
+def _differs(pool: Mapping[str, Any], slots: int) -> bool:
+    return pool["slots"] != slots or bool(pool.get("include_deferred"))
+
+
+def _change(airflow: AirflowClient, name: str, slots: int) -> None:
+    """Airflow 3 wants the pool's name in the body as `pool`, Airflow 2 as `name`, and each refuses the other."""
+    body = {"slots": slots, "include_deferred": False}
+    try:
+        airflow.call("PATCH", f"pools/{name}", {"pool": name, **body})
+    except (AirflowBusy, NotAllowed):
+        raise
+    except AirflowError:
+        airflow.call("PATCH", f"pools/{name}", {"name": name, **body})

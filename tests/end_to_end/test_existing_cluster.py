@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,28 +19,10 @@ from jobyard_cli.local.processes import Supervisor
 from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir, state_dir
 from jobyard_cli.steps import Steps
 
+from tests.charts.team_pods import BASE, LABELS, changed
 from tests.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
-POD: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "probe"},
-    "spec": {
-        "nodeSelector": {"jobyard.dev/node-group": "default", "kubernetes.io/arch": "amd64"},
-        "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "base",
-                "image": "registry.example.com/risk/probe@sha256:" + "0" * 64,
-                "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}},
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            }
-        ],
-        "restartPolicy": "Never",
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +76,13 @@ def test_airflow_starts_pods_there_as_the_team_and_they_get_their_s3_key(beside:
     path.touch(mode=0o600)
     path.write_bytes(config)
     airflow = Kubectl(beside.layout, path)
-    made = airflow("create", "--dry-run=server", "--output=yaml", "-f", "-", stdin=yaml.safe_dump(POD))
-    environment = {one["name"]: one["value"] for one in yaml.safe_load(made)["spec"]["containers"][0]["env"]}
+    owner = beside.kubectl(
+        "get", "namespace", "team-risk", "--output=jsonpath={.metadata.labels.jobyard\\.dev/cost-center}"
+    )
+    labels = {**LABELS, "jobyard.dev/environment": "local", "jobyard.dev/cost-center": owner}
+    pod = changed({"metadata.labels": labels, f"{BASE}.image": f"{beside.layout.registry}/risk/probe:1"})
+    made = airflow("create", "--dry-run=server", "--output=yaml", "-f", "-", stdin=yaml.safe_dump(pod))
+    environment = {one["name"]: one.get("value") for one in yaml.safe_load(made)["spec"]["containers"][0]["env"]}
     assert environment["AWS_ENDPOINT_URL_S3"] == beside.layout.s3_url
     for forbidden in (["get", "pods", "--namespace=default"], ["get", "secrets"]):
         with pytest.raises(CommandFailed, match="(?i)forbidden"):

@@ -24,16 +24,16 @@ from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatfor
 from jobyard_cli.local.services import GitRepository, git
 from jobyard_cli.local.shell import run
 
-from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden, in_namespace
-from tests.charts.pod_attacks import CREATED
+from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden
+from tests.charts.pod_attacks import MACHINE, SHARES
 from tests.charts.team_pods import changed
 from tests.waiting import wait_until
 
 Object = dict[str, Any]
 APPLICATION = f"team-{TEAM}"
 PODS = [
-    forbidden(f"pod-{name}", in_namespace("Pod", APPLICATION, spec=changed(changes)["spec"]), "pods")
-    for name, (changes, _) in list(CREATED.items())[:20]
+    forbidden(f"pod-{name}", changed({**changes, "metadata.namespace": APPLICATION}), "pods")
+    for name, (changes, _) in {**SHARES, **MACHINE}.items()
 ]
 BY_PROJECT = [attack for attack in (*KINDS, *PODS, *NAMESPACES, *OBJECTS) if attack.by_project]
 BY_API_SERVER = [attack for attack in OBJECTS if not attack.by_project]

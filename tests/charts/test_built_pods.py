@@ -42,16 +42,18 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
     from tests.charts.conftest import CATALOGUE, PLATFORM, TEAMS
 
     ample = {"pods": 100, "cpu": "900", "memory": "900Gi", "ephemeralStorage": "900Gi", "gpu": 9}
-    larger = {**TEAMS["risk"], "allowedNodeGroups": list(CATALOGUE), "quota": ample}
+    levels = {"low": 1000, "normal": 2000, "high": 3000}
+    larger = {**TEAMS["risk"], "allowedNodeGroups": list(CATALOGUE), "quota": ample, "priorities": levels}
     cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": {"risk": larger}}))
     cluster.count_nothing("risk")
-    own = {**cluster.team_values("risk"), "priorities": {"low": 1000, "normal": 2000, "high": 3000}}
+    own = {**cluster.team_values("risk"), "priorities": levels}
     cluster.apply(render_chart("team", values=own), *cluster.as_team("risk"))
     keys = policy({"AWS_ACCESS_KEY_ID": "risk", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1"})
     cluster.apply(keys)
     yield cluster
     for one in keys:
         cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
+    cluster.kubectl("delete", "priorityclass", "risk.low-1000", "risk.high-3000")
     cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
     cluster.count_nothing("risk")
 
@@ -97,7 +99,7 @@ def _platform() -> Object:
     from tests.charts.conftest import CATALOGUE, REGISTRY
 
     types, limits = task_types(SOURCE.values), {"image_registries": [REGISTRY]}
-    return platform_data(CATALOGUE, "prod", task_types=types, teams={}, limits=limits)
+    return platform_data(CATALOGUE, "prod", task_types=types, teams={"risk": {}}, limits=limits)
 
 
 def _rendered(pod: Object, gpu: bool) -> Object:

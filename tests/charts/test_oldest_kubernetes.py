@@ -54,9 +54,11 @@ def test_it_is_the_one_that_the_charts_and_the_readme_name(oldest: Cluster) -> N
 
 
 def test_pods_beyond_the_bounds_are_refused_for_the_same_reasons(oldest: Cluster) -> None:
-    said = start_all(oldest, {name: changed(changes) for name, (changes, _) in CREATED.items()})
-    wrong = {name: said.get(name, "was let in") for name, (_, reason) in CREATED.items()}
-    for name, (_, reason) in CREATED.items():
+    # Of a feature that is off, this API server drops the field: the pod that it lets in has no claim.
+    tried = {name: attack for name, attack in CREATED.items() if name != "resource-claim"}
+    said = start_all(oldest, {name: changed(changes) for name, (changes, _) in tried.items()})
+    wrong = {name: said.get(name, "was let in") for name in tried}
+    for name, (_, reason) in tried.items():
         if reason in wrong[name]:
             del wrong[name]
     assert wrong == {}
@@ -72,7 +74,10 @@ def test_each_field_that_no_pod_of_the_builder_has_is_refused(
 ) -> None:
     with test_pod_fields.lookalikes(oldest, render_chart):
         test_pod_fields.try_each_field(
-            oldest, test_pod_fields.whole_pods(oldest), test_pod_fields.known_schemas(oldest)
+            oldest,
+            test_pod_fields.whole_pods(oldest),
+            test_pod_fields.known_schemas(oldest),
+            dropped=frozenset({"metadata.generation"}),
         )
 
 

@@ -99,7 +99,13 @@ def _platform() -> Object:
     from tests.charts.conftest import CATALOGUE, REGISTRY
 
     types, limits = task_types(SOURCE.values), {"image_registries": [REGISTRY]}
-    return platform_data(CATALOGUE, "prod", task_types=types, teams={"risk": {}}, limits=limits)
+    return platform_data(
+        CATALOGUE,
+        "prod",
+        task_types=types,
+        teams={"risk": {"assets": ["s3://"], "pools": {"warehouse": 4}}},
+        limits=limits,
+    )
 
 
 def _rendered(pod: Object, gpu: bool) -> Object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from jinja2.runtime import Undefined
@@ -46,13 +47,23 @@ def kind_of(value: object) -> str:
 
 
 class Budget:
-    """Of one rendering: steps, characters of output, and the moment at which it has to be over."""
+    """Of all renderings of a task: steps, characters of output, and processor time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        """`clock` counts the processor's seconds: a slow answer of Airflow's API ends no rendering."""
         self._clock = clock
-        self._end = clock() + SECONDS
+        self._used, self._begin = 0.0, clock()
         self.steps = STEPS
         self._output = 0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the time within the block alone: of a mapped task, the pod runs between two renderings."""
+        self._begin = self._clock()
+        try:
+            yield
+        finally:
+            self._used += self._clock() - self._begin
 
     def spend(self, steps: int) -> None:
         """Take the steps.
@@ -63,8 +74,8 @@ class Budget:
         self.steps -= steps
         if self.steps < 0:
             raise TemplateRefused(f"the templates of a task may take {STEPS:,} steps together")
-        if self._clock() > self._end:
-            raise TemplateRefused(f"the templates of a task may take {SECONDS:.0f} seconds together")
+        if self._used + self._clock() - self._begin > SECONDS:
+            raise TemplateRefused(f"the templates of a task may take {SECONDS:.0f} seconds of a processor together")
 
     def write(self, text: str) -> str:
         """Take the text as output.

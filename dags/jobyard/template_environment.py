@@ -115,9 +115,10 @@ class BoundEnvironment(SandboxedEnvironment):
         """
         if len(source) > OUTPUT_CHARACTERS:
             raise TemplateRefused(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
-        self.budget.spend(STEPS_A_TEMPLATE)
         try:
-            return self.compiled(self.parse(source)).render(names)
+            with self.budget.counting():
+                self.budget.spend(STEPS_A_TEMPLATE)
+                return self.compiled(self.parse(source)).render(names)
         except (RecursionError, MemoryError) as error:
             raise TemplateRefused("the template is nested too deep") from error
 

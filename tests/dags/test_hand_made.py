@@ -36,7 +36,7 @@ def stored(dag: Any) -> str:
 def test_no_attack_stops_a_job_of_anybodys(bucket: Bucket) -> None:
     # One reading of all of them, as in one release.
     bucket.release({**{name: entry for name, (entry, _) in ATTACKS.items()}, "healthy": job()})
-    bucket.release({"other": job()}, team="care")
+    bucket.release({"other": job(tasks={"score": task(priority_class="care.normal-12000")})}, team="care")
     bag = bucket.parse()
     assert bag.import_errors == {}
     why = {

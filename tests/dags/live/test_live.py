@@ -20,12 +20,11 @@ from live.releases import (
     ITEMS,
     LABELS,
     NEWEST,
-    ONCE,
     START,
     URGENT_LAST,
     care,
-    entry,
     fraud,
+    healthy,
 )
 
 ASSET = "asset" if AIRFLOW_3 else "dataset"
@@ -241,8 +240,8 @@ def test_a_release_made_by_hand_stops_nobody_before_and_after_a_restart(platform
     assert airflow.ask("SELECT * FROM import_error") == []
     airflow.close()
     # What is new has to be read by the DAG processor, and run by the scheduler and the API server.
-    platform.bucket.release({**fraud(), "again": entry(ONCE)}, team="fraud")
-    platform.bucket.release({**care(), "again": entry(ONCE)}, team="care")
+    platform.bucket.release({**fraud(), "again": healthy("fraud")}, team="fraud")
+    platform.bucket.release({**care(), "again": healthy("care")}, team="care")
     airflow.start()
     for dag_id in ("fraud.again", "care.again"):
         airflow.wait_for_run(dag_id, "success")

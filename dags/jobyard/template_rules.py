@@ -29,8 +29,8 @@ LIMITS = {
     "a list or mapping": f"{ELEMENTS:,} elements, those of its elements counted too, and {VALUE_DEPTH} levels",
     "a whole number": "64 bits",
     "one template": f"{TOKENS:,} tokens of Jinja and {DEPTH} levels",
-    "all templates of a task": f"{STEPS:,} steps, {OUTPUT_CHARACTERS:,} characters of output and {SECONDS:.0f} seconds of"
-    " a processor",
+    "all templates of a task": f"{STEPS:,} steps, {OUTPUT_CHARACTERS:,} characters of output and {SECONDS:.0f} seconds"
+    " of a processor",
 }
 """What is bounded, and to how much; docs/job.md shows both."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from hand_made import ATTACKS, chain, each
 from jobyard import limits, rules
 from jobyard.compat import AIRFLOW_3
-from support import Bucket, job
+from support import Bucket, job, task
 
 if AIRFLOW_3:
     from airflow.serialization.serialized_objects import DagSerialization as Serialization

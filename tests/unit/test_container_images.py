@@ -238,7 +238,7 @@ def test_what_the_registry_has_is_not_built_again(repo: Path, log: Path, steps: 
     assert build.endswith("/feature-generation")
     assert "--cap-drop=CAP_SYS_CHROOT" in build
     (push,) = asked(log, "skopeo copy")
-    assert "--preserve-digests --dest-tls-verify=false oci:" in push
+    assert "--preserve-digests --retry-times=5 --dest-tls-verify=false oci:" in push
     assert push.endswith(f"docker://{REGISTRY}/risk/feature-generation:{features.tag(AMD64)}")
 
 

@@ -14,6 +14,8 @@ from jobyard_cli.container_images import ecr
 from jobyard_cli.container_images.errors import RegistryRefused
 from jobyard_cli.local.shell import run
 
+RETRIES = "--retry-times=5"
+"""skopeo repeats what failed on the way or by the server's fault, with growing pauses."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 NOT_THERE = re.compile(
     r"reading manifest.*: (manifest unknown|name unknown|StatusCode: 404|(?!.*executable).*not ?found)"
@@ -55,7 +57,7 @@ class Registry:
         """
         address = f"docker://{self.image(name)}:{tag}"
         done = subprocess.run(
-            ["skopeo", "inspect", "--raw", *self.options(), address], capture_output=True, check=False
+            ["skopeo", "inspect", "--raw", RETRIES, *self.options(), address], capture_output=True, check=False
         )
         if done.returncode == 0:
             return f"sha256:{sha256(done.stdout).hexdigest()}"
@@ -116,4 +118,4 @@ def _place(target: Registry, name: str, tag: str) -> str:
 
 
 def _copy(arguments: list[str], what: str) -> None:
-    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", *arguments], what=what)
+    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", RETRIES, *arguments], what=what)

@@ -157,6 +157,9 @@ ATTACKS = [
 ]
 
 
+OF_EVERY_TASK = ("needs", "retries", "timeout", "trigger_rule")
+
+
 @pytest.fixture
 def secrets(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a hostile release is after."""
@@ -193,9 +196,6 @@ def test_no_template_gets_out(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, t
         {"args": ["TEMPLATE"]},
         {"command": ["TEMPLATE"]},
         {"env": {"KEY": "TEMPLATE"}},
-        {"env": {"TEMPLATE": "x"}},
-        {"image": "registry.example.com/TEMPLATE"},
-        {"resources": {"requests": {"cpu": "TEMPLATE"}, "limits": {}}},
         {"type": "wait-for-s3-key", "arguments": {"bucket_key": "TEMPLATE"}},
         {"type": "wait-for-s3-key", "arguments": {"bucket_key": ["s3://x/y", "TEMPLATE"]}},
     ],
@@ -208,13 +208,38 @@ def test_the_bounds_hold_wherever_a_template_can_be(
     # Neither quotes nor blanks: they would not survive where Airflow 2 stores a field as a text of Python.
     text = json.dumps(place).replace("TEMPLATE", "{{macros.uuid.os.mkdir(params.path)}}")
     params = {"path": str(touched)}
-    entry = task(**{"image": URL, "args": [], "retries": NO_RETRIES, **json.loads(text)})
+    entry = {**_base(place), "retries": NO_RETRIES, **json.loads(text)}
     cluster.states = [ended(0)]
     assert states(bucket, params=params, tasks={"score": entry})["score"] == "failed"
     assert (cluster.created, touched.exists()) == ([], False)
     if not AIRFLOW_3:
         look_at_its_page(bucket, entry, params)
         assert not touched.exists()
+
+
+def _base(place: dict[str, Any]) -> dict[str, Any]:
+    """Return a task for the place; one with a type has nothing of a pod."""
+    pod = task(image=URL, args=[])
+    return {name: pod[name] for name in OF_EVERY_TASK} if "type" in place else pod
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"env": {"TEMPLATE": "x"}},
+        {"image": "registry.example.com/TEMPLATE"},
+        {"resources": {"requests": {"cpu": "TEMPLATE"}, "limits": {}}},
+    ],
+)
+@pytest.mark.usefixtures("secrets")
+def test_a_template_where_none_belongs_makes_a_broken_job(
+    bucket: Bucket, tmp_path: Path, place: dict[str, Any]
+) -> None:
+    touched = tmp_path / "touched"
+    text = json.dumps(place).replace("TEMPLATE", "{{macros.uuid.os.mkdir(params.path)}}")
+    entry = task(**{"image": URL, "args": [], "retries": NO_RETRIES, **json.loads(text)})
+    assert states(bucket, params={"path": str(touched)}, tasks={"score": entry}) == {"broken": "failed"}
+    assert not touched.exists()
 
 
 def look_at_its_page(bucket: Bucket, entry: dict[str, Any], params: dict[str, str]) -> None:

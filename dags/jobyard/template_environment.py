@@ -43,8 +43,6 @@ from jobyard.template_rules import (
     problems,
 )
 
-# What a template costs, and each of its tokens: parsing and compiling take longer than most steps.
-STEPS_A_TEMPLATE = 300
 STEPS_A_TOKEN = 10
 # What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
 STEPS_A_READ = 200

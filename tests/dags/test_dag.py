@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.platform import LONGEST_TASK
 from markdown_it import MarkdownIt
 from support import Bucket, core_dag, job, task
 
@@ -164,11 +165,11 @@ def test_retries_without_backoff_stay_the_same(bucket: Bucket) -> None:
     assert retry_delays(bucket.dag(job(tasks={"score": task(retries=retries)})), 3) == [60, 60, 60]
 
 
-@pytest.mark.parametrize("timeout", [None, 90])
-def test_a_tasks_timeout_is_airflows_and_the_pods(bucket: Bucket, timeout: int | None) -> None:
+@pytest.mark.parametrize(("timeout", "deadline"), [(None, LONGEST_TASK), (90, 90), (LONGEST_TASK + 1, LONGEST_TASK)])
+def test_a_tasks_timeout_is_airflows_and_the_pods(bucket: Bucket, timeout: int | None, deadline: int) -> None:
     operator = bucket.dag(job(tasks={"score": task(timeout=timeout)})).get_task("score")
     assert operator.execution_timeout == (timedelta(seconds=timeout) if timeout else None)
-    assert operator.active_deadline_seconds == timeout
+    assert operator.active_deadline_seconds == deadline
 
 
 def test_a_parameter_has_airflows_form(bucket: Bucket) -> None:

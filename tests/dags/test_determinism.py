@@ -34,11 +34,13 @@ EVERYTHING: dict[str, Any] = {
     "wait_for": [{"job": "care.b", "timeout": 60}, {"job": "care.a", "timeout": 60}],
     "params": {"limit": {"default": 5, "type": "integer", "enum": [5, 6]}},
     "tasks": {
-        "arrived": task(type="wait-for-s3-key", arguments={"bucket_key": "s3://raw/{{ ds }}"}, outputs=["s3://raw/x"]),
+        "arrived": task(
+            type="wait-for-s3-key", arguments={"bucket_key": "s3://raw/{{ ds }}"}, outputs=["s3://bucket/x"]
+        ),
         "split": task(output=True, group="model", needs=["arrived"], inputs=["s3://b/y", "s3://a/x"]),
         "train": task(foreach=EACH, group="model", needs=["split"], output=True, pool="risk.gpu"),
         "each": task(foreach={"items": None, "output_of": "split", "concurrency": None}, needs=["split", "arrived"]),
-        "gated": task(gate=GATE, needs=["split"], outputs=["s3://b/z", "s3://a/z"]),
+        "gated": task(gate=GATE, needs=["split"], outputs=["s3://bucket/z", "s3://bucket/a/z"]),
         "last": task(
             needs=["train", "each", "gated"], trigger_rule="none_failed", secrets={"P": {"secret": "s", "key": "k"}}
         ),

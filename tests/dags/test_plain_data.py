@@ -94,7 +94,7 @@ class TestOutputs:
             "b": task(image=URL, args=item, needs=["a"], output=True, foreach={**each, "output_of": "a"}),
             "c": task(image=URL, args=item, needs=["b"], foreach={**each, "output_of": "b"}),
         }
-        found = states(bucket, tasks=tasks)
+        found = states(bucket, tasks=tasks, max_active_runs=1)
         assert (found["a"], set(found["b"]), set(found["c"])) == ("success", {"success"}, {"success"})
         pods = [pod for pod in cluster.created if pod["metadata"]["labels"]["jobyard.dev/task"] == "c"]
         given = [json.loads(pod["spec"]["containers"][0]["args"][0]) for pod in pods]

@@ -71,7 +71,7 @@ def test_the_release_is_read_at_each_look_so_a_new_schedule_counts(bucket: Bucke
 @pytest.mark.parametrize("schedule", [None, "@once", "@continuous", {"after": ["risk.score"]}])
 def test_a_job_without_a_clock_cannot_be_waited_for(bucket: Bucket, schedule: Any) -> None:
     with pytest.raises(JobError) as raised:
-        run_for(waiting(bucket, schedule=schedule), "2026-11-03T02:00Z")
+        run_for(waiting(bucket, schedule=schedule, max_active_runs=1), "2026-11-03T02:00Z")
     assert str(raised.value) == (
         "job 'care.ingest' has no cron schedule; follow it with `schedule: {after: [care.ingest]}`"
     )

@@ -37,12 +37,14 @@ from jobyard.template_rules import (
     FILTERS,
     NUMBER,
     OUTPUT_CHARACTERS,
+    STEPS_A_TEMPLATE,
     TESTS,
     TOKENS,
     TemplateRefused,
     problems,
 )
 
+# Each token of a template: parsing and compiling take longer than most steps.
 STEPS_A_TOKEN = 10
 # What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
 STEPS_A_READ = 200

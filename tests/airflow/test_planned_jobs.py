@@ -30,7 +30,13 @@ VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_
 WORKER = SOURCE.root / "tests" / "dags" / "plan_worker.py"
 MARK = "answer: "
 INTERVALS = 12
-TEAMS = {"risk": {"costCenter": "4711", "assets": ["s3://feature-store/folds"]}}
+TEAMS = {
+    "risk": {
+        "costCenter": "4711",
+        "assets": ["s3://feature-store/folds", "s3://predictions/"],
+        "pools": {"warehouse": 4},
+    }
+}
 PLATFORM = platform_data(node_groups(SOURCE.values), "dev", task_types=task_types(SOURCE.values), teams=TEAMS)
 FIXTURES = SOURCE.root / "tests" / "fixtures" / "valid"
 EVERYTHING = """\

@@ -165,9 +165,11 @@ def _with_user(installed: Path) -> Path:
 class Copier(threading.Thread):
     """Copies the bucket's releases into Airflow's folder, as MWAA does, except while it is held."""
 
-    def __init__(self, client: S3Client, bucket: str, target: Path) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, target: Path, copy: Callable[..., dict[str, str]] = copy_once
+    ) -> None:
         super().__init__(daemon=True)
-        self._client, self._bucket, self._target = client, bucket, target
+        self._client, self._bucket, self._target, self._copy = client, bucket, target, copy
         self._ended = threading.Event()
         self._known: dict[str, str] = {}
         self._round = threading.Lock()
@@ -177,7 +179,7 @@ class Copier(threading.Thread):
         while not self._ended.wait(0.3):
             with self._round:
                 if not self._held:
-                    self._known = copy_once(self._client, self._bucket, self._target, self._known)
+                    self._known = self._copy(self._client, self._bucket, self._target, self._known)
 
     def hold(self) -> None:
         """Copy nothing that is put from now on: a round that has begun ends first."""

@@ -7,17 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from jobyard_cli.local.bucket_copy import copy_once
 
-from tests.sync import real_airflow
 from tests.sync.real_airflow import Copier
 from tests.sync.servers import KEY, Server
 
 
-def test_what_happens_before_the_next_release_is_copied_happens_before_it(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_happens_before_the_next_release_is_copied_happens_before_it(server: Server, tmp_path: Path) -> None:
     """A round of copying has begun, and has not yet listed the bucket, as the release is put."""
     bucket, dags = server.bucket(), tmp_path / "dags"
     server.client.put_object(Bucket=bucket, Key=KEY, Body=b"old")
@@ -29,8 +25,7 @@ def test_what_happens_before_the_next_release_is_copied_happens_before_it(
         may_list.wait()
         return copy_once(*arguments)
 
-    monkeypatch.setattr(real_airflow, "copy_once", slow_once)
-    copier = Copier(server.client, bucket, dags)
+    copier = Copier(server.client, bucket, dags, slow_once)
     copier.start()
     seen: list[bytes] = []
     begun.wait()

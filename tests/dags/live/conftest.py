@@ -14,7 +14,7 @@ from support import PLATFORM, Bucket, kubeconfig
 # Not less: Airflow may start a sensor's next look before it has taken note of the end of the last one.
 LOOK_SECONDS = 10
 # What the platform gives each team: together no more than Airflow runs at once.
-SLOTS = {"risk": 6, "care": 2, "fraud": 2, "wide": 2, "queue": 1}
+SLOTS = {"risk": 5, "care": 1, "fraud": 1, "wide": 2, "queue": 1}
 
 
 @dataclass

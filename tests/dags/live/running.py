@@ -19,7 +19,7 @@ from jobyard.compat import AIRFLOW_3
 LOG_LINES = 40
 # Generous, as the machine may have more to do; nothing waits longer than it has to.
 BOUND_SECONDS = 600
-PARALLELISM = 13
+PARALLELISM = 10
 
 
 class LiveAirflow:

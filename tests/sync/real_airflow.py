@@ -87,7 +87,7 @@ class RealAirflow:
     def add_team(self, team: str, like: str) -> None:
         """Give Airflow another team, with the jobs that one has."""
         release = json.loads((self.dags / like / "jobs.json").read_text())
-        (self.dags / team).mkdir()
+        (self.dags / team).mkdir(exist_ok=True)
         (self.dags / team / "jobs.json").write_text(json.dumps({**release, "team": team}))
         (self.dags / f"{team}.py").write_text(loader_source(team))
 

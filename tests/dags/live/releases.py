@@ -108,7 +108,8 @@ def left() -> dict[str, Any]:
     return entry(
         ONCE,
         {
-            "split": pod(command=[LEAVE, json.dumps(HOSTILE)], output=True),
+            # Only what the pod leaves has a template in it.
+            "split": pod(command=[LEAVE, json.dumps(HOSTILE).replace("{{", "{{ '{{' }}")], output=True),
             "each": pod(item, command=[LEAVE, item], output=True, foreach=each, needs=["split"]),
             "last": pod("{{ outputs.split | tojson }}", "{{ outputs.each | tojson }}", needs=["each", "split"]),
         },

@@ -133,7 +133,7 @@ def test_a_team_on_github_gets_its_pipelines_for_the_environments_in_their_order
     assert (made.returncode, made.stderr) == (0, "")
     repo, platform = output / "fraud-jobs", output.parent / "template"
     workflow = yaml.safe_load((repo / ".github" / "workflows" / "jobyard.yml").read_text())
-    assert list(workflow["jobs"]) == ["check", "plan", "prod", "dev"]
+    assert list(workflow["jobs"]) == ["check", "plan", "missing-images", "build-images", "prod", "dev"]
     assert not (repo / ".gitlab-ci.yml").exists()
     assert (
         yaml.safe_load((platform / "values" / "teams" / "fraud.yaml").read_text())["teams"]["fraud"]["ci"] == "github"

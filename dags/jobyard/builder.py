@@ -33,16 +33,17 @@ MAP_INDEX = guarded("{{ item | string | truncate(100, true) }}")
 
 def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) -> DAG:
     """Return the job's DAG; of a job that does not fit or cannot be built, a DAG that says why."""
+    access = access_arguments(platform, team)
     if isinstance(job, UnfitJobError):
-        return broken_dag(team, name, job.entry, str(job))
+        return broken_dag(team, name, job.entry, str(job), access)
     try:
         return job_dag(platform, team, name, job)
     except JobyardError as error:
-        return broken_dag(team, name, job, str(error), access_arguments(platform, team))
+        return broken_dag(team, name, job, str(error), access)
     # What Airflow itself refuses, in whatever way, must not take the team's other jobs with it.
     except Exception as error:
         reason = f"malformed entry: {type(error).__name__}: {error}"
-        return broken_dag(team, name, job, reason, access_arguments(platform, team))
+        return broken_dag(team, name, job, reason, access)
 
 
 def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:

@@ -7,7 +7,6 @@ here the policy is asked of objects of a kind like Pod's, in which the API serve
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, USUAL, changed, refused, start
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
 GROUP = "lookalike.jobyard.dev"
-SECONDS = 60
 LATER = {
     "metadata.deletionGracePeriodSeconds": "the API server's, of a pod that is deleted",
     "metadata.deletionTimestamp": "likewise",
@@ -103,7 +102,7 @@ def lookalikes(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> I
     policy["spec"]["matchConstraints"]["resourceRules"][0].update(apiGroups=[GROUP], resources=["pods"])
     binding["spec"]["policyName"] = "lookalike"
     cluster.apply([CRD, policy, binding])
-    _wait(lambda: "denied request" in _send(cluster, "create", [lookalike_of(USUAL, "probe")], "--dry-run=server"))
+    wait_until(lambda: "denied request" in _send(cluster, "create", [lookalike_of(USUAL, "probe")], "--dry-run=server"))
     yield
     cluster.kubectl("delete", f"crd/pods.{GROUP}", "validatingadmissionpolicy/lookalike")
     cluster.kubectl("delete", "validatingadmissionpolicybinding/lookalike")
@@ -240,10 +239,3 @@ def _owners(value: Any, steps: list[str]) -> Iterator[Object]:
 def _send(cluster: Cluster, verb: str, objects: list[Object], *options: str) -> str:
     items = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     return cluster.kubectl(verb, "-f", "-", *options, stdin=items).stderr
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not ready():
-        assert time.monotonic() < end, f"not so after {SECONDS} s"
-        time.sleep(0.2)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from jobyard.compat import AirflowFailException
-from support import Bucket, job, task
+from support import PLATFORM, Bucket, job, task
 
 
 def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
@@ -122,3 +122,16 @@ def test_a_job_that_broke_keeps_its_schedule_and_so_fails_where_it_is_looked_for
 def test_a_job_whose_schedule_is_what_is_bad_has_none(bucket: Bucket) -> None:
     bucket.release({"bad": job(schedule="now and then")})
     assert type(bucket.parse().dags["risk.bad"].timetable).__name__ == "NullTimetable"
+
+
+def test_where_airflow_knows_roles_the_teams_sees_its_jobs_the_broken_ones_too(bucket: Bucket) -> None:
+    teams = {**PLATFORM["teams"], "risk": {**PLATFORM["teams"]["risk"], "role": "risk"}}
+    bucket.write("jobyard/platform.json", {**PLATFORM, "teams": teams})
+    entries = {
+        "healthy": job(),
+        "unbuilt": job(tasks={"score": task(node_group="gone")}),
+        "unfit": job(max_active_runs=2**63),
+    }
+    dags = bucket.parse(bucket.release(entries)).dags
+    seen_by = {dag_id: set(dag.access_control or {}) for dag_id, dag in dags.items()}
+    assert seen_by == {f"risk.{name}": {"risk"} for name in entries}

@@ -71,7 +71,8 @@ def sync(
         VariableFailed: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
-    _refuse_missing_pools(target, json.loads(release)["jobs"])
+    content = json.loads(release)
+    _refuse_missing_pools(target, content["jobs"])
     try:
         published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
     except Older:
@@ -80,7 +81,7 @@ def sync(
             newest_images(target.variable, target.place)
         raise
     report(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
-    return _follow(target, json.loads(release), published, errors, timeout, report)
+    return _follow(target, content, published, errors, timeout, report)
 
 
 def go_back(target: Target, commit: str, by: str, timeout: float, report: Report) -> Synced:
@@ -107,10 +108,9 @@ def _refuse_missing_pools(target: Target, jobs: Mapping[str, Any]) -> None:
     """Raise where Airflow lacks a pool that the tasks wait in: it would say so nowhere, and start none of them."""
     if target.airflow is None:
         return
-    airflow = target.airflow
     tasks = (task for job in jobs.values() for task in job["tasks"].values())
     named = {str(task["pool"]) for task in tasks if task.get("pool")}
-    if missing := missing_pools(airflow, {target.team, *named}):
+    if missing := missing_pools(target.airflow, {target.team, *named}):
         raise NoPool(missing)
 
 

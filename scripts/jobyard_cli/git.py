@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,15 +18,17 @@ class GitFailed(JobyardError):
     """git refused, or is not there."""
 
 
-def git(repo: Path, *arguments: str) -> str:
-    """git's standard output, in a work tree.
+def git(repo: Path, *arguments: str, variables: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    """git's standard output, in a work tree; `variables` are added to its environment.
 
     Raises:
         GitFailed: it exited with another code than 0, or is not installed.
     """
     command = ["git", "-C", str(repo), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input=stdin, env={**os.environ, **(variables or {})}, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError as error:
         raise GitFailed("there is no `git` on this machine") from error
     if done.returncode != 0:

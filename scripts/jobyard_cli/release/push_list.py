@@ -5,9 +5,7 @@ The branch is always one commit without a parent: nobody needs the lists of earl
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -64,20 +62,11 @@ def _commit(repo: Path, there: str, environment: str, text: str) -> str:
         # An index of its own: neither the work tree nor what is staged in it is touched.
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         if there:
-            _git(repo, index, "read-tree", there)
-        blob = _git(repo, index, "hash-object", "-w", "--stdin", stdin=text)
+            git.git(repo, "read-tree", there, variables=index)
+        blob = git.git(repo, "hash-object", "-w", "--stdin", variables=index, stdin=text).strip()
         entry = f"100644,{blob},{PUBLISHED}/{environment}.json"
-        _git(repo, index, "update-index", "--add", "--cacheinfo", entry)
-        tree = _git(repo, index, "write-tree")
+        git.git(repo, "update-index", "--add", "--cacheinfo", entry, variables=index)
+        tree = git.git(repo, "write-tree", variables=index).strip()
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _WHO.items()}
-    return _git(repo, who, "commit-tree", tree, "-m", f"Jobs that are released, as of {environment}'s last list")
-
-
-def _git(repo: Path, variables: dict[str, str], *arguments: str, stdin: str = "") -> str:
-    command = ["git", "-C", str(repo), *arguments]
-    done = subprocess.run(
-        command, input=stdin, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise git.GitFailed(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
+    message = f"Jobs that are released, as of {environment}'s last list"
+    return git.git(repo, "commit-tree", tree, "-m", message, variables=who).strip()

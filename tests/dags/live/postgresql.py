@@ -29,7 +29,7 @@ def postgresql() -> Iterator[str]:
     """
     folder = Path(tempfile.mkdtemp(prefix="jobyard-postgresql-"))
     user = _unprivileged(folder)
-    port = _free_port()
+    port = free_port()
     try:
         initialise = [_program("initdb"), "-D", folder / "data", "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
         subprocess.run([*initialise, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, user=user)
@@ -80,7 +80,8 @@ def _wait(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     raise TimeoutError(f"PostgreSQL does not answer:\n{log.read_text(errors='replace')}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

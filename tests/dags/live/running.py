@@ -3,7 +3,6 @@
 import base64
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 
 import psycopg2
 from jobyard.compat import AIRFLOW_3
+from live.postgresql import free_port
 
 LOG_LINES = 40
 # Generous, as the machine may have more to do; nothing waits longer than it has to.
@@ -30,7 +30,7 @@ class LiveAirflow:
         self.home = home
         self._processes: list[subprocess.Popen[bytes]] = []
         self._database = f"postgresql://airflow@{database}"
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
         self._environment = {**inherited, **variables, **_settings(home, self.url, database)}
 
@@ -155,12 +155,6 @@ def _living() -> Iterator[tuple[int, int]]:
             state, _, _, session = file.read_text().rpartition(")")[2].split()[:4]
             if state != "Z":
                 yield int(file.parent.name), int(session)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _settings(home: Path, url: str, database: str) -> dict[str, str]:

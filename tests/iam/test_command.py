@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +31,8 @@ def platform(tmp_path: Path) -> Path:
     """A platform's repository with one environment, and without a team."""
     for folder in ("environments", "teams"):
         (tmp_path / "values" / folder).mkdir(parents=True)
-    (tmp_path / "charts").symlink_to(ROOT / "charts")
-    (tmp_path / "values" / "node-groups.yaml").symlink_to(ROOT / "values" / "node-groups.yaml")
+    shutil.copytree(ROOT / "charts", tmp_path / "charts")
+    shutil.copy(ROOT / "values" / "node-groups.yaml", tmp_path / "values")
     write_environment(tmp_path, VALUES)
     return tmp_path
 

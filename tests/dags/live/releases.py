@@ -82,7 +82,11 @@ def risk() -> dict[str, Any]:
         "third": entry(after("risk.second")),
         "fails": entry(
             ONCE,
-            {"one": pod(command=FAIL, foreach=all_at_once), "other": pod(command=FAIL, retries=RETRY)},
+            {
+                "one": pod(command=FAIL, foreach=all_at_once),
+                # After the first, as the alert has the log of the instance that failed last.
+                "other": pod(command=FAIL, retries=RETRY, needs=["one"], trigger_rule="all_done"),
+            },
             alerts=alerts(on_failure="failed", on_retry="retried"),
         ),
         "after-fails": entry(after("risk.fails")),

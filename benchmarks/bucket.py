@@ -13,12 +13,13 @@ from typing import Any
 
 import yaml
 from jobs import ROOT, make_repo
-from jobyard_cli.local import airflow
-from jobyard_cli.local.settings import Source, cache_dir
-from jobyard_cli.local.shell import run
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import loader_source, node_groups, task_types
 from jobyard_cli.release.compile import compile_release
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.programs import run
+from jobyard_local import airflow
+from jobyard_local.settings import Source
 
 IN_AIRFLOW = ROOT / "benchmarks" / "in_airflow"
 VERSIONS = ("3.3.1", "2.10.3")

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import boto3
 from check import seconds
 from jobs import make_repo
-from jobyard_cli.local import tools
-from jobyard_cli.local.services import REGION
-from jobyard_cli.local.settings import cache_dir
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import tools
+from jobyard_local.services import REGION
 from measure import Target
 
 if TYPE_CHECKING:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.story import GRANT
-from jobyard_cli.local import argocd
-from jobyard_cli.local.errors import TookTooLong
-from jobyard_cli.local.platform import LocalPlatform, build
-from jobyard_cli.local.services import GitRepository
-from jobyard_cli.local.settings import Source, cache_dir, state_dir
-from jobyard_cli.steps import Steps, new_console
+from jobyard_cli.cli.steps import Steps, new_console
+from jobyard_cli.system.folders import cache_dir, state_dir
+from jobyard_local import argocd
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.story import GRANT
+from jobyard_local.errors import TookTooLong
+from jobyard_local.platform import LocalPlatform, build
+from jobyard_local.services import GitRepository
+from jobyard_local.settings import Source
 from measure import Target
 
 COUNTS = (50, 200)

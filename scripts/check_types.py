@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 
-from jobyard_cli.local import airflow
-from jobyard_cli.local.settings import Source, cache_dir
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow
+from jobyard_local.settings import Source
 
 HERE = ("scripts", "hooks/pre_gen_project.py", "images", "tests", "benchmarks")
-WORKER = "scripts/jobyard_cli/dag_build/worker.py"
+WORKER = "scripts/jobyard_cli/airflow/dags/worker.py"
 WITH_AIRFLOW = ("dags/jobyard", "benchmarks/in_airflow", WORKER)
 
 

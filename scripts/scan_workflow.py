@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jobyard_cli.local.settings import Source
+from jobyard_local.settings import Source
 
 
 def main() -> int:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from jobyard_cli.local import tools
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.steps import Steps, new_console
+from jobyard_cli.cli.steps import Steps, new_console
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import tools
 
 ROOT = Path(__file__).resolve().parents[1]
 TEAM = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobyard_cli.waiting import PATIENCE_SECONDS, NotYet, until
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYet, until
 
 
 class NotSo(AssertionError):

@@ -1,6 +1,6 @@
 """Entry point of `python -m jobyard_cli` and of the `jobyard` script."""
 
-from jobyard_cli.main import run
+from jobyard_cli.cli.main import run
 
 if __name__ == "__main__":
     run()

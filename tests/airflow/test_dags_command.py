@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from jobyard_cli.dag_build.build import Platform, UnknownAirflow, build
-from jobyard_cli.dag_build.commands import dags
+from jobyard_cli.airflow.dags.build import Platform, UnknownAirflow, build
+from jobyard_cli.cli.dags import dags
+from jobyard_cli.cli.steps import Steps
 from jobyard_cli.release.compile import BrokenJobs
-from jobyard_cli.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Platform(ROOT, ROOT)

@@ -14,14 +14,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from jobyard_cli.local import airflow
-from jobyard_cli.local.settings import Source, cache_dir
+from jobyard_cli.cli.steps import Steps
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
-from jobyard_cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow
+from jobyard_local.settings import Source
 
 from tests.airflow.packages import TEST_PACKAGES
 

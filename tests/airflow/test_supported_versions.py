@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from jobyard_cli.local import airflow, machine
-from jobyard_cli.local.settings import Source, cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow, machine
+from jobyard_local.settings import Source
 
 from tests.airflow.packages import TEST_PACKAGES
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import pytest
 import yaml
-from jobyard_cli.local.certificates import CertificateAuthority
-from jobyard_cli.local.processes import Process, Supervisor
+from jobyard_local.certificates import CertificateAuthority
+from jobyard_local.processes import Process, Supervisor
 
 from tests.ports import free_ports
 from tests.waiting import wait_until

@@ -7,9 +7,9 @@ import re
 import shutil
 from pathlib import Path
 
-from jobyard_cli.local import tools
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.shell import Report, run
+from jobyard_cli.go import toolchain
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import Report, run
 
 PINS = Path(__file__).parent / "oldest"
 PACKAGE = "k8s.io/kubernetes/cmd/kube-apiserver"
@@ -52,8 +52,17 @@ def _build(target: Path, report: Report) -> None:
     named = {"gitVersion": version(), "gitMajor": major, "gitMinor": minor}
     flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={text}" for name, text in named.items())])
     report(f"kube-apiserver {version()}, from source")
-    command = [*tools._go(report), "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", f"{partial}/"]
-    run([*command, PACKAGE], what="building the oldest kube-apiserver", cwd=PINS, environment=tools._ENVIRONMENT)
+    command = [
+        *toolchain.go_command(report),
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        flags,
+        "-o",
+        f"{partial}/",
+    ]
+    run([*command, PACKAGE], what="building the oldest kube-apiserver", cwd=PINS, environment=toolchain.ENVIRONMENT)
     partial.rename(target)
 
 

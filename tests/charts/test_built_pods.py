@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.local.pod_identity import policy
+from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import task_types
 from jobyard_cli.release.compile import compile_jobs
-from jobyard_cli.steps import Steps
+from jobyard_local.pod_identity import policy
 
 from tests.airflow.test_planned_jobs import EVERYTHING, FIXTURES, SOURCE, VERSIONS, Ask, worker
 from tests.charts.team_pods import start_all
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
-EXAMPLES = SOURCE.root / "scripts" / "jobyard_cli" / "examples"
+EXAMPLES = SOURCE.root / "scripts" / "jobyard_cli" / "team" / "examples"
 ANY_IMAGE = "registry.example.com/risk/any@sha256:" + 64 * "0"
 SHAPES = """\
 apiVersion: jobyard/v1

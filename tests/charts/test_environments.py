@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.environments import load_environment
+from jobyard_cli.platform.environments import load_environment
 
 Object = dict[str, Any]
 RenderChart = Callable[..., list[Object]]

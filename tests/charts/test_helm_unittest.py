@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.chart.suites import NAME, program
-from jobyard_cli.local.settings import cache_dir
+from jobyard_cli.system.folders import cache_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from jobyard_cli.environments import Environment
-from jobyard_cli.kubeconfig import kubeconfig
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.platform.kubeconfig import kubeconfig
 from kubernetes import client, config  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:

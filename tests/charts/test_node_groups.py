@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jobyard_cli.local.processes import Process, Supervisor
-from jobyard_cli.local.simulated_nodes import simulated_node
-from jobyard_cli.node_groups import eksctl_config
+from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups
-from jobyard_cli.quantities import parse_quantity
+from jobyard_cli.platform.node_groups import eksctl_config
+from jobyard_local.processes import Process, Supervisor
+from jobyard_local.simulated_nodes import simulated_node
 
 from tests.charts.team_pods import LABELS, changed
 from tests.waiting import wait_until

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
 
 from tests.charts import test_pod_fields
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, TEAM, Attack

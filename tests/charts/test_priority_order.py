@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jobyard_cli.local.processes import Process, Supervisor
+from jobyard_local.processes import Process, Supervisor
 
 from tests.charts.conftest import CATALOGUE
 from tests.ports import free_ports

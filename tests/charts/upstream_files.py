@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobyard_cli.local import tools
-from jobyard_cli.local.shell import Report, run
+from jobyard_cli.go import toolchain
+from jobyard_cli.system.programs import Report, run
 
 PINS = Path(__file__).parent / "upstream"
 KARPENTER = "github.com/aws/karpenter-provider-aws"
@@ -37,7 +37,7 @@ def upstream_files(cache: Path, report: Report) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     report("fetching what Karpenter and eksctl accept")
-    go = tools._go(report)
+    go = toolchain.go_command(report)
     modules = {path: _download(go, path, version) for path, version in _pins()}
     for name, (module, file) in FILES.items():
         shutil.copyfile(modules[module] / file, partial / name)

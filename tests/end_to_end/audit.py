@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from jobyard_cli.local.platform import LocalPlatform
+from jobyard_local.platform import LocalPlatform
 
 
 @dataclass(frozen=True)

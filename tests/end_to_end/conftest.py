@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from jobyard_cli.demo.commands import Told, tell
-from jobyard_cli.local import machine
-from jobyard_cli.local.errors import Unsupported
-from jobyard_cli.local.platform import LocalPlatform
-from jobyard_cli.local.settings import Source, state_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import state_dir
+from jobyard_local import machine
+from jobyard_local.demo.commands import Told, tell
+from jobyard_local.errors import Unsupported
+from jobyard_local.platform import LocalPlatform
+from jobyard_local.settings import Source
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 HERE = Path(__file__).parent

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.story import SECONDS
-from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
-from jobyard_cli.local.services import GitRepository
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.story import SECONDS
+from jobyard_local.platform import DATA_BUCKET, LocalPlatform
+from jobyard_local.services import GitRepository
 
 
 def job_file(told: Told, job: str) -> Path:

@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.local import machine, tools
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.local.shell import run
+from jobyard_cli.go import toolchain
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import run
+from jobyard_local import machine
 
 HERE = Path(__file__).parent
 MODULE, ACTIONS = HERE / "act", HERE / "actions"
@@ -34,8 +35,8 @@ def built() -> Path:
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
             options = ["-trimpath", "-buildvcs=false", "-o", str(target)]
-            build = [*tools._go(print), "build", *options, "github.com/nektos/act"]
-            run(build, what="building act", cwd=MODULE, environment=tools._ENVIRONMENT)
+            build = [*toolchain.go_command(print), "build", *options, "github.com/nektos/act"]
+            run(build, what="building act", cwd=MODULE, environment=toolchain.ENVIRONMENT)
     return target
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobyard_cli.demo.team_repo import TEAM
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
+from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
 from tests.waiting import wait_until
 

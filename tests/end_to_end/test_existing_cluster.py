@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jobyard_cli.demo.story import Story
-from jobyard_cli.local import argocd, bridge
-from jobyard_cli.local.cluster import EmbeddedCluster
-from jobyard_cli.local.control_plane import Kubectl
-from jobyard_cli.local.errors import CommandFailed, Unsupported
-from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, Built, Existing, LocalPlatform, build
-from jobyard_cli.local.processes import Supervisor
-from jobyard_cli.local.settings import REAL_NODE_GROUPS, Source, cache_dir, state_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.folders import cache_dir, state_dir
+from jobyard_local import argocd, bridge
+from jobyard_local.cluster import EmbeddedCluster
+from jobyard_local.control_plane import Kubectl
+from jobyard_local.demo.story import Story
+from jobyard_local.errors import Unsupported
+from jobyard_local.layout import Layout
+from jobyard_local.platform import AIRFLOW_BUCKET, Built, Existing, LocalPlatform, build
+from jobyard_local.processes import Supervisor
+from jobyard_local.settings import REAL_NODE_GROUPS, Source
 
 from tests.charts.team_pods import BASE, LABELS, changed
 from tests.waiting import wait_until

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import yaml
 from feature_generation.features import make_features
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.data import raw_days
-from jobyard_cli.demo.story import HISTORY_DAYS, SCORING
-from jobyard_cli.local.control_plane import Kubectl
-from jobyard_cli.local.errors import CommandFailed
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_local.control_plane import Kubectl
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.data import raw_days
+from jobyard_local.demo.story import HISTORY_DAYS, SCORING
+from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
 from tests.end_to_end.following import day_before, read_table, run_to_its_end
 

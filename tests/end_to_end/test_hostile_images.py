@@ -19,17 +19,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jobyard_cli.container_images.errors import BadLayout
-from jobyard_cli.container_images.layouts import digest_of
-from jobyard_cli.container_images.platforms import BINFMT, emulated
-from jobyard_cli.container_images.registry import Registry, push
-from jobyard_cli.demo.team_repo import commit, jobyard
-from jobyard_cli.local import machine, tools
-from jobyard_cli.local.errors import CommandFailed
-from jobyard_cli.local.machine import free_port
-from jobyard_cli.local.processes import Process, Supervisor, answers
-from jobyard_cli.local.services import git
-from jobyard_cli.local.shell import run
+from jobyard_cli.go import toolchain
+from jobyard_cli.images.errors import BadLayout
+from jobyard_cli.images.layouts import digest_of
+from jobyard_cli.images.platforms import BINFMT, emulated
+from jobyard_cli.images.registry import Registry, push
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.programs import run
+from jobyard_local import machine
+from jobyard_local.demo.team_repo import commit, jobyard
+from jobyard_local.machine import free_port
+from jobyard_local.processes import Process, Supervisor, answers
+from jobyard_local.services import git
 
 from tests.conftest import make_team_repo
 
@@ -213,8 +214,8 @@ def arm64(tmp_path: Path) -> Iterator[Path]:
     says = 'os.WriteFile("/got", []byte(runtime.GOARCH), 0o644)'
     (source / "main.go").write_text(f'package main\n\nimport (\n\t"os"\n\t"runtime"\n)\n\nfunc main() {{ {says} }}\n')
     for architecture in ("amd64", "arm64"):
-        environment = {**tools._ENVIRONMENT, "GOARCH": architecture}
-        command = [*tools._go(print), "build", "-o", f"program-{architecture}", "."]
+        environment = {**toolchain.ENVIRONMENT, "GOARCH": architecture}
+        command = [*toolchain.go_command(print), "build", "-o", f"program-{architecture}", "."]
         run(command, what="building", cwd=source, environment=environment)
     if emulated("arm64"):
         yield source

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 import yaml
 from feature_generation.features import MEASUREMENTS
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.data import raw_days
-from jobyard_cli.demo.story import HISTORY_DAYS, SCORING, SECONDS
-from jobyard_cli.local.platform import DATA_BUCKET, LocalPlatform
-from jobyard_cli.local.usage import PodUsage
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.data import raw_days
+from jobyard_local.demo.story import HISTORY_DAYS, SCORING, SECONDS
+from jobyard_local.platform import DATA_BUCKET, LocalPlatform
+from jobyard_local.usage import PodUsage
 
 from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end
 from tests.waiting import wait_until

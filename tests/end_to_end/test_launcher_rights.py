@@ -15,14 +15,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.story import SECONDS
-from jobyard_cli.demo.team_repo import TEAM
-from jobyard_cli.local import airflow
-from jobyard_cli.local.cluster import namespace
-from jobyard_cli.local.platform import LocalPlatform
-from jobyard_cli.local.settings import AIRFLOW_VERSION, Source, cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.airflow.virtualenv import AIRFLOW_VERSION
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow
+from jobyard_local.cluster import namespace
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.story import SECONDS
+from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.platform import LocalPlatform
+from jobyard_local.settings import Source
 
 from tests.airflow.packages import TEST_PACKAGES
 from tests.charts.test_rights import spelled_out

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobyard_cli import template
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.local.errors import CommandFailed
-from jobyard_cli.local.platform import LocalPlatform
-from jobyard_cli.local.services import GitRepository, git
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.team import template
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.platform import LocalPlatform
+from jobyard_local.services import GitRepository, git
 
 from tests.end_to_end import github, pipelines
 from tests.end_to_end.following import run_to_its_end

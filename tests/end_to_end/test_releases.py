@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.story import SECONDS
-from jobyard_cli.local.errors import CommandFailed
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, LocalPlatform
-from jobyard_cli.local.services import git
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.story import SECONDS
+from jobyard_local.platform import AIRFLOW_BUCKET, LocalPlatform
+from jobyard_local.services import git
 
 from tests.end_to_end.following import release
 from tests.waiting import wait_until

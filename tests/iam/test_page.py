@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_cli.environments import Environment
 from jobyard_cli.iam.git_hosts import AUDIENCES
 from jobyard_cli.iam.role import Role
 from jobyard_cli.iam.roles import all_roles
+from jobyard_cli.platform.environments import Environment
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "iam.md").read_text()
 VALUES: dict[str, Any] = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.environments import Environment, load_environment
 from jobyard_cli.iam.role import POLICIES, POLICY_SIZE, allow, document, policies, size
 from jobyard_cli.iam.roles import Roles, all_roles, only
 from jobyard_cli.iam.template import RESOURCES, TooManyResources, as_json, cloudformation
+from jobyard_cli.platform.environments import Environment, load_environment
 
 from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
 

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from jobyard_cli.local import airflow as airflows
-from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.processes import Supervisor
-from jobyard_cli.local.services import REGION, Credentials, s3_client, s3_process
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.steps import Steps
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow as airflows
+from jobyard_local.layout import Layout
+from jobyard_local.processes import Supervisor
+from jobyard_local.services import REGION, Credentials, s3_client, s3_process
 
 from tests.conftest import make_team_repo
 from tests.ports import free_ports

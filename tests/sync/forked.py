@@ -19,7 +19,8 @@ import botocore.auth
 import botocore.httpsession
 import botocore.retries.standard
 import requests
-from jobyard_cli import aws, main
+from jobyard_cli.aws import clients as aws
+from jobyard_cli.cli import main
 from jobyard_cli.sync import run as _loaded  # noqa: F401
 
 KILLED = 86

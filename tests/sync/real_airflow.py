@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.airflow.transport import Login
-from jobyard_cli.environments import load_node_groups
-from jobyard_cli.local import airflow
-from jobyard_cli.local.bucket_copy import copy_once
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.processes import Process, Supervisor, answers
-from jobyard_cli.local.settings import Source, cache_dir
-from jobyard_cli.local.shell import run
 from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.environments import load_node_groups
 from jobyard_cli.platform.files import loader_source, task_types
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import run
+from jobyard_local import airflow
+from jobyard_local.bucket_copy import copy_once
+from jobyard_local.processes import Process, Supervisor, answers
+from jobyard_local.settings import Source
 
 from tests.sync.servers import KEY
 

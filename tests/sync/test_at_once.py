@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.releases import publish
+from jobyard_local.bucket_copy import copy_once
 
 from tests.sync.running import Forked, Run
 from tests.sync.servers import KEY, Server, git

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.local.bucket_copy import copy_once
+from jobyard_local.bucket_copy import copy_once
 
 from tests.sync.real_airflow import Copier
 from tests.sync.servers import KEY, Server

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from jobyard_cli import aws
+from jobyard_cli.aws import clients as aws
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.releases import publish
 

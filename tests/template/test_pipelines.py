@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
-from jobyard_cli.local import tools
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.settings import cache_dir
-from jobyard_cli.local.shell import run as run_program
+from jobyard_cli.go import toolchain
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import run as run_program
 from post_gen_project import OF
 
 Baked = Callable[..., Path]
@@ -125,9 +125,9 @@ def actionlint() -> Path:
     target = cache_dir() / f"actionlint-{hashlib.sha256(content).hexdigest()[:12]}"
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
-            package, go = "github.com/rhysd/actionlint/cmd/actionlint", tools._go(print)
+            package, go = "github.com/rhysd/actionlint/cmd/actionlint", toolchain.go_command(print)
             build = [*go, "build", "-trimpath", "-buildvcs=false", "-o", str(target), package]
-            run_program(build, what="building actionlint", cwd=LINTER, environment=tools._ENVIRONMENT)
+            run_program(build, what="building actionlint", cwd=LINTER, environment=toolchain.ENVIRONMENT)
     return target
 
 

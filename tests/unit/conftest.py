@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from jobyard_cli import main
+from jobyard_cli.cli import main
 from moto import mock_aws
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, Conflict, NotThere, RestTransport
-from jobyard_cli.waiting import Clock
+from jobyard_cli.system.waiting import Clock
 
 BUSY = AirflowBusy("Read timed out")
 URL = "http://airflow.example.com"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jobyard_cli.check import report
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.check.schema import is_valid, validator
-from jobyard_cli.documents import load
-from jobyard_cli.repo import NotATeamRepo
+from jobyard_cli.parsing.documents import load
+from jobyard_cli.team.repo import NotATeamRepo
 
 AddJob = Callable[..., Path]
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "job.schema.json"

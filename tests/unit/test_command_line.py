@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobyard_cli import main
+from jobyard_cli.cli import main
 
 AddJob = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,7 @@ def test_the_check_does_not_load_what_only_the_local_platform_needs(add_job: Add
     add_job("score")
     program = (
         "import sys; sys.argv = ['jobyard', 'check']\n"
-        "from jobyard_cli import main\n"
+        "from jobyard_cli.cli import main\n"
         "try: main.run()\n"
         "except SystemExit: pass\n"
         "print(sorted(name for name in ('boto3', 'pandas', 'cryptography', 'sklearn') if name in sys.modules))"

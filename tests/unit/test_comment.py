@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from jobyard_cli.merge_request.commands import comment
+from jobyard_cli.cli.comment import comment
 from jobyard_cli.merge_request.comment import LONGEST, MARK, CommentFailed, Done, NoMergeRequest, NoToken, thread
 
 LISTS = {"gitlab": "/projects/7/merge_requests/3/notes", "github": "/repos/risk/risk-jobs/issues/3/comments"}

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-from jobyard_cli.container_images import ecr, platforms
-from jobyard_cli.container_images.addresses import NoRegistry, registry_of
-from jobyard_cli.container_images.build import PASSED
-from jobyard_cli.container_images.errors import (
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.images import ecr, platforms
+from jobyard_cli.images.addresses import NoRegistry, registry_of
+from jobyard_cli.images.build import PASSED
+from jobyard_cli.images.errors import (
     BadLayout,
     BadName,
     MissingProgram,
@@ -30,14 +31,13 @@ from jobyard_cli.container_images.errors import (
     Uncommitted,
     UnsafeMount,
 )
-from jobyard_cli.container_images.layouts import digest_of
-from jobyard_cli.container_images.publish import Origin, build_all, find_missing, publish
-from jobyard_cli.container_images.registry import Registry
-from jobyard_cli.container_images.sources import export, sources
-from jobyard_cli.environments import Environment
-from jobyard_cli.git import GitFailed
-from jobyard_cli.repo import TeamRepo
-from jobyard_cli.steps import Steps
+from jobyard_cli.images.layouts import digest_of
+from jobyard_cli.images.publish import Origin, build_all, find_missing, publish
+from jobyard_cli.images.registry import Registry
+from jobyard_cli.images.sources import export, sources
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.system.git import GitFailed
+from jobyard_cli.team.repo import TeamRepo
 from moto import mock_aws
 from rich.console import Console
 
@@ -393,7 +393,7 @@ def test_who_may_not_log_in_is_told_by_whom(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_writes_every_address(
     repo: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from jobyard_cli.container_images.commands import images
+    from jobyard_cli.cli.images import images
 
     output = tmp_path / "images.json"
     root = Path(__file__).resolve().parents[2]

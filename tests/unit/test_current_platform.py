@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobyard_cli.git import GitFailed
 from jobyard_cli.platform import current, remote
 from jobyard_cli.platform.checkout import NoPlatform, origin_of
 from jobyard_cli.platform.current import age, current_platform, refresh
+from jobyard_cli.system.git import GitFailed
 
 from tests.unit.plan_repo import commit_all, git
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli import main
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowError
-from jobyard_cli.environments import (
+from jobyard_cli.cli import main
+from jobyard_cli.platform.environments import (
     Environment,
     InvalidValues,
     NoBucket,
@@ -24,9 +24,9 @@ from jobyard_cli.environments import (
     load_environment,
     load_teams,
 )
-from jobyard_cli.incomplete import IncompleteEnvironment
-from jobyard_cli.kubeconfig import UnknownRegion, kubeconfig, launcher_role
 from jobyard_cli.platform.files import NotThePlatformRepo
+from jobyard_cli.platform.kubeconfig import UnknownRegion, kubeconfig, launcher_role
+from jobyard_cli.platform.missing_values import IncompleteEnvironment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,7 +10,7 @@ import pytest
 from jobyard_cli.check import formats
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.run import NothingToCheck, check_repo
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team.repo import TeamRepo
 
 AddJob = Callable[..., Path]
 ONE = Finding("dags/a,b/job.yaml", 2, 11, "100 % of it: is\nwrong", "schedule")

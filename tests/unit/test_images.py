@@ -18,7 +18,7 @@ from feature_generation.features import MEASUREMENTS, BadRows, make_features
 from inference.drift import drift, expected_by_chance, stability_index
 from inference.model import BadTable, area_under_curve, predict, train
 from inference.selection import BadCandidates, best
-from jobyard_cli.demo.data import land, raw_days
+from jobyard_local.demo.data import land, raw_days
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES
 from jobyard_cli.release.compile import compile_release
+from jobyard_cli.release.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES
 from schema_tables import example, fields
 from write_job_reference import PAGE, SCHEMA, SECTIONS, render
 

@@ -13,9 +13,9 @@ from jobyard import job_rules, limits, validation
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.documents import load
+from jobyard_cli.parsing.documents import load
 from jobyard_cli.release.compile import TooLarge, compile_release, job_entry
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team.repo import TeamRepo
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "schemas" / "job.schema.json").read_text())

@@ -15,15 +15,16 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from jobyard_cli.local import control_plane, machine
-from jobyard_cli.local.certificates import CertificateAuthority, certificate_request
-from jobyard_cli.local.cluster import group, user
-from jobyard_cli.local.errors import Busy, CommandFailed, NotRunning, ProcessDied, ProcessNotReady, Unsupported
-from jobyard_cli.local.layout import Layout, own_address
-from jobyard_cli.local.platform import Existing, LocalPlatform
-from jobyard_cli.local.processes import Process, Supervisor, listens
-from jobyard_cli.local.settings import Source
-from jobyard_cli.local.shell import run, stream
+from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.programs import run, stream
+from jobyard_local import control_plane, machine
+from jobyard_local.certificates import CertificateAuthority, certificate_request
+from jobyard_local.cluster import group, user
+from jobyard_local.errors import Busy, NotRunning, ProcessDied, ProcessNotReady, Unsupported
+from jobyard_local.layout import Layout, own_address
+from jobyard_local.platform import Existing, LocalPlatform
+from jobyard_local.processes import Process, Supervisor, listens
+from jobyard_local.settings import Source
 
 from tests.waiting import wait_until
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_cli.local import argocd
-from jobyard_cli.local.control_plane import Kubectl
-from jobyard_cli.local.errors import CommandFailed, TookTooLong, Unanswered
-from jobyard_cli.local.layout import Layout
-from jobyard_cli.local.processes import Process, Supervisor
-from jobyard_cli.local.usage import UsageWatcher
+from jobyard_cli.system.errors import CommandFailed, Unanswered
+from jobyard_local import argocd
+from jobyard_local.control_plane import Kubectl
+from jobyard_local.errors import TookTooLong
+from jobyard_local.layout import Layout
+from jobyard_local.processes import Process, Supervisor
+from jobyard_local.usage import UsageWatcher
 
 from tests.waiting import wait_until
 
@@ -137,7 +138,7 @@ class ClusterWhoseWatchEnds:
 
 
 def test_a_watch_of_pods_that_the_api_server_ends_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobyard_cli.local.usage.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("jobyard_local.usage.PAUSE_SECONDS", 0)
     cluster: Any = ClusterWhoseWatchEnds()
     with UsageWatcher(cluster, "team-risk") as watcher:
         wait_until(lambda: watcher.pods)

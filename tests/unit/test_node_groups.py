@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli import main
-from jobyard_cli.local.simulated_nodes import simulated_node
+from jobyard_cli.cli import main
+from jobyard_local.simulated_nodes import simulated_node
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP: dict[str, Any] = {

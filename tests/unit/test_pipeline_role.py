@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jobyard_cli.environments import Environment
+from jobyard_cli.cli.pipeline_role import pipeline_role
 from jobyard_cli.iam.pipeline_role import NoAccount, Right, role_name, variables
-from jobyard_cli.iam.pipeline_role_command import pipeline_role
+from jobyard_cli.platform.environments import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

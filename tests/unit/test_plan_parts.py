@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.durations import duration_text, parse_duration
+from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.runs import missed, timing

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobyard_cli.local.bucket_copy import copy_once
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import (
     NotThePlatformRepo,
@@ -18,6 +17,7 @@ from jobyard_cli.platform.files import (
     platform_files,
     task_types,
 )
+from jobyard_local.bucket_copy import copy_once
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobyard_cli.aws_errors import PublishFailed
-from jobyard_cli.local.bucket_copy import copy_once
+from jobyard_cli.aws.errors import PublishFailed
 from jobyard_cli.platform import publish as platform_publish
 from jobyard_cli.platform.files import PlatformFiles, loader_source
 from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatform, publish
+from jobyard_local.bucket_copy import copy_once
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli import main
 from jobyard_cli.check.run import check_repo
+from jobyard_cli.cli import main
 from jobyard_cli.platform.current import PUBLISHED, refresh
 from jobyard_cli.platform.published import PublishedJobs, list_text, published_jobs
 from jobyard_cli.release.catalogue import UnreadableReleases, released_jobs

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobyard_cli.release.compile import SCHEMA_VERSION, BrokenJobs, compile_release
 from jobyard_cli.release.releases import Older, PublishFailed, publish
-from jobyard_cli.scaffold import CannotStart, examples, new_job
+from jobyard_cli.team.scaffold import CannotStart, examples, new_job
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli import main
-from jobyard_cli.git import is_later
+from jobyard_cli.cli import main
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.releases import NoSuchRelease, Older, PublishFailed, publish, releases, roll_back
+from jobyard_cli.system.git import is_later
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,7 +10,7 @@ import yaml
 from jobyard_cli.chart.check import OLDEST, check_manifests, known_bounds
 from jobyard_cli.chart.helm import CannotRender
 from jobyard_cli.chart.manifests import NoChart, manifests
-from jobyard_cli.environments import UnknownEnvironment
+from jobyard_cli.platform.environments import UnknownEnvironment
 from jobyard_cli.platform.files import NotThePlatformRepo
 
 from tests.unit.plan_repo import ROOT, with_chart

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
-from jobyard_cli import main
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, RestTransport
-from jobyard_cli.aws_errors import PublishFailed
-from jobyard_cli.environments import Environment
+from jobyard_cli.aws.errors import PublishFailed
+from jobyard_cli.cli import main
+from jobyard_cli.images.addresses_file import BadImages, read_images
+from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.object import ReleaseObject
 from jobyard_cli.release.releases import Older, publish, releases, roll_back
-from jobyard_cli.sync.images import BadImages, read_images
 from jobyard_cli.sync.run import sync
 from jobyard_cli.sync.target import Given, NoTarget, Target, find_target
 from jobyard_cli.sync.variables import Parameter, converge

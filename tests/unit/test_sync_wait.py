@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
-from jobyard_cli.aws_errors import StoreBusy
+from jobyard_cli.aws.errors import StoreBusy
 from jobyard_cli.sync.airflow_state import ImportFailure, Watcher
 from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, NotImportable, NotInTime, Wait, Waited
-from jobyard_cli.waiting import Clock
+from jobyard_cli.system.waiting import Clock
 
 OLD, NEW = "0" * 12, "1" * 12
 PARSE_SECONDS = 30

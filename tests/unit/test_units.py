@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobyard_cli.durations import parse_duration
-from jobyard_cli.quantities import canonical_cpu, canonical_memory, parse_quantity
+from jobyard_cli.parsing.durations import parse_duration
+from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from jobyard_cli.errors import JobyardError, Unavailable
-from jobyard_cli.waiting import Clock, NotYet, insist, until
+from jobyard_cli.system.waiting import Clock, NotYet, insist, until
 
 
 class Hands:

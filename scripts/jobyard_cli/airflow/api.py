@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from jobyard_cli.airflow.transport import AirflowBusy, Conflict, NotThere, RestTransport, Transport
 from jobyard_cli.airflow.transport import AirflowError as AirflowError
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.waiting import CLOCK, PATIENCE_SECONDS, Clock, Deadline, NotYet, insist, until
+from jobyard_cli.system.waiting import CLOCK, PATIENCE_SECONDS, Clock, Deadline, NotYet, insist, until
 
 FINISHED = ("success", "failed")
 PAGE = 100

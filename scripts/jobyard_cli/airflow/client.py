@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard_cli import aws
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import RestTransport
+from jobyard_cli.aws import clients as aws
 
 
 def names_airflow(values: Mapping[str, Any], url: str | None = None) -> bool:

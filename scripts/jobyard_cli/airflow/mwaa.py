@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, refusal
-from jobyard_cli.aws_errors import failure, is_busy, is_passing
+from jobyard_cli.aws.errors import failure, is_busy, is_passing
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",

@@ -9,9 +9,9 @@ from typing import Any
 
 from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
-from jobyard_cli.environments import UnknownEnvironment, environment_names, in_environment, load_teams
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.current import current_platform
+from jobyard_cli.platform.environments import UnknownEnvironment, environment_names, in_environment, load_teams
 
 OLDEST = "1.32"
 """What the chart asks for (`kubeVersion`)."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from jobyard_cli.chart.manifests import CHART, NoChart
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.local.locks import one_builder
-from jobyard_cli.local.shell import Report, run
-from jobyard_cli.local.tools import _ENVIRONMENT, KUBERNETES, _go
+from jobyard_cli.go.modules import KUBERNETES
+from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
+from jobyard_cli.system.locks import one_builder
+from jobyard_cli.system.programs import Report, run
 
 NAME = "helm-unittest"
 MODULE = "github.com/helm-unittest/helm-unittest"
@@ -54,10 +55,10 @@ def program(cache: Path, report: Report) -> Path:
     built = folder / f"{NAME}-{version}"
     with one_builder(folder / ".lock"):
         if not built.exists():
-            go, partial = _go(report), folder / f"{NAME}.partial"
+            go, partial = go_command(report), folder / f"{NAME}.partial"
             report(f"building {NAME} {version}")
             build: list[str | Path] = [*go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", partial]
             package = KUBERNETES.programs[NAME]
-            run([*build, package], what=f"building {NAME}", cwd=KUBERNETES.folder, environment=_ENVIRONMENT)
+            run([*build, package], what=f"building {NAME}", cwd=KUBERNETES.folder, environment=ENVIRONMENT)
             partial.rename(built)
     return built

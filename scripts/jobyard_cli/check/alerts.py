@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.timing import has_clock
-from jobyard_cli.documents import Document
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_alerts(document: Document, repo: TeamRepo) -> Iterator[Finding]:

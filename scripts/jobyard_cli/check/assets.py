@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import tasks_of
-from jobyard_cli.documents import Document
+from jobyard_cli.parsing.documents import Document
 from jobyard_cli.platform.data import AREAS
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team.repo import TeamRepo
 
 _ASSET = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._~!$&'()*+,;=:/-]*")
 

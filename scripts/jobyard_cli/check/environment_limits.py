@@ -7,10 +7,10 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, tasks_of
-from jobyard_cli.container_images.addresses import LONGEST_TASK, image_registries
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.durations import parse_duration
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.images.addresses import LONGEST_TASK, image_registries
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.parsing.durations import parse_duration
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_environment_limits(document: Document, repo: TeamRepo) -> Iterator[Finding]:

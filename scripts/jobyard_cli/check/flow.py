@@ -10,8 +10,8 @@ from jobyard.job_rules import TESTS
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, source_task, tasks_of
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_flow(document: Document, repo: TeamRepo) -> Iterator[Finding]:

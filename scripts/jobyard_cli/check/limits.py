@@ -12,10 +12,10 @@ from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.documents import Document, KeyPath
+from jobyard_cli.parsing.documents import Document, KeyPath
 
 if TYPE_CHECKING:
-    from jobyard_cli.repo import TeamRepo
+    from jobyard_cli.team.repo import TeamRepo
 
 RULE = "limit"
 # What a release calls otherwise than job.yaml, or has one level deeper.

@@ -7,10 +7,10 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
-from jobyard_cli.quantities import disk_of, parse_quantity
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.parsing.quantities import disk_of, parse_quantity
+from jobyard_cli.release.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
+from jobyard_cli.team.repo import TeamRepo
 
 ASKED = ("cpu", "memory", "gpu")
 ALLOCATABLE = {"scratch": "ephemeralStorage"}

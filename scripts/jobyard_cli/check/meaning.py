@@ -17,8 +17,8 @@ from jobyard_cli.check.template_uses import check_templates
 from jobyard_cli.check.timing import check_timing
 from jobyard_cli.check.types import check_types
 from jobyard_cli.check.variables import check_variables
-from jobyard_cli.documents import Document
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document
+from jobyard_cli.team.repo import TeamRepo
 
 CHECKS = (
     check_timing,

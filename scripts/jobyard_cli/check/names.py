@@ -8,8 +8,8 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import defaults_of, tasks_of
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.team.repo import TeamRepo
 
 _LITERAL_IMAGE = re.compile(r"[/:@]")
 

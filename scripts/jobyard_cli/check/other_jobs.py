@@ -9,9 +9,9 @@ from typing import Any
 from jobyard_cli.check.findings import WARNING, Finding, did_you_mean
 from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.timing import has_clock
-from jobyard_cli.documents import Document, KeyPath
+from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.platform.published import PublishedJobs
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_other_jobs(document: Document, repo: TeamRepo) -> Iterator[Finding]:

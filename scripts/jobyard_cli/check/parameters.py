@@ -8,8 +8,8 @@ from typing import Any
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.schema import KINDS, show
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.team.repo import TeamRepo
 
 NUMBERS = ("integer", "number")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.documents import Document
+from jobyard_cli.parsing.documents import Document
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.other_jobs import check_trust
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
-from jobyard_cli.documents import Document, load
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, load
+from jobyard_cli.team.repo import TeamRepo
 
 JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 

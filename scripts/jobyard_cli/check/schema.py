@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.check.findings import Finding, did_you_mean
-from jobyard_cli.documents import Document, KeyPath
+from jobyard_cli.parsing.documents import Document, KeyPath
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.documents import Document, KeyPath
+from jobyard_cli.parsing.documents import Document, KeyPath
 
 # YAML 1.1, which PyYAML reads, wants a point in a number with an exponent, and a sign before the exponent.
 _EXPONENT = re.compile(r"([-+]?[0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")

@@ -10,8 +10,8 @@ from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.flow import source_problem
 from jobyard_cli.check.parts import defaults_of, mapping, source_task, tasks_of
 from jobyard_cli.check.templates import read_template
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_templates(document: Document, repo: TeamRepo) -> Iterator[Finding]:

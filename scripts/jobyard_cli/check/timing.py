@@ -13,9 +13,9 @@ from jobyard import limits
 from jobyard.job_rules import CONTINUOUS, PRESETS
 
 from jobyard_cli.check.findings import Finding, did_you_mean, unknown
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.durations import parse_duration
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.parsing.durations import parse_duration
+from jobyard_cli.team.repo import TeamRepo
 
 # What Airflow runs by other means than the clock.
 NO_CLOCK = ("@once", CONTINUOUS)

@@ -10,8 +10,8 @@ from typing import Any
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, tasks_of
 from jobyard_cli.check.schema import compiled, part_findings
-from jobyard_cli.documents import Document, KeyPath
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document, KeyPath
+from jobyard_cli.team.repo import TeamRepo
 
 # What a task without a pod can't have.
 POD_ALONE = frozenset(

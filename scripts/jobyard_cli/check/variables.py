@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
-from jobyard_cli.documents import Document
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document
+from jobyard_cli.team.repo import TeamRepo
 
 
 def check_variables(document: Document, repo: TeamRepo) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobyard_cli.environments import Environment
-from jobyard_cli.incomplete import require
-from jobyard_cli.kubeconfig import partition
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.platform.kubeconfig import partition
+from jobyard_cli.platform.missing_values import require
 
 NEEDED = {
     "account": '"111122223333"',

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from jobyard_cli.environments import ENVIRONMENTS, Environment
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.kubeconfig import partition
+from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
+from jobyard_cli.platform.kubeconfig import partition
 
 
 class NoAccount(JobyardError):

@@ -9,7 +9,7 @@ from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, trusts
 from jobyard_cli.iam.role import Role, Statement, allow, deny
 from jobyard_cli.iam.team_roles import AIRFLOW, airflow_name
-from jobyard_cli.kubeconfig import launcher_name
+from jobyard_cli.platform.kubeconfig import launcher_name
 
 PLATFORM = "platform"
 Teams = Mapping[str, Mapping[str, Any]]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.environments import TEAMS, Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.iam.account import Account, account
 from jobyard_cli.iam.git_hosts import NoPipelines, Project, project, release_branch
@@ -14,6 +13,7 @@ from jobyard_cli.iam.pipeline_roles import Images
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
+from jobyard_cli.platform.environments import TEAMS, Environment
 
 NAME_LENGTH = 64
 RESERVED = (PLATFORM, "jobyard")

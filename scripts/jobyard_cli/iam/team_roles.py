@@ -9,8 +9,8 @@ from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
 from jobyard_cli.iam.role import Role, Statement, allow, key
-from jobyard_cli.kubeconfig import launcher_name
 from jobyard_cli.platform.data import AREAS
+from jobyard_cli.platform.kubeconfig import launcher_name
 
 AIRFLOW = "Airflow"
 """Key of the role that Airflow has."""

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jobyard_cli.errors import JobyardError, Unavailable
-from jobyard_cli.waiting import PATIENCE_SECONDS, insist
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
 
 MARK = "<!-- jobyard: plan -->"
 """Nobody sees it in the comment; by it the next pipeline finds what the last one wrote."""

@@ -12,12 +12,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli import git
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.released import released
 from jobyard_cli.release.compile import compile_jobs
-from jobyard_cli.repo import NotATeamRepo
+from jobyard_cli.system import git
+from jobyard_cli.team.repo import NotATeamRepo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

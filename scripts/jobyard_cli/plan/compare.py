@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobyard_cli.check.findings import printable
-from jobyard_cli.durations import duration_text
+from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.model import ADDED, CHANGED, FATE, ONLY_LAYOUT, REMOVED, RENAMED, JobChange, Setting, TaskChange

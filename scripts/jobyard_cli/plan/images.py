@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.git import git
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, ImageChange
+from jobyard_cli.system.git import git
 
 FOLDER = "images"
 Content = dict[str, tuple[bool, bytes]]

@@ -10,10 +10,9 @@ from typing import Any
 
 from jobyard_cli.chart.manifests import CHART
 from jobyard_cli.check.run import Checked, check_repo
-from jobyard_cli.container_images.addresses import pod_limits
-from jobyard_cli.documents import load
-from jobyard_cli.environments import Environment, load_environment, load_teams
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.images.addresses import pod_limits
+from jobyard_cli.parsing.documents import load
 from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
@@ -23,8 +22,9 @@ from jobyard_cli.plan.quota import Amount, quotas
 from jobyard_cli.plan.warnings import Situation, warnings
 from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.data import platform_data
+from jobyard_cli.platform.environments import Environment, load_environment, load_teams
 from jobyard_cli.release.compile import BrokenJobs, compile_jobs
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.team.repo import TeamRepo
 
 
 @dataclass(frozen=True)

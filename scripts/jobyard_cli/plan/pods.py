@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard_cli.job_defaults import DISK
+from jobyard_cli.release.job_defaults import DISK
 
 SCRATCH = "/scratch"
 OUTPUT = "/airflow/xcom/return.json"

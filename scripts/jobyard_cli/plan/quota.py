@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.environments import environment_names, in_environment, load_teams
+from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
 from jobyard_cli.plan.pods import DISK_KIND, with_disk
-from jobyard_cli.quantities import canonical_cpu, canonical_memory, parse_quantity
+from jobyard_cli.platform.environments import environment_names, in_environment, load_teams
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from jobyard_cli.check.timing import has_clock
-from jobyard_cli.durations import duration_text
+from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange
 from jobyard_cli.plan.quota import Amount, at_start, instances, of_task

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli import git
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.system import git
 
 STATE = ".cruft.json"
 """What cruft, or the template's hook, notes in a team's repository of the template that it came from."""

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from jobyard_cli import git
 from jobyard_cli.platform import remote
 from jobyard_cli.platform.checkout import NoPlatform, Origin, origin_of, platform_repo, put
+from jobyard_cli.system import git
 
 BRANCH = "JOBYARD_PLATFORM_BRANCH"
 """Names another branch than the default one."""

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.documents import load
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
 
 

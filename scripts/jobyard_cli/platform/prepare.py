@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobyard_cli.airflow.client import airflow_client, names_airflow
-from jobyard_cli.environments import ENVIRONMENTS, Environment
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.airflow_roles import make_roles
+from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 
 

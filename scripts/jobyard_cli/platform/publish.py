@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli.aws_errors import CHANGED, PublishFailed, code, told
+from jobyard_cli.aws.errors import CHANGED, PublishFailed, code, told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.files import PlatformFiles, loader_source
 

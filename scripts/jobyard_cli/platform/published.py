@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.documents import load
+from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.current import PUBLISHED, age
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}\.[a-z][a-z0-9-]{0,62}")

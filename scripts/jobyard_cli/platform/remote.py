@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from jobyard_cli.git import GitFailed
+from jobyard_cli.system.git import GitFailed
 
 DEADLINE = 30.0
 """Seconds for one command."""

@@ -16,12 +16,12 @@ from jobyard_cli.check.parts import is_pod, source_task
 from jobyard_cli.check.report import lines
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.check.template_uses import used_outputs
-from jobyard_cli.documents import Document
-from jobyard_cli.durations import parse_duration
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
-from jobyard_cli.quantities import canonical_cpu, canonical_memory, disk_of
-from jobyard_cli.repo import TeamRepo
+from jobyard_cli.parsing.documents import Document
+from jobyard_cli.parsing.durations import parse_duration
+from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, disk_of
+from jobyard_cli.release.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
+from jobyard_cli.team.repo import TeamRepo
 
 SCHEMA_VERSION = 3
 JOB_DIGEST = 12

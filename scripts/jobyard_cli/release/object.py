@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from jobyard_cli.aws_errors import CHANGED, code
+from jobyard_cli.aws.errors import CHANGED, code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobyard_cli import git
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform import remote
 from jobyard_cli.platform.current import PUBLISHED, PUBLISHED_BRANCH
+from jobyard_cli.system import git
 
 REMOTE = "origin"
 _REF = f"refs/heads/{PUBLISHED_BRANCH}"

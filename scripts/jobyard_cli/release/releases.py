@@ -11,8 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobyard_cli.aws_errors import PublishFailed as PublishFailed
-from jobyard_cli.aws_errors import told
+from jobyard_cli.aws.errors import PublishFailed as PublishFailed
+from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import Release as Release
 from jobyard_cli.release.object import ReleaseObject, note_of

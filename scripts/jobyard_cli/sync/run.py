@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobyard_cli.airflow.transport import AirflowError
-from jobyard_cli.aws_errors import told
+from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.pools import missing_pools
 from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
@@ -16,7 +16,7 @@ from jobyard_cli.sync.airflow_state import ImportFailure, Watcher, import_errors
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import converge, newest_images
 from jobyard_cli.sync.wait import Wait, Waited
-from jobyard_cli.waiting import insist
+from jobyard_cli.system.waiting import insist
 
 Report = Callable[[str], None]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli import aws
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.client import airflow_client, names_airflow
-from jobyard_cli.environments import Environment
+from jobyard_cli.aws import clients as aws
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.object import ReleaseObject
 from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore, variable_name
 

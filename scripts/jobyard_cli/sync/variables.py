@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.aws_errors import told
+from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import ReleaseObject
 

@@ -9,7 +9,7 @@ from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
 from jobyard_cli.errors import Unavailable
 from jobyard_cli.sync.airflow_state import ImportFailure, State, Watcher
-from jobyard_cli.waiting import CLOCK, REPORT_SECONDS, Clock, Deadline
+from jobyard_cli.system.waiting import CLOCK, REPORT_SECONDS, Clock, Deadline
 
 SETTLE_SECONDS = 120
 """So long an import error that was there before may be of the release before: MWAA copies, then Airflow reads again."""

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobyard_cli import git, template
 from jobyard_cli.chart import helm
 from jobyard_cli.chart.check import usual_priorities
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.documents import Document, parse
-from jobyard_cli.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.parsing.documents import Document, parse
+from jobyard_cli.platform.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
 from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.system import git
+from jobyard_cli.team import template
 
 NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
 UNKNOWN_GROUP = "allowed_node_groups: unknown node group "

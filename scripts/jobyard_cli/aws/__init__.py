@@ -1,0 +1,1 @@
+"""AWS's clients, and what goes wrong with them."""

@@ -1,0 +1,1 @@
+"""The `jobyard` command: one module for each sub-command. Only these print."""

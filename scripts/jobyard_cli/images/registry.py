@@ -1,0 +1,121 @@
+"""Registries, as skopeo reaches them: what is in one, and copying from one to another."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from jobyard_cli.images import ecr
+from jobyard_cli.images.errors import RegistryRefused
+from jobyard_cli.system.programs import run
+
+RETRIES = "--retry-times=5"
+"""skopeo repeats what failed on the way or by the server's fault, with growing pauses."""
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+NOT_THERE = re.compile(
+    r"reading manifest.*: (manifest unknown|name unknown|StatusCode: 404|(?!.*executable).*not ?found)"
+)
+"""What skopeo says where the registry has answered that it lacks the tag or the repository.
+
+Without the words before it, a credential helper that is not installed ("executable file not found") would be taken for
+an image that is missing.
+"""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry and the team's part of it. `authfile` has what logs in to it; without one, the user's own is used."""
+
+    address: str
+    team: str
+    authfile: Path | None = None
+
+    def image(self, name: str) -> str:
+        """Address of an image, without a tag."""
+        return f"{self.address}/{self.team}/{name}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where a registry has no TLS."""
+        return self.address.partition("/")[0].rpartition(":")[0] in LOOPBACK
+
+    def options(self, side: str = "") -> list[str]:
+        """Options of skopeo and buildah for this registry; a copy has a `side` for each of two, `src-` and `dest-`."""
+        login = [] if self.authfile is None else [f"--{side}authfile={self.authfile}"]
+        return [*login, *([f"--{side}tls-verify=false"] if self.is_local else [])]
+
+    def digest(self, name: str, tag: str) -> str | None:
+        """The digest of an image that is there, of all its platforms together; None where there is none.
+
+        Raises:
+            RegistryRefused: the registry does not answer, or says no.
+        """
+        address = f"docker://{self.image(name)}:{tag}"
+        done = subprocess.run(
+            ["skopeo", "inspect", "--raw", RETRIES, *self.options(), address], capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            return f"sha256:{sha256(done.stdout).hexdigest()}"
+        said = done.stderr.decode("utf-8", "replace").strip()
+        if NOT_THERE.search(said):
+            return None
+        raise RegistryRefused(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
+
+    def prepare(self, name: str) -> None:
+        """Make a place for an image, where the registry wants that.
+
+        Raises:
+            RegistryRefused: it can't be made.
+        """
+        if ecr.region_of(self.address):
+            # An address may have a path, as ECR's pull-through and shared registries do.
+            path = self.image(name).partition("/")[2]
+            ecr.ensure_repository(self.address, path)
+
+
+def login(address: str, others: Iterable[str], team: str, folder: Path) -> list[Registry]:
+    """A registry and others, logged in to those that are Amazon's; skopeo and buildah log in to others by themselves.
+
+    Raises:
+        RegistryRefused: AWS does not let us in.
+    """
+    addresses = [address, *others]
+    amazons = {one.partition("/")[0] for one in addresses if ecr.region_of(one)}
+    if not amazons:
+        return [Registry(one, team) for one in addresses]
+    authfile = folder / "auth.json"
+    authfile.touch(mode=0o600)
+    authfile.write_text(json.dumps({"auths": {host: {"auth": ecr.authorization(host)} for host in sorted(amazons)}}))
+    return [Registry(one, team, authfile) for one in addresses]
+
+
+def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -> None:
+    """Copy an image with all its platforms, unchanged.
+
+    Raises:
+        CommandFailed: a registry refused.
+    """
+    options = [*source.options("src-"), *target.options("dest-")]
+    _copy([*options, f"docker://{source.image(name)}@{digest}", _place(target, name, tag)], f"copying {name}")
+
+
+def push(layout: Path, target: Registry, name: str, tag: str) -> None:
+    """Push an image with all its platforms from an OCI layout, unchanged.
+
+    Raises:
+        CommandFailed: the registry refused, or a part of the layout has not the digest that it is named by.
+    """
+    _copy([*target.options("dest-"), f"oci:{layout}:{tag}", _place(target, name, tag)], f"pushing {name}")
+
+
+def _place(target: Registry, name: str, tag: str) -> str:
+    return f"docker://{target.image(name)}:{tag}"
+
+
+def _copy(arguments: list[str], what: str) -> None:
+    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", RETRIES, *arguments], what=what)

@@ -1,0 +1,78 @@
+"""Images as git has them: the folders of `images/` that have a Dockerfile, and the id of each one's content."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobyard_cli.images.errors import BadName, NoPlainFile, Uncommitted
+from jobyard_cli.system.git import git
+
+DOCKERFILE = re.compile(r"(\d{6}) \w+ \w+\timages/([^/]+)/Dockerfile", re.DOTALL)
+NAME = re.compile(r"(?!.{101})[a-z0-9]+([._-][a-z0-9]+)*")
+LINK = "120000"
+RUN_STEP = re.compile(r"^\s*RUN\s", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image's folder. `tree` is git's id of what is in it: the same files, the same id."""
+
+    name: str
+    tree: str
+
+    def tag(self, platforms: Sequence[str]) -> str:
+        """What the image is called in a registry: its content and the processors that it is for."""
+        return "-".join([self.tree[:20], *(platform.partition("/")[2].replace("/", "") for platform in platforms)])
+
+
+def sources(root: Path) -> list[Source]:
+    """The images of the commit that is checked out.
+
+    Raises:
+        Uncommitted: the work tree has others.
+        BadName: a folder's name can't be an image's.
+        NoPlainFile: a Dockerfile is a link.
+        GitFailed: the folder is no git work tree with a commit.
+    """
+    entries = git(root, "ls-tree", "-r", "-z", "HEAD", "--", "images").split("\0")
+    if changed := git(root, "status", "--porcelain", "--untracked-files=all", "--", "images").splitlines():
+        raise Uncommitted(changed)
+    modes = {found[2]: found[1] for entry in entries if (found := DOCKERFILE.fullmatch(entry))}
+    if bad := [name for name in sorted(modes) if not NAME.fullmatch(name)]:
+        raise BadName(bad)
+    for name in (name for name, mode in sorted(modes.items()) if mode == LINK):
+        raise NoPlainFile(f"images/{name}/Dockerfile", "is a link")
+    return [Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()) for name in sorted(modes)]
+
+
+def dockerfile(root: Path, source: Source) -> str:
+    """The text of its Dockerfile."""
+    return git(root, "show", f"{source.tree}:Dockerfile")
+
+
+def has_run_steps(root: Path, source: Source) -> bool:
+    """Whether building it runs programs of the image."""
+    return RUN_STEP.search(dockerfile(root, source)) is not None
+
+
+def export(root: Path, source: Source, folder: Path) -> Path:
+    """Write the image's folder as git has it, so that no ignored file gets into the image; where it is.
+
+    Raises:
+        NoPlainFile: a link leaves the folder.
+        GitFailed: the content is not there.
+    """
+    packed = folder / f"{source.name}.tar"
+    git(root, "archive", "--format=tar", f"--output={packed}", source.tree)
+    target = folder / source.name
+    with tarfile.open(packed) as archive:
+        try:
+            archive.extractall(target, filter="data")
+        except tarfile.FilterError as error:
+            raise NoPlainFile(f"images/{source.name}/{error.tarinfo.name}", "leaves the image's folder") from error
+    packed.unlink()
+    return target

@@ -1,0 +1,101 @@
+"""Airflow's kubeconfig on MWAA: a context for each team, in which Airflow is that team's IAM role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
+from jobyard_cli.platform.missing_values import require
+
+API_VERSION = "client.authentication.k8s.io/v1beta1"
+"""`aws eks get-token` answers in the version that it is asked for; without a word, in this one."""
+NEEDED = {
+    "account": '"111122223333"',
+    "region": "eu-central-1",
+    "cluster.name": "jobyard-prod",
+    "cluster.server": "https://….eks.amazonaws.com",
+    "cluster.certificateAuthority": "LS0t…",
+}
+"""What the kubeconfig is made of, below `environment` in its file, and what one looks like."""
+
+
+class UnknownRegion(JobyardError):
+    """AWS has no such region."""
+
+    def __init__(self, environment: str, region: str) -> None:
+        super().__init__(f"{ENVIRONMENTS}/{environment}.yaml: AWS has no region '{region}'")
+
+
+def kubeconfig(environment: Environment) -> str:
+    """The file's text, the same for the same values. No context is the current one: whoever uses it says as which team.
+
+    Raises:
+        IncompleteEnvironment: the environment's file lacks something that is needed.
+        UnknownRegion: AWS has no such region.
+    """
+    require(environment, "Airflow's kubeconfig is", NEEDED)
+    cluster = environment.values["cluster"]
+    where = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
+    teams = sorted(environment.teams)
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster["name"], "cluster": where}],
+        "contexts": [{"name": team, "context": _context(cluster["name"], team)} for team in teams],
+        "users": [{"name": team, "user": {"exec": _token_command(environment, team)}} for team in teams],
+        "current-context": "",
+    }
+    return f"# Written by `jobyard kubeconfig --environment {environment.name}`.\n" + yaml.safe_dump(
+        content, sort_keys=False
+    )
+
+
+def launcher_role(environment: Environment, team: str) -> str:
+    """ARN of the IAM role that Airflow assumes to start the team's pods.
+
+    Raises:
+        UnknownRegion: AWS has no such region.
+    """
+    name = launcher_name(environment.teams[team], team)
+    return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
+
+
+def launcher_name(values: Mapping[str, Any], team: str) -> str:
+    """Name of that role, with its path."""
+    return str(values.get("iamRoles", {}).get("launcher", f"jobyard-{team}"))
+
+
+def _context(cluster: str, team: str) -> dict[str, str]:
+    return {"cluster": cluster, "user": team, "namespace": f"team-{team}"}
+
+
+def _token_command(environment: Environment, team: str) -> dict[str, Any]:
+    cluster, region = environment.values["cluster"]["name"], environment.values["region"]
+    asked = ["--cluster-name", cluster, "--region", region, "--role-arn", launcher_role(environment, team)]
+    return {
+        "apiVersion": API_VERSION,
+        "command": "aws",
+        # Whoever configured the command line for another form of output gets JSON none the less.
+        "args": ["eks", "get-token", *asked, "--output", "json"],
+        "interactiveMode": "Never",
+    }
+
+
+def partition(environment: Environment) -> str:
+    """What ARNs begin with there: China and the governments' regions have account numbers of their own.
+
+    Raises:
+        UnknownRegion: AWS has no such region.
+    """
+    from botocore.exceptions import UnknownRegionError
+    from botocore.session import Session
+
+    region = environment.values["region"]
+    try:
+        return str(Session().get_partition_for_region(region))
+    except UnknownRegionError as error:
+        raise UnknownRegion(environment.name, region) from error

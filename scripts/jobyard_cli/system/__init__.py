@@ -1,0 +1,1 @@
+"""What Jobyard asks of the machine it runs on: other programs, git, locks, and waiting."""

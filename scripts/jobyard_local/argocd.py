@@ -1,0 +1,211 @@
+"""Argo CD beside the cluster: three of its processes, the objects it expects, and how its Applications stand."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobyard_cli.system.programs import run
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYet, until
+
+from jobyard_local import repo_server
+from jobyard_local.control_plane import Kubectl
+from jobyard_local.errors import TookTooLong
+from jobyard_local.layout import Layout
+from jobyard_local.processes import Process, listens
+
+NAMESPACE = "argocd"
+OURS = {"jobyard.dev/local-platform": "true"}
+"""Label of the namespace where the local platform made it, and with it Argo CD's kinds."""
+POLL_SECONDS = 10
+LOOK_AGAIN_SECONDS = 5
+
+
+def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]:
+    """Repository server, application controller and ApplicationSet controller.
+
+    Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
+    """
+    ports = layout.ports
+    renderer = f"127.0.0.1:{ports['repo-server']}"
+    redis = f"--redis=127.0.0.1:{ports['redis']}"
+    client = [f"--kubeconfig={layout.admin_kubeconfig}", f"--namespace={NAMESPACE}", "--loglevel=warn"]
+    controller_command = [
+        layout.tool("argocd-application-controller"),
+        *client,
+        f"--repo-server={renderer}",
+        "--repo-server-plaintext",
+        f"--metrics-port={ports['application-metrics']}",
+        f"--app-resync={poll_seconds}",
+        "--app-resync-jitter=0",
+        redis,
+    ]
+    sets_command = [
+        layout.tool("argocd-applicationset-controller"),
+        *client,
+        f"--argocd-repo-server={renderer}",
+        "--repo-server-plaintext",
+        f"--metrics-addr=127.0.0.1:{ports['applicationset-metrics']}",
+        f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
+        f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
+    ]
+    # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
+    parameters = repo_server.settings("argocd-cmd-params-cm")
+    environment = {
+        **repo_server.environment(layout),
+        repo_server.SUBMODULES: parameters["applicationsetcontroller.enable.git.submodule"],
+        "KUBECONFIG": str(layout.admin_kubeconfig),
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
+    }
+    controllers = {
+        "argocd-application-controller": (controller_command, "application-metrics"),
+        "argocd-applicationset-controller": (sets_command, "applicationset-probe"),
+    }
+    return [
+        repo_server.process(layout),
+        *(
+            Process(name, command, listens("127.0.0.1", ports[port]), environment)
+            for name, (command, port) in controllers.items()
+        ),
+    ]
+
+
+def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> None:
+    """Create the custom resource definitions, and the settings that Argo CD needs before it starts."""
+    # First, as it says whose the rest is.
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OURS}})
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crds.resolve()))
+    settings = {**repo_server.settings("argocd-cm"), "timeout.reconciliation": f"{poll_seconds}s"}
+    kubectl.apply(
+        _config_map("argocd-cm", settings),
+        *(_config_map(f"argocd-{name}-cm", {}) for name in ("rbac", "gpg-keys", "tls-certs")),
+        _secret("argocd-secret", {"server.secretkey": os.urandom(32).hex()}),
+    )
+    _wait_established(kubectl)
+
+
+def is_ours(kubectl: Kubectl) -> bool:
+    """Whether it was a local platform that brought Argo CD into this cluster."""
+    (label,) = OURS
+    return f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", f"--selector={label}", "--output=name").split()
+
+
+def _wait_established(kubectl: Kubectl) -> None:
+    """Wait until the API server serves every custom resource (`kubectl wait` fails on one with no condition yet)."""
+
+    def look() -> None:
+        there = kubectl.once.json("get", "crd")["items"]
+        if waiting := [crd["metadata"]["name"] for crd in there if not _established(crd)]:
+            raise NotYet(f"not yet {', '.join(waiting)}")
+
+    until(look, PATIENCE_SECONDS, TookTooLong.of("serving Argo CD's custom resources", PATIENCE_SECONDS), pause=0.2)
+
+
+def _established(crd: dict[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def _metadata(name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/part-of": "argocd"}}
+
+
+def _config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(name), "data": data}
+
+
+def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(name), "stringData": data}
+
+
+def render(chart: Path, *arguments: str) -> str:
+    """`helm template` of a chart, for what has to be there before Argo CD can sync anything."""
+    helm = str(Path(sys.executable).parent / "helm")
+    return run([helm, "template", chart.name, chart, *arguments], what=f"rendering {chart.name}")
+
+
+@dataclass(frozen=True)
+class ApplicationStatus:
+    """How one Application stands, in Argo CD's own words."""
+
+    name: str
+    sync: str
+    health: str
+    revision: str
+    phase: str
+    messages: tuple[str, ...]
+
+    @property
+    def settled(self) -> bool:
+        return self.sync == "Synced" and self.health == "Healthy" and self.phase == "Succeeded"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.sync}, {self.health}" + "".join(f"; {message}" for message in self.messages)
+
+
+def statuses(kubectl: Kubectl) -> list[ApplicationStatus]:
+    """Every Application, sorted by name."""
+    items = kubectl.json("get", "applications.argoproj.io", "--namespace", NAMESPACE)["items"]
+    return sorted((_status(item) for item in items), key=lambda status: status.name)
+
+
+def _status(item: dict[str, Any]) -> ApplicationStatus:
+    status = item.get("status", {})
+    sync, operation = status.get("sync", {}), status.get("operationState", {})
+    phase = operation.get("phase", "")
+    messages = [condition["message"] for condition in status.get("conditions", [])]
+    if phase not in ("Succeeded", "") and operation.get("message"):
+        messages.append(operation["message"])
+    return ApplicationStatus(
+        name=item["metadata"]["name"],
+        sync=sync.get("status", "Unknown"),
+        health=status.get("health", {}).get("status", "Unknown"),
+        revision=sync.get("revision", ""),
+        phase=phase,
+        messages=tuple(messages),
+    )
+
+
+_ANNOTATE = ("annotate", "--overwrite", "--namespace", NAMESPACE)
+
+
+def refresh(kubectl: Kubectl, *applications: str) -> None:
+    """Ask Argo CD to look at the Applications' repositories now, as a webhook from the git host does."""
+    kubectl(*_ANNOTATE, "applications.argoproj.io", *applications, "argocd.argoproj.io/refresh=normal")
+
+
+def refresh_teams(kubectl: Kubectl) -> None:
+    """Ask Argo CD to look at the platform's repository now for files of teams, and for changes to each."""
+    kubectl(*_ANNOTATE, "applicationsets.argoproj.io", "teams", "argocd.argoproj.io/application-set-refresh=true")
+    if bounds := [one.name for one in statuses(kubectl) if one.name.startswith("bounds-")]:
+        refresh(kubectl, *bounds)
+
+
+def wait_settled(
+    kubectl: Kubectl, application: str, revision: str, timeout: float = PATIENCE_SECONDS
+) -> ApplicationStatus:
+    """Wait until an Application is Synced and Healthy at a commit.
+
+    Raises:
+        TookTooLong: it is not, with how it stands and Argo CD's messages.
+    """
+    once, look_again = kubectl.once, time.monotonic() + LOOK_AGAIN_SECONDS
+
+    def look() -> ApplicationStatus:
+        nonlocal look_again
+        found = next((status for status in statuses(once) if status.name == application), None)
+        if found is None:
+            raise NotYet("no such Application yet")
+        if found.settled and found.revision == revision:
+            return found
+        # Argo CD may have looked at it before its project was there; by itself it looks again when it next polls.
+        if found.sync == "Unknown" and time.monotonic() > look_again:
+            refresh(once, application)
+            look_again = time.monotonic() + LOOK_AGAIN_SECONDS
+        raise NotYet(str(found))
+
+    return until(look, timeout, TookTooLong.of(f"Argo CD's sync of {application}", timeout))

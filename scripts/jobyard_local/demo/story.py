@@ -1,0 +1,164 @@
+"""The demo's steps: from a team's answers to cookiecutter to predictions on S3."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.errors import JobyardError
+
+from jobyard_local import argocd, cluster
+from jobyard_local.demo import data, team_repo
+from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.images import Builder
+from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
+from jobyard_local.services import GitRepository
+from jobyard_local.usage import UsageWatcher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAINING, SCORING = "train-consultations", "score-consultations"
+HISTORY_DAYS = 20
+SECONDS = 900.0
+"""For each of what Airflow does by itself: seconds on a free machine, minutes on a busy one."""
+IMAGES = ("feature-generation", "inference")
+GRANT: Mapping[str, Any] = {
+    "revision": "main",
+    "allowedNodeGroups": ["default", "high-cpu", "high-memory"],
+    "priorityBand": {"min": 1000, "max": 9999},
+    "quota": {"pods": 20, "cpu": "16", "memory": "32Gi", "ephemeralStorage": "100Gi"},
+}
+"""What the platform gives the team: the content of its file in `values/teams/`."""
+
+
+class DemoFailed(JobyardError):
+    """Something that the demo promises did not hold."""
+
+
+class Story:
+    """One run of the demo on a platform that is up."""
+
+    def __init__(self, platform: LocalPlatform, cache: Path, steps: Steps) -> None:
+        self.platform = platform
+        self.steps = steps
+        self.builder = Builder(cache)
+        self.work = platform.state / "demo"
+        self.today = datetime.now(UTC).date()
+
+    def bake(self) -> Path:
+        """Make the team's repository with cookiecutter."""
+        with self.steps.step("cookiecutter makes the team's repository"):
+            return team_repo.bake(self.platform.source.root, self.work)
+
+    def check(self, tree: Path) -> str:
+        """The check's answer on the fresh repository."""
+        with self.steps.step("jobyard check"):
+            return team_repo.jobyard(tree, "check")
+
+    def build_images(self, tree: Path) -> None:
+        """Build the two images from the Dockerfiles in the team's repository."""
+        with self.steps.step("images of the jobs, from their Dockerfiles") as report:
+            self.builder.ensure_base(report)
+            for name in IMAGES:
+                self.builder.build(tree / "images" / name, f"localhost/{TEAM}/{name}", report)
+
+    def join_platform(self, tree: Path) -> None:
+        """Register the team, push its repository, and wait until Argo CD has made what its chart says."""
+        with self.steps.step("Argo CD syncs the team's bounds and the team's chart"):
+            repository = GitRepository(self.platform.layout, team_repo.NAME)
+            repository.create()
+            revision = repository.push(tree)
+            self.platform.add_team(TEAM, {"repo": repository.url, **GRANT})
+            argocd.wait_settled(self.platform.kubectl, f"team-{TEAM}", revision)
+
+    def publish_images(self) -> dict[str, str]:
+        """Push the images, and tell Airflow where they are, by digest."""
+        with self.steps.step("images pushed, their URLs in an Airflow Variable") as report:
+            urls = {}
+            for name in IMAGES:
+                report(f"pushing {name}")
+                destination = f"{self.platform.layout.registry}/{TEAM}/{name}:latest"
+                urls[name] = self.builder.push(f"localhost/{TEAM}/{name}", destination)
+            self.platform.airflow.set_variable(f"jobyard_images_{TEAM}", json.dumps(urls))
+            return urls
+
+    def land_data(self) -> int:
+        """Put the raw rows of the last days, today's included, on S3."""
+        with self.steps.step("raw rows land in S3"):
+            return data.land(self.platform.s3(), DATA_BUCKET, TEAM, self.today, HISTORY_DAYS)
+
+    def add_job(self, tree: Path, job: str, example: str) -> str:
+        """A data scientist's merge request with one job.yaml, and the release that follows the merge."""
+        with self.steps.step(f"merge request: {job}; the release goes to S3, the DAG comes up in Airflow"):
+            answer = team_repo.merge_request(tree, f"add-{job}", job, example)
+            GitRepository(self.platform.layout, team_repo.NAME).push(tree)
+            airflow = ("--airflow-url", self.platform.layout.airflow_url)
+            self.with_bucket(tree, "sync", *airflow)
+            return answer
+
+    def publish(self, tree: Path) -> None:
+        """Put the release of the work tree into Airflow's bucket, and don't wait until Airflow has it.
+
+        Raises:
+            CommandFailed: the check found something, or the bucket refused.
+        """
+        self.with_bucket(tree, "sync", "--no-wait")
+
+    def with_bucket(self, tree: Path, *command: str) -> str:
+        """What a `jobyard` command on Airflow's bucket answers, in the team's repository.
+
+        Raises:
+            CommandFailed: it exited with another code than 0.
+        """
+        layout, key = self.platform.layout, self.platform.root_credentials
+        environment = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
+        bucket = ("--bucket", AIRFLOW_BUCKET, "--endpoint-url", layout.s3_url)
+        return team_repo.jobyard(tree, *command, *bucket, environment=environment)
+
+    def watch(self) -> UsageWatcher:
+        """A watcher of the team's pods."""
+        return UsageWatcher(self.platform.cluster, cluster.namespace(TEAM))
+
+    def train(self) -> None:
+        """Start the training by hand, as its schedule is null."""
+        dag = f"{TEAM}.{TRAINING}"
+        yesterday = datetime.combine(self.today - timedelta(days=1), datetime.min.time(), UTC)
+        run = self.platform.airflow.trigger(dag, "first-training", yesterday.isoformat())
+        self._follow(dag, run, "training")
+
+    def score(self) -> str:
+        """Follow the run that Airflow's scheduler starts by itself for the last whole day; the day scored."""
+        dag = f"{TEAM}.{SCORING}"
+        with self.steps.step("Airflow schedules the scoring of the last day"):
+            run = self.platform.airflow.wait_for_first_run(dag, SECONDS)
+        self._follow(dag, run["dag_run_id"], "scoring")
+        return str(run["data_interval_start"])[:10]
+
+    def _follow(self, dag: str, run: str, title: str) -> None:
+        with self.steps.step(f"{title}: {dag}") as report:
+            tasks: list[dict[str, Any]] = []
+            for tasks in self.platform.airflow.wait_for_run(dag, run, SECONDS):
+                report(", ".join(f"{task['task_id']} {task['state'] or 'waiting'}" for task in tasks))
+            if failed := [task["task_id"] for task in tasks if task["state"] != "success"]:
+                log = self.platform.airflow.log(dag, run, failed[0])
+                raise DemoFailed(f"{dag}: {', '.join(failed)} did not succeed; the end of the log:\n{log[-3000:]}")
+
+    def predictions(self, day: str) -> pd.DataFrame:
+        """The predictions of a day, as any reader gets them from S3."""
+        import pandas as pd
+
+        key = f"predictions/{TEAM}/{data.TABLE}/dt={day}/predictions.parquet"
+        body = self.platform.s3().get_object(Bucket=DATA_BUCKET, Key=key)["Body"].read()
+        return pd.read_parquet(io.BytesIO(body))
+
+    def model(self) -> dict[str, Any]:
+        """The pointer to the model that scored: day and metrics."""
+        key = f"models/{TEAM}/consultations-quality/latest.json"
+        pointer: dict[str, Any] = json.loads(self.platform.s3().get_object(Bucket=DATA_BUCKET, Key=key)["Body"].read())
+        return pointer

@@ -1,0 +1,69 @@
+"""The team's side of the demo: make the repository, add a job in a merge request, publish the release."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobyard_cli.system.programs import run
+
+from jobyard_local.services import git
+
+TEAM = "risk"
+NAME = f"{TEAM}-jobs"
+
+
+def bake(template: Path, folder: Path) -> Path:
+    """Answer cookiecutter's questions for team risk, and commit what it makes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    answers = [f"team={TEAM}"]
+    run(
+        [_program("cookiecutter"), "--no-input", "--output-dir", folder, template, *answers],
+        what="cookiecutter",
+        # cookiecutter keeps the answers it was given last in the home folder; the demo leaves none behind.
+        environment={"HOME": str(folder)},
+    )
+    tree = folder / NAME
+    git(tree, "init", "--quiet", "--initial-branch=main")
+    commit(tree, "Make the team's repository")
+    return tree
+
+
+def commit(tree: Path, message: str) -> str:
+    """Commit all of the work tree and return the commit."""
+    git(tree, "add", "--all")
+    git(tree, "commit", "--quiet", "--message", message)
+    return git(tree, "rev-parse", "HEAD").strip()
+
+
+def jobyard(tree: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """The `jobyard` command, as a person or the pipeline runs it in the team's repository.
+
+    Raises:
+        CommandFailed: it exited with another code than 0.
+    """
+    return run(
+        [sys.executable, "-m", "jobyard_cli", *arguments],
+        what=f"jobyard {arguments[0]}",
+        cwd=tree,
+        environment={"PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1", **(environment or {})},
+    )
+
+
+def merge_request(tree: Path, branch: str, job: str, example: str) -> str:
+    """Add a job on a branch, have it checked, merge it; the check's answer."""
+    git(tree, "switch", "--quiet", "--create", branch)
+    jobyard(tree, "new", job, "--like", example)
+    answer = jobyard(tree, "check")
+    commit(tree, f"Add the job {job}")
+    git(tree, "switch", "--quiet", "main")
+    git(tree, "merge", "--quiet", "--no-ff", "--message", f"Merge branch {branch}", branch)
+    return answer
+
+
+def _program(name: str) -> Path:
+    return Path(sys.executable).parent / name

@@ -1,0 +1,174 @@
+"""The addresses and folders of one local platform, chosen once and remembered."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobyard_cli.system.programs import run
+
+from jobyard_local.errors import Unsupported
+from jobyard_local.machine import free_port, is_free
+
+PREFERRED_PORTS = {
+    "airflow": 18080,
+    "api": 16443,
+    "controller-manager": 16444,
+    "scheduler": 16445,
+    "registry": 15000,
+    "redis": 16379,
+    "s3": 17070,
+    "repo-server": 18081,
+    "repo-server-metrics": 18082,
+    "application-metrics": 18083,
+    "applicationset-metrics": 18084,
+    "applicationset-probe": 18085,
+    "applicationset-webhook": 18086,
+    "kwok": 18087,
+    "airflow-log": 18793,
+    "airflow-trigger-log": 18794,
+}
+KUBELET_PORT = 16450
+SERVICE_NETWORK = "10.212.0.0/16"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`host` is this machine as pods reach it. With a cluster of its own, the pods' `bridge` and `network` are here."""
+
+    state: Path
+    tools: Path
+    ports: dict[str, int]
+    host: str
+    bridge: str = ""
+    network: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the cluster is the platform's own, on this machine."""
+        return bool(self.bridge)
+
+    @property
+    def api_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports['api']}"
+
+    @property
+    def s3_url(self) -> str:
+        return f"http://{self.host}:{self.ports['s3']}"
+
+    @property
+    def registry(self) -> str:
+        # containerd trusts a registry without TLS on loopback alone, where the nodes on this machine find it.
+        return f"{'127.0.0.1' if self.embedded else self.host}:{self.ports['registry']}"
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['airflow']}"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        return self.state / "kubeconfig" / "admin.yaml"
+
+    @property
+    def audit_log(self) -> Path:
+        """What the teams' launchers asked of the API server, a line of JSON each; older files lie beside it."""
+        return self.state / "audit" / "requests.log"
+
+    def tool(self, name: str) -> str:
+        """The path of one of the programs that `tools` built."""
+        return str(self.tools / name)
+
+    def check_ports(self) -> None:
+        """Make sure that the ports are free, before the platform starts on a state that it left.
+
+        Raises:
+            Unsupported: some are taken; the state has addresses with these ports in it, so others won't do.
+        """
+        taken = [f"{port} ({name})" for name, port in self.ports.items() if not is_free(port)]
+        if taken:
+            advice = "end what listens there, or start anew after `jobyard local down --purge`"
+            raise Unsupported(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
+
+    def save(self) -> None:
+        """Remember this layout, so that other commands find the platform."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fields = {**asdict(self), "state": str(self.state), "tools": str(self.tools)}
+        partial = self.state / "layout.json.partial"
+        partial.write_text(json.dumps(fields, indent=2))
+        partial.rename(self.state / "layout.json")
+
+    @classmethod
+    def load(cls, state: Path) -> Layout | None:
+        """The remembered layout, or None where there is none that can be read."""
+        try:
+            fields = json.loads((state / "layout.json").read_text())
+            return cls(**{**fields, "state": Path(fields["state"]), "tools": Path(fields["tools"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    @classmethod
+    def choose(cls, state: Path, tools: Path, nodes: int) -> Layout:
+        """Free ports near the preferred ones, and a bridge and network that nothing on this machine uses.
+
+        Raises:
+            Unsupported: there is no free port or network left.
+        """
+        kubelets = {f"kubelet-{number}": KUBELET_PORT + number for number in range(nodes)}
+        index = _free_network()
+        network = f"10.{213 + index}.0.0/16"
+        host = str(ipaddress.ip_network(network)[1])
+        return cls(state, tools, _free_ports({**PREFERRED_PORTS, **kubelets}), host, f"jobyard{index}", network)
+
+    @classmethod
+    def beside(cls, state: Path, tools: Path, host: str) -> Layout:
+        """Free ports of a platform whose cluster is elsewhere and reaches this machine at `host`.
+
+        Raises:
+            Unsupported: there is no free port left.
+        """
+        return cls(state, tools, _free_ports(PREFERRED_PORTS), host)
+
+
+def _free_ports(preferred: dict[str, int]) -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for name, port in preferred.items():
+        ports[name] = free_port(port, ports.values())
+    return ports
+
+
+def own_address(server: str) -> str:
+    """The address of this machine that something near `server` (host name or address) is most likely to reach.
+
+    A server on loopback is a cluster in containers or virtual machines here; these reach the address of the default
+    route. Connecting a UDP socket asks the kernel for the route and sends nothing.
+    """
+    address = _source_address(server)
+    return _source_address("192.0.2.1") if ipaddress.ip_address(address).is_loopback else address
+
+
+def _source_address(target: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+        except OSError as error:
+            raise Unsupported(
+                f"no way to {target}: {error}; say with --address where pods reach this machine"
+            ) from error
+        return str(probe.getsockname()[0])
+
+
+def _free_network() -> int:
+    routes = [
+        ipaddress.ip_network(route["dst"])
+        for route in json.loads(run(["ip", "-j", "-4", "route"]))
+        if "/" in route["dst"]
+    ]
+    bridges = {link["ifname"] for link in json.loads(run(["ip", "-j", "link"]))}
+    for index in range(16):
+        network = ipaddress.ip_network(f"10.{213 + index}.0.0/16")
+        if f"jobyard{index}" not in bridges and not any(network.overlaps(route) for route in routes):
+            return index
+    raise Unsupported("no free network between 10.213.0.0/16 and 10.228.0.0/16 for the pods")

@@ -194,8 +194,13 @@ def silent() -> Iterator[str]:
             except OSError:
                 return
 
-        threading.Thread(target=take, daemon=True).start()
+        taker = threading.Thread(target=take)
+        taker.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/platform.git"
+        listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the thread
+        taker.join()
+        for connection in taken:
+            connection.close()
 
 
 def test_a_server_that_never_answers_is_given_up_within_the_deadline(tmp_path: Path, silent: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import check
+import largest
 import memory
 import merge_request
 import parse
@@ -22,6 +23,7 @@ SECTIONS = {
     "merge request": merge_request.section,
     "parse": parse.section,
     "reparse": reparse.section,
+    "largest": largest.section,
     "memory": memory.section,
     "release": release.section,
     "teams": teams.section,

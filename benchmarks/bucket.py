@@ -41,6 +41,7 @@ class Bucket:
     jobs: int
     version: str
     python: Path
+    tasks: int = TASKS
 
     def measure(self, what: str, side: str) -> dict[str, Any]:
         """What in_airflow/worker.py measures, in a process of its own.
@@ -49,7 +50,7 @@ class Bucket:
             CommandFailed: the DAGs can't be read, or are not all there.
         """
         dags = self.folder / "dags"
-        file, counts = str(dags / FILES[side]), [str(self.jobs), str(TASKS)]
+        file, counts = str(dags / FILES[side]), [str(self.jobs), str(self.tasks)]
         command = [str(self.python), str(IN_AIRFLOW / "worker.py"), what, file, *counts]
         variables = {
             "AIRFLOW_HOME": str(self.folder / "home"),
@@ -61,7 +62,7 @@ class Bucket:
             "JOBS": str(self.jobs),
         }
         printed = run(
-            [*command, str(self.jobs), str(TASKS)],
+            command,
             what=f"reading {side} on Airflow {self.version}",
             environment=variables,
         )

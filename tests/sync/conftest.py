@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.system.folders import cache_dir
-from jobyard_local import airflow as airflows
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Supervisor
 from jobyard_local.services import REGION, Credentials, s3_client, s3_process
@@ -18,7 +16,7 @@ from jobyard_local.services import REGION, Credentials, s3_client, s3_process
 from tests.conftest import make_team_repo
 from tests.ports import free_ports
 from tests.sync.faulty_proxy import FaultyProxy
-from tests.sync.real_airflow import SOURCE, Copier, RealAirflow
+from tests.sync.real_airflow import Copier, RealAirflow, installation
 from tests.sync.running import Forked
 from tests.sync.servers import Server, git
 from tests.sync.stand_in_airflow import StandInAirflow
@@ -98,7 +96,7 @@ def stories(
     folders = {version: tmp_path_factory.mktemp(version) for version in VERSIONS}
     with shown() as steps, steps.step("environments of Airflow, with their databases") as report:
         for version in VERSIONS:
-            airflows.ensure(SOURCE, cache_dir(), report, version)
+            installation(version, report)
     ports = dict(zip(VERSIONS, free_ports(len(VERSIONS)), strict=True))
     with ThreadPoolExecutor() as pool:
         yield {version: pool.submit(_tell, server, version, folders[version], ports[version]) for version in VERSIONS}

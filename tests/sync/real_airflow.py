@@ -30,9 +30,35 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 USER, PASSWORD = "admin", "secret"
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SOURCE = Source.find()
 NOT_IN_AIRFLOW = "high-memory"
 """A node group that teams may use, and that this Airflow's platform does not have: a job of it is broken there."""
+
+
+def installation(version: str, report: Callable[[str], None]) -> tuple[Path, Path]:
+    """An environment with this Airflow, and an empty database with a user in it: made once, as both take long."""
+    # Airflow 2 has the FAB auth manager built in.
+    extra = [] if version.startswith("2") else ["apache-airflow-providers-fab"]
+    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra)
+    made = installed / "airflow-user.db"
+    with one_builder(installed.with_name(f"{installed.name}.lock")):
+        if not made.exists():
+            report("creating Airflow's database")
+            partial = made.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            settings = {
+                "AIRFLOW_HOME": str(installed),
+                "AIRFLOW__CORE__AUTH_MANAGER": FAB,
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{partial}",
+            }
+            program = installed / "bin" / "airflow"
+            run([program, "db", "migrate"], what="creating Airflow's database", environment=settings)
+            user = ["users", "create", "--role=Admin", f"--username={USER}", f"--password={PASSWORD}"]
+            names = ["--firstname=A", "--lastname=B", "--email=a@example.com"]
+            run([program, *user, *names], what="creating a user", environment=settings)
+            partial.rename(made)
+    return installed, made
 
 
 class RealAirflow:
@@ -45,13 +71,12 @@ class RealAirflow:
         self.dags = home / "dags"
         self._is_2 = version.startswith("2")
         self.url = f"http://127.0.0.1:{port}"
-        self.keys = {"JOBYARD_AIRFLOW_USERNAME": USER, "JOBYARD_AIRFLOW_PASSWORD": PASSWORD} if self._is_2 else {}
-        self.login = Login(USER, PASSWORD) if self._is_2 else Login()
+        self.keys = {"JOBYARD_AIRFLOW_USERNAME": USER, "JOBYARD_AIRFLOW_PASSWORD": PASSWORD}
+        self.login = Login(USER, PASSWORD)
         self._port = str(port)
         self._supervisor = Supervisor(home)
-        installed = airflow.ensure(SOURCE, cache_dir(), report, version)
+        installed, database = installation(version, report)
         self._program = str(installed / "bin" / "airflow")
-        database = _with_user(installed) if self._is_2 else installed / "airflow.db"
         shutil.copyfile(database, home / "airflow.db")
         path = os.pathsep.join([str(installed / "bin"), os.environ["PATH"]])
         settings = {f"AIRFLOW__{name.upper().replace('.', '__', 1)}": value for name, value in self._settings().items()}
@@ -138,29 +163,13 @@ class RealAirflow:
             "api.base_url": self.url,
             "api.secret_key": secret,
             "api_auth.jwt_secret": secret,
-            "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-            "core.simple_auth_manager_all_admins": "True",
+            "core.auth_manager": FAB,
             "dag_processor.bundle_refresh_check_interval": "1",
             "dag_processor.min_file_process_interval": "1",
             "dag_processor.parsing_processes": "1",
             "dag_processor.refresh_interval": "2",
             "dag_processor.stale_dag_threshold": "3",
         }
-
-
-def _with_user(installed: Path) -> Path:
-    """Airflow 2's empty database with a user in it, which takes as long as all the rest of its start: made once."""
-    made = installed / "airflow-user.db"
-    with one_builder(installed.with_name(f"{installed.name}.lock")):
-        if not made.exists():
-            partial = made.with_suffix(".partial")
-            shutil.copyfile(installed / "airflow.db", partial)
-            settings = {"AIRFLOW_HOME": str(installed), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{partial}"}
-            user = ["users", "create", "--role=Admin", f"--username={USER}", f"--password={PASSWORD}"]
-            names = ["--firstname=A", "--lastname=B", "--email=a@example.com"]
-            run([installed / "bin" / "airflow", *user, *names], what="creating a user", environment=settings)
-            partial.rename(made)
-    return made
 
 
 class Copier(threading.Thread):

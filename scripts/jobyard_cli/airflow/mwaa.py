@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, refusal
+from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, refusal
 from jobyard_cli.aws.errors import failure, is_busy, is_passing
 
 _HINTS = {
@@ -34,6 +34,8 @@ class MwaaTransport:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
+        if path.startswith("/"):
+            raise NotThere(f"{self.address} passes on calls of Airflow's REST API alone, not {path}")
         optional = {key: value for key, value in (("QueryParameters", query), ("Body", body)) if value is not None}
         try:
             answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)

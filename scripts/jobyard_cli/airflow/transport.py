@@ -50,7 +50,10 @@ class Login:
 
 
 class Transport(Protocol):
-    """One Airflow's REST API; paths are what both versions have below /api/v1 and /api/v2."""
+    """One Airflow's REST API; paths are what both versions have below /api/v1 and /api/v2.
+
+    A path with a leading slash is one of the whole server's, such as that of an auth manager's own API.
+    """
 
     address: str
 
@@ -111,12 +114,15 @@ class RestTransport:
             NotThere: no such thing.
         """
         self._log_in()
-        answer = self._send(method, f"{self._base}/{path}", query, body)
+        answer = self._send(method, self._full(path), query, body)
         if answer.status_code == 401:
             self._base = ""
             self._log_in()
-            answer = self._send(method, f"{self._base}/{path}", query, body)
+            answer = self._send(method, self._full(path), query, body)
         return _content(answer, self.address, f"{method} {path}")
+
+    def _full(self, path: str) -> str:
+        return path if path.startswith("/") else f"{self._base}/{path}"
 
     def _log_in(self) -> None:
         if self._base:

@@ -15,6 +15,8 @@ from jobyard_cli.airflow.transport import AirflowError, NotThere
 from jobyard_cli.errors import JobyardError
 
 MODEL = "Viewer"
+PATHS = ("roles", "/auth/fab/v1/roles")
+"""The REST API of Airflow 2 has roles; in Airflow 3 the FAB auth manager has its own API, which MWAA does not serve."""
 # Airflow shows of these what belongs to DAGs that one may see. Assets, pools and the like it shows whole, or not.
 OF_A_DAG = frozenset(
     {
@@ -52,18 +54,26 @@ def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
         NoRoles: Airflow has no API for them, or refuses.
     """
     wanted = sorted(teams)
-    try:
-        there = {str(role["name"]): role for role in airflow.listed("roles", "roles")}
-    except AirflowError as error:
-        why = "its API has no roles" if isinstance(error, NotThere) else str(error)
-        raise NoRoles(wanted, why) from error
-    missing = [team for team in wanted if team not in there]
+    path, existing = _existing(airflow, wanted)
+    missing = [team for team in wanted if team not in existing]
     for team in missing:
         try:
-            airflow.call("POST", "roles", {"name": team, "actions": _actions(there[MODEL])})
+            airflow.call("POST", path, {"name": team, "actions": _actions(existing[MODEL])})
         except AirflowError as error:
             raise NoRoles(missing, str(error)) from error
     return missing
+
+
+def _existing(airflow: AirflowClient, wanted: list[str]) -> tuple[str, dict[str, Any]]:
+    """Return the path at which this Airflow has its roles, and each role by its name."""
+    for path in PATHS:
+        try:
+            return path, {str(role["name"]): role for role in airflow.listed(path, "roles")}
+        except NotThere:
+            continue
+        except AirflowError as error:
+            raise NoRoles(wanted, str(error)) from error
+    raise NoRoles(wanted, "its API has no roles")
 
 
 def _actions(model: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -302,6 +302,11 @@ GIT = """\
 #!/bin/sh
 echo "$*" >>"$LOG.asked"
 echo "$GIT_CONFIG_KEY_0 $GIT_CONFIG_VALUE_0" >>"$LOG.told"
+if [ "$3" = fetch ] && [ -s "$LOG.failures" ]; then
+    head -1 "$LOG.failures" >&2
+    sed -i 1d "$LOG.failures"
+    exit 128
+fi
 [ "$1" = init ] || exit 0
 mkdir -p "$3/scripts"
 cat >"$3/scripts/bootstrap.sh" <<'END'
@@ -422,6 +427,32 @@ def test_the_installation_says_what_is_missing_and_what_to_write(
     done = install(baked("gitlab"), tmp_path, state)
     assert done.returncode == 1
     assert f"ci/install.sh: {message}" in done.stderr
+
+
+BUSY = "fatal: unable to access 'https://git.example.com/': The requested URL returned error: 503"
+LOST = "fatal: unable to access 'https://git.example.com/': Could not resolve host: git.example.com"
+REFUSED = "fatal: Authentication failed for 'https://git.example.com/'"
+
+
+@pytest.mark.parametrize(
+    ("failures", "tries", "code"),
+    [([BUSY, LOST], 3, 0), ([BUSY] * 9, 4, 1), ([REFUSED] * 9, 1, 1), ([LOST, REFUSED] * 9, 2, 1)],
+    ids=["busy, then there", "busy for too long", "refused", "refused after a failure of the network"],
+)
+def test_the_installation_fetches_again_where_another_try_may_succeed(
+    baked: Baked, tmp_path: Path, failures: list[str], tries: int, code: int
+) -> None:
+    (tmp_path / "log.failures").write_text("".join(f"{failure}\n" for failure in failures))
+    (tmp_path / "sleep").write_text('#!/bin/sh\necho "$1" >>"$LOG.slept"\n')
+    (tmp_path / "sleep").chmod(0o755)
+    state = {"template": "https://git.example.com/platform/jobyard.git", "commit": "c" * 40}
+    done = install(baked("gitlab"), tmp_path, json.dumps(state))
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "log.asked").read_text().count(" fetch ") == tries
+    assert ("can't be fetched" in done.stderr) == bool(code)
+    assert failures[0] in done.stderr
+    pauses = (tmp_path / "log.slept").read_text().split() if tries > 1 else []
+    assert pauses == ["2", "5", "15"][: tries - 1]
 
 
 def test_the_installation_says_why_the_platform_cannot_be_fetched(baked: Baked, tmp_path: Path) -> None:

@@ -53,13 +53,22 @@ log_in() {
     fi
 }
 
+# What git says where another try may succeed: the network, or a server that is busy.
+TRANSIENT='Could not resolve host|[Tt]imed out|[Cc]onnection (refused|reset)|early EOF|RPC failed|returned error: (429|5[0-9][0-9])'
+
 fetch() {
     log_in
     git init --quiet "$1"
-    if GIT_TERMINAL_PROMPT=0 git -C "$1" fetch --quiet --depth=1 -- "$template" "$commit"; then
-        git -C "$1" checkout --quiet --detach FETCH_HEAD
-        return
-    fi
+    for pause in 2 5 15 none; do
+        if said=$(LC_ALL=C GIT_TERMINAL_PROMPT=0 git -C "$1" fetch --quiet --depth=1 -- "$template" "$commit" 2>&1); then
+            git -C "$1" checkout --quiet --detach FETCH_HEAD
+            return
+        fi
+        echo "$said" >&2
+        [ "$pause" != none ] && echo "$said" | grep -qE "$TRANSIENT" || break
+        echo "ci/install.sh: trying again in $pause s" >&2
+        sleep "$pause"
+    done
     echo "ci/install.sh: commit $commit of $template can't be fetched (git says why, above)." >&2
     echo "  The address is an https one that this pipeline reaches? Else mend \"template\" in .cruft.json, or set the variable" >&2
     echo "  JOBYARD_PLATFORM_URL. The repository is private? Allow this project in its job token permissions, or set" >&2

@@ -82,11 +82,13 @@ def _too_large(repo: TeamRepo, group: str, kind: str, request: Any) -> str:
     available = _available(repo, group, kind)
     total = _with_logs(kind, request)
     fitting = [other for other in repo.allowed_node_groups if not _exceeds(total, _available(repo, other, kind))]
-    names = " and ".join(fitting)
     if kind == "gpu" and not available:
-        return f"node group '{group}' has no GPU" + (f"; {names} has" if fitting else "")
-    alternative = f"; {names} can" if fitting else ""
-    return f"no node of group '{group}' can hold {kind} {request} (a pod gets at most {available}){alternative}"
+        problem = f"node group '{group}' has no GPU"
+    else:
+        problem = f"no node of group '{group}' can hold {kind} {request} (a pod gets at most {available})"
+    if fitting:
+        problem += f"; use {' or '.join(fitting)}"
+    return problem
 
 
 def _limits(document: Document, path: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:

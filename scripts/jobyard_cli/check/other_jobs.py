@@ -75,8 +75,9 @@ def _unknown_published(published: PublishedJobs | None, name: str) -> str | None
         return None
     team = name.partition(".")[0]
     of_team = [job for job in published.jobs if job.startswith(f"{team}.")]
-    reason = f"team {team} has not released it" if of_team else f"no team {team} has released a job"
-    hint = did_you_mean(name, of_team, cutoff=0.8) or reason
+    hint = did_you_mean(name, of_team, cutoff=0.8) or f"team {team} has not released it"
+    if not of_team:
+        hint = f"no team {team} has released a job"
     return f"unknown job '{name}' ({hint}{_listed(published)})"
 
 
@@ -94,9 +95,10 @@ def _doubt(published: PublishedJobs | None, name: str) -> str | None:
     missing = published.lacking(name)
     if name not in published.jobs or not missing:
         return None
-    age = published.age()
-    where = " and ".join(missing) + (f" ({age})" if age else "")
-    return f"job '{name}' is not released in {where}; until it is, this job waits there"
+    message = f"job '{name}' is not released in {' and '.join(missing)}"
+    if age := published.age():
+        message += f" ({age})"
+    return f"{message}; until it is, this job waits there"
 
 
 def _wait_problem(repo: TeamRepo, name: str, waited_for: set[str]) -> str | None:

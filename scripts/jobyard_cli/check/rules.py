@@ -72,7 +72,7 @@ RULES: Mapping[Rule, str] = {
     "image": "An image is in the repository, or its address is in a registry of each environment.",
     "limit": "A job, and all jobs of a team together, fit the limits of a release.",
     "link": "Symbolic links do not leave the repository.",
-    "misplaced": "Every YAML file in dags/ is a job: dags/<job>/job.yaml.",
+    "misplaced": "Every YAML file in dags/ is a job: `dags/<job>/job.yaml`.",
     "name": "Names of jobs, tasks, parameters and environment variables use the allowed characters.",
     "needs": "A task needs only tasks of its own job.",
     "node-group": "A task runs on a node group that its team may use.",

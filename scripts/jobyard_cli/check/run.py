@@ -75,10 +75,11 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     checked = Checked(repo)
     misplaced = _misplaced(repo)
     for path in only:
-        if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):
+        if not _chosen([*repo.job_files, *misplaced], [path]):
             raise NothingToCheck(path)
     findings = {*_shared_files(repo), *_conflicts(repo), *check_links(repo.root)}
-    findings.update(_misplaced_finding(repo, file) for file in _chosen(misplaced, only))
+    for file in _chosen(misplaced, only):
+        findings.add(_misplaced_finding(repo, file))
     for file in _chosen(repo.job_files, only):
         document = load(file, file.relative_to(repo.root).as_posix())
         checked.jobs[file.parent.name] = document
@@ -92,9 +93,11 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
-    if not only:
-        return list(files)
-    return [file for file in files if any(_is_in(file, path) for path in only)]
+    return [file for file in files if _is_chosen(file, only)]
+
+
+def _is_chosen(file: Path, only: Sequence[Path]) -> bool:
+    return not only or any(_is_in(file, path) for path in only)
 
 
 def _is_in(file: Path, path: Path) -> bool:

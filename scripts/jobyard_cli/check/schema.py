@@ -209,12 +209,19 @@ def _type_message(document: Document, path: KeyPath, label: str, error: Any) -> 
     if isinstance(error.schema, Mapping) and "x-rule" in error.schema:
         return f"{label} must be {error.schema['x-rule']}; got {show(error.instance)}"
     allowed = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    words = [KINDS[name] for name in allowed if name != "integer" or "number" not in allowed]
-    expected = " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+    expected = _kinds(allowed)
     text = document.plain.get(path)
     if "string" in allowed and text:
         return f'{label} must be {expected}; YAML reads {text} as {_kind(error.instance)}: write "{text}"'
     return f"{label} must be {expected}, not {_kind(error.instance)}"
+
+
+def _kinds(names: list[str]) -> str:
+    """Return types in words: `a string, a number or null`."""
+    words = [KINDS[name] for name in names if name != "integer" or "number" not in names]
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _kind(value: Any) -> str:

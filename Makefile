@@ -39,5 +39,6 @@ bench:
 
 docs: setup
 	@$(RUN)/python scripts/write_job_reference.py
+	@$(RUN)/python scripts/write_rule_reference.py
 	@$(RUN)/python scripts/write_values_reference.py
 	@$(RUN)/python scripts/write_standalone_files.py

@@ -1,4 +1,4 @@
-"""Tables of fields from a JSON Schema, for the pages of docs/."""
+"""Render the fields of a JSON Schema as tables, for the pages of docs/."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-HEAD = ["| field | what | without it | example |", "|---|---|---|---|"]
+HEAD = ["| field | description | default | example |", "|---|---|---|---|"]
 
 Field = tuple[str, dict[str, Any], bool]
-"""Name, what the schema says of it, and whether it is required."""
+"""Name, schema, and whether the field is required."""
 
 
 def at(schema: Mapping[str, Any], place: str) -> Any:
-    """The part of a schema at a path with slashes."""
+    """Return the part of a schema at a path with slashes."""
     part: Any = schema
     for step in place.split("/") if place else []:
         part = part[step]
@@ -21,20 +21,20 @@ def at(schema: Mapping[str, Any], place: str) -> Any:
 
 
 def followed(schema: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """A part with its reference followed; what is beside the reference says what this use is for."""
+    """Return a part with its reference resolved; keywords beside the reference take precedence."""
     place = part.get("$ref", "").removeprefix("#/")
     return {**at(schema, place), **part} if place else dict(part)
 
 
 def fields(schema: Mapping[str, Any], place: str) -> Iterator[Field]:
-    """The fields of the object at a place."""
+    """Yield the fields of the object at a path."""
     part = at(schema, place)
     for name, field in part["properties"].items():
         yield name, followed(schema, field), name in part.get("required", [])
 
 
 def example(field: Mapping[str, Any]) -> Any:
-    """A value that the field can have, or None where a table of its own shows what it holds."""
+    """Return a value that the field can have, or None if it has a table of its own."""
     for source in ("examples", "enum"):
         if field.get(source):
             return field[source][-1 if source == "enum" else 0]
@@ -42,7 +42,7 @@ def example(field: Mapping[str, Any]) -> Any:
 
 
 def table(rows: Iterable[Field]) -> str:
-    """The fields as a table."""
+    """Return the fields as a table."""
     return "\n".join([*HEAD, *(_row(*row) for row in rows)]) + "\n"
 
 
@@ -52,12 +52,12 @@ def _row(name: str, field: Mapping[str, Any], required: bool) -> str:
         what += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
     absent = "required" if required else code(field["default"]) if "default" in field else ""
     shown = example(field)
-    # What it is without being given has been shown already.
+    # The default is shown in its own column.
     seen = shown is None or (not required and shown == field.get("default"))
     return f"| `{name}` | {what} | {absent} | {'' if seen else code(shown)} |"
 
 
 def code(value: Any) -> str:
-    """A value as YAML has it on one line; JSON is YAML, and text needs quotes only where JSON's own characters are."""
+    """Return a value as YAML on one line: JSON, or a string without quotes if it has no special characters."""
     plain = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum() and not value.isdigit()
     return f"`{value if plain else json.dumps(value)}`"

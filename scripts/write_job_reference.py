@@ -1,4 +1,4 @@
-"""Writes docs/job.md, the reference of job.yaml, from its JSON Schema: what an editor shows is what the page says."""
+"""Write docs/job.md, the reference of job.yaml, from its JSON Schema, which editors show too."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ SECTIONS = {
     "For each": "$defs/task/properties/foreach",
     "Gate": "$defs/task/properties/gate",
 }
-"""Title of each table, and where in the schema the object with its fields is."""
+"""Titles of the tables, with the place in the schema of the object that each describes."""
 WHOLE_JOBS = {
-    "ensemble": "Several models side by side, and one task that gets all their results",
-    "retrain-on-drift": "Training anew only when the data has drifted, with alerts, parameters and checks before",
+    "ensemble": "Several models in parallel, and a task that combines their results",
+    "retrain-on-drift": "Retraining only when the data has drifted, with alerts, parameters and data checks",
     "after": "After other jobs",
-    "on-assets": "When data has been written",
+    "on-assets": "After data has been updated",
 }
-"""Folder of tests/fixtures/valid, and what the job in it shows."""
+"""Folders of tests/fixtures/valid, with what the job shows."""
 
 INTRODUCTION = """\
 # job.yaml
 
 <!-- Written by `make docs` from schemas/job.schema.json, values/task-types.yaml and jobs of tests/fixtures/valid. -->
 
-A job is one file, `dags/<job>/job.yaml`. The folder's name is the job's, and with the team's name before it the DAG's
-in Airflow: `<team>.<job>`. The least that a job can say:
+A job is one file, `dags/<job>/job.yaml`. The name of the folder is the name of the job, and `<team>.<job>` is the id of
+its DAG in Airflow. A minimal job:
 
 ```yaml
 apiVersion: jobyard/v1
@@ -59,7 +59,7 @@ tasks:
 
 
 def render(schema: Mapping[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     tables = (f"\n## {title}\n\n{table(fields(schema, place))}" for title, place in SECTIONS.items())
     return INTRODUCTION + "".join(tables) + LIMITS + OUTPUTS + _templates() + _task_types() + _whole_jobs()
 
@@ -67,31 +67,31 @@ def render(schema: Mapping[str, Any]) -> str:
 LIMITS = f"""
 ## Limits
 
-All teams share Airflow's scheduler, so jobs are bounded. `jobyard check` says where one does not fit; in Airflow it
-becomes a DAG that says why. Numbers and lengths of single fields are in the schema, which an editor shows.
+All teams share Airflow's scheduler, so jobs have limits. `jobyard check` reports a job that exceeds one; in Airflow,
+such a job becomes a DAG whose page shows the reason. The limits of single fields are in the schema, which editors show.
 
-| what | a job | all of a team's jobs |
+| what | per job | per team |
 |---|---|---|
 | jobs | | {limits.RELEASE_JOBS:,} |
-| tasks, each `wait_for` being one | {limits.TASKS:,} | {limits.RELEASE_TASKS:,} |
-| entries of all `needs` together | {limits.EDGES:,} | {limits.RELEASE_EDGES:,} |
+| tasks, including one for each `wait_for` | {limits.TASKS:,} | {limits.RELEASE_TASKS:,} |
+| entries of all `needs` | {limits.EDGES:,} | {limits.RELEASE_EDGES:,} |
 | assets in `inputs`, `outputs` and `schedule` | {limits.ASSETS:,} | {limits.RELEASE_ASSETS:,} |
-| task instances of one run | {limits.INSTANCES:,} | |
-| task instances of one run, times `max_active_runs` | {limits.ACTIVE_INSTANCES:,} | {limits.RELEASE_INSTANCES:,} |
+| task instances of a run | {limits.INSTANCES:,} | |
+| task instances of a run, times `max_active_runs` | {limits.ACTIVE_INSTANCES:,} | {limits.RELEASE_INSTANCES:,} |
 | bytes of the release | | {limits.RELEASE_BYTES:,} |
 | any duration | {limits.SECONDS // 86_400} days | |
 | years of `start_date` and `end_date` | {limits.FIRST_YEAR} to {limits.LAST_YEAR} | |
 | depth of an item, or of an argument in `with` | {limits.DEPTH} | |
 
-A task is one instance in a run, with a `foreach` one for each item. A list that another task leaves counts as
+A task has one instance in a run; with a `foreach`, one for each item. The output of another task counts as
 {limits.ITEMS:,} items.
 """
 OUTPUTS = """
 ## Outputs
 
-A container leaves a result for other tasks by writing JSON to `/airflow/xcom/return.json`: less than 4 KiB (what is
-larger belongs into S3), and neither null nor NaN; whole numbers of at most 64 bits, texts without NUL, at most 32
-levels. It stays plain data whatever it says: Airflow makes no object of it. Others use it in a template
+A container passes a result to other tasks by writing JSON to `/airflow/xcom/return.json`: less than 4 KiB (store larger
+results in S3), neither null nor NaN, whole numbers of at most 64 bits, strings without NUL, and at most 32 levels. It
+is always treated as plain data: Airflow never deserializes it to objects. Other tasks use it in a template
 (`{{ outputs['train'].auc }}`), as the list of a `foreach`, or in a `gate`.
 """
 
@@ -99,37 +99,35 @@ levels. It stays plain data whatever it says: Airflow makes no object of it. Oth
 def _templates() -> str:
     rows = [f"| `{name}` | {what} |" for name, what in NAMES.items()]
     head = (
-        "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may name these alone, and"
-        " nothing in them that begins with an underscore:"
+        "Airflow renders `args`, `command`, `env` and `with` when the task runs. A template may use only these names,"
+        " and no attributes that start with an underscore:"
     )
-    table = ["| name | what |", "|---|---|", *rows]
+    table = ["| name | description |", "|---|---|", *rows]
     return "\n".join(["\n## Templates\n", head, "", *table, "", *_template_limits(), ""])
 
 
 def _template_limits() -> list[str]:
-    """What a template may be and make, from the tables that the library goes by."""
+    """Return the limits of templates, from the tables that the library enforces."""
     filters = ", ".join(f"`{name}`" for name in sorted(template_rules.FILTERS | template_rules.DATE_FILTERS))
     limits = [f"| {what} | {limit} |" for what, limit in template_rules.LIMITS.items()]
     return [
-        "Templates have Jinja's expressions and `if`, `for`, `set`, `with` and `raw`; the functions `dict`, `namespace`"
-        f" and `range`; and these filters: {filters}. Macros, blocks and other files they can't have. What they see are"
-        " plain values, whose methods look and change nothing: a list has no `append`, a text no `format` (use"
-        " `'%s' % value`).",
+        "Templates support Jinja's expressions, and `if`, `for`, `set`, `with` and `raw`; the functions `dict`,"
+        f" `namespace` and `range`; and these filters: {filters}. They do not support macros, blocks and other files."
+        " Values are read-only: a list has no `append`. Strings are formatted with `'%s' % value`, not with `format`.",
         "",
-        "Airflow renders a task's templates before the task's `timeout` begins. A template that is beyond the following"
-        " fails the task for good, and where that can be seen without running it, `jobyard check` says so:",
+        "Airflow renders a task's templates before the task's `timeout` starts. A template that exceeds one of these"
+        " limits fails the task without a retry; `jobyard check` reports those that it can find without running it:",
         "",
-        "| at most | |",
+        "| what | maximum |",
         "|---|---|",
         *limits,
         "",
-        "A step is about what one operation takes; a template of a few words takes about 400 of them, a loop at least"
-        " as many as its items.",
+        "A step is roughly one operation: a short template takes about 400 steps, and a loop at least one per item.",
     ]
 
 
 def _task_types() -> str:
-    rows = ["| type | what | with |", "|---|---|---|"]
+    rows = ["| type | description | with |", "|---|---|---|"]
     for name, entry in yaml.safe_load(TASK_TYPES.read_text())["taskTypes"].items():
         required = entry["with"].get("required", [])
         arguments = [
@@ -137,7 +135,7 @@ def _task_types() -> str:
             for argument, field in entry["with"]["properties"].items()
         ]
         rows.append(f"| `{name}` | {entry['description']} | {' '.join(arguments)} |")
-    head = "A task with a `type` is no pod. The platform says which there are, in `values/task-types.yaml`."
+    head = "A task with a `type` runs without a pod. The platform defines the types in `values/task-types.yaml`."
     return "\n".join(["\n## Task types\n", head, "", *rows, ""])
 
 

@@ -1,6 +1,6 @@
-"""What each field of a job's entry in a release may be: one table, a line for each field.
+"""The rules for a job's entry in a release: a table with a line for each field.
 
-A new field is one line here, and a new `schema_version`.
+A new field is a line here, and a new `schema_version`.
 """
 
 from collections.abc import Mapping
@@ -43,58 +43,58 @@ TRIGGER_RULES = (
 )
 TESTS = ("above", "at_least", "below", "at_most", "equals")
 _PARAM_KINDS = ("string", "number", "integer", "boolean")
-_DATE = text(10, "[0-9]{4}-[0-9]{2}-[0-9]{2}", "a day such as 2026-11-01")
+_DATE = text(10, "[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date, such as 2026-11-01")
 _DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
 _MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-# Without what stands for no fixed time (H, R), and with L only where all that read it agree: alone, for the last day.
+# Without H and R, which are not fixed times, and with L only as all parsers read it: alone, for the last day.
 _CRON_FIELD = f"(?:[0-9*/,#-]|(?<![0-9A-Z])L(?![0-9A-Z])|{_DAYS}|{_MONTHS})+"
 _CRON = text(
     limits.SCHEDULE,
     rf"(?i:\s*{_CRON_FIELD}(?:\s+{_CRON_FIELD}){{4}}\s*)",
-    "a cron expression: five fields of numbers, names, * , - / and #, or L for a month's last day",
+    "a cron expression of five fields with numbers, names and * , - / #, or L for the last day of the month",
 )
 
 
 def day(value: Any) -> None:
-    """Check for a date of years that every part of Airflow, and its database, can hold in any time zone."""
+    """Require a date in years that Airflow and its database can store in any time zone."""
     _DATE(value)
     try:
         year = date.fromisoformat(value).year
     except ValueError:
-        raise Misfit(f"{shown(value)} is not a day of the calendar") from None
+        raise Misfit(f"must be an existing date; got {shown(value)}") from None
     if not limits.FIRST_YEAR <= year <= limits.LAST_YEAR:
-        raise Misfit(f"{value} is not in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}")
+        raise Misfit(f"must be in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}; got {value}")
 
 
 def clock(value: Any) -> None:
-    """Check for a cron expression or one of the presets."""
+    """Require a cron expression or a preset."""
     if value.startswith("@"):
         if value not in PRESETS:
-            raise Misfit(f"{shown(value)} is not one of the presets {', '.join(PRESETS)}")
+            raise Misfit(f"must be one of the presets {', '.join(PRESETS)}; got {shown(value)}")
     else:
         _CRON(value)
 
 
 def too_deep(value: Any) -> None:
-    """Refuse a list or an object where there have been enough around it."""
-    raise Misfit(f"is nested more than {limits.DEPTH} deep")
+    """Refuse a list or an object at this depth."""
+    raise Misfit(f"must not be nested more than {limits.DEPTH} levels deep")
 
 
-NAME = text(limits.NAME, "[a-z]([a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and '-'", least=1)
-_ANY_NAME = text(limits.KUBERNETES_NAME, "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of Kubernetes'", least=1)
+NAME = text(limits.NAME, "[a-z]([a-z0-9-]*[a-z0-9])?", "a name of lower-case letters, digits and '-'", least=1)
+_ANY_NAME = text(limits.KUBERNETES_NAME, "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a name in Kubernetes", least=1)
 _KEY = text(limits.KUBERNETES_NAME, "[A-Za-z0-9._-]+", "a key of a Secret")
-_VARIABLE = text(limits.LABEL, "[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and '_'")
-_JOB_NAME = text(limits.JOB_NAME, "[!-~]+", "<team>.<job>")
+_VARIABLE = text(limits.LABEL, "[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and '_'")
+_JOB_NAME = text(limits.JOB_NAME, "[!-~]+", "a job, <team>.<job>")
 _ASSET = text(limits.ASSET)
-_TIMEZONE = text(limits.TIMEZONE, "[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "a time zone's name, such as Asia/Jakarta")
-# Airflow renders an image's address: it holds no template, and no quotes that would end the name in one.
-_IMAGE = text(limits.ADDRESS, r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", "an image's name or address")
-_QUANTITY = text(limits.QUANTITY, r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?", "a quantity such as 512Mi")
-_OWNER = text(limits.OWNER, r"[^\x00-\x1f\x7f,]*", "one owner in one line")
+_TIMEZONE = text(limits.TIMEZONE, "[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", "the name of a time zone, such as Asia/Jakarta")
+# Airflow renders the address: it must have no template, and no quotes, which would end the name in one.
+_IMAGE = text(limits.ADDRESS, r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", "the name or address of an image")
+_QUANTITY = text(limits.QUANTITY, r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?", "a quantity, such as 512Mi")
+_OWNER = text(limits.OWNER, r"[^\x00-\x1f\x7f,]*", "an owner without commas and line breaks")
 _TEXT = text(limits.TEXT)
 _LABEL = text(limits.LABEL, least=1)
-# Airflow's serialisation makes objects of what has such keys.
-_ENTRY_NAME = text(limits.LABEL, r"(?s:(?!__).*)", "a name: those that begin with '__' are Airflow's own")
+# Airflow's deserialisation creates objects from mappings with such keys.
+_ENTRY_NAME = text(limits.LABEL, r"(?s:(?!__).*)", "a name without a leading '__', which is reserved for Airflow")
 _NUMBER = number(limits.NUMBER)
 _SCALARS: Mapping[type, Rule] = {str: _TEXT, int: _NUMBER, float: _NUMBER, bool: flag}
 _SCALAR = by_kind(_SCALARS)
@@ -107,7 +107,7 @@ _AMOUNTS = mapping(choice("cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"
 
 
 def _containers(left: int) -> Mapping[type, Rule]:
-    """Lists and objects of plain values that may be nested so deep."""
+    """Return the rules for lists and objects of plain values with this many levels."""
     if not left:
         return {list: too_deep, dict: too_deep}
     inner = by_kind({**_SCALARS, type(None): nothing, **_containers(left - 1)})
@@ -139,8 +139,8 @@ ALERTS = mapping(
     ),
     len(OCCASIONS),
 )
-# The keywords of job.schema.json and no others: Airflow's API server obeys any of JSON Schema's, and a `pattern` can
-# keep it busy for hours, or a `$ref` make it fetch an address.
+# Only the keywords of job.schema.json: Airflow's API server supports all of JSON Schema, where a `pattern` can take
+# hours to match, and a `$ref` makes it fetch an address.
 PARAM = by_kind(
     {
         **_SCALARS,
@@ -214,7 +214,7 @@ _TYPED_TASK = fields(EVERY_TASK, {**EVERY_TASK_OPTIONAL, **POD, **POD_OPTIONAL, 
 
 
 def task(value: Any) -> None:
-    """Check a task: a pod, unless it has a type."""
+    """Require a task: a pod, unless it has a type."""
     has_type = type(value) is dict and value.get("type") is not None
     (_TYPED_TASK if has_type else _POD_TASK)(value)
 
@@ -232,7 +232,7 @@ JOB: Mapping[str, Rule] = {
     "tasks": mapping(NAME, task, limits.TASKS, 1),
 }
 JOB_OPTIONAL: Mapping[str, Rule] = {
-    "digest": text(64, "[0-9a-f]+", "a digest"),
+    "digest": text(64, "[0-9a-f]+", "a digest in hexadecimal"),
     "max_active_tasks": nullable(whole(1, limits.ACTIVE_TASKS)),
     "deadline": nullable(_SECONDS),
     "wait_for": listed(fields({"job": _JOB_NAME, "timeout": _SECONDS}, {}), limits.WAITS),

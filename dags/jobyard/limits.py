@@ -1,38 +1,38 @@
-"""How large a release may be: the one place with the numbers, which the library and the command line share.
+"""The limits of a release, for the library and the command line.
 
-Every team's release is read by the same few processes of Airflow and scheduled by the same scheduler. So each number
-is far above what a team's jobs need, and keeps the reading of the largest release (3 to 4 s of a core, by
-`make bench`) well within Airflow's limits of 30 s (`core.dagbag_import_timeout`) and 50 s
-(`dag_file_processor_timeout`). Nothing is imported here: the command
-line reads these without Airflow. schemas/job.schema.json repeats what concerns one field; a test compares the two.
+A few processes of Airflow read the releases of all teams, and one scheduler schedules their jobs. Each limit is far
+above what a team's jobs need; together they keep the time to read the largest release (3 to 4 s of a core, measured by
+`make bench`) below Airflow's timeouts of 30 s (`core.dagbag_import_timeout`) and 50 s (`dag_file_processor_timeout`).
+This module imports nothing, so that the command line can read it without Airflow. schemas/job.schema.json repeats the
+limits of single fields; a test compares the two.
 """
 
 # The whole release.
 RELEASE_BYTES = 8 << 20
-"""1,000 jobs of four tasks have 3 MB; what the file says is in memory as about ten times as much."""
+"""1,000 jobs of four tasks take 3 MB; in memory, a release takes about ten times the size of its file."""
 RELEASE_BRACKETS = 500_000
-"""Lists and objects in the file, also in the jobs' sources: an empty list is two bytes there and 64 in memory."""
+"""Lists and objects in the file, including the jobs' sources: an empty list takes 2 bytes there and 64 in memory."""
 RELEASE_JOBS = 1_000
 """MWAA's largest class runs 4,000 DAGs of all teams together."""
 RELEASE_TASKS = 5_000
 RELEASE_EDGES = 20_000
 RELEASE_ASSETS = 5_000
-"""Named by schedules, inputs and outputs; Airflow looks each one up in its database after every reading."""
+"""In schedules, inputs and outputs; Airflow looks up each one in its database whenever it has read the release."""
 RELEASE_INSTANCES = 100_000
-"""Of all jobs, each with as many runs at once as it allows."""
+"""Over all jobs, each with its maximum number of active runs."""
 
 # One job.
 TASKS = 300
 EDGES = 5_000
-"""Needs of all tasks together, which the scheduler goes through in each round; fifty after fifty others are 2,500."""
+"""The needs of all tasks, which the scheduler evaluates in each loop; 50 tasks that need 50 others have 2,500."""
 ASSETS = 200
 INSTANCES = 5_000
-"""Of one run: a task with `foreach` has one for each item. The scheduler makes them all at once, in about a
-millisecond each, and meanwhile starts nothing of any team."""
+"""Of one run: a task with `foreach` has one per item. The scheduler creates them all at once, at about a millisecond
+each, and starts no task of any team meanwhile."""
 ACTIVE_INSTANCES = 20_000
-"""Of as many runs as the job allows at once."""
+"""Over the maximum number of active runs."""
 ITEMS = 1_000
-"""Of one `foreach`. A list that another task leaves counts as this many: Airflow's own bound is 1,024."""
+"""Of one `foreach`. The output of another task counts as this many; Airflow's own limit is 1,024."""
 ACTIVE_RUNS = 100
 ACTIVE_TASKS = 1_000
 AFTER = 50
@@ -41,7 +41,7 @@ TAGS = 50
 PARAMS = 100
 CHOICES = 100
 TARGETS = 10
-"""Whom one occasion alerts."""
+"""Recipients of one kind of alert."""
 
 # One task.
 NEEDS = TASKS
@@ -51,7 +51,7 @@ ARGUMENTS = 1_000
 VARIABLES = 200
 ATTEMPTS = 20
 SECONDS = 365 * 86_400
-"""Of every duration: a year. Airflow adds them to dates, which end with the year 9999, and Kubernetes to 32 bits."""
+"""Of each duration: a year. Airflow adds durations to dates, which end in 9999; Kubernetes stores 32 bits."""
 
 # Dates, in any time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 2199
@@ -60,30 +60,30 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 SOURCE = 1 << 18
 NAME = 50
 JOB_NAME = 100
-"""Of `<team>.<job>`. Airflow's ids have 250 characters, for the task that waits for a job too."""
+"""Of `<team>.<job>`. Airflow's ids have 250 characters, including that of a task that waits for the job."""
 OWNER = 94
-"""A tag of Airflow's has 100, and each job has the tag `owner:<owner>`."""
+"""A tag in Airflow has 100, and each job has the tag `owner:<owner>`."""
 TAG = 100
 DESCRIPTION = 5_000
 SCHEDULE = 100
-"""A cron expression. Airflow stores it in words, which have to fit 1,000 characters of its database."""
+"""Of a cron expression. Airflow stores its description, in a database column of 1,000 characters."""
 TIMEZONE = 64
 ASSET = 500
-"""Airflow's column has 1,500 (2.x: 3,000) bytes."""
+"""Airflow's database column has 1,500 bytes (2.x: 3,000)."""
 ADDRESS = 500
-"""Of an image or of an alert."""
+"""Of an image, or of the recipient of an alert."""
 KUBERNETES_NAME = 253
 QUANTITY = 30
 TEXT = 32_768
-"""Any other text: a value of `env`, one of `args`, an argument of a task type, an item."""
+"""Any other string: a value of `env`, one of `args`, an argument of a task type, an item."""
 LABEL = 500
-"""Title of a parameter, or one of its choices; the path of a gate's value."""
+"""The title of a parameter, or one of its choices; the path of a gate's value."""
 REASON = 1_000
-"""Why a job is broken, as its page says it."""
+"""Why a job is broken, as its page in Airflow shows it."""
 
-# Values of any kind: items, and arguments of task types.
+# Values of any type: items, and arguments of task types.
 DEPTH = 10
 ENTRIES = 1_000
 """Of one list or object."""
 NUMBER = 2**53
-"""Whole numbers beyond it are not the same in every reader of JSON (RFC 8259, section 6)."""
+"""JSON parsers disagree on larger whole numbers (RFC 8259, section 6)."""

@@ -1,7 +1,7 @@
-"""Rules for values that were read from JSON, to be put together to the table in `job_rules`.
+"""Rules for values that were read from JSON, combined to a table in `job_rules`.
 
-A rule is a function that raises Misfit, in a time that grows with the value's size at most. No library does it, as
-Airflow 2.10 has neither msgspec nor pydantic.
+A rule is a function that raises Misfit, in a time that is at most linear in the size of the value. Airflow 2.10 has
+neither msgspec nor pydantic.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 Rule = Callable[[Any], None]
 KINDS = {
-    str: "text",
+    str: "a string",
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -20,11 +20,11 @@ KINDS = {
     type(None): "null",
 }
 QUOTED = 60
-"""Characters of a value that a message has."""
+"""How many characters of a value a message quotes."""
 
 
 class Misfit(ValueError):
-    """A value that its rule refuses; `path` leads to it."""
+    """A value that violates its rule. `path` leads to it; `problem` follows the value's name: "must be …; got …"."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -38,25 +38,25 @@ class Misfit(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return the value as a message has it: short, printable, and of a list or object its kind alone."""
+    """Return the value as messages quote it: short and printable; of a list or an object, only its kind."""
     if isinstance(value, str):
         quoted = ascii(value[:QUOTED]) if not value[:QUOTED].isprintable() else repr(value[:QUOTED])
         return quoted if len(value) <= QUOTED else f"{quoted}… ({len(value):,} characters)"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
-        # Python refuses to write very long numbers out.
+        # Python refuses to convert very long numbers to text.
         return str(value) if not isinstance(value, int) or value.bit_length() < 256 else "a number of many digits"
     return KINDS.get(type(value), "something else")
 
 
 def wrong_kind(wanted: str, value: object) -> Misfit:
-    """Return what to raise where the value is of another kind."""
+    """Return the error for a value of another kind."""
     return Misfit(f"must be {wanted}, not {KINDS.get(type(value), 'something else')}")
 
 
 def is_storable(text: str) -> bool:
-    """Return whether a database takes the text: PostgreSQL holds no NUL, and UTF-8 no half of a surrogate pair."""
+    """Return whether a database can store the text: PostgreSQL refuses NUL, and UTF-8 half a surrogate pair."""
     if text.isascii():
         return "\0" not in text
     try:
@@ -66,7 +66,7 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str, most: int) -> str:
-    """Return the text, cut, with an escape for each character that Airflow's database could not hold."""
+    """Return the text, truncated, with an escape for each character that Airflow's database cannot store."""
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     if is_storable(cut):
         return cut
@@ -74,80 +74,80 @@ def storable(text: str, most: int) -> str:
 
 
 def text(most: int, pattern: str = "", words: str = "", least: int = 0) -> Rule:
-    """A text of at most so many characters, all of which the pattern matches; `words` say what that is."""
+    """Return the rule for a string of `least` to `most` characters that matches a pattern; `words` describe it."""
     matches = re.compile(pattern, re.ASCII).fullmatch if pattern else None
 
     def check(value: Any) -> None:
         if type(value) is not str:
-            raise wrong_kind("text", value)
+            raise wrong_kind("a string", value)
         if len(value) > most:
-            raise Misfit(f"has {len(value):,} characters, more than {most:,}")
+            raise Misfit(f"must have at most {most:,} characters; got {len(value):,}")
         if len(value) < least:
-            raise Misfit("is empty")
+            raise Misfit("must not be empty")
         if not is_storable(value):
-            raise Misfit(f"{shown(value)} has a NUL or half a character in it, which Airflow's database can't hold")
+            raise Misfit(f"must not have a NUL or half a surrogate pair, for Airflow's database; got {shown(value)}")
         if matches and not matches(value):
-            raise Misfit(f"{shown(value)} is not {words}")
+            raise Misfit(f"must be {words}; got {shown(value)}")
 
     return check
 
 
 def whole(least: int, most: int) -> Rule:
-    """A whole number."""
+    """Return the rule for a whole number."""
 
     def check(value: Any) -> None:
         if type(value) is not int:
             raise wrong_kind("a whole number", value)
         if value < least:
-            raise Misfit(f"{shown(value)} is less than {least:,}")
+            raise Misfit(f"must be at least {least:,}; got {shown(value)}")
         if value > most:
-            raise Misfit(f"{shown(value)} is more than {most:,}")
+            raise Misfit(f"must be at most {most:,}; got {shown(value)}")
 
     return check
 
 
 def number(most: int) -> Rule:
-    """A number that JSON has: finite; a whole one at most so large."""
+    """Return the rule for a finite number; the absolute value of a whole one is at most `most`."""
 
     def check(value: Any) -> None:
         if type(value) is float:
             if not isfinite(value):
-                raise Misfit(f"{value} is not a number of JSON's")
+                raise Misfit(f"must be finite; got {value}")
         elif type(value) is not int:
             raise wrong_kind("a number", value)
         elif not -most <= value <= most:
-            raise Misfit(f"{shown(value)} is not between {-most:,} and {most:,}")
+            raise Misfit(f"must be between {-most:,} and {most:,}; got {shown(value)}")
 
     return check
 
 
 def flag(value: Any) -> None:
-    """Check for true or false."""
+    """Require true or false."""
     if type(value) is not bool:
         raise wrong_kind("true or false", value)
 
 
 def nothing(value: Any) -> None:
-    """Check for null."""
+    """Require null."""
     if value is not None:
         raise wrong_kind("null", value)
 
 
 def choice(*words: str) -> Rule:
-    """One of those texts."""
+    """Return the rule for one of these strings."""
     known = frozenset(words)
 
     def check(value: Any) -> None:
         if type(value) is not str:
-            raise wrong_kind("text", value)
+            raise wrong_kind("a string", value)
         if value not in known:
-            raise Misfit(f"{shown(value)} is not one of {', '.join(words)}")
+            raise Misfit(f"must be one of {', '.join(words)}; got {shown(value)}")
 
     return check
 
 
 def nullable(rule: Rule) -> Rule:
-    """Null, or what fits the rule."""
+    """Return the rule for null, or a value that satisfies another rule."""
 
     def check(value: Any) -> None:
         if value is not None:
@@ -157,7 +157,7 @@ def nullable(rule: Rule) -> Rule:
 
 
 def by_kind(rules: Mapping[type, Rule]) -> Rule:
-    """One of several kinds, each with its rule."""
+    """Return the rule for a value of one of several kinds, each with a rule."""
     known = dict(rules)
     wanted = " or ".join(KINDS[kind] for kind in known)
 
@@ -171,24 +171,24 @@ def by_kind(rules: Mapping[type, Rule]) -> Rule:
 
 
 def listed(rule: Rule, most: int, least: int = 0) -> Rule:
-    """A list."""
+    """Return the rule for a list, whose entries satisfy another rule."""
 
     def check(value: Any) -> None:
         if type(value) is not list:
             raise wrong_kind("a list", value)
         _check_size(value, least, most)
-        for place, entry in enumerate(value):
+        for index, entry in enumerate(value):
             try:
                 rule(entry)
             except Misfit as misfit:
-                misfit.path = (place, *misfit.path)
+                misfit.path = (index, *misfit.path)
                 raise
 
     return check
 
 
 def mapping(name: Rule, rule: Rule, most: int, least: int = 0) -> Rule:
-    """An object of any names that fit a rule, each with a value that fits another."""
+    """Return the rule for an object with any names and values that satisfy these rules."""
 
     def check(value: Any) -> None:
         if type(value) is not dict:
@@ -206,7 +206,7 @@ def mapping(name: Rule, rule: Rule, most: int, least: int = 0) -> Rule:
 
 
 def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule]) -> Rule:
-    """An object with these fields, and no others."""
+    """Return the rule for an object with these fields, and no others."""
     known = {**required, **optional}
     needed = required.keys()
 
@@ -216,20 +216,20 @@ def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule]) -> Rule:
         for key, entry in value.items():
             rule = known.get(key)
             if rule is None:
-                raise Misfit(f"has the unknown field {shown(key)}")
+                raise Misfit(f"must not have the unknown field {shown(key)}")
             try:
                 rule(entry)
             except Misfit as misfit:
                 misfit.path = (key, *misfit.path)
                 raise
         if not needed <= value.keys():
-            raise Misfit(f"lacks {', '.join(sorted(needed - value.keys()))}")
+            raise Misfit(f"must have {', '.join(sorted(needed - value.keys()))}")
 
     return check
 
 
 def _check_size(value: list[Any] | dict[str, Any], least: int, most: int) -> None:
     if len(value) > most:
-        raise Misfit(f"has {len(value):,} entries, more than {most:,}")
+        raise Misfit(f"must have at most {most:,} entries; got {len(value):,}")
     if len(value) < least:
-        raise Misfit("is empty")
+        raise Misfit("must not be empty")

@@ -73,9 +73,9 @@ class Budget:
         """
         self.steps -= steps
         if self.steps < 0:
-            raise TemplateRefused(f"the templates of a task may take {STEPS:,} steps together")
+            raise TemplateRefused(f"the templates of a task must take at most {STEPS:,} steps in all")
         if self._used + self._clock() - self._begin > SECONDS:
-            raise TemplateRefused(f"the templates of a task may take {SECONDS:.0f} seconds of a processor together")
+            raise TemplateRefused(f"the templates of a task must take at most {SECONDS:.0f} CPU seconds in all")
 
     def write(self, text: str) -> str:
         """Take the text as output.
@@ -86,7 +86,7 @@ class Budget:
         self.weigh(text)
         self._output += len(text)
         if self._output > OUTPUT_CHARACTERS:
-            raise TemplateRefused(f"the templates of a task may make {OUTPUT_CHARACTERS:,} characters together")
+            raise TemplateRefused(f"the templates of a task must yield at most {OUTPUT_CHARACTERS:,} characters in all")
         return text
 
     def weigh(self, value: object) -> int:
@@ -102,7 +102,7 @@ class Budget:
             total += weight(one)
             if total > ELEMENTS + 1 or depth > VALUE_DEPTH:
                 raise TemplateRefused(
-                    f"a value in a template may have {ELEMENTS:,} elements and {VALUE_DEPTH} levels at most"
+                    f"a value in a template must have at most {ELEMENTS:,} elements and {VALUE_DEPTH} levels"
                 )
             rest.extend((part, depth + 1) for part in _parts(one))
         self.spend(total)
@@ -121,22 +121,24 @@ def weight(value: object) -> int:
         return 1 + len(value) // CHARACTERS_A_STEP  # type: ignore[arg-type]
     if kind == "builtins.int":
         if not -NUMBER <= value <= NUMBER:  # type: ignore[operator]
-            raise TemplateRefused("a whole number in a template may have 64 bits at most")
+            raise TemplateRefused("a whole number in a template must have at most 64 bits")
         return 1
     if kind in LISTS or kind == "builtins.dict":
         # What its parts weigh at least: no long list is walked to find out that it is too long.
         if len(value) > ELEMENTS:  # type: ignore[arg-type]
-            raise TemplateRefused(f"a value in a template may have {ELEMENTS:,} elements at most")
+            raise TemplateRefused(f"a value in a template must have at most {ELEMENTS:,} elements")
         return 1
     if kind in ATOMS or isinstance(value, Undefined):
         return 1
-    raise TemplateRefused(f"{type(value).__name__} is not a value that a template can use")
+    raise TemplateRefused(f"a template must not use a value of type {type(value).__name__}")
 
 
 def fits(characters: int) -> None:
     """Raise TemplateRefused unless a text may have so many characters."""
     if characters > TEXT_CHARACTERS:
-        raise TemplateRefused(f"a text in a template may have {TEXT_CHARACTERS:,} characters, not {characters:,}")
+        raise TemplateRefused(
+            f"a string in a template must have at most {TEXT_CHARACTERS:,} characters; got {characters:,}"
+        )
 
 
 def _parts(value: Any) -> Iterator[object]:

@@ -114,7 +114,7 @@ class BoundEnvironment(SandboxedEnvironment):
             Exception: what Jinja, Python or a lazy name raises.
         """
         if len(source) > OUTPUT_CHARACTERS:
-            raise TemplateRefused(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
+            raise TemplateRefused(f"a template must have at most {OUTPUT_CHARACTERS:,} characters; got {len(source):,}")
         try:
             with self.budget.counting():
                 self.budget.spend(STEPS_A_TEMPLATE)
@@ -208,7 +208,7 @@ class _CountTokens(Extension):
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         for number, token in enumerate(stream, start=1):
             if number > TOKENS:
-                raise TemplateRefused(f"a template may have {TOKENS:,} tokens of Jinja at most")
+                raise TemplateRefused(f"a template must have at most {TOKENS:,} Jinja tokens")
             self.environment.budget.spend(STEPS_A_TOKEN)
             yield token
 
@@ -306,7 +306,7 @@ def _range(*bounds: int) -> list[int]:
     numbers = range(*bounds)
     # `len` of a longer one fails.
     if any(abs(bound) > NUMBER for bound in bounds) or len(numbers) > ELEMENTS:
-        raise TemplateRefused(f"range in a template may have {ELEMENTS:,} numbers")
+        raise TemplateRefused(f"range in a template must have at most {ELEMENTS:,} numbers")
     return list(numbers)
 
 

@@ -120,7 +120,8 @@ def _check_repeated(value: Any, weight: int, times: Any) -> None:
     if isinstance(value, str):
         fits(len(value) * times)
     elif kind_of(value) in LISTS and (weight - 1) * times > ELEMENTS:
-        raise TemplateRefused(f"a list in a template may have {ELEMENTS:,} elements, not {(weight - 1) * times:,}")
+        elements = (weight - 1) * times
+        raise TemplateRefused(f"a list in a template must have at most {ELEMENTS:,} elements; got {elements:,}")
 
 
 def check_format(text: str, values: object) -> None:
@@ -129,13 +130,15 @@ def check_format(text: str, values: object) -> None:
     while (place := text.find("%", place)) >= 0:
         found = _CONVERSION.match(text, place)
         if not found:
-            raise TemplateRefused(f"{text[place : place + 20]!r} is not a format that a template can use")
+            raise TemplateRefused(f"a template must not use the format {text[place : place + 20]!r}")
         widths = [int(digits[:9] or 0) for digits in found.groups(default="0")]
         if max(widths) > WIDEST:
-            raise TemplateRefused(f"a format in a template may be {WIDEST} characters wide, not {max(widths):,}")
+            raise TemplateRefused(
+                f"a format in a template may be at most {WIDEST} characters wide; got {max(widths):,}"
+            )
         place, width, conversions = found.end(), width + sum(widths), conversions + 1
         if conversions > MOST_CONVERSIONS:
-            raise TemplateRefused(f"a format in a template may have {MOST_CONVERSIONS:,} parts at most")
+            raise TemplateRefused(f"a format in a template must have at most {MOST_CONVERSIONS:,} parts")
     fits(len(text) + width)
     if not isinstance(values, tuple):
         fits(conversions * _longest(values))
@@ -157,7 +160,7 @@ def check_call(function: Any, functions: frozenset[type], arguments: Sequence[An
     owner = function.__self__ if type(function) in (BuiltinMethodType, MethodType) else None
     name = function.__name__ if owner is not None else ""
     if name not in allowed_attributes(owner):
-        raise TemplateRefused(f"a template can't call {type(function).__name__}")
+        raise TemplateRefused(f"a template must not call {type(function).__name__}")
     given = [*arguments, *named.values()]
     if type(owner) is str:
         _check_text_method(owner, name, given)
@@ -182,20 +185,20 @@ def _check_text_method(text: str, name: str, given: list[Any]) -> None:
         if isinstance(argument, int):
             fits(abs(argument))
         elif name in _SLOW_METHODS and isinstance(argument, str) and len(argument) > SHORT:
-            raise TemplateRefused(f"{name} in a template takes {SHORT} characters at most")
+            raise TemplateRefused(f"'{name}' in a template takes at most {SHORT} characters")
 
 
 def _check_date_method(name: str, given: list[Any]) -> None:
     # Another is a locale, of which pendulum makes the name of a module.
     if name == "format" and len(given) != 1:
-        raise TemplateRefused("format of a date in a template takes one argument")
+        raise TemplateRefused("'format' of a date in a template takes one argument")
     for argument in given:
         if isinstance(argument, int | float) and not abs(argument) <= LARGEST_STEP:
-            raise TemplateRefused(f"{name} of a date in a template takes numbers up to {LARGEST_STEP:,}")
+            raise TemplateRefused(f"'{name}' of a date in a template takes numbers up to {LARGEST_STEP:,}")
         if isinstance(argument, str) and len(argument) > 200:
-            raise TemplateRefused(f"{name} of a date in a template takes 200 characters at most")
+            raise TemplateRefused(f"'{name}' of a date in a template takes at most 200 characters")
         if name == "strftime" and isinstance(argument, str) and not _DATE_FORMAT.fullmatch(argument):
-            raise TemplateRefused(f"{argument!r} is not a date's format that a template can use")
+            raise TemplateRefused(f"a template must not use the date format {argument!r}")
 
 
 def _check_joined(glue: str, parts: Any) -> None:
@@ -214,7 +217,7 @@ def check_filter(name: str, value: Any, arguments: Sequence[Any], named: Mapping
     largest = _LARGEST.get(name)
     for argument in given:
         if largest is not None and isinstance(argument, int) and abs(argument) > largest:
-            raise TemplateRefused(f"'{name}' in a template takes numbers up to {largest:,}, not {argument:,}")
+            raise TemplateRefused(f"'{name}' in a template takes numbers up to {largest:,}; got {argument:,}")
     _check_attributes(name, arguments, named)
     if look := _LOOKS.get(name):
         look(value if isinstance(value, str | list | tuple | dict) else str(value), arguments, named)
@@ -225,7 +228,7 @@ def _check_attributes(name: str, arguments: Sequence[Any], named: Mapping[str, A
         return
     for argument in [*arguments[_ATTRIBUTE_FILTERS[name] :], named.get("attribute")]:
         if isinstance(argument, str) and argument.count(".") + argument.count(",") > ATTRIBUTE_LEVELS:
-            raise TemplateRefused(f"'{name}' in a template takes an attribute of {ATTRIBUTE_LEVELS} levels at most")
+            raise TemplateRefused(f"'{name}' in a template takes an attribute of at most {ATTRIBUTE_LEVELS} levels")
 
 
 def _look_at_replace(value: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
@@ -252,7 +255,7 @@ def _look_at_format(value: Any, arguments: Sequence[Any], named: Mapping[str, An
 def _look_at_trim(value: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
     for characters in (*arguments, *named.values()):
         if isinstance(characters, str) and len(characters) > SHORT:
-            raise TemplateRefused(f"'trim' in a template takes {SHORT} characters at most")
+            raise TemplateRefused(f"'trim' in a template takes at most {SHORT} characters")
 
 
 _LOOKS: Mapping[str, Callable[[Any, Sequence[Any], Mapping[str, Any]], None]] = {

@@ -92,7 +92,7 @@ def problems(tree: nodes.Template) -> Iterator[str]:
     while seen:
         node, depth = seen.pop()
         if depth > DEPTH:
-            yield f"the template is nested too deep: at most {DEPTH} levels"
+            yield f"a template must not be nested more than {DEPTH} levels deep"
             return
         yield from _problem(node)
         children = [(child, depth + 1) for child in node.iter_child_nodes()]
@@ -102,16 +102,16 @@ def problems(tree: nodes.Template) -> Iterator[str]:
 def _problem(node: nodes.Node) -> Iterator[str]:
     kind = type(node).__name__
     if kind in FILES:
-        yield "a template of a job can't read other files"
+        yield "a template must not read other files"
     elif kind not in NODES:
-        yield f"a template of a job can't have '{STATEMENTS.get(kind, kind)}'"
+        yield f"a template must not have '{STATEMENTS.get(kind, kind)}'"
     elif isinstance(node, nodes.For) and node.recursive:
-        yield "a template of a job can't have recursive loops"
+        yield "a template must not have recursive loops"
     elif isinstance(node, nodes.Name) and node.name in RESERVED:
-        yield f"a template of a job can't use '{node.name}'"
+        yield f"a template must not use '{node.name}'"
     elif isinstance(node, nodes.Filter) and node.name not in FILTERS | DATE_FILTERS:
         yield f"unknown filter '{node.name}'"
     elif isinstance(node, nodes.Test) and node.name not in TESTS:
         yield f"unknown test '{node.name}'"
     elif isinstance(node, nodes.Const) and isinstance(node.value, int) and abs(node.value) > NUMBER:
-        yield "a whole number in a template has at most 64 bits"
+        yield "a whole number in a template must have at most 64 bits"

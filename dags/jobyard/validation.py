@@ -1,7 +1,7 @@
-"""Checking a job's entry in a release, as strictly as the compiler writes it.
+"""Validate a job's entry in a release, as strictly as the compiler writes it.
 
-The library checks each entry on reading, as a release may be put into the bucket by hand; the command line checks what
-it is about to write.
+The library validates each entry that it reads, since a release may be put into the bucket by hand; the command line
+validates what it is about to write.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,10 +31,10 @@ RELEASE_COUNTS: Counts = {
 
 
 def check_job(job: Any) -> Counts:
-    """Return how many of each thing the job has, if all of it fits.
+    """Validate a job, and return how many of each countable thing it has.
 
     Raises:
-        Misfit: something in it does not.
+        Misfit: a value violates its rule, or the job exceeds a limit.
     """
     try:
         _JOB(job)
@@ -42,19 +42,19 @@ def check_job(job: Any) -> Counts:
         misfit.path = misfit.path or ("job",)
         raise
     if job["end_date"] and job["end_date"] < job["start_date"]:
-        raise Misfit(f"end_date {job['end_date']} is before start_date {job['start_date']}")
+        raise Misfit(f"end_date must not be before start_date, {job['start_date']}; got {job['end_date']}")
     if job["schedule"] == CONTINUOUS and job["max_active_runs"] != 1:
-        raise Misfit(f"max_active_runs is {job['max_active_runs']}; with the schedule {CONTINUOUS} it has to be 1")
+        raise Misfit(f"max_active_runs must be 1 with the schedule {CONTINUOUS}; got {job['max_active_runs']}")
     counted = _counts(job)
     _check_counts("the job", counted, JOB_COUNTS)
     return counted
 
 
 def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Check those fields of a job, as far as it has them.
+    """Validate these fields of a job, as far as it has them.
 
     Raises:
-        Misfit: one of them does not fit.
+        Misfit: a value violates its rule.
     """
     for name in names:
         if name in job:
@@ -62,10 +62,10 @@ def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
 
 
 def check_release(jobs: Iterable[Counts]) -> None:
-    """Check how many of each thing all jobs of a release have together.
+    """Validate the totals over all jobs of a release.
 
     Raises:
-        Misfit: too many of something.
+        Misfit: a total exceeds its limit.
     """
     total: dict[str, int] = dict.fromkeys(RELEASE_COUNTS, 0)
     for counted in jobs:
@@ -102,4 +102,4 @@ def _instances(task: Mapping[str, Any]) -> int:
 def _check_counts(what: str, counted: Counts, most: Counts) -> None:
     for name, bound in most.items():
         if counted[name] > bound:
-            raise Misfit(f"{what} has {counted[name]:,} {name}, more than {bound:,}")
+            raise Misfit(f"{what} must have at most {bound:,} {name}; got {counted[name]:,}")

@@ -282,7 +282,10 @@ def test_a_missed_deadline_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kind_of_alert_that_is_unknown_makes_a_broken_job(bucket: Bucket) -> None:
     dag = bucket.dag(job(alerts={"on_failure": [{"pigeon": "x"}]}))
     assert "broken" in dag.tags
-    assert "alerts.on_failure.0.pigeon: 'pigeon' is not one of slack, email, sns, pagerduty, webhook" in dag.description
+    assert (
+        "alerts.on_failure.0.pigeon: must be one of slack, email, sns, pagerduty, webhook; got 'pigeon'"
+        in dag.description
+    )
 
 
 def test_a_job_that_is_broken_still_tells_when_it_fails(bucket: Bucket) -> None:

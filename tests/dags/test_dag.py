@@ -187,7 +187,7 @@ def test_a_parameter_has_airflows_form(bucket: Bucket) -> None:
 def test_a_parameters_schema_fetches_nothing(bucket: Bucket) -> None:
     entry = job(params={"limit": {"default": 5, "schema": {"anyOf": [{"$ref": "http://127.0.0.1:9/schema.json"}]}}})
     dag = bucket.dag(entry)
-    assert dag.description == "Broken: params.limit: has the unknown field 'schema'"
+    assert dag.description == "Broken: params.limit: must not have the unknown field 'schema'"
 
 
 def test_tasks_of_a_group_are_shown_together_under_their_own_names(bucket: Bucket) -> None:

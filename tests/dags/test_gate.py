@@ -93,13 +93,13 @@ def test_what_cannot_be_judged_fails_for_good(
     assert isinstance(raised.value, AirflowFailException)
 
 
-BOUND_OF_NOTHING = "tasks.train.gate.bound: must be text or a whole number or a number or true or false, not null"
+BOUND_OF_NOTHING = "tasks.train.gate.bound: must be a string or a whole number or a number or true or false, not null"
 
 
 @pytest.mark.parametrize(
     ("test", "bound", "words"),
     [
-        ("over", 1, "tasks.train.gate.test: 'over' is not one of above, at_least, below, at_most, equals"),
+        ("over", 1, "tasks.train.gate.test: must be one of above, at_least, below, at_most, equals; got 'over'"),
         ("above", "0.2", "gate on 'drift': above '0.2' is no number"),
         ("above", True, "gate on 'drift': above True is no number"),
         (

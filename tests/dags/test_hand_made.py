@@ -70,11 +70,11 @@ RELEASES: dict[str, tuple[bytes, str]] = {
     "1001-jobs": (release_of(jobs=dict.fromkeys(range(1_001))), "has 1,001 jobs, more than 1,000"),
     "5100-tasks": (
         release_of(jobs={f"j{number}": job(tasks=chain(300)) for number in range(17)}),
-        "the release has 5,100 tasks, more than 5,000",
+        "the release must have at most 5,000 tasks; got 5,100",
     ),
     "110000-instances": (
         release_of(jobs={f"j{number}": {**each([0] * 1_000), "max_active_runs": 10} for number in range(11)}),
-        "the release has 110,000 task instances in max_active_runs runs, more than 100,000",
+        "the release must have at most 100,000 task instances in max_active_runs runs; got 110,000",
     ),
 }
 READ = """

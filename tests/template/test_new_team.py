@@ -177,9 +177,8 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: 
         "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
         "priority_band '9-1' is not the lowest and the highest of at least three priorities from 1 to 1000000000; "
         "write one like 1000-9999",
-        "'pods' must be at least 1, not 0",
-        "'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form in which Kubernetes gives "
-        "them back; for example '16'",
+        "'pods' must be at least 1; got 0",
+        "'cpu' must be a number of cores in canonical form, such as 4 or 250m; got '4000m'",
         "unknown node group 'high-mem' (did you mean 'high-memory'? the catalogue has: default, gpu, graviton, "
         "high-cpu, high-memory)",
         "nothing was written",
@@ -218,7 +217,11 @@ def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: P
         ("risk", [], "team 'risk' is there already, in values/teams/risk.yaml; it was left as it is"),
         ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (there are: dev, prod)"),
         ("fraud", ["--priority-band=high"], "'high' is no band of priorities; write one like 1000-9999"),
-        ("fraud", ["--cost-center=ünits"], "'costCenter' can't be 'ünits'"),
+        (
+            "fraud",
+            ["--cost-center=ünits"],
+            "'costCenter' must be a label of letters, digits, '.', '_' and '-', such as risk-ml; got 'ünits'",
+        ),
         ("fraud", ["--output=/nowhere"], "/nowhere is no folder"),
     ],
 )

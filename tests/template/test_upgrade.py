@@ -148,7 +148,7 @@ def test_where_both_changed_the_same_lines_a_person_decides_and_nothing_is_commi
     team_commit = head(crufted)
     upgraded = upgrade()
     assert (upgraded.returncode, upgraded.stderr) == (1, "")
-    said = "a conflict of an upgrade or a merge: keep what is right, and take out lines"
+    said = "unresolved conflict of an upgrade or a merge: keep the right version, and remove lines"
     wanted = [
         f"charts/team/values.yaml:1:1: {said} 1 (<<<<<<<), 3 (=======) and 5 (>>>>>>>)",
         f"schemas/job.schema.json:2:1: {said} 2 (<<<<<<<), 4 (=======) and 6 (>>>>>>>)",
@@ -184,9 +184,9 @@ def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
     upgraded = upgrade()
     assert (upgraded.returncode, upgraded.stderr) == (1, "")
     assert upgraded.stdout.partition("changed it:\n")[2].splitlines() == [
-        "  README.md.rej: the part of the template's change that does not fit; put it into the file, then delete this",
-        "  .editorconfig: patch does not apply; the template's change to it, or its removal, was left out: "
-        "make it by hand, or leave it",
+        "  README.md.rej: part of the template's change could not be applied; apply it by hand, then delete this file",
+        "  .editorconfig: patch does not apply; the template's change to this file was skipped: "
+        "make it by hand, or ignore it",
         "then `jobyard check` and commit; or back to where it was: git reset --hard",
     ]
     assert "root = false" in (crufted / ".editorconfig").read_text()
@@ -197,7 +197,7 @@ def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
     again = upgrade()
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == (
-        "README.md.rej: left of an earlier upgrade; put what is right into the file, then delete it\n"
+        "README.md.rej: left over from an earlier upgrade; apply the change by hand, then delete this file\n"
     )
 
 
@@ -220,7 +220,7 @@ def test_changes_that_are_in_no_commit_stop_it(crufted: Path, upgrade: Run) -> N
     stopped = upgrade()
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr.splitlines() == [
-        "changes here are in no commit; commit or stash them first:",
+        "there are uncommitted changes; commit or stash them first:",
         " M README.md",
         "?? new.txt",
     ]
@@ -230,9 +230,9 @@ def test_a_repository_that_does_not_say_where_it_came_from_stops_it(crufted: Pat
     (crufted / ".cruft.json").write_text("{}")
     stopped = upgrade()
     assert (stopped.returncode, stopped.stdout) == (1, "")
-    assert stopped.stderr == f"{crufted}/.cruft.json does not say which commit of the template this is: 'commit'\n"
+    assert stopped.stderr == f"{crufted}/.cruft.json does not have the commit of the template: 'commit'\n"
     (crufted / ".cruft.json").write_text('{"template": "", "commit": ""}')
-    assert "write the address of the platform's repository and the commit" in upgrade().stderr
+    assert "to the address of the platform's repository and the commit" in upgrade().stderr
     (crufted / ".cruft.json").unlink()
     why = "run this in the repository's top folder, or restore the file from git"
     assert upgrade().stderr == f"{crufted}/.cruft.json is missing: {why}\n"

@@ -89,7 +89,9 @@ def test_no_damage_to_a_file_makes_the_check_fail_otherwise(add_job: AddJob, tea
 def test_a_folder_that_cannot_be_a_jobs_name_is_pointed_out(add_job: AddJob, team_repo: Path) -> None:
     add_job("Score_Rows")
     (finding,) = found(team_repo)
-    assert finding.startswith("dags/Score_Rows/job.yaml:1:1: the folder's name is the job's, and 'Score_Rows' can't")
+    assert finding.startswith(
+        "dags/Score_Rows/job.yaml:1:1: the folder of a job must have a name of lower-case letters"
+    )
 
 
 @pytest.mark.parametrize("name", ["score.yaml", "score/job.yml", "score/more/job.yaml", "score/other.yaml"])
@@ -98,11 +100,11 @@ def test_a_file_that_would_be_passed_over_is_pointed_out(team_repo: Path, name: 
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("apiVersion: jobyard/v1\n")
     assert found(team_repo) == [
-        f"dags/{name}:1:1: is not read: a job is one file, dags/<job>/job.yaml (here: dags/score/job.yaml)"
+        f"dags/{name}:1:1: the file is ignored: a job must be in dags/<job>/job.yaml (here: dags/score/job.yaml)"
     ]
 
 
-LEAVING = "a link to outside of the repository; put the file itself here"
+LEAVING = "symbolic links must not leave the repository; put the file itself here"
 
 
 @pytest.mark.parametrize("target", ["{}", "../../../../../../../../../../../..{}"])
@@ -137,18 +139,18 @@ def test_broken_values_are_found_and_no_name_in_a_job_is_blamed_for_them(add_job
     add_job("score")
     (team_repo / "values" / "team.yaml").write_text("team: risk\nallowedNodeGroups: [default\n")
     (finding,) = found(team_repo)
-    assert finding.startswith("values/team.yaml:3:1: not YAML:")
+    assert finding.startswith("values/team.yaml:3:1: invalid YAML:")
 
 
 @pytest.mark.parametrize("name", ["allowedNodeGroups", "priorities", "serviceAccounts", "team"])
 def test_values_that_lack_something_are_pointed_out(team_repo: Path, name: str) -> None:
     values = team_repo / "values" / "team.yaml"
     values.write_text("".join(line for line in values.read_text().splitlines(True) if not line.startswith(f"{name}:")))
-    assert found(team_repo) == [f"values/team.yaml:1:1: '{name}' is missing or empty"]
+    assert found(team_repo) == [f"values/team.yaml:1:1: '{name}' must be set and not empty"]
 
 
 def test_a_folder_that_is_no_teams_repository_is_refused_with_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(NotATeamRepo, match="lacks dags, schemas/job.schema.json, values/node-groups.yaml"):
+    with pytest.raises(NotATeamRepo, match="it has no dags, schemas/job.schema.json, values/node-groups.yaml"):
         check_repo(tmp_path)
 
 
@@ -157,15 +159,18 @@ ARGUMENT = HEAD + "tasks: {s: {image: inference, args: ['%s']}}\n"
 MEMORY = HEAD + "tasks: {s: {image: inference, resources: {memory: %sGi}}}\n"
 TASKS = HEAD + "tasks:\n" + "".join(f"  t{number}: {{image: inference}}\n" for number in range(301))
 HOSTILE = {
-    "huge": ("a" * (1 << 20), "1:1: the file has 1,048,576 bytes; at most 262,144 are read"),
-    "deep list": ("a: " + "[" * 10_000, "1:53: nested more than 50 deep"),
-    "deep mapping": ("".join(f"{' ' * depth}a:\n" for depth in range(60)), "51:51: nested more than 50 deep"),
+    "huge": ("a" * (1 << 20), "1:1: the file must have at most 262,144 bytes; got 1,048,576"),
+    "deep list": ("a: " + "[" * 10_000, "1:53: the file must not be nested more than 50 levels deep"),
+    "deep mapping": (
+        "".join(f"{' ' * depth}a:\n" for depth in range(60)),
+        "51:51: the file must not be nested more than 50 levels",
+    ),
     "deep template": (ARGUMENT % ("{{ " + "(" * 5_000), "3:38: the template is nested too deep to be rendered"),
     "long sum": (ARGUMENT % ("{{ " + "-" * 9_000 + "1 }}"), "3:38: the template is nested too deep to be rendered"),
-    "long chain": (ARGUMENT % ("{{ " + "a." * 9_000 + "b }}"), "3:38: a template may have 5,000 tokens"),
+    "long chain": (ARGUMENT % ("{{ " + "a." * 9_000 + "b }}"), "3:38: a template must have at most 5,000 Jinja tokens"),
     "base sixty": (HEAD + f"max_active_runs: {'1:' * 9_000}1\n", "3:18: 'max_active_runs' must be a whole number, not"),
     "long number": (HEAD + f"max_active_runs: {'9' * 9_000}\n", "3:18: 'max_active_runs' must be a whole number, not"),
-    "tasks": (TASKS, "4:3: 'tasks' can have at most 300 entries, not 301"),
+    "tasks": (TASKS, "4:3: 'tasks' must have at most 300 entries; got 301"),
     "long quantity": (MEMORY % ("9" * 9_000), "3:51: no node of group 'default' can hold memory 9999"),
 }
 
@@ -208,7 +213,7 @@ def test_jobs_that_follow_each_other_in_a_circle_are_pointed_out_in_each(add_job
     text = "apiVersion: jobyard/v1\nschedule: {{after: [risk.{}]}}\ntasks: {{score: {{image: inference}}}}\n"
     for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
         add_job(name, text.format(other))
-    words = "jobs follow each other in a circle, so none of them starts: "
+    words = "jobs follow each other in a cycle, so none of them would start: "
     assert found(team_repo) == [
         f"dags/a/job.yaml:2:20: {words}risk.a -> risk.b -> risk.c -> risk.a",
         f"dags/b/job.yaml:2:20: {words}risk.b -> risk.c -> risk.a -> risk.b",
@@ -221,7 +226,7 @@ def test_waiting_for_a_job_of_ones_own_that_has_no_clock_is_pointed_out(add_job:
     waiting = 'schedule: "@daily"\nwait_for: [risk.by-hand]\n'
     add_job("score", f"apiVersion: jobyard/v1\n{waiting}tasks: {{score: {{image: inference}}}}\n")
     assert found(team_repo) == [
-        "dags/score/job.yaml:3:12: job 'risk.by-hand' has no cron schedule to match; "
+        "dags/score/job.yaml:3:12: job 'risk.by-hand' has no cron schedule, so its runs cannot be matched; "
         "use schedule: {after: [risk.by-hand]}"
     ]
 
@@ -237,4 +242,4 @@ def test_a_broken_list_of_published_jobs_is_pointed_out(add_job: AddJob, team_re
     add_job("score")
     (team_repo / "values" / "published-jobs.yaml").write_text("jobs: [\n")
     (finding,) = found(team_repo)
-    assert finding.startswith("values/published-jobs.yaml:2:1: not YAML:")
+    assert finding.startswith("values/published-jobs.yaml:2:1: invalid YAML:")

@@ -28,8 +28,8 @@ def test_a_check_with_findings_prints_all_of_them_and_exits_with_1(
     code, out, err = jobyard("check")
     assert (code, err) == (1, "")
     assert out.splitlines() == [
-        "dags/score/job.yaml:1:1: the file lacks 'schedule'",
-        "dags/score/job.yaml:1:1: the file lacks 'tasks'",
+        "dags/score/job.yaml:1:1: the file is missing the required key 'schedule'",
+        "dags/score/job.yaml:1:1: the file is missing the required key 'tasks'",
         "2 problems in 1 file",
     ]
 
@@ -46,8 +46,11 @@ def test_a_check_in_json_has_the_findings_and_exits_with_1(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check", "--repo", "/nowhere"], "/nowhere is no team's repository: it lacks dags, schemas/job.schema.json"),
-        (["new", "Score"], "'Score' can't be a job's name"),
+        (
+            ["check", "--repo", "/nowhere"],
+            "/nowhere is not a team's repository: it has no dags, schemas/job.schema.json",
+        ),
+        (["new", "Score"], "a job must have a name of lower-case letters"),
         (
             ["publish-platform", "--bucket=b", "--environment=e", "--kubeconfig=values/team.yaml"],
             "values/environments is not",

@@ -10,7 +10,7 @@ from jobyard_cli.check.run import check_repo
 from jobyard_cli.team.conflicts import Conflict, conflicts
 
 LEFT = "<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n"
-SAID = "a conflict of an upgrade or a merge: keep what is right, and take out lines"
+SAID = "unresolved conflict of an upgrade or a merge: keep the right version, and remove lines"
 
 
 @pytest.mark.parametrize(

@@ -116,15 +116,15 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
     change(platform_repo, "teams/fraud.yaml", "^    priorityBand: .*\n", "")
     (platform_repo / "values" / "teams" / "claims.yaml").write_text("teams: {claims: {\n")
     assert problems(platform_repo) == [
-        "values/environments/prod.yaml:4:12: 'account' can't be 1234: AWS account of the cluster. With it, service "
-        "accounts get roles of this account alone; for example '111122223333'",
-        "values/environments/prod.yaml:11:11: 'bucket' can't be 'Prod': airflow's bucket; for example "
-        "'example-jobyard-prod'",
+        "values/environments/prod.yaml:4:12: 'account' must be the 12 digits of an AWS account id, such as "
+        "111122223333; got 1234",
+        "values/environments/prod.yaml:11:11: 'bucket' must be the name of an S3 bucket, such as example-jobyard-prod; "
+        "got 'Prod'",
         "values/environments/prod.yaml:12:3: unknown key 'airflwo' (did you mean 'airflow'?)",
-        "values/teams/claims.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node)",
-        "values/teams/fraud.yaml:2:3: 'fraud' lacks 'priorityBand'",
-        "values/teams/fraud.yaml:5:27: 'cpu' can't be '4000m': cores ('4') or thousandths of one ('250m'), in the form "
-        "in which Kubernetes gives them back; for example '16'",
+        "values/teams/claims.yaml:2:1: invalid YAML: did not find expected node content (while parsing a flow node)",
+        "values/teams/fraud.yaml:2:3: 'fraud' is missing the required key 'priorityBand'",
+        "values/teams/fraud.yaml:5:27: 'cpu' must be a number of cores in canonical form, such as 4 or 250m; "
+        "got '4000m'",
     ]
 
 
@@ -141,7 +141,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "environments/prod.yaml",
             "^environment:",
             "teams: {}\nenvironment:",
-            "values/environments/prod.yaml:2:1: unknown key 'teams' (known here: environment)",
+            "values/environments/prod.yaml:2:1: unknown key 'teams' (allowed: environment)",
         ),
         (
             "teams/fraud.yaml",
@@ -166,7 +166,8 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "teams/fraud.yaml",
             "^  fraud:",
             "  Fraud:",
-            "values/teams/fraud.yaml:2:3: 'Fraud' can't be a name: a DNS label that starts with a letter",
+            "values/teams/fraud.yaml:2:3: a key of 'teams' must be a name of lower-case letters, digits and '-' that "
+            "starts with a letter; got 'Fraud'",
         ),
     ],
 )

@@ -75,9 +75,9 @@ def test_only_what_is_asked_for_is_checked(add_job: AddJob, team_repo: Path) -> 
 
 def test_a_path_without_a_job_is_a_mistake(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
-    with pytest.raises(NothingToCheck, match="there is no such file or folder"):
+    with pytest.raises(NothingToCheck, match="no such file or folder"):
         check_repo(team_repo, [team_repo / "dags" / "scores"])
-    with pytest.raises(NothingToCheck, match="no dags/<job>/job.yaml is in it"):
+    with pytest.raises(NothingToCheck, match="no dags/<job>/job.yaml in it"):
         check_repo(team_repo, [team_repo / "images"])
 
 

@@ -155,7 +155,7 @@ def test_an_environment_that_is_no_yaml_is_told_with_its_place(
     (platform / "values" / "environments" / "prod.yaml").write_text("environment: {\n")
     code, out, err = jobyard("--environment=prod")
     assert (code, out) == (1, "")
-    assert err.startswith("values/environments/prod.yaml:2:1: not YAML")
+    assert err.startswith("values/environments/prod.yaml:2:1: invalid YAML")
 
 
 def test_all_that_is_wrong_in_the_catalogue_is_told_with_its_place(

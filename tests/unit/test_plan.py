@@ -171,8 +171,8 @@ def test_an_invalid_work_tree_has_findings_and_no_plan(add_job: AddJob, team_rep
     with pytest.raises(BrokenJobs) as caught:
         planned(team_repo)
     assert str(caught.value).splitlines() == [
-        "dags/score/job.yaml:1:1: the file lacks 'schedule'",
-        "dags/score/job.yaml:1:1: the file lacks 'tasks'",
+        "dags/score/job.yaml:1:1: the file is missing the required key 'schedule'",
+        "dags/score/job.yaml:1:1: the file is missing the required key 'tasks'",
         "2 problems in 1 file",
         "there is no plan until these are mended",
     ]
@@ -315,7 +315,7 @@ def test_findings_end_the_command_with_1(add_job: AddJob, jobyard: Run) -> None:
     add_job("score", "apiVersion: jobyard/v1\n")
     code, out, err = jobyard("plan")
     assert (code, out) == (1, "")
-    assert err.splitlines()[0] == "dags/score/job.yaml:1:1: the file lacks 'schedule'"
+    assert err.splitlines()[0] == "dags/score/job.yaml:1:1: the file is missing the required key 'schedule'"
 
 
 def test_a_platform_that_was_given_has_to_be_one(add_job: AddJob, team_repo: Path, jobyard: Run) -> None:

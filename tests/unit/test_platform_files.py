@@ -93,5 +93,5 @@ def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableValues, match="node-groups.yaml: must have a mapping under 'nodeGroups'"):
         node_groups(tmp_path)
     (tmp_path / "node-groups.yaml").write_text("nodeGroups: {gpu\n")
-    with pytest.raises(UnreadableValues, match="node-groups.yaml:2:1: not YAML"):
+    with pytest.raises(UnreadableValues, match="node-groups.yaml:2:1: invalid YAML"):
         node_groups(tmp_path)

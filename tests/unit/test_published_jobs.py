@@ -109,9 +109,12 @@ def test_the_list_is_made_of_the_releases_of_the_environments_teams(
         (b'{"jobs": []}', "is not a release: it has no object 'jobs'"),
         (
             b'{"jobs": {"a": {"schedule": 5}}}',
-            "job 'a' is left out: schedule: must be text or null or an object, not a ",
+            "job 'a' is left out: schedule: must be a string or null or an object, not a ",
         ),
-        (b'{"jobs": {"../a": {}}}', "job '../a' is left out: '../a' is not lower-case letters, digits and '-'"),
+        (
+            b'{"jobs": {"../a": {}}}',
+            "job '../a' is left out: must be a name of lower-case letters, digits and '-'; got '../a'",
+        ),
     ],
 )
 def test_a_release_that_cannot_be_read_is_named_and_hides_no_other(
@@ -155,8 +158,8 @@ def test_from_the_bucket_to_a_teams_check(
     add_job("score", AFTER % "care.ingst")
     assert "(did you mean 'care.ingest'?; listed just now)" in found(team)[0][0]
     add_job("score", AFTER % "care.ingest")
-    warning = "dags/score/job.yaml:2:20: warning: job 'care.ingest' is not released in dev (listed just now): there"
-    assert found(team) == ([], [f"{warning} this job waits until it is"])
+    warning = "dags/score/job.yaml:2:20: warning: job 'care.ingest' is not released in dev (listed just now); until"
+    assert found(team) == ([], [f"{warning} it is, this job waits there"])
     add_job("score", WAITS % "claims.raw")
     assert "unknown job 'claims.raw' (no team claims has released a job; listed just now)" in found(team)[0][0]
 
@@ -164,19 +167,22 @@ def test_from_the_bucket_to_a_teams_check(
 def test_a_list_of_more_than_a_day_is_called_old(platform: Path, team: Path, add_job: AddJob) -> None:
     put(platform, timedelta(days=3), dev=["care.ingest"], prod=["care.ingest"])
     add_job("score", AFTER % "care.new")
-    assert "(team care has not released it; the list is old: listed 3 days ago)" in found(team)[0][0]
+    assert "(team care has not released it; the list is out of date: listed 3 days ago)" in found(team)[0][0]
 
 
 def test_a_job_is_taken_on_trust_with_a_warning_where_there_is_no_list(
     team: Path, add_job: AddJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add_job("score", AFTER % "care.nothing")
-    words = "job 'care.nothing' is taken on trust: the platform has no list of released jobs"
+    words = "cannot verify that job 'care.nothing' exists: the platform has no list of released jobs"
     assert found(team) == ([], [f"dags/score/job.yaml:2:20: warning: {words}"])
     monkeypatch.chdir(team)
     for form, expected in (
         ("text", f"dags/score/job.yaml:2:20: warning: {words}\n1 job, no problems, 1 warning\n"),
-        ("github", "::warning file=dags/score/job.yaml,line=2,col=20,title=other-job::job 'care.nothing' is taken"),
+        (
+            "github",
+            f"::warning file=dags/score/job.yaml,line=2,col=20,title=other-job::{words}",
+        ),
         ("gitlab", '"severity": "minor"'),
         ("sarif", '"level": "warning"'),
         ("json", '"warnings": [\n  {'),

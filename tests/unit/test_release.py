@@ -206,7 +206,7 @@ def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: s
 def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:
     file = add_job("score")
     before = file.read_text()
-    with pytest.raises(CannotStart, match="is there already"):
+    with pytest.raises(CannotStart, match="already exists"):
         new_job(team_repo, "score")
     assert file.read_text() == before
 
@@ -214,8 +214,8 @@ def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "example", "message"),
     [
-        ("Score", "batch-inference", "'Score' can't be a job's name: lower-case letters"),
-        ("../score", "batch-inference", "can't be a job's name"),
+        ("Score", "batch-inference", "a job must have a name of lower-case letters, .*; got 'Score'"),
+        ("../score", "batch-inference", "a job must have a name of lower-case letters"),
         ("score", "batch-inferense", "unknown example 'batch-inferense' .did you mean 'batch-inference'"),
     ],
 )

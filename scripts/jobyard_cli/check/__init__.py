@@ -1,1 +1,1 @@
-"""Checks a team's repository and returns what is wrong with it, in words that a person can act on."""
+"""Check a team's repository and describe each problem so that a person can fix it."""

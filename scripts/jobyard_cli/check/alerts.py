@@ -1,4 +1,4 @@
-"""Alerts that could never be sent."""
+"""Check that a deadline and its alert go together."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from jobyard_cli.team.repo import TeamRepo
 
 
 def check_alerts(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding where a deadline and the alert of it do not go together."""
+    """Yield a finding for each deadline without an alert or a cron schedule, and each such alert without a deadline."""
     del repo
     job = document.data
-    told = "on_missed_deadline" in mapping(job.get("alerts"))
-    if told and "deadline" not in job:
-        message = "there is no deadline to miss; add deadline: 4h, or what the run may take"
+    has_alert = "on_missed_deadline" in mapping(job.get("alerts"))
+    has_deadline = "deadline" in job
+    if has_alert and not has_deadline:
+        message = "'on_missed_deadline' requires a deadline; add one, such as deadline: 4h"
         yield document.finding(("alerts", "on_missed_deadline"), message, "deadline", at_key=True)
-    if "deadline" in job and not told:
+    if has_deadline and not has_alert:
         message = (
-            "nobody is told of a missed deadline; add alerts: {on_missed_deadline: […]}, or use timeout to end the run"
+            "'deadline' requires an alert; add alerts: {on_missed_deadline: […]}, or use timeout to end a long run"
         )
         yield document.finding(("deadline",), message, "deadline", at_key=True)
-    if "deadline" in job and not has_clock(job.get("schedule", "@daily")):
-        message = "a deadline needs a cron schedule: Airflow 2 counts it from when a run was due"
+    if has_deadline and not has_clock(job.get("schedule", "@daily")):
+        message = "'deadline' requires a cron schedule: Airflow 2 counts it from the time at which the run was due"
         yield document.finding(("deadline",), message, "deadline", at_key=True)

@@ -1,4 +1,4 @@
-"""Assets that a job writes: each starts all jobs that wait for it, so it has to be the team's."""
+"""Check the assets that a job updates: an update starts every job that is scheduled on the asset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.check.parts import tasks_of
+from jobyard_cli.check.parts import list_of, tasks_of
 from jobyard_cli.parsing.documents import Document
 from jobyard_cli.platform.data import AREAS
 from jobyard_cli.team.repo import TeamRepo
@@ -15,24 +15,33 @@ _ASSET = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._~!$
 
 
 def check_assets(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each output that is not the team's to write; which bucket is its data's, the platform knows."""
+    """Yield a finding for each output that the team may not update.
+
+    Any bucket is accepted here; only the platform knows which one holds the team's data.
+    """
     for name, task in tasks_of(document).items():
-        outputs = task.get("outputs")
-        for number, uri in enumerate(outputs if isinstance(outputs, list) else []):
-            # What is no asset at all, the schema has said.
-            if isinstance(uri, str) and _ASSET.fullmatch(uri) and (problem := _problem(repo, uri)):
-                yield document.finding(("tasks", name, "outputs", number), problem, "asset")
+        for index, asset in enumerate(list_of(task.get("outputs"))):
+            # The schema reports malformed assets.
+            if not isinstance(asset, str) or not _ASSET.fullmatch(asset):
+                continue
+            if problem := _problem(repo, asset):
+                yield document.finding(("tasks", name, "outputs", index), problem, "asset")
 
 
-def _problem(repo: TeamRepo, uri: str) -> str | None:
-    if {"", ".", ".."} & set(uri.partition("://")[2].rstrip("/").split("/")[1:]):
-        return f"asset '{uri}' has a part that is empty, '.' or '..'"
-    own = re.compile(rf"x-{re.escape(repo.team)}://.*|s3://[^/]+/({'|'.join(AREAS)})/{re.escape(repo.team)}/.+")
-    listed = any(uri == one or (one.endswith("/") and uri.startswith(one)) for one in repo.assets)
-    if listed or own.fullmatch(uri):
+def _problem(repo: TeamRepo, asset: str) -> str | None:
+    segments = asset.partition("://")[2].rstrip("/").split("/")[1:]
+    if not {"", ".", ".."}.isdisjoint(segments):
+        return f"asset '{asset}' must not have an empty segment, '.' or '..' in its path"
+    areas = "|".join(AREAS)
+    own = re.compile(rf"x-{re.escape(repo.team)}://.*|s3://[^/]+/({areas})/{re.escape(repo.team)}/.+")
+    if own.fullmatch(asset) or any(_covers(listed, asset) for listed in repo.assets):
         return None
-    places = f"s3://<data bucket>/<{'|'.join(AREAS)}>/{repo.team}/…"
     return (
-        f"asset '{uri}' is not the team's to write: a job may write x-{repo.team}://…, {places}, "
-        "and what `assets` in values/team.yaml lists"
+        f"asset '{asset}' does not belong to team {repo.team}; its jobs may update x-{repo.team}://…, "
+        f"s3://<data bucket>/<{areas}>/{repo.team}/…, and the assets listed in values/team.yaml"
     )
+
+
+def _covers(listed: str, asset: str) -> bool:
+    """Return whether an entry of the team's list allows the asset: a prefix if it ends with a slash, or the same."""
+    return asset.startswith(listed) if listed.endswith("/") else asset == listed

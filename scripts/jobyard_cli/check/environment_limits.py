@@ -1,4 +1,4 @@
-"""What the environments would refuse of a pod: images from elsewhere, timeouts longer than a pod may run."""
+"""Check what each environment would refuse of a pod: images of other registries, and timeouts above its maximum."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, tasks_of
 from jobyard_cli.images.addresses import LONGEST_TASK, image_registries
 from jobyard_cli.parsing.documents import Document, KeyPath
-from jobyard_cli.parsing.durations import parse_duration
+from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.team.repo import TeamRepo
 
 
 def check_environment_limits(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each task whose pod an environment of the platform's does not let in as it is."""
-    if any(is_pod(task) for task in tasks_of(document).values()):
+    """Yield a finding for each image and timeout that an environment of the platform would refuse."""
+    tasks = tasks_of(document)
+    if any(is_pod(task) for task in tasks.values()):
         yield from _timeout(document, repo, ("defaults",), defaults_of(document))
-    for name, task in tasks_of(document).items():
+    for name, task in tasks.items():
         if is_pod(task):
             yield from _image(document, repo, ("tasks", name), task.get("image"))
             yield from _timeout(document, repo, ("tasks", name), task)
 
 
 def _image(document: Document, repo: TeamRepo, path: KeyPath, image: Any) -> Iterator[Finding]:
-    """Of an address; what a name stands for is only known when the task runs, and the library says it then."""
+    """Check an address. A name is resolved only when the task runs, and the library checks the address then."""
     if not isinstance(image, str) or image in repo.images or not any(sign in image for sign in "/:@"):
         return
     for environment, values in repo.environments.items():
         registries = image_registries(values)
         if not any(image.startswith(f"{registry}/") for registry in registries):
-            known = ", ".join(registries) or "none"
-            message = f"image '{image}' is of none of the registries of environment {environment}: {known}"
+            allowed = ", ".join(registries) or "none"
+            message = f"image '{image}' is not in a registry of environment {environment} (allowed: {allowed})"
             yield document.finding((*path, "image"), message, "image")
 
 
 def _timeout(document: Document, repo: TeamRepo, path: KeyPath, part: dict[str, Any]) -> Iterator[Finding]:
     seconds = _seconds(part.get("timeout"))
     for environment, values in repo.environments.items():
-        longest = values.get("longestTask", LONGEST_TASK)
-        if seconds is not None and isinstance(longest, int) and seconds > longest:
-            message = f"timeout {part['timeout']} is longer than a pod may run in environment {environment}: {longest}s"
+        maximum = values.get("longestTask", LONGEST_TASK)
+        if seconds is not None and isinstance(maximum, int) and seconds > maximum:
+            longest = duration_text(maximum)
+            message = f"'timeout' must be at most {longest} in environment {environment}; got {part['timeout']}"
             yield document.finding((*path, "timeout"), message, "timeout")
 
 
-def _seconds(stated: Any) -> int | None:
-    """The duration; None where it is none, which the schema says."""
+def _seconds(text: Any) -> int | None:
+    """Return the duration; None if it is malformed, which the schema reports."""
     try:
-        return parse_duration(stated)
+        return parse_duration(text)
     except (TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""What a check finds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ERROR, WARNING = "error", "warning"
+from jobyard_cli.check.rules import Rule
+
+ERROR = "error"
+WARNING = "warning"
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One problem: where (path from the repository's root, line and column from 1), what, and the rule's name.
+    """A problem: its place (path from the repository's root, line and column from 1), a message, and the rule's id.
 
-    A warning is what a person should know and the check does not fail for.
+    A warning does not make the check fail.
     """
 
     path: str
     line: int
     column: int
     message: str
-    rule: str
+    rule: Rule
     severity: str = ERROR
 
     def __str__(self) -> str:
@@ -29,18 +32,25 @@ class Finding:
 
 
 def printable(text: str) -> str:
-    """The text on one line, and with nothing in it that a terminal would obey: what is quoted is anybody's."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    """Return the text on one line, with control characters escaped: a message may quote text from any source."""
+    escaped = (
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+    return "".join(escaped)
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The nearest known word as `did you mean 'x'?`, or nothing where none is near (1 is the same, 0 all different)."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"did you mean '{near[0]}'?" if near else ""
+    """Return `did you mean 'x'?` with the closest known word, or "" if none is close.
+
+    `cutoff` is the least similarity of a close word, from 0 (nothing in common) to 1 (equal).
+    """
+    closest = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"did you mean '{closest[0]}'?" if closest else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str], may: str) -> str:
-    """`unknown node group 'high-mem' (did you mean 'high-memory'? team risk may use: default, high-memory)`."""
+def unknown(what: str, word: str, known: Iterable[str], intro: str) -> str:
+    """Return `unknown node group 'high-mem' (did you mean 'high-memory'? team risk may use: default, high-memory)`."""
     names = sorted(known)
-    hint = " ".join(part for part in (did_you_mean(word, names), f"{may}: {', '.join(names) or 'none'}") if part)
-    return f"unknown {what} '{word}' ({hint})"
+    choices = f"{intro}: {', '.join(names) or 'none'}"
+    hints = [hint for hint in (did_you_mean(word, names), choices) if hint]
+    return f"unknown {what} '{word}' ({' '.join(hints)})"

@@ -1,4 +1,4 @@
-"""A check's answer for the programs that show it beside the code: GitHub, GitLab, and readers of SARIF."""
+"""The findings of a check for programs that show them beside the code: GitHub, GitLab and readers of SARIF."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jobyard_cli.check.findings import ERROR, Finding
+from jobyard_cli.check.rules import RULES, Rule
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def github(findings: Iterable[Finding]) -> Iterator[str]:
-    """One workflow command for each finding, which GitHub Actions shows at its line of the diff.
+    """Yield a workflow command for each finding, which GitHub Actions shows at its line of the diff.
 
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
-    for one in findings:
-        place = f"file={_property(one.path)},line={one.line},col={one.column},title={_property(one.rule)}"
-        yield f"::{one.severity} {place}::{_data(one.message)}"
+    for finding in findings:
+        position = f"file={_property(finding.path)},line={finding.line},col={finding.column}"
+        yield f"::{finding.severity} {position},title={_property(finding.rule)}::{_data(finding.message)}"
 
 
 def _data(text: str) -> str:
@@ -32,12 +33,12 @@ def _property(text: str) -> str:
 
 
 def gitlab(findings: Iterable[Finding]) -> str:
-    """A Code Quality report, which GitLab shows in the merge request.
+    """Return a Code Quality report, which GitLab shows in the merge request.
 
     https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
     """
-    fingerprints = _fingerprints(findings)
-    return json.dumps([_code_quality(one, fingerprint) for one, fingerprint in fingerprints], indent=1)
+    entries = [_code_quality(finding, fingerprint) for finding, fingerprint in _fingerprints(findings)]
+    return json.dumps(entries, indent=1)
 
 
 def _code_quality(finding: Finding, fingerprint: str) -> dict[str, Any]:
@@ -52,29 +53,33 @@ def _code_quality(finding: Finding, fingerprint: str) -> dict[str, Any]:
 
 
 def _fingerprints(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
-    """A name for each finding that stays the same when only lines above it come or go."""
+    """Yield each finding with an id that does not change when lines above it are added or removed."""
     seen: Counter[tuple[str, str, str]] = Counter()
-    for one in findings:
-        identity = (one.path, one.rule, one.message)
-        yield one, hashlib.sha256(repr((*identity, seen[identity])).encode()).hexdigest()[:32]
+    for finding in findings:
+        identity = (finding.path, finding.rule, finding.message)
+        yield finding, hashlib.sha256(repr((*identity, seen[identity])).encode()).hexdigest()[:32]
         seen[identity] += 1
 
 
 def sarif(findings: Iterable[Finding]) -> str:
-    """A SARIF 2.1.0 log, for code scanning and editors.
+    """Return a SARIF 2.1.0 log, for code scanning and editors.
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
     """
     listed = list(findings)
-    rules = [{"id": rule} for rule in sorted({one.rule for one in listed})]
-    results = [_sarif_result(one, fingerprint) for one, fingerprint in _fingerprints(listed)]
-    # Columns are counted in characters, as PyYAML and Python do.
+    violated = {finding.rule for finding in listed}
+    results = [_sarif_result(finding, fingerprint) for finding, fingerprint in _fingerprints(listed)]
+    # PyYAML and Python count columns in characters.
     run = {
-        "tool": {"driver": {"name": "jobyard check", "rules": rules}},
+        "tool": {"driver": {"name": "jobyard check", "rules": list(map(_sarif_rule, sorted(violated)))}},
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+
+
+def _sarif_rule(rule: Rule) -> dict[str, Any]:
+    return {"id": rule, "shortDescription": {"text": RULES[rule]}}
 
 
 def _sarif_result(finding: Finding, fingerprint: str) -> dict[str, Any]:

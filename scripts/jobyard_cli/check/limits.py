@@ -1,6 +1,6 @@
-"""What the library refuses in a release, said where it was written: the same rules, over what would be released.
+"""Apply the library's own rules for a release to the jobs, and point to the lines of job.yaml that violate them.
 
-Whatever another check has not seen, this one does, as it is the library's own.
+The library applies the same rules when it reads the release, so this finds whatever the other checks miss.
 """
 
 from __future__ import annotations
@@ -17,43 +17,48 @@ from jobyard_cli.parsing.documents import Document, KeyPath
 if TYPE_CHECKING:
     from jobyard_cli.team.repo import TeamRepo
 
-RULE = "limit"
-# What a release calls otherwise than job.yaml, or has one level deeper.
+# Steps of a path in a release that job.yaml names differently, or does not have.
 _RENAMED = {"arguments": "with"}
-_WITHIN = frozenset(["items", "requests", "limits"])
+_ADDED = frozenset(["items", "requests", "limits"])
 
 
 def check_limits(documents: Iterable[Document], repo: TeamRepo, *, whole: bool) -> list[Finding]:
-    """A finding for each job that does not fit a release, and one where they do not fit one together.
+    """Return a finding for each job that does not fit a release, and one if the jobs do not fit a release together.
 
-    The documents are valid otherwise; `whole` says whether they are all of the repository's.
+    The documents must have no other findings. `whole` says whether they are all jobs of the repository.
     """
-    # Compiling checks first, so it imports the check.
+    # release.compile imports the check.
     from jobyard_cli.release.compile import job_entry
 
-    findings, counted = [], []
+    findings = []
+    counts = []
     for document in documents:
         try:
-            counted.append(check_job(job_entry(document, repo)))
+            counts.append(check_job(job_entry(document, repo)))
         except Misfit as misfit:
             findings.append(_finding(document, misfit))
     if whole and not findings:
         try:
-            check_release(counted)
+            check_release(counts)
         except Misfit as misfit:
-            findings.append(Finding("dags", 1, 1, str(misfit), RULE))
+            findings.append(Finding("dags", 1, 1, str(misfit), "limit"))
     return findings
 
 
 def _finding(document: Document, misfit: Misfit) -> Finding:
-    path = _written(misfit.path)
+    path = _path_in_job(misfit.path)
     names = [step for step in path if isinstance(step, str)]
-    message = f"'{names[-1]}': {misfit.problem}" if names else misfit.problem
-    return document.finding(path or ("tasks",), message, RULE, at_key=not path)
+    message = f"'{names[-1]}' {misfit.problem}" if names else misfit.problem
+    return document.finding(path or ("tasks",), message, "limit", at_key=not path)
 
 
-def _written(path: Iterable[str | int]) -> KeyPath:
-    """Where job.yaml has what the release has at a path."""
-    steps = [_RENAMED.get(step, step) if isinstance(step, str) else step for step in path]
-    inside = [step for place, step in enumerate(steps) if place < 2 or step not in _WITHIN]
-    return () if inside == ["job"] else tuple(inside)
+def _path_in_job(path: Iterable[str | int]) -> KeyPath:
+    """Return the path in job.yaml of what a release has at a path."""
+    steps: list[str | int] = []
+    for depth, step in enumerate(path):
+        # The second step may be the name of a task.
+        if depth < 2 or isinstance(step, int):
+            steps.append(step)
+        elif step not in _ADDED:
+            steps.append(_RENAMED.get(step, step))
+    return () if steps == ["job"] else tuple(steps)

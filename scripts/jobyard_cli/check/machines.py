@@ -1,4 +1,4 @@
-"""Requests that no machine of the node group can hold, and limits below what is asked for."""
+"""Check that a node of the node group can hold each pod, and that limits fit requests."""
 
 from __future__ import annotations
 
@@ -12,97 +12,109 @@ from jobyard_cli.parsing.quantities import disk_of, parse_quantity
 from jobyard_cli.release.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
 from jobyard_cli.team.repo import TeamRepo
 
-ASKED = ("cpu", "memory", "gpu")
+REQUESTS = ("cpu", "memory", "gpu")
 ALLOCATABLE = {"scratch": "ephemeralStorage"}
-"""What the catalogue calls a thing that a job calls otherwise."""
+"""Names of resources in the catalogue that differ from those in job.yaml."""
 
 
 def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each task whose pod could never be placed."""
+    """Yield a finding for each task whose pod could never be scheduled."""
     defaults = defaults_of(document)
     for name, task in tasks_of(document).items():
-        if is_pod(task):
-            own = "resources" in task
-            where: KeyPath = ("tasks", name, "resources") if own else ("defaults", "resources")
-            resources = mapping(task.get("resources") if own else defaults.get("resources"))
-            group = task.get("node_group", defaults.get("node_group"))
-            yield from _requests(document, repo, where, {kind: resources.get(kind) for kind in ASKED}, group)
-            yield from _limits(document, where, resources)
-            yield from _least(document, where, resources)
-            within: KeyPath = ("tasks", name) if "scratch" in task else ("defaults",)
-            yield from _requests(
-                document, repo, within, {"scratch": task.get("scratch", defaults.get("scratch"))}, group
-            )
+        if not is_pod(task):
+            continue
+        group = task.get("node_group", defaults.get("node_group"))
+        path = _source(name, task, "resources")
+        resources = mapping(_value(task, defaults, "resources"))
+        requests = {kind: resources.get(kind) for kind in REQUESTS}
+        yield from _requests(document, repo, (*path, "resources"), requests, group)
+        yield from _limits(document, (*path, "resources"), resources)
+        yield from _minimums(document, (*path, "resources"), resources)
+        scratch = {"scratch": _value(task, defaults, "scratch")}
+        yield from _requests(document, repo, _source(name, task, "scratch"), scratch, group)
+
+
+def _source(name: str, task: dict[str, Any], key: str) -> KeyPath:
+    """Return the path of the mapping that sets a key of a task: the task, or the job's defaults."""
+    return ("tasks", name) if key in task else ("defaults",)
+
+
+def _value(task: dict[str, Any], defaults: dict[str, Any], key: str) -> Any:
+    return task.get(key, defaults.get(key))
 
 
 def _requests(
-    document: Document, repo: TeamRepo, where: KeyPath, asks: Mapping[str, Any], group_name: Any
+    document: Document, repo: TeamRepo, path: KeyPath, requests: Mapping[str, Any], group: Any
 ) -> Iterator[Finding]:
-    name = "default" if group_name is None else group_name
-    group = repo.node_groups.get(name) if isinstance(name, str) else None
-    if group is None:
+    name = "default" if group is None else group
+    if not isinstance(name, str) or name not in repo.node_groups:
         return
-    allocatable = mapping(group.get("allocatable"))
-    for kind, asked in asks.items():
-        offered = allocatable.get(ALLOCATABLE.get(kind, kind), 0)
-        if asked is not None and _is_more(_whole(kind, asked), offered):
-            message = _too_much(repo, str(name), kind, asked, offered)
-            yield document.finding((*where, kind), message, "resources")
+    for kind, request in requests.items():
+        available = _available(repo, name, kind)
+        if request is not None and _exceeds(_with_logs(kind, request), available):
+            message = _too_large(repo, name, kind, request)
+            yield document.finding((*path, kind), message, "resources")
 
 
-def _whole(kind: str, asked: Any) -> Any:
-    """What the pod asks for: beside its scratch space there is room for logs."""
+def _available(repo: TeamRepo, group: str, kind: str) -> Any:
+    """Return how much of a resource a pod can get on a node of the group."""
+    allocatable = mapping(repo.node_groups.get(group, {}).get("allocatable"))
+    return allocatable.get(ALLOCATABLE.get(kind, kind), 0)
+
+
+def _with_logs(kind: str, request: Any) -> Any:
+    """Return what the pod requests: scratch space, and disk space for logs beside it."""
     try:
-        return disk_of(asked) if kind == "scratch" else asked
+        return disk_of(request) if kind == "scratch" else request
     except ValueError:
-        return asked
+        return request
 
 
-def _is_more(one: Any, other: Any) -> bool:
-    """Whether a quantity is more than another; what is no quantity is the schema's to report."""
+def _exceeds(quantity: Any, bound: Any) -> bool:
+    """Return whether a quantity is larger than another; the schema reports malformed ones."""
     try:
-        return parse_quantity(one) > parse_quantity(other)
+        return parse_quantity(quantity) > parse_quantity(bound)
     except ValueError:
         return False
 
 
-def _too_much(repo: TeamRepo, group: str, kind: str, asked: Any, offered: Any) -> str:
-    large = [
-        other
-        for other in repo.allowed_node_groups
-        if not _is_more(
-            _whole(kind, asked),
-            mapping(repo.node_groups.get(other, {}).get("allocatable")).get(ALLOCATABLE.get(kind, kind), 0),
-        )
-    ]
-    instead = f"; {' and '.join(large)} can" if large else ""
-    if kind == "gpu" and not offered:
-        return f"node group '{group}' has no GPU{instead.replace('can', 'has')}"
-    return f"no node of group '{group}' can hold {kind} {asked} (a pod gets at most {offered}){instead}"
+def _too_large(repo: TeamRepo, group: str, kind: str, request: Any) -> str:
+    available = _available(repo, group, kind)
+    total = _with_logs(kind, request)
+    fitting = [other for other in repo.allowed_node_groups if not _exceeds(total, _available(repo, other, kind))]
+    if kind == "gpu" and not available:
+        problem = f"node group '{group}' has no GPU"
+    else:
+        problem = f"no node of group '{group}' can hold {kind} {request} (a pod gets at most {available})"
+    if fitting:
+        problem += f"; use {' or '.join(fitting)}"
+    return problem
 
 
-def _limits(document: Document, where: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
+def _limits(document: Document, path: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
     for kind in ("cpu", "memory"):
-        limit, asked = resources.get(f"{kind}_limit"), resources.get(kind, RESOURCES[kind])
-        if limit is not None and _is_more(asked, limit):
-            message = f"'{kind}_limit' {limit} is less than the {kind} asked for, {asked}"
-            yield document.finding((*where, f"{kind}_limit"), message, "resources")
-    limit, asked = resources.get("memory_limit"), resources.get("memory", RESOURCES["memory"])
-    if limit is not None and _is_more(limit, _times(MEMORY_RATIO, asked)):
-        message = f"'memory_limit' {limit} is more than {MEMORY_RATIO} times the memory asked for, {asked}"
-        yield document.finding((*where, "memory_limit"), message, "resources")
+        limit = resources.get(f"{kind}_limit")
+        request = resources.get(kind, RESOURCES[kind])
+        if limit is None:
+            continue
+        if _exceeds(request, limit):
+            message = f"'{kind}_limit' must be at least the {kind} request, {request}; got {limit}"
+            yield document.finding((*path, f"{kind}_limit"), message, "resources")
+        elif kind == "memory" and _exceeds(limit, _times(MEMORY_RATIO, request)):
+            message = f"'memory_limit' must be at most {MEMORY_RATIO} times the memory request, {request}; got {limit}"
+            yield document.finding((*path, "memory_limit"), message, "resources")
 
 
-def _least(document: Document, where: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
-    for kind, least in LEAST.items():
-        if kind in resources and _is_more(least, resources[kind]):
-            message = f"'{kind}' {resources[kind]} is less than a container may ask for, {least}"
-            yield document.finding((*where, kind), message, "resources")
+def _minimums(document: Document, path: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
+    for kind, minimum in LEAST.items():
+        if kind in resources and _exceeds(minimum, resources[kind]):
+            message = f"'{kind}' must be at least {minimum}; got {resources[kind]}"
+            yield document.finding((*path, kind), message, "resources")
 
 
-def _times(number: int, quantity: Any) -> str:
-    """So many times a quantity; what is no quantity stays as it is."""
+def _times(factor: int, quantity: Any) -> str:
+    """Return a multiple of a quantity; a malformed one is returned as it is."""
     try:
-        return str(parse_quantity(quantity) * number)
+        return str(parse_quantity(quantity) * factor)
     except ValueError:
         return str(quantity)

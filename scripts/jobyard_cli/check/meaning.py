@@ -1,4 +1,4 @@
-"""What a schema can't say of a job: names that must exist, machines that must be large enough, dates in order."""
+"""Check what a schema cannot express: that names exist, nodes are large enough, dates are in order."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHECKS = (
 
 
 def check_meaning(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each thing in a job that the schema allows and that can't work."""
+    """Yield a finding for each part of a job that the schema allows and that cannot work."""
     if isinstance(document.data, dict):
         for check in CHECKS:
             yield from check(document, repo)

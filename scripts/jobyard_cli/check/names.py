@@ -1,4 +1,4 @@
-"""Names that must exist: node groups, service accounts, priorities, pools, images."""
+"""Check names that must exist: node groups, service accounts, priorities, pools, images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import defaults_of, tasks_of
+from jobyard_cli.check.rules import Rule
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.team.repo import TeamRepo
 
@@ -15,7 +16,7 @@ _LITERAL_IMAGE = re.compile(r"[/:@]")
 
 
 def check_names(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each name that the team does not have, or may not use."""
+    """Yield a finding for each name that the team does not have, or may not use."""
     yield from _names(document, repo, ("defaults",), defaults_of(document))
     for name, task in tasks_of(document).items():
         path: KeyPath = ("tasks", name)
@@ -24,22 +25,25 @@ def check_names(document: Document, repo: TeamRepo) -> Iterator[Finding]:
 
 
 def _names(document: Document, repo: TeamRepo, path: KeyPath, part: dict[str, Any]) -> Iterator[Finding]:
-    may = f"team {repo.team} may use"
-    known = {
-        "node_group": ("node group", repo.allowed_node_groups, may),
-        "service_account": ("service account", repo.service_accounts, f"team {repo.team} has"),
-        "priority": ("priority", list(repo.priorities), f"team {repo.team} has"),
-        "pool": ("pool", repo.pools, f"team {repo.team} has"),
+    known: dict[str, tuple[Rule, list[str]]] = {
+        "node_group": ("node-group", repo.allowed_node_groups),
+        "service_account": ("service-account", repo.service_accounts),
+        "priority": ("priority", list(repo.priorities)),
+        "pool": ("pool", repo.pools),
     }
-    for key, (what, names, words) in known.items():
+    for key, (rule, names) in known.items():
         value = part.get(key)
-        if not isinstance(value, str) or value in names:
-            continue
-        if key == "node_group" and value in repo.node_groups:
-            message = f"team {repo.team} may not use node group '{value}' ({may}: {', '.join(names)})"
-        else:
-            message = unknown(what, value, names, words)
-        yield document.finding((*path, key), message, key.replace("_", "-"))
+        if isinstance(value, str) and value not in names:
+            yield document.finding((*path, key), _unknown_name(repo, key, value, names), rule)
+
+
+def _unknown_name(repo: TeamRepo, key: str, value: str, names: list[str]) -> str:
+    if key != "node_group":
+        return unknown(key.replace("_", " "), value, names, f"team {repo.team} has")
+    intro = f"team {repo.team} may use"
+    if value in repo.node_groups:
+        return f"team {repo.team} may not use node group '{value}' ({intro}: {', '.join(names)})"
+    return unknown("node group", value, names, intro)
 
 
 def _image(document: Document, repo: TeamRepo, path: KeyPath, task: dict[str, Any]) -> Iterator[Finding]:
@@ -50,5 +54,8 @@ def _image(document: Document, repo: TeamRepo, path: KeyPath, task: dict[str, An
         message = unknown("image", image, repo.images, "images/ and values/team.yaml have")
         yield document.finding((*path, "image"), message, "image")
     elif re.search(r"[\s{}]", image):
-        message = f"'{image}' is no image's address: no spaces and no templates; a name is looked up at run time"
+        message = (
+            "'image' must be a name, which is resolved at run time, or an address without spaces and templates; "
+            f"got '{image}'"
+        )
         yield document.finding((*path, "image"), message, "image")

@@ -1,4 +1,4 @@
-"""Parameters whose default Airflow's form would refuse."""
+"""Check parameters whose default Airflow's form would refuse."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.team.repo import TeamRepo
 
 NUMBERS = ("integer", "number")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "string": str,
+}
+"""JSON Schema types and their classes; the first that fits is a value's type."""
 
 
 def check_parameters(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each parameter that contradicts itself."""
+    """Yield a finding for each parameter that contradicts itself."""
     del repo
     for name, param in mapping(document.data.get("params")).items():
         if isinstance(param, dict) and "default" in param:
@@ -23,14 +30,11 @@ def check_parameters(document: Document, repo: TeamRepo) -> Iterator[Finding]:
 
 
 def kind_of(value: Any) -> str:
-    """The JSON Schema type of a plain value."""
-    if value is None:
-        return "string"
-    return next(
-        kind
-        for types, kind in ((bool, "boolean"), (int, "integer"), (float, "number"), (object, "string"))
-        if isinstance(value, types)
-    )
+    """Return the JSON Schema type that a parameter with this default gets: null and lists count as strings."""
+    for kind in _TYPES:
+        if _fits(value, kind):
+            return kind
+    return "string"
 
 
 def _param(document: Document, path: KeyPath, param: dict[str, Any]) -> Iterator[Finding]:
@@ -39,36 +43,44 @@ def _param(document: Document, path: KeyPath, param: dict[str, Any]) -> Iterator
     if kind not in KINDS:
         return
     if default is not None and not _fits(default, kind):
-        yield document.finding((*path, "default"), f"'default' must be {KINDS[kind]}, not {show(default)}", "param")
-    choices = param.get("enum")
-    if isinstance(choices, list):
-        for number, choice in enumerate(choices):
-            if not _fits(choice, kind):
-                message = f"'enum' must hold {KINDS[kind]} as the default does, not {show(choice)}"
-                yield document.finding((*path, "enum", number), message, "param")
-        if not any(choice == default and type(choice) is type(default) for choice in choices):
-            yield document.finding((*path, "default"), f"'default' {show(default)} is not one of the enum", "param")
+        message = f"'default' must be {KINDS[kind]}; got {show(default)}"
+        yield document.finding((*path, "default"), message, "param")
+    if isinstance(param.get("enum"), list):
+        yield from _choices(document, path, param, kind)
     yield from _bounds(document, path, param, kind)
+
+
+def _choices(document: Document, path: KeyPath, param: dict[str, Any], kind: str) -> Iterator[Finding]:
+    default = param["default"]
+    for index, choice in enumerate(param["enum"]):
+        if not _fits(choice, kind):
+            message = f"each value of 'enum' must be {KINDS[kind]}, like the default; got {show(choice)}"
+            yield document.finding((*path, "enum", index), message, "param")
+    # In Python, 1 == True.
+    if not any(choice == default and type(choice) is type(default) for choice in param["enum"]):
+        message = f"'default' must be one of the values of 'enum'; got {show(default)}"
+        yield document.finding((*path, "default"), message, "param")
 
 
 def _bounds(document: Document, path: KeyPath, param: dict[str, Any], kind: str) -> Iterator[Finding]:
     bounds = {name: param[name] for name in ("minimum", "maximum") if _fits(param.get(name), "number")}
-    if bounds and kind not in NUMBERS:
+    if kind not in NUMBERS:
         for name in bounds:
-            yield document.finding((*path, name), f"'{name}' is for numbers, and this is {KINDS[kind]}", "param")
+            message = f"'{name}' requires a parameter of type number or integer; this one is {KINDS[kind]}"
+            yield document.finding((*path, name), message, "param")
         return
     default = param["default"]
-    least, most = bounds.get("minimum"), bounds.get("maximum")
-    if least is not None and most is not None and least > most:
-        yield document.finding((*path, "maximum"), f"'maximum' {most} is less than 'minimum' {least}", "param")
-    elif _fits(default, "number") and (
-        (least is not None and default < least) or (most is not None and default > most)
-    ):
-        yield document.finding((*path, "default"), f"'default' {default} is not between the bounds", "param")
+    minimum = bounds.get("minimum", float("-inf"))
+    maximum = bounds.get("maximum", float("inf"))
+    if minimum > maximum:
+        message = f"'maximum' must be at least 'minimum', {minimum}; got {maximum}"
+        yield document.finding((*path, "maximum"), message, "param")
+    elif _fits(default, "number") and (default < minimum or default > maximum):
+        message = f"'default' must be within the parameter's bounds; got {default}"
+        yield document.finding((*path, "default"), message, "param")
 
 
 def _fits(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
-    wanted: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
-    return isinstance(value, wanted[kind])
+    return isinstance(value, _TYPES[kind])

@@ -1,4 +1,4 @@
-"""The parts of a job, as far as it is of the right shape; what is not is the schema's to report."""
+"""The parts of a job that have the right shape; the schema reports the others."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from jobyard_cli.parsing.documents import Document
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value, if it is a mapping; otherwise none of it."""
+    """Return the value if it is a mapping, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
+def list_of(value: Any) -> list[Any]:
+    """Return the value if it is a list, otherwise an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def defaults_of(document: Document) -> dict[str, Any]:
-    """The job's defaults."""
+    """Return the job's defaults."""
     return mapping(document.data.get("defaults"))
 
 
 def tasks_of(document: Document) -> dict[str, dict[str, Any]]:
-    """The job's tasks by name, those alone that are mappings."""
+    """Return the job's tasks by name, without those that are not mappings."""
     return {name: task for name, task in mapping(document.data.get("tasks")).items() if isinstance(task, dict)}
 
 
 def is_pod(task: dict[str, Any]) -> bool:
-    """Whether the task runs an image."""
+    """Return whether the task runs an image."""
     return "type" not in task
 
 
 def source_task(value: Any) -> str | None:
-    """The task that a `foreach` or a `gate` names under output_of."""
+    """Return the task that a `foreach` or a `gate` names in `output_of`."""
     name = mapping(value).get("output_of")
     return name if isinstance(name, str) else None

@@ -1,4 +1,4 @@
-"""A check's answer: for a person at a terminal, for CI's log, for another program."""
+"""The result of a check as text for a person, and as JSON for another program."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jobyard_cli.check.run import Checked
 
 
 def summary(checked: Checked) -> str:
-    """`2 jobs, no problems` or `3 problems in 2 files, 1 warning`."""
-    warned = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
+    """Return `2 jobs, no problems` or `3 problems in 2 files, 1 warning`."""
+    warnings = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
     if not checked.findings:
-        return f"{_count(len(checked.jobs), 'job')}, no problems{warned}"
-    files = len({finding.path for finding in checked.findings})
-    return f"{_count(len(checked.findings), 'problem')} in {_count(files, 'file')}{warned}"
+        return f"{_count(len(checked.jobs), 'job')}, no problems{warnings}"
+    files = {finding.path for finding in checked.findings}
+    return f"{_count(len(checked.findings), 'problem')} in {_count(len(files), 'file')}{warnings}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -24,8 +24,8 @@ def _count(number: int, thing: str) -> str:
 
 
 def lines(checked: Checked, *, snippets: bool) -> Iterator[str]:
-    """One line for each finding; with `snippets` also the line of the file, with a mark under the place."""
-    for finding in checked.told:
+    """Yield a line for each finding, with `snippets` also the line of the file and a mark under the column."""
+    for finding in checked.reported:
         yield str(finding)
         if snippets:
             yield from _snippet(checked, finding)
@@ -41,11 +41,11 @@ def _snippet(checked: Checked, finding: Finding) -> Iterator[str]:
 
 
 def as_json(checked: Checked) -> str:
-    """An object with the team, the jobs' names and the findings."""
+    """Return a JSON object with the team, the names of the jobs, and the findings."""
     report = {
         "team": checked.repo.team,
         "jobs": sorted(checked.jobs),
-        "findings": [asdict(finding) for finding in checked.findings],
-        "warnings": [asdict(warning) for warning in checked.warnings],
+        "findings": list(map(asdict, checked.findings)),
+        "warnings": list(map(asdict, checked.warnings)),
     }
     return json.dumps(report, indent=1)

@@ -1,4 +1,8 @@
-"""What the JSON Schema says of a document, in words."""
+"""Validate a document against a JSON Schema, with messages that name the rule and the value.
+
+The rule comes from the schema: beside a `pattern` it has the keyword `x-rule`, a phrase that completes "must be …".
+Validators ignore keywords that they do not know.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.check.findings import Finding, did_you_mean
+from jobyard_cli.check.rules import Rule
 from jobyard_cli.parsing.documents import Document, KeyPath
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 KINDS = {
-    "string": "text",
+    "string": "a string",
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
     "array": "a list",
-    "object": "a mapping of names to values",
+    "object": "a mapping",
     "null": "null",
 }
+RULES: Mapping[str, Rule] = {
+    "const": "const",
+    "enum": "enum",
+    "exclusiveMaximum": "range",
+    "exclusiveMinimum": "range",
+    "maximum": "range",
+    "maxItems": "too-long",
+    "maxLength": "too-long",
+    "maxProperties": "too-long",
+    "minimum": "range",
+    "minItems": "empty",
+    "minLength": "empty",
+    "minProperties": "empty",
+    "type": "type",
+    "uniqueItems": "unique",
+}
+"""The rule that a keyword of JSON Schema stands for; `pattern` for others."""
 
 
 @cache
 def validator(schema: Path) -> Draft202012Validator:
-    """The validator of a schema file, made once a process."""
+    """Return the validator of a schema file; it is built once per process."""
     return compiled(json.loads(schema.read_text()))
 
 
 def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
-    """The validator of a schema. Helm's own are of an older draft, in which `$defs` is `definitions`."""
+    """Return the validator of a schema, which may have `definitions`, as Helm's older draft, in place of `$defs`."""
     from jsonschema import Draft202012Validator
 
     definitions = content.get("$defs") or content.get("definitions", {})
@@ -40,7 +62,7 @@ def compiled(content: Mapping[str, Any]) -> Draft202012Validator:
 
 
 def check_values(document: Document, schema: Path, name: str) -> Iterator[Finding]:
-    """A finding for each thing that a chart's schema does not allow in a file that has one of its values alone."""
+    """Yield a finding for each violation of a chart's schema in a file that sets only one of the chart's values."""
     yield from part_findings(document, (), document.data, _value_validator(schema, name))
 
 
@@ -51,32 +73,33 @@ def _value_validator(schema: Path, name: str) -> Draft202012Validator:
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with each `#/$defs/…` put in its place: looking references up takes a third of the validation."""
+    """Return the schema with each reference replaced by its definition: resolving takes a third of a validation."""
     if isinstance(part, list):
-        return [_inlined(one, definitions) for one in part]
+        return [_inlined(entry, definitions) for entry in part]
     if not isinstance(part, dict):
         return part
-    rest = {name: _inlined(value, definitions) for name, value in part.items() if name not in ("$ref", "$defs")}
-    pattern = rest.get("pattern")
+    inlined = {name: _inlined(value, definitions) for name, value in part.items() if name not in ("$ref", "$defs")}
+    pattern = inlined.get("pattern")
     if isinstance(pattern, str) and pattern.endswith("$"):
-        # In Python `$` lets a line end follow, in JSON Schema nothing.
-        rest["pattern"] = pattern.removesuffix("$") + r"\Z"
-    if "$ref" not in part:
-        return rest
-    # The definition's description says the rule; one beside the reference says what this use is for.
-    return {**rest, **_inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)}
+        # In Python `$` matches before a final newline too, in JSON Schema only at the end.
+        inlined["pattern"] = pattern.removesuffix("$") + r"\Z"
+    if "$ref" in part:
+        definition = definitions[part["$ref"].rpartition("/")[2]]
+        return {**_inlined(definition, definitions), **inlined}
+    return inlined
 
 
 def check_schema(document: Document, schema: Path) -> Iterator[Finding]:
-    """A finding for each thing in the document that the schema does not allow."""
+    """Yield a finding for each part of the document that violates the schema."""
     if not is_valid(schema, document.data):
         yield from part_findings(document, (), document.data, validator(schema))
 
 
 def is_valid(schema: Path, data: Any) -> bool:
-    """Whether nothing is wrong: nearly every job is right, and the library in Rust says so in microseconds.
+    """Return whether the data is valid.
 
-    Where something is wrong, or the data holds what it does not take, the one in Python says what.
+    Nearly every job is, and the library in Rust finds out in microseconds. The one in Python, which explains
+    violations, decides where the data holds values that the other does not take.
     """
     try:
         return bool(_quick_validator(schema).is_valid(data))
@@ -92,103 +115,136 @@ def _quick_validator(schema: Path) -> Any:
 
 
 def part_findings(document: Document, path: KeyPath, part: Any, schema: Draft202012Validator) -> Iterator[Finding]:
-    """A finding for each thing that a schema does not allow in the part of the document at a path."""
+    """Yield a finding for each violation of a schema in the part of the document at a path."""
     for error in schema.iter_errors(part):
         yield from _findings(document, path, error)
 
 
-def _findings(document: Document, above: KeyPath, error: Any) -> Iterator[Finding]:
-    # `error` is a ValidationError; its parts are annotated as possibly unset, which they are not once it was raised.
-    path: KeyPath = (*above, *error.absolute_path)
+def _findings(document: Document, parent: KeyPath, error: Any) -> Iterator[Finding]:
+    # `error` is a ValidationError, whose attributes are annotated as possibly unset; a raised error has them all.
+    path: KeyPath = (*parent, *error.absolute_path)
     match error.validator:
         case "additionalProperties" if isinstance(error.validator_value, bool):
             yield from _unknown_keys(document, path, error)
         case "required":
-            missing = [name for name in error.validator_value if name not in error.instance]
-            # jsonschema reports each missing key by itself; its message starts with that key.
-            name = next(name for name in missing if error.message.startswith(repr(name)))
-            yield document.finding(path, f"{_here(path)} lacks '{name}'", "required", at_key=bool(path))
+            message = f"{_label(path)} is missing the required key '{_missing_key(error)}'"
+            yield document.finding(path, message, "required", at_key=bool(path))
         case _ if "propertyNames" in error.absolute_schema_path:
-            name = str(error.instance)
-            message = f"'{name}' can't be a name: {_pattern_rule(error)}"
-            yield document.finding((*path, name), message, "name", at_key=True)
+            message = _message(document, path, f"a key of {_label(path)}", error)
+            yield document.finding((*path, str(error.instance)), message, "name", at_key=True)
         case _:
-            yield document.finding(path, _message(document, path, error), str(error.validator))
+            yield document.finding(path, _message(document, path, _label(path), error), _rule(error))
+
+
+def _missing_key(error: Any) -> str:
+    """Return the key that is missing: jsonschema reports each by itself, in a message that starts with it."""
+    for name in error.validator_value:
+        if name not in error.instance and error.message.startswith(repr(name)):
+            return str(name)
+    raise AssertionError(error.message)
+
+
+def _rule(error: Any) -> Rule:
+    if error.validator == "maxProperties" and error.validator_value == 1:
+        return "one-of"
+    return RULES.get(error.validator, "pattern")
 
 
 def _unknown_keys(document: Document, path: KeyPath, error: Any) -> Iterator[Finding]:
     known = list(error.schema.get("properties", {})) if isinstance(error.schema, Mapping) else []
     for name in error.instance:
         if name not in known:
-            hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"allowed: {', '.join(known)}"
             yield document.finding((*path, name), f"unknown key '{name}' ({hint})", "unknown-key", at_key=True)
 
 
-def _message(document: Document, path: KeyPath, error: Any) -> str:
-    what, value = _here(path), error.instance
+def _message(document: Document, path: KeyPath, label: str, error: Any) -> str:
+    value = error.instance
+    bound = error.validator_value
     match error.validator:
         case "type":
-            return _type_message(document, path, error)
+            return _type_message(document, path, label, error)
         case "enum":
-            choices = [str(choice) for choice in error.validator_value]
-            hint = did_you_mean(str(value), choices)
-            return f"{what} can't be {show(value)} ({' '.join(filter(None, [hint, 'one of: ' + ', '.join(choices)]))})"
+            return _enum_message(label, value, bound)
         case "const":
-            return f"{what} must be {show(error.validator_value)}, not {show(value)}"
+            return f"{label} must be {show(bound)}; got {show(value)}"
         case "pattern":
-            return f"{what} can't be {show(value)}: {_pattern_rule(error)}"
-        case "minProperties" | "minLength" | "minItems" if error.validator_value == 1:
-            return f"{what} is empty"
-        case "maxProperties" if error.validator_value == 1:
-            return f"{what} must have one of {', '.join(error.schema['properties'])}, not several"
-        case "minimum" | "exclusiveMinimum":
-            least = "at least" if error.validator == "minimum" else "more than"
-            return f"{what} must be {least} {error.validator_value}, not {value}"
+            return f"{label} must {_format(error)}; got {show(value)}"
+        case "minProperties" | "minLength" | "minItems" if bound == 1:
+            return f"{label} must not be empty"
+        case "maxProperties" if bound == 1:
+            return f"{label} must have exactly one of {', '.join(error.schema['properties'])}; got {', '.join(value)}"
+        case "minimum":
+            return f"{label} must be at least {bound}; got {value}"
+        case "exclusiveMinimum":
+            return f"{label} must be greater than {bound}; got {value}"
         case "maximum":
-            return f"{what} can be at most {error.validator_value}"
-        case "maxLength" | "maxItems" | "maxProperties":
-            unit = "characters" if error.validator == "maxLength" else "entries"
-            return f"{what} can have at most {error.validator_value} {unit}, not {len(value)}"
+            return f"{label} must be at most {bound}; got {value}"
+        case "maxLength":
+            return f"{label} must have at most {bound} characters; got {len(value)}"
+        case "maxItems" | "maxProperties":
+            return f"{label} must have at most {bound} entries; got {len(value)}"
         case "uniqueItems":
-            return f"{what} names something twice"
+            return f"{label} must not have duplicates; got {_duplicate(value)} more than once"
         case _:
-            return f"{what}: {error.message}"
+            return f"{label} is invalid: {error.message}"
 
 
-def _type_message(document: Document, path: KeyPath, error: Any) -> str:
-    wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    words = " or ".join(KINDS[name] for name in wanted if name != "integer" or "number" not in wanted)
-    if "string" in wanted and isinstance(error.schema, Mapping) and "pattern" in error.schema:
-        return f"{_here(path)} can't be {show(error.instance)}: {_pattern_rule(error)}"
-    plain = document.plain.get(path)
-    if "string" in wanted and plain:
-        return f'{_here(path)} must be {words}; YAML reads {plain} as {_kind(error.instance)}: write "{plain}"'
-    return f"{_here(path)} must be {words}, not {_kind(error.instance)}"
+def _enum_message(label: str, value: Any, allowed: list[Any]) -> str:
+    choices = [str(choice) for choice in allowed]
+    hint = did_you_mean(str(value), choices)
+    suggestion = f" ({hint})" if hint else ""
+    return f"{label} must be one of {', '.join(choices)}; got {show(value)}{suggestion}"
+
+
+def _duplicate(entries: list[Any]) -> str:
+    """Return the first entry that occurs again; entries may be mappings, which a set cannot hold."""
+    for index, entry in enumerate(entries):
+        if entry in entries[:index]:
+            return show(entry)
+    return "an entry"
+
+
+def _type_message(document: Document, path: KeyPath, label: str, error: Any) -> str:
+    if isinstance(error.schema, Mapping) and "x-rule" in error.schema:
+        return f"{label} must be {error.schema['x-rule']}; got {show(error.instance)}"
+    allowed = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    expected = _kinds(allowed)
+    text = document.plain.get(path)
+    if "string" in allowed and text:
+        return f'{label} must be {expected}; YAML reads {text} as {_kind(error.instance)}: write "{text}"'
+    return f"{label} must be {expected}, not {_kind(error.instance)}"
+
+
+def _kinds(names: list[str]) -> str:
+    """Return types in words: `a string, a number or null`."""
+    words = [KINDS[name] for name in names if name != "integer" or "number" not in names]
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     if isinstance(value, bool):
         return str(value).lower()
+    names = {int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return KINDS[names.get(type(value), "null")]
 
 
-def _pattern_rule(error: Any) -> str:
-    """The rule in words is the schema's own description of the thing, and its example."""
-    schema = error.schema if isinstance(error.schema, Mapping) else {}
-    rule = str(schema.get("description", f"it must match {error.validator_value}")).rstrip(".")
-    if not rule[1:2].isupper():
-        rule = rule[:1].lower() + rule[1:]
-    example = next(iter(schema.get("examples", [])), None)
-    return rule if example is None else f"{rule}; for example {show(example)}"
+def _format(error: Any) -> str:
+    """Return "be …" with the schema's rule in words; without one, "match …" with the pattern."""
+    if isinstance(error.schema, Mapping) and "x-rule" in error.schema:
+        return f"be {error.schema['x-rule']}"
+    pattern = str(error.validator_value).replace(r"\Z", "$")
+    return f"match {pattern}"
 
 
-def _here(path: KeyPath) -> str:
-    """What a path is called: its last name, and for something in a list the list's name."""
-    names = [str(part) for part in path if isinstance(part, str)]
+def _label(path: KeyPath) -> str:
+    """Return the last name of a path in quotes; an entry of a list is called by the list's name."""
+    names = [str(step) for step in path if isinstance(step, str)]
     return f"'{names[-1]}'" if names else "the file"
 
 
 def show(value: Any) -> str:
-    """A value as a message has it."""
+    """Return a value as messages quote it."""
     return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)

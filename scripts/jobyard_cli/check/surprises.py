@@ -1,4 +1,4 @@
-"""Values without quotes that YAML reads as something else than they look like."""
+"""Find values without quotes that YAML reads differently than they look."""
 
 from __future__ import annotations
 
@@ -10,39 +10,51 @@ from typing import Any
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.parsing.documents import Document, KeyPath
 
-# YAML 1.1, which PyYAML reads, wants a point in a number with an exponent, and a sign before the exponent.
+# PyYAML reads YAML 1.1, where a number with an exponent needs a decimal point, and the exponent a sign.
 _EXPONENT = re.compile(r"([-+]?[0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")
 # https://yaml.org/type/int.html: base 8 with a leading 0, base 60 with colons, underscores anywhere.
 _ODD_NUMBER = re.compile(r"[-+]?0[0-9]+|.*[:_xb].*")
 
 
 def check_surprises(document: Document) -> Iterator[Finding]:
-    """A finding for each such value, wherever it is in the document."""
+    """Yield a finding for each such value, wherever it is in the document."""
     for path, text in document.plain.items():
         if problem := _problem(text, _at(document.data, path)):
             yield document.finding(path, problem, "yaml-surprise")
 
 
 def _at(data: Any, path: KeyPath) -> Any:
-    """The value at a path; None where a later value of the same key took its place."""
+    """Return the value at a path; None if a later value of the same key replaced it."""
     for step in path:
         if isinstance(data, dict):
             data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
         else:
-            data = data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
+            return None
     return data
 
 
 def _problem(text: str, value: Any) -> str | None:
     if isinstance(value, bool):
-        read = str(value).lower()
-        return None if text.lower() == read else f'YAML reads {text} as {read}: write {read}, or "{text}" for the text'
+        literal = str(value).lower()
+        if text.lower() == literal:
+            return None
+        return f'YAML reads {text} as {literal}: write {literal}, or "{text}" for the string'
     if isinstance(value, float) and not isfinite(value):
-        return f'YAML reads {text} as a number that JSON does not have: write "{text}" for the text'
+        return f'YAML reads {text} as a number that JSON does not have: write "{text}" for the string'
     if isinstance(value, int | float) and _ODD_NUMBER.fullmatch(text):
-        return f'YAML reads {text} as the number {value}: write {value}, or "{text}" for the text'
-    if isinstance(value, str) and (found := _EXPONENT.fullmatch(text)):
-        whole, fraction, sign, exponent = found.groups()
-        number = f"{whole}{fraction if fraction and fraction != '.' else '.0'}e{sign or '+'}{exponent}"
-        return f'YAML reads {text} as text: write {number} for the number, or "{text}" for the text'
+        return f'YAML reads {text} as the number {value}: write {value}, or "{text}" for the string'
+    if isinstance(value, str) and (number := _exponent(text)):
+        return f'YAML reads {text} as a string: write {number} for the number, or "{text}" for the string'
     return None
+
+
+def _exponent(text: str) -> str:
+    """Return a number with an exponent as YAML 1.1 writes it; "" if the text is not such a number."""
+    match = _EXPONENT.fullmatch(text)
+    if match is None:
+        return ""
+    integer, fraction, sign, exponent = match.groups()
+    decimals = fraction if fraction and fraction != "." else ".0"
+    return f"{integer}{decimals}e{sign or '+'}{exponent}"

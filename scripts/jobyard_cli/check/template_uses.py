@@ -1,4 +1,4 @@
-"""What a job's templates use, and whether the job has it: outputs, parameters, Variables, the item of a foreach."""
+"""Check that a job has what its templates use: outputs, parameters, Variables, the item of a foreach."""
 
 from __future__ import annotations
 
@@ -15,60 +15,73 @@ from jobyard_cli.team.repo import TeamRepo
 
 
 def check_templates(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each template that could not be rendered."""
+    """Yield a finding for each template that could not be rendered."""
     params = list(mapping(document.data.get("params")))
     tasks = tasks_of(document)
     for path, text in templates_in(("defaults",), defaults_of(document)):
-        yield from _alone(document, repo, path, text, params)
-        template = read_template(text)
-        if template.outputs or template.item:
-            used = "outputs" if template.outputs else "item"
-            message = f"'{used}' is not the same for every task; use it in the tasks that have it"
-            yield document.finding(path, message, "template")
+        yield from _of_job(document, repo, path, text, params)
+        yield from _of_defaults(document, path, text)
     for name, task in tasks.items():
         for path, text in templates_in(("tasks", name), task):
-            yield from _alone(document, repo, path, text, params)
+            yield from _of_job(document, repo, path, text, params)
             yield from _of_task(document, path, text, name, tasks)
 
 
 def templates_in(path: KeyPath, part: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Each text of a task, or of the defaults, that Airflow renders, with its place."""
+    """Yield each string of a task, or of the defaults, that Airflow renders, with its path."""
     for key in ("args", "command", "env", "with"):
-        yield from _texts((*path, key), part.get(key))
+        yield from _strings((*path, key), part.get(key))
 
 
 def used_outputs(job: dict[str, Any]) -> set[str]:
-    """The tasks whose output something else in the job uses."""
+    """Return the tasks whose output another part of the job uses."""
     used: set[str] = set()
     for task in mapping(job.get("tasks")).values():
-        used |= {source for key in ("foreach", "gate") if (source := source_task(task.get(key)))}
+        for key in ("foreach", "gate"):
+            if source := source_task(task.get(key)):
+                used.add(source)
         for _, text in templates_in((), task):
             used |= read_template(text).outputs
     return used
 
 
-def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:
+def _strings(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _texts((*path, number), one)
+        for index, entry in enumerate(value):
+            yield from _strings((*path, index), entry)
     elif isinstance(value, dict):
-        for name, one in value.items():
-            yield from _texts((*path, name), one)
+        for name, entry in value.items():
+            yield from _strings((*path, name), entry)
 
 
-def _alone(document: Document, repo: TeamRepo, path: KeyPath, text: str, params: list[str]) -> Iterator[Finding]:
+def _of_job(document: Document, repo: TeamRepo, path: KeyPath, text: str, params: list[str]) -> Iterator[Finding]:
+    """Yield what is wrong with a template in any task of the job."""
     template = read_template(text)
     for problem in template.problems:
         yield document.finding(path, problem, "template")
     for name in sorted(template.params - set(params)):
-        yield document.finding(path, unknown("parameter", name, params, "the job's params are"), "template")
+        yield document.finding(path, unknown("parameter", name, params, "the job has"), "template")
     for name in sorted(template.variables):
-        if name not in repo.shared_variables and not re.fullmatch(rf"{re.escape(repo.team)}_[A-Za-z0-9_.-]+", name):
-            known = ", ".join([f"{repo.team}_*", *sorted(repo.shared_variables)])
-            message = f"Airflow Variable '{name}' is not the team's: a job may read {known}"
+        if not _may_read(repo, name):
+            allowed = ", ".join([f"{repo.team}_*", *sorted(repo.shared_variables)])
+            message = f"a job of team {repo.team} may not read the Airflow Variable '{name}' (allowed: {allowed})"
             yield document.finding(path, message, "template")
+
+
+def _may_read(repo: TeamRepo, variable: str) -> bool:
+    if variable in repo.shared_variables:
+        return True
+    return re.fullmatch(rf"{re.escape(repo.team)}_[A-Za-z0-9_.-]+", variable) is not None
+
+
+def _of_defaults(document: Document, path: KeyPath, text: str) -> Iterator[Finding]:
+    template = read_template(text)
+    if template.outputs or template.item:
+        used = "outputs" if template.outputs else "item"
+        message = f"'{used}' depends on the task; move this template from the defaults to the tasks that use it"
+        yield document.finding(path, message, "template")
 
 
 def _of_task(
@@ -79,5 +92,5 @@ def _of_task(
         if problem := source_problem(source, name, tasks):
             yield document.finding(path, problem, "template")
     if template.item and "foreach" not in tasks[name]:
-        message = f"'item' is one of a foreach, and task '{name}' has none"
+        message = f"'item' requires a foreach, and task '{name}' does not have one"
         yield document.finding(path, message, "template")

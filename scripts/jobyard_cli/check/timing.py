@@ -1,4 +1,4 @@
-"""When a job runs: cron expressions that come, time zones and days that exist, durations that can be counted."""
+"""Check when a job runs: cron expressions that occur, existing time zones and dates, durations within the limits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.parsing.durations import parse_duration
 from jobyard_cli.team.repo import TeamRepo
 
-# What Airflow runs by other means than the clock.
 NO_CLOCK = ("@once", CONTINUOUS)
+"""Presets whose runs do not start at fixed times."""
+_DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
+"""Keys of durations, wherever they are in a job."""
 
 
 def check_timing(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each date, duration or schedule that can't be."""
+    """Yield a finding for each date, duration or schedule that is impossible."""
     del repo
     job = document.data
     yield from _schedule(document, job)
@@ -32,7 +34,7 @@ def check_timing(document: Document, repo: TeamRepo) -> Iterator[Finding]:
 
 
 def has_clock(schedule: Any) -> bool:
-    """Whether a schedule is one of the clock: each run has a data interval, and a next one."""
+    """Return whether runs start at fixed times, so that each has a data interval and a successor."""
     return isinstance(schedule, str) and schedule not in NO_CLOCK
 
 
@@ -40,36 +42,40 @@ def _schedule(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
     schedule = job.get("schedule")
     if not isinstance(schedule, str):
         if job.get("catchup") is True:
-            message = "catchup makes up for runs of the clock, and this job has no cron schedule"
+            message = "'catchup' requires a cron schedule"
             yield document.finding(("catchup",), message, "schedule")
         return
-    if schedule.startswith("@"):
-        if schedule not in PRESETS:
-            yield document.finding(("schedule",), unknown("preset", schedule, PRESETS, "there are"), "schedule")
-    elif len(schedule) <= limits.SCHEDULE and (problem := _cron_problem(schedule)):
+    if problem := _schedule_problem(schedule):
         yield document.finding(("schedule",), problem, "schedule")
     runs = job.get("max_active_runs", 1)
     if schedule == CONTINUOUS and runs != 1:
-        message = f"'max_active_runs' is {runs}; with the schedule {CONTINUOUS} it has to be 1"
+        message = f"'max_active_runs' must be 1 with the schedule {CONTINUOUS}; got {runs}"
         yield document.finding(("max_active_runs",), message, "schedule")
+
+
+def _schedule_problem(schedule: str) -> str | None:
+    if schedule.startswith("@"):
+        return None if schedule in PRESETS else unknown("preset", schedule, PRESETS, "available")
+    # The schema reports longer ones.
+    return _cron_problem(schedule) if len(schedule) <= limits.SCHEDULE else None
 
 
 @cache
 def _cron_problem(expression: str) -> str | None:
     from cronsim import CronSim, CronSimError
 
-    fields = expression.split()
-    if len(fields) != 5:
+    fields = len(expression.split())
+    if fields != 5:
         return (
-            f"'{expression}' has {len(fields)} fields; a cron expression has five (minute hour day month weekday), "
-            "such as '0 2 * * *'"
+            "a cron expression must have five fields (minute hour day month weekday), such as '0 2 * * *'; "
+            f"'{expression}' has {fields}"
         )
     try:
         next(CronSim(expression, datetime(2024, 1, 1)))
     except CronSimError as error:
-        return f"'{expression}' is no cron expression: {str(error).lower()}"
+        return f"'{expression}' is not a cron expression: {str(error).lower()}"
     except StopIteration:
-        return f"'{expression}' never comes: there is no such day"
+        return f"'{expression}' never occurs: no such date exists"
     return None
 
 
@@ -81,37 +87,35 @@ def _timezones() -> set[str]:
 def _timezone(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
     timezone = job.get("timezone")
     if isinstance(timezone, str) and timezone not in _timezones():
-        hint = did_you_mean(timezone, _timezones()) or "names are those of the IANA database, such as Asia/Jakarta"
+        hint = did_you_mean(timezone, _timezones()) or "it must be in the IANA database, such as Asia/Jakarta"
         yield document.finding(("timezone",), f"unknown time zone '{timezone}' ({hint})", "timezone")
 
 
 def _dates(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
-    found: dict[str, date] = {}
+    dates: dict[str, date] = {}
     for name in ("start_date", "end_date"):
         text = job.get(name)
-        if isinstance(text, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            try:
-                found[name] = date.fromisoformat(text)
-            except ValueError:
-                yield document.finding((name,), f"'{text}' is no day of the calendar", "date")
-    for name, day in found.items():
+        # The schema reports other formats.
+        if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            continue
+        try:
+            dates[name] = date.fromisoformat(text)
+        except ValueError:
+            yield document.finding((name,), f"'{name}' must be an existing date; got '{text}'", "date")
+    for name, day in dates.items():
         if not limits.FIRST_YEAR <= day.year <= limits.LAST_YEAR:
-            message = f"'{name}' {day} is not in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}"
+            message = f"'{name}' must be in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}; got {day}"
             yield document.finding((name,), message, "date")
-    if len(found) == 2 and found["end_date"] < found["start_date"]:
-        message = f"end_date {found['end_date']} is before start_date {found['start_date']}"
+    if len(dates) == 2 and dates["end_date"] < dates["start_date"]:
+        message = f"'end_date' must not be before 'start_date', {dates['start_date']}; got {dates['end_date']}"
         yield document.finding(("end_date",), message, "date")
 
 
-# Where the schema asks for a duration; `retries` has its own inside.
-_DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
-
-
 def _durations(document: Document, path: KeyPath, part: Any) -> Iterator[Finding]:
-    """A finding for each duration that is nothing, or longer than a release may have."""
+    """Yield a finding for each duration that is zero, or longer than a release may have."""
     if isinstance(part, list):
-        for number, one in enumerate(part):
-            yield from _durations(document, (*path, number), one)
+        for index, entry in enumerate(part):
+            yield from _durations(document, (*path, index), entry)
     if not isinstance(part, dict) or (path and path[-1] in ("env", "with", "params", "foreach")):
         return
     for name, value in part.items():
@@ -127,7 +131,8 @@ def _duration(document: Document, path: KeyPath, text: str) -> Iterator[Finding]
     except ValueError:
         return
     if seconds > limits.SECONDS:
-        message = f"'{path[-1]}' is {text}; the longest is {limits.SECONDS // 86_400}d"
+        message = f"'{path[-1]}' must be at most {limits.SECONDS // 86_400}d; got {text}"
         yield document.finding(path, message, "duration")
     elif seconds == 0 and path[-1] != "delay":
-        yield document.finding(path, f"'{path[-1]}' is {text}: no time at all; leave it out for no limit", "duration")
+        message = f"'{path[-1]}' must be longer than 0s; got {text} (for no limit, remove it)"
+        yield document.finding(path, message, "duration")

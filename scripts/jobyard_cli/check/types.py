@@ -1,11 +1,11 @@
-"""Tasks that are no pods: types that the platform has, with the arguments that the type takes."""
+"""Check tasks without a pod: the type must exist, and have the arguments that it takes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, tasks_of
@@ -13,8 +13,11 @@ from jobyard_cli.check.schema import compiled, part_findings
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.team.repo import TeamRepo
 
-# What a task without a pod can't have.
-POD_ALONE = frozenset(
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+# Keys that apply to pods only.
+POD_ONLY = frozenset(
     [
         "args",
         "command",
@@ -35,31 +38,31 @@ POD_ALONE = frozenset(
 
 
 def check_types(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """A finding for each task whose type is unknown, or given what is not for it."""
+    """Yield a finding for each task whose type is unknown, or that has keys that do not apply to its type."""
     for name, task in tasks_of(document).items():
         path: KeyPath = ("tasks", name)
         if is_pod(task):
             if "with" in task:
-                message = "'with' is for a task with a type; a pod has command, args and env"
-                yield document.finding((*path, "with"), message, "type", at_key=True)
+                message = "'with' requires a type; a pod has command, args and env"
+                yield document.finding((*path, "with"), message, "task-type", at_key=True)
         elif isinstance(task["type"], str):
             yield from _typed(document, repo, path, task)
 
 
 def _typed(document: Document, repo: TeamRepo, path: KeyPath, task: dict[str, Any]) -> Iterator[Finding]:
-    chosen = repo.task_types.get(task["type"])
-    if chosen is None:
+    task_type = repo.task_types.get(task["type"])
+    if task_type is None:
         message = unknown("task type", task["type"], repo.task_types, "the platform has")
-        yield document.finding((*path, "type"), message, "type")
+        yield document.finding((*path, "type"), message, "task-type")
         return
-    for name in sorted(POD_ALONE & task.keys()):
-        message = f"'{name}' is for pods, and a task of type '{task['type']}' has none"
-        yield document.finding((*path, name), message, "type", at_key=True)
-    given = task.get("with", {})
-    schema = _schema(json.dumps(mapping(chosen.get("with"))))
-    yield from part_findings(document, (*path, "with"), given, schema)
+    for name in sorted(POD_ONLY & task.keys()):
+        message = f"'{name}' applies to pods only; a task of type '{task['type']}' runs without one"
+        yield document.finding((*path, name), message, "task-type", at_key=True)
+    arguments = task.get("with", {})
+    schema = _schema(json.dumps(mapping(task_type.get("with"))))
+    yield from part_findings(document, (*path, "with"), arguments, schema)
 
 
 @lru_cache(maxsize=256)
-def _schema(text: str) -> Any:
+def _schema(text: str) -> Draft202012Validator:
     return compiled(json.loads(text))

@@ -78,11 +78,11 @@ def _answer(checked: Checked, output: Format) -> Iterable[str]:
         case Format.json:
             return [report.as_json(checked)]
         case Format.github:
-            return [*formats.github(checked.told), report.summary(checked)]
+            return [*formats.github(checked.reported), report.summary(checked)]
         case Format.gitlab:
-            return [formats.gitlab(checked.told)]
+            return [formats.gitlab(checked.reported)]
         case Format.sarif:
-            return [formats.sarif(checked.told)]
+            return [formats.sarif(checked.reported)]
         case _:
             return report.lines(checked, snippets=sys.stdout.isatty())
 

@@ -1,1 +1,1 @@
-"""Texts as people write them, read with their positions: YAML, durations, Kubernetes quantities."""
+"""Parse what people write: YAML with positions, durations, Kubernetes quantities."""

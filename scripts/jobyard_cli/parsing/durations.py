@@ -1,4 +1,4 @@
-"""Durations as a person writes them: `90s`, `5m`, `2h`, `1d`, and sums such as `1h30m`."""
+"""Durations such as `90s`, `5m`, `2h` and `1d`, and sums of them such as `1h30m`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _PART = re.compile(r"(\d+)([dhms])")
 
 
 def parse_duration(text: str) -> int:
-    """Whole seconds.
+    """Return the duration in seconds.
 
     Raises:
-        ValueError: the text is no duration.
+        ValueError: the text is not a duration.
     """
     if not re.fullmatch(r"(\d+[dhms])+", text):
-        raise ValueError(f"{text!r} is no duration; write 90s, 5m, 2h, 1d or a sum such as 1h30m")
+        raise ValueError(f"a duration must be 90s, 5m, 2h, 1d or a sum such as 1h30m; got {text!r}")
     return sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 def duration_text(seconds: int) -> str:
-    """The same, of whole seconds, in the largest units: `1h30m`; nothing at all is `0s`."""
+    """Return a duration in seconds as text in the largest units: `1h30m`; zero is `0s`."""
     parts = []
     for unit, factor in _SECONDS.items():
         number, seconds = divmod(seconds, factor)

@@ -1,51 +1,50 @@
-"""Kubernetes quantities: compared as numbers, written in the one form the API server would write them.
+"""Kubernetes quantities: compare them as numbers, and write them in the canonical form of the API server.
 
-The API server normalises what it is given (`12000m` becomes `12`), and Argo CD would show the difference as drift.
+The API server normalises quantities (`12000m` becomes `12`), and Argo CD would show the difference as drift.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from math import ceil
 
 from jobyard_cli.release.job_defaults import DISK
 
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_BINARY = {"Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS: Mapping[str, int | Decimal] = {"": 1, "m": Decimal("0.001"), **_DECIMAL, **_BINARY}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|Ki|Mi|Gi|Ti|k|M|G|T)?")
 
 
 def parse_quantity(value: str | int | float) -> Decimal:
-    """The number that a quantity stands for: cores for CPU, bytes for memory.
+    """Return a quantity as a number: cores for CPU, bytes for memory.
 
     Raises:
-        ValueError: it is no quantity.
+        ValueError: the value is not a quantity.
     """
-    found = _QUANTITY.fullmatch(str(value))
-    if found is None:
-        raise ValueError(f"{value!r} is no quantity")
-    number, unit = Decimal(found[1]), found[2]
-    if unit == "m":
-        return number / 1000
-    return number * (_BINARY | _DECIMAL).get(unit or "", 1)
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is not a quantity")
+    return Decimal(match[1]) * _UNITS[match[2] or ""]
 
 
 def canonical_cpu(value: str | int | float) -> str:
-    """Whole cores, or millicores rounded up: `0.5` and `500m` are `500m`, `12000m` is `12`."""
+    """Return whole cores, or millicores rounded up: `0.5` and `500m` are `500m`, `12000m` is `12`."""
     millicores = ceil(parse_quantity(value) * 1000)
     return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
 
 
 def canonical_memory(value: str | int | float) -> str:
-    """The largest binary unit that holds it whole: `1024Mi` is `1Gi`; bytes that fit none are written as bytes."""
+    """Return a size in the largest binary unit of which it is a multiple: `1024Mi` is `1Gi`; otherwise in bytes."""
     size = ceil(parse_quantity(value))
-    for unit, factor in sorted(_BINARY.items(), key=lambda item: -item[1]):
+    for unit, factor in _BINARY.items():
         if size and size % factor == 0:
             return f"{size // factor}{unit}"
     return str(size)
 
 
 def disk_of(scratch: str | int | float | None) -> str:
-    """What a pod with that much scratch space asks of the disk."""
+    """Return the disk space that a pod with this scratch space requests."""
     return canonical_memory(str(parse_quantity(DISK) + parse_quantity(scratch or 0)))

@@ -168,7 +168,7 @@ def _meaning(
     for name in values.get("environments", {}):
         if name not in environments:
             message = unknown("environment", name, environments, "there are")
-            yield document.finding((*path, "environments", name), message, "environment", at_key=True)
+            yield document.finding((*path, "environments", name), message, "name", at_key=True)
     for place, part in _parts(path, values):
         for index, group in enumerate(part.get("allowedNodeGroups", [])):
             if group not in groups:
@@ -190,7 +190,7 @@ def _pools(document: Document, path: tuple[str, ...], values: Mapping[str, Any])
         if (taken := sum(pools.values())) >= slots:
             given = "pools" if "pools" in _at(document.data, place) else "workerSlots"
             message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
-            yield document.finding((*place, given), message, "pools", at_key=True)
+            yield document.finding((*place, given), message, "pool", at_key=True)
 
 
 def _at(data: Any, path: tuple[str, ...]) -> Any:

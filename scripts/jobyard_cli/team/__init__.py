@@ -1,1 +1,1 @@
-"""`jobyard team`: making a team and its repository."""
+"""Make a team's repository, read it, and upgrade it."""

@@ -1,36 +1,41 @@
-"""Places in a text where git left two versions for a person to choose from."""
+"""Find merge conflicts: places in a text where git left two versions for a person to choose from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_BEFORE, _BETWEEN, _AFTER = "<<<<<<< ", "=======", ">>>>>>> "
+_START = "<<<<<<< "
+_SEPARATOR = "======="
+_END = ">>>>>>> "
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """The lines of the three marks, from 1: before the one version, between them, after the other."""
+    """The lines of the three conflict markers, from 1: at the start, between the two versions, and at the end."""
 
     first: int
     middle: int
     last: int
 
     def __str__(self) -> str:
-        marks = f"{self.first} (<<<<<<<), {self.middle} (=======) and {self.last} (>>>>>>>)"
-        return f"a conflict of an upgrade or a merge: keep what is right, and take out lines {marks}"
+        markers = f"{self.first} (<<<<<<<), {self.middle} (=======) and {self.last} (>>>>>>>)"
+        return f"unresolved conflict of an upgrade or a merge: keep the right version, and remove lines {markers}"
 
 
 def conflicts(text: str) -> Iterator[Conflict]:
-    """Each conflict, where all three marks begin a line, in their order; in one pass, whatever is in the text."""
-    if _BEFORE not in text:
+    """Yield each conflict: all three markers in order, each at the start of a line. The text is read once."""
+    if _START not in text:
         return
-    first = middle = 0
+    first = 0
+    middle = 0
     for number, line in enumerate(text.split("\n"), 1):
-        if line.startswith(_BEFORE):
-            first, middle = number, 0
-        elif first and not middle and line.rstrip("\r") == _BETWEEN:
+        if line.startswith(_START):
+            first = number
+            middle = 0
+        elif first and not middle and line.rstrip("\r") == _SEPARATOR:
             middle = number
-        elif middle and line.startswith(_AFTER):
+        elif middle and line.startswith(_END):
             yield Conflict(first, middle, number)
-            first = middle = 0
+            first = 0
+            middle = 0

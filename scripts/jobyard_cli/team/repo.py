@@ -1,8 +1,8 @@
-"""A team's repository on disk: where its parts are, and what its values say."""
+"""A team's repository on disk: where its parts are, and what its values contain."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +19,21 @@ NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/
 
 
 class NotATeamRepo(JobyardError):
-    """The folder is no team's repository."""
+    """The folder is not a team's repository."""
 
     def __init__(self, root: Path, missing: list[str]) -> None:
-        super().__init__(f"{root} is no team's repository: it lacks {', '.join(missing)}; run this in its top folder")
+        names = ", ".join(missing)
+        super().__init__(f"{root} is not a team's repository: it has no {names}; run this in its top folder")
         self.missing = missing
 
 
 TEXTS = (".vscode", "charts", "schemas", "values")
-"""Folders in which files are the template's, besides those at the top."""
+"""Folders with files of the template, besides the top folder."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
-"""A list of released jobs of the repository's own, as `jobyard catalogue` writes it, for where the platform's can't be
-had."""
+"""The repository's own list of released jobs, as `jobyard catalogue` writes it: the fallback where the platform's list
+is not available."""
 ENVIRONMENTS = "values/platform"
-"""The platform's `values/environments`; those of a team's own are of its chart."""
+"""A copy of the platform's `values/environments`; the team's own files in `values` are for its chart."""
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -44,14 +45,24 @@ def _missing(root: Path) -> list[str]:
 
 
 def _part(document: Document | None, name: str) -> dict[str, Any]:
-    data = document.data if document is not None else None
-    part = data.get(name) if isinstance(data, dict) else None
+    part = _value(document, name)
     return dict(part) if isinstance(part, dict) else {}
+
+
+def _value(document: Document | None, name: str) -> Any:
+    """Return a value at the top of a document; None if it is missing."""
+    if document is None or not isinstance(document.data, dict):
+        return None
+    return document.data.get(name)
+
+
+def _strings(value: Any) -> list[str]:
+    return [str(entry) for entry in value or []]
 
 
 @dataclass
 class TeamRepo:
-    """A team's repository. What its values say is in documents, so that findings can point into them."""
+    """A team's repository. Its values are kept as documents, so that findings can point into them."""
 
     root: Path
     team_values: Document
@@ -60,7 +71,7 @@ class TeamRepo:
     published: Document | None = None
     job_files: list[Path] = field(default_factory=list)
     platform: Path | None = None
-    """The platform's files, where they are not to be looked for."""
+    """A work tree of the platform, instead of its current branch."""
     _other_jobs: dict[str, dict[str, Any] | None] = field(default_factory=dict)
 
     @classmethod
@@ -68,7 +79,7 @@ class TeamRepo:
         """Read what the check needs besides the jobs.
 
         Raises:
-            NotATeamRepo: a part that every team's repository has is not there.
+            NotATeamRepo: a part that every team's repository has is missing.
         """
         root = root.absolute()
         if missing := _missing(root):
@@ -85,7 +96,7 @@ class TeamRepo:
 
     @classmethod
     def find(cls, inside: Path) -> Path:
-        """Top folder of the team's repository that a path is in; the path's own folder where it is in none."""
+        """Return the top folder of the repository that a path is in; the path's own folder if it is not in one."""
         path = inside.absolute()
         folder = path if path.is_dir() else path.parent
         return next((above for above in (folder, *folder.parents) if not _missing(above)), folder)
@@ -104,7 +115,7 @@ class TeamRepo:
 
     @property
     def allowed_node_groups(self) -> list[str]:
-        return [str(name) for name in self._value("allowedNodeGroups") or []]
+        return _strings(self._value("allowedNodeGroups"))
 
     @property
     def service_accounts(self) -> list[str]:
@@ -120,13 +131,13 @@ class TeamRepo:
 
     @property
     def documents(self) -> list[Document]:
-        """The files of values, each of them read before any job."""
+        """The files of values, which are read before the jobs."""
         documents = (self.team_values, self.catalogue, self.types, self.published)
         return [document for document in documents if document is not None]
 
     @cached_property
     def environments(self) -> dict[str, dict[str, Any]]:
-        """What the platform's file of each environment says; none where the repository is older than these files."""
+        """The values of each of the platform's environments; empty if the repository is older than these files."""
         files = sorted((self.root / ENVIRONMENTS).glob("*.yaml"))
         return {file.stem: _part(load(file, file.relative_to(self.root).as_posix()), "environment") for file in files}
 
@@ -136,18 +147,17 @@ class TeamRepo:
 
     @property
     def shared_variables(self) -> list[str]:
-        """The Airflow Variables that every team's templates may read."""
-        data = self.types.data if self.types is not None else None
-        return [str(name) for name in data.get("sharedVariables") or []] if isinstance(data, dict) else []
+        """The Airflow Variables that templates of every team may read."""
+        return _strings(_value(self.types, "sharedVariables"))
 
     @property
     def assets(self) -> list[str]:
-        """What the team's jobs may write besides its own assets: prefixes, and whole assets."""
-        return [str(name) for name in self._value("assets") or []]
+        """What the team's jobs may update besides its own assets: prefixes, which end with a slash, and assets."""
+        return _strings(self._value("assets"))
 
     @cached_property
     def published_jobs(self) -> PublishedJobs | None:
-        """What teams have released; None where nobody here knows. It is looked for only where it is asked for."""
+        """The jobs that teams have released; None without a list. The platform is looked up on first use only."""
         return self._platforms_list() or self._own_list()
 
     def _platforms_list(self) -> PublishedJobs | None:
@@ -163,13 +173,22 @@ class TeamRepo:
 
     @cached_property
     def conflicted(self) -> dict[Path, list[Conflict]]:
-        """Files with what an upgrade or a merge left to choose: Helm's, schemas, the pipeline's, not the documents."""
+        """Conflicts of an upgrade or a merge by file, in files of the template; reading a document finds its own."""
         documents = {self.root / document.path for document in self.documents}
-        nested = (file for folder in TEXTS for file in sorted((self.root / folder).rglob("*")))
-        files = (file for file in (*sorted(self.root.iterdir()), *nested) if file.is_file() and file not in documents)
-        read = {file: file.read_bytes() for file in files if file.stat().st_size <= MAXIMUM_BYTES}
-        found = {file: list(conflicts(content.decode("utf-8", "replace"))) for file, content in read.items()}
-        return {file: left for file, left in found.items() if left}
+        conflicted = {}
+        for file in self._template_files():
+            if file in documents or file.stat().st_size > MAXIMUM_BYTES:
+                continue
+            if found := list(conflicts(file.read_bytes().decode("utf-8", "replace"))):
+                conflicted[file] = found
+        return conflicted
+
+    def _template_files(self) -> Iterator[Path]:
+        """Yield the files at the top and in the folders of the template, such as charts, schemas and pipelines."""
+        paths = sorted(self.root.iterdir())
+        for folder in TEXTS:
+            paths += sorted((self.root / folder).rglob("*"))
+        yield from filter(Path.is_file, paths)
 
     @cached_property
     def own_jobs(self) -> list[str]:
@@ -177,7 +196,7 @@ class TeamRepo:
         return [f"{self.team}.{file.parent.name}" for file in self.job_files]
 
     def other_job(self, name: str) -> dict[str, Any] | None:
-        """What is known of `<team>.<job>`: of our own all that its file says, of another team's what is published."""
+        """Return what is known of `<team>.<job>`: its file if it is the team's own, otherwise what is published."""
         if name not in self._other_jobs:
             self._other_jobs[name] = self._read_job(name)
         return self._other_jobs[name]
@@ -196,10 +215,9 @@ class TeamRepo:
 
     @cached_property
     def images(self) -> list[str]:
-        """Names of the images there are: folders of `images/` with a Dockerfile, and those that the values list."""
+        """The names of the images: folders of `images/` with a Dockerfile, and those that the values list."""
         built = {path.parent.name for path in (self.root / "images").glob("*/Dockerfile")}
-        return sorted(built | {str(name) for name in self._value("images") or []})
+        return sorted({*built, *_strings(self._value("images"))})
 
     def _value(self, name: str) -> Any:
-        data = self.team_values.data
-        return data.get(name) if isinstance(data, dict) else None
+        return _value(self.team_values, name)

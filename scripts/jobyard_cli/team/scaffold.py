@@ -1,11 +1,11 @@
-"""Starts a new job from an example."""
+"""Create a job from an example."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.check.run import JOB_NAME
+from jobyard_cli.check.run import JOB_NAME, JOB_NAME_RULE
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.team.repo import TeamRepo
 
@@ -14,30 +14,29 @@ DEFAULT_EXAMPLE = "batch-inference"
 
 
 class CannotStart(JobyardError):
-    """The new job's name can't be used, or there is no such example."""
+    """The name of the new job is invalid or taken, or the example does not exist."""
 
 
 def examples() -> list[str]:
-    """Names of the examples."""
+    """Return the names of the examples."""
     return sorted(folder.name for folder in EXAMPLES.iterdir() if (folder / "job.yaml").exists())
 
 
 def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
-    """Write `dags/<name>/job.yaml` and return its path. An existing job is never touched.
+    """Write `dags/<name>/job.yaml` and return its path. An existing job is never changed.
 
     Raises:
-        NotATeamRepo: the folder is no team's repository.
-        CannotStart: the name can't be a job's, is taken, or the example is not known.
+        NotATeamRepo: the folder is not a team's repository.
+        CannotStart: the name is invalid or taken, or the example does not exist.
     """
     repo = TeamRepo.load(root)
     if not JOB_NAME.fullmatch(name):
-        rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
-        raise CannotStart(f"'{name}' can't be a job's name: {rule}")
+        raise CannotStart(f"a job must have {JOB_NAME_RULE}; got '{name}'")
     if example not in examples():
-        raise CannotStart(unknown("example", example, examples(), "there are"))
+        raise CannotStart(unknown("example", example, examples(), "available"))
     file = repo.root / "dags" / name / "job.yaml"
     if file.exists():
-        raise CannotStart(f"dags/{name}/job.yaml is there already; it was left as it is")
+        raise CannotStart(f"dags/{name}/job.yaml already exists; it was not changed")
     text = (EXAMPLES / example / "job.yaml").read_text(encoding="utf-8")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text.replace("TEAM", repo.team), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""cruft, which makes a team's repository from the platform's, and brings later versions of it."""
+"""Run cruft, which makes a team's repository from the platform's template and updates it."""
 
 from __future__ import annotations
 
@@ -13,43 +13,42 @@ from pathlib import Path
 from jobyard_cli.errors import JobyardError
 
 _STOPPED = "Stopping generation because"
-"""What cookiecutter says after the problems that the hook found."""
+"""What cookiecutter prints after the problems that the hook found."""
 _REASON = re.compile(r"^[\w.]+: (?=\S)", re.M)
-"""Where Python's traceback ends with an exception's message."""
+"""The start of an exception's message at the end of a traceback."""
 
 
 class TemplateFailed(JobyardError):
-    """cruft could not do it; the message is the hook's, or the last one of cruft's own."""
+    """cruft failed; the message is that of the template's hook, or the last one of cruft."""
 
 
 def create(template: str, commit: str, answers: Mapping[str, str], output: Path, cwd: Path) -> None:
-    """Make a team's repository in a folder from one commit of the template.
+    """Make a team's repository in a folder from a commit of the template.
 
     Raises:
-        TemplateFailed: an answer is wrong, or the template can't be had.
+        TemplateFailed: an answer is invalid, or the template cannot be fetched.
     """
     options = ["--no-input", "--default-config", "--checkout", commit, "--output-dir", str(output)]
     cruft("create", template, *options, "--extra-context", json.dumps(answers), cwd=cwd)
 
 
 def cruft(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run cruft to its end.
+    """Run cruft and wait until it exits.
 
     Raises:
-        TemplateFailed: it exited with another code than 0.
+        TemplateFailed: its exit code is not 0.
     """
-    # -P: a file of the repository that is called like a module of cruft's is not taken for it.
+    # -P: do not import a file of the repository that has the name of one of cruft's modules.
     command = [sys.executable, "-P", "-m", "cruft", *arguments]
     environment = {**os.environ, "_TYPER_STANDARD_TRACEBACK": "1", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise TemplateFailed(_reason(done.stderr))
-    return done
+    completed = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise TemplateFailed(_reason(completed.stderr))
+    return completed
 
 
 def _reason(stderr: str) -> str:
-    said, stopped, _ = stderr.partition(_STOPPED)
+    problems, stopped, _ = stderr.partition(_STOPPED)
     if stopped:
-        return said.strip()
-    reasons = list(_REASON.finditer(stderr))
-    return stderr[reasons[-1].end() :].strip() if reasons else stderr.strip()
+        return problems.strip()
+    return _REASON.split(stderr)[-1].strip()

@@ -1,4 +1,4 @@
-"""Brings a team's repository to a later version of the template it was made from."""
+"""Upgrade a team's repository to a newer version of its template."""
 
 from __future__ import annotations
 
@@ -16,59 +16,62 @@ from jobyard_cli.team.conflicts import conflicts
 from jobyard_cli.team.repo import TeamRepo
 
 _IN_USE = ("charts", "dags", "pyproject.toml", "schemas", "scripts", "uv.lock", "values")
-"""What pipelines use of the platform's repository, at the commit that cruft noted."""
+"""The parts of the platform's repository that pipelines use, at the commit that cruft recorded."""
 _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
-"""What git says of a file to which it could not apply the change."""
+"""git's message for a file to which it could not apply the change."""
 
 
 class CannotUpgrade(JobyardError):
-    """The repository is not in a state in which it can be upgraded; it was left as it is."""
+    """The repository is not in a state in which it can be upgraded; it was not changed."""
 
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What was done to the work tree."""
+    """The result of an upgrade of the work tree."""
 
     before: str
     after: str
     """Commits of the template."""
     changed: list[str]
-    """A line for each file that changed, as `git status` has it."""
+    """A line for each changed file, as `git status` prints it."""
     conflicts: list[str]
-    """A line for each thing that a person has to decide."""
+    """A line for each conflict that a person must resolve."""
 
 
 def upgrade(repo: Path, checkout: str = "") -> Upgraded:
-    """Bring a team's repository to the template's newest commit, or to another; nothing is committed.
+    """Upgrade a team's repository to the template's newest commit, or to another one; nothing is committed.
 
     Raises:
-        CannotUpgrade: it does not say where it came from, or has changes of its own that are in no commit.
-        TemplateFailed: the template can't be had, or refuses the repository's answers.
-        NoPlatform: the template can't be had.
+        CannotUpgrade: the repository does not name its template, or has uncommitted changes.
+        TemplateFailed: the template cannot be fetched, or refuses the repository's answers.
+        NoPlatform: the template cannot be fetched.
     """
     before = _commit(repo)
     _refuse_unclean(repo)
     target = ["--checkout", checkout] if checkout else []
-    # cruft ends with 0 even where its changes and the team's meet.
-    said = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
+    # cruft exits with 0 even if there are conflicts.
+    output = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
     changed = _changed(repo)
-    if [line[3:] for line in changed] == [STATE] and not _is_of_use(repo, before):
-        # Nothing but the note of a later commit, which would be a merge request about nothing.
+    if [line[3:] for line in changed] == [STATE] and not _affects_pipelines(repo, before):
+        # Only the recorded commit is newer, which is not worth a merge request.
         git.git(repo, "checkout", "--", STATE)
         return Upgraded(before, before, [], [])
-    return Upgraded(before, _commit(repo), changed, list(_to_decide(repo, changed, said)))
+    return Upgraded(before, _commit(repo), changed, list(_conflicts(repo, changed, output)))
 
 
-def _is_of_use(repo: Path, before: str) -> bool:
-    """Whether the template changed in what this repository's pipelines use of it, besides the files that are here."""
-    clone, own = platform_repo(repo), f"values/teams/{TeamRepo.load(repo).team}.yaml"
+def _affects_pipelines(repo: Path, before: str) -> bool:
+    """Return whether the platform changed in a part that this repository's pipelines use of it."""
+    clone = platform_repo(repo)
+    own = f"values/teams/{TeamRepo.load(repo).team}.yaml"
     try:
         names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
     except git.GitFailed:
-        return True  # a clone without history, which can't tell
-    parts = [name.split("/") for name in names]
-    others = [name for name in names if name.startswith("values/teams/") and name != own]
-    return any(name not in others and part[0] in _IN_USE for name, part in zip(names, parts, strict=True))
+        return True  # A clone without history has no differences to look at.
+    return any(name == own or _is_in_use(name) for name in names)
+
+
+def _is_in_use(name: str) -> bool:
+    return name.split("/")[0] in _IN_USE and not name.startswith("values/teams/")
 
 
 def _commit(repo: Path) -> str:
@@ -77,20 +80,22 @@ def _commit(repo: Path) -> str:
         if state["commit"] and state["template"]:
             return str(state["commit"])
     except FileNotFoundError as error:
-        why = "run this in the repository's top folder, or restore the file from git"
-        raise CannotUpgrade(f"{repo / STATE} is missing: {why}") from error
+        advice = "run this in the repository's top folder, or restore the file from git"
+        raise CannotUpgrade(f"{repo / STATE} is missing: {advice}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotUpgrade(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
-    what = "the address of the platform's repository and the commit that this one is made from"
-    raise CannotUpgrade(f'{repo / STATE}: write {what} under "template" and "commit"')
+        raise CannotUpgrade(f"{repo / STATE} does not have the commit of the template: {error}") from error
+    values = "the address of the platform's repository and the commit that this one was made from"
+    raise CannotUpgrade(f'{repo / STATE}: set "template" and "commit" to {values}')
 
 
 def _refuse_unclean(repo: Path) -> None:
     if changed := _changed(repo):
-        raise CannotUpgrade("\n".join(["changes here are in no commit; commit or stash them first:", *changed]))
+        raise CannotUpgrade("\n".join(["there are uncommitted changes; commit or stash them first:", *changed]))
     if rejected := _rejected(repo):
         names = ", ".join(rejected)
-        raise CannotUpgrade(f"{names}: left of an earlier upgrade; put what is right into the file, then delete it")
+        raise CannotUpgrade(
+            f"{names}: left over from an earlier upgrade; apply the change by hand, then delete this file"
+        )
 
 
 def _changed(repo: Path) -> list[str]:
@@ -98,27 +103,32 @@ def _changed(repo: Path) -> list[str]:
 
 
 def _rejected(repo: Path) -> list[str]:
-    """Changes that git could not apply; the repository's .gitignore hides them."""
+    """Return the files with changes that git could not apply; the repository's .gitignore hides them."""
     return sorted(git.git(repo, "ls-files", "--others", "--", "*.rej").splitlines())
 
 
-def _to_decide(repo: Path, changed: list[str], said: str) -> Iterator[str]:
-    """A line for each thing that a person has to decide."""
-    named = set()
+def _conflicts(repo: Path, changed: list[str], output: str) -> Iterator[str]:
+    """Yield a line for each conflict that a person must resolve. `output` is that of cruft."""
+    reported = set()
     for line in changed:
-        state, name = line[:2], line[3:]
-        marked = [f"{name}:{one.first}:1: {one}" for one in conflicts(_text(repo / name))]
-        yield from marked
-        if not marked and "U" in state:
-            yield f"{name}: changed here and in the template, one of which removed it; `git add` or `git rm` it"
-        if marked or "U" in state:
-            named.add(name)
+        name = line[3:]
+        problems = list(_file_conflicts(repo, name, is_unmerged="U" in line[:2]))
+        yield from problems
+        if problems:
+            reported.add(name)
     for name in _rejected(repo):
-        named.add(name.removesuffix(".rej"))
-        yield f"{name}: the part of the template's change that does not fit; put it into the file, then delete this"
-    for error in dict.fromkeys(_ERROR.findall(said)):
-        if error.partition(":")[0] not in named:
-            yield f"{error}; the template's change to it, or its removal, was left out: make it by hand, or leave it"
+        reported.add(name.removesuffix(".rej"))
+        yield f"{name}: part of the template's change could not be applied; apply it by hand, then delete this file"
+    for error in dict.fromkeys(_ERROR.findall(output)):
+        if error.partition(":")[0] not in reported:
+            yield f"{error}; the template's change to this file was skipped: make it by hand, or ignore it"
+
+
+def _file_conflicts(repo: Path, name: str, *, is_unmerged: bool) -> Iterator[str]:
+    found = [f"{name}:{conflict.first}:1: {conflict}" for conflict in conflicts(_text(repo / name))]
+    if is_unmerged and not found:
+        yield f"{name}: changed on one side and removed on the other; `git add` it to keep it, or `git rm` it"
+    yield from found
 
 
 def _text(file: Path) -> str:

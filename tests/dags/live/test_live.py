@@ -135,7 +135,7 @@ def stored(value: object) -> object:
 def test_a_template_without_an_end_ends_with_its_task(platform: Platform) -> None:
     platform.airflow.wait_for_run("risk.endless", "failed")
     assert platform.cluster.arguments("risk.endless") == []
-    words = "the templates of a task may take 100,000 steps together"
+    words = "the templates of a task must take at most 100,000 steps in all"
     platform.airflow.wait(lambda: platform.airflow.has_logged(words), f"line {words!r} in Airflow's logs")
 
 

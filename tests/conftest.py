@@ -12,7 +12,8 @@ from jobyard_cli.cli.steps import Steps, new_console
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import tools
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 TEAM = """\
 team: risk
 allowedNodeGroups: [default, high-cpu, high-memory]

@@ -12,11 +12,12 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
+
 Object = dict[str, Any]
 Render = Callable[..., list[Object]]
 RenderText = Callable[..., CompletedProcess[str]]
 
-ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = ("1.32", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""

@@ -31,7 +31,7 @@ from tests.charts.test_rights import spelled_out
 from tests.end_to_end.audit import Request, requests
 from tests.end_to_end.following import job_file, release, run_to_its_end
 from tests.end_to_end.older_airflow import Ended, OlderAirflow, Worker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 # Each with a date of its own for its runs: Airflow takes up a pod that another left for the same run of the same task.

@@ -14,8 +14,8 @@ import yaml
 from jobyard_cli.cli import main
 
 from tests.iam.conftest import PLATFORM_REPO, VALUES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., tuple[int, str, str]]
 QUOTA = {"pods": 5, "cpu": "4", "memory": "16Gi", "ephemeralStorage": "16Gi"}
 TEAM: dict[str, Any] = {

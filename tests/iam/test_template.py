@@ -17,8 +17,8 @@ from jobyard_cli.iam.template import RESOURCES, TooManyResources, as_json, cloud
 from jobyard_cli.platform.environments import Environment, load_environment
 
 from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 

@@ -16,7 +16,7 @@ from jobyard_local.processes import Supervisor
 from jobyard_local.services import REGION, Credentials, s3_client, s3_process
 
 from tests.conftest import make_team_repo
-from tests.ports import free_ports
+from tests.support.ports import free_ports
 from tests.sync.faulty_proxy import FaultyProxy
 from tests.sync.real_airflow import SOURCE, Copier, RealAirflow
 from tests.sync.running import Forked

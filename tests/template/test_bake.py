@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
 from tests.template.conftest import git
 
-ROOT = Path(__file__).resolve().parents[2]
 IN_TEMPLATE = ROOT / "{{cookiecutter.repo_name}}"
 COPIED = {
     "charts/team": "charts/team",

@@ -22,6 +22,8 @@ from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run as run_program
 from post_gen_project import OF
 
+from tests.support.paths import ROOT
+
 Baked = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 FILES = {"gitlab": ".gitlab-ci.yml", "github": ".github/workflows/jobyard.yml"}
@@ -30,7 +32,6 @@ SCHEMAS = {
     "github": ["--builtin-schema=vendor.github-workflows"],
 }
 ENVIRONMENTS = ["dev", "dev, prod", "dev,staging-eu, prod,"]
-ROOT = Path(__file__).resolve().parents[2]
 RELEASED = ["dev", "staging", "prod"]
 LINTER = Path(__file__).parent / "actionlint"
 

@@ -11,7 +11,8 @@ from jobyard_cli.plan.base import commit_base
 from jobyard_cli.plan.make import Platform, find_platform, make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 FIXTURES = ROOT / "tests" / "fixtures"
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 NO_PLATFORM = Platform(None, "none was given")

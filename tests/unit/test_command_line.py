@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from jobyard_cli.cli import main
 
+from tests.support.paths import ROOT
+
 AddJob = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_check_without_findings_exits_with_0(add_job: AddJob, jobyard: Callable[..., tuple[int, str, str]]) -> None:

@@ -28,10 +28,11 @@ from jobyard_cli.platform.files import NotThePlatformRepo
 from jobyard_cli.platform.kubeconfig import UnknownRegion, kubeconfig, launcher_role
 from jobyard_cli.platform.missing_values import IncompleteEnvironment
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAUD = """\
 teams:
   fraud:

@@ -12,7 +12,8 @@ import yaml
 from jobyard_cli.cli import main
 from jobyard_local.simulated_nodes import simulated_node
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 GROUP: dict[str, Any] = {
     "description": "Any.",
     "startupTimeout": 600,

@@ -19,10 +19,11 @@ from jobyard_cli.platform.files import (
 )
 from jobyard_local.bucket_copy import copy_once
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "airflow"
 
 

@@ -20,13 +20,13 @@ from jobyard_cli.release.catalogue import UnreadableReleases, released_jobs
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.push_list import CannotPush, push_list
 
+from tests.support.paths import ROOT
 from tests.unit.plan_repo import commit_all, git
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 AddJob = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "airflow"
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 DAILY: dict[str, Any] = {"schedule": "@daily", "timezone": "UTC", "owner": ""}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.git import commit_all
 from tests.support.paths import ROOT
 
 TEMPLATE = (
@@ -23,31 +24,13 @@ TEMPLATE = (
     "schemas",
     "values",
 )
-COMMITTER = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
 ANSWERS = {"team": "risk", "owner": "risk-ml@example.com"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def git(repo: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repo), *COMMITTER, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture(scope="session")
-def commit_all() -> Callable[[Path], None]:
-    """Commit all that is in a folder, made a git repository if it is none."""
-
-    def commit(folder: Path) -> None:
-        git(folder, "init", "--quiet", "--initial-branch=main")
-        git(folder, "add", "--all")
-        git(folder, "commit", "--quiet", "--message=All")
-
-    return commit
-
-
 @pytest.fixture
-def template(tmp_path: Path, commit_all: Callable[[Path], None]) -> Path:
+def template(tmp_path: Path) -> Path:
     """A git repository of the files, as they are on disk now, that make a team repository; links stay links."""
     folder = tmp_path / "template"
     for name in TEMPLATE:
@@ -99,7 +82,7 @@ def bake(tmp_path: Path, template: Path, run: Run) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def crufted(tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]) -> Path:
+def crufted(tmp_path: Path, template: Path, run: Run) -> Path:
     """Team risk's repository as cruft makes it, committed."""
     answers = json.dumps({"team": "risk", "owner": "risk-ml@example.com"})
     options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml")]

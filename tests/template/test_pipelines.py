@@ -22,6 +22,7 @@ from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run as run_program
 from post_gen_project import OF
 
+from tests.support.git import commit_all
 from tests.support.paths import ROOT
 
 Baked = Callable[..., Path]
@@ -81,9 +82,7 @@ def test_a_repository_has_the_files_of_its_service_alone(baked: Baked) -> None:
     assert not (baked("gitlab") / ".github").exists()
 
 
-def test_an_update_brings_the_other_services_files_not_back(
-    tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
-) -> None:
+def test_an_update_brings_the_other_services_files_not_back(tmp_path: Path, template: Path, run: Run) -> None:
     answers = json.dumps({"team": "risk", "ci": "github"})
     options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml"), "--extra-context", answers]
     made = run("cruft", "create", str(template), *options, "--output-dir", str(tmp_path / "made"))

@@ -17,7 +17,9 @@ from jobyard_cli.plan.model import Plan
 from jobyard_cli.plan.released import CannotRead
 from jobyard_cli.release.compile import BrokenJobs, compile_release
 
-from tests.unit.plan_repo import FIXTURES, NO_PLATFORM, NOW, ROOT, commit_all, git, planned, the_platform, with_chart
+from tests.support.git import commit_all, git
+from tests.support.paths import FIXTURES, ROOT
+from tests.unit.plan_repo import NO_PLATFORM, NOW, planned, the_platform, with_chart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

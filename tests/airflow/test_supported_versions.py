@@ -13,12 +13,8 @@ import pytest
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import airflow, machine
-from jobyard_local.settings import Source
 
-from tests.airflow.packages import TEST_PACKAGES
-
-SOURCE = Source.find()
-VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_dir()), reverse=True)
+from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS
 
 Ran = subprocess.CompletedProcess[str]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from jobyard_cli.iam.template import RESOURCES, TooManyResources, as_json, cloud
 from jobyard_cli.platform.environments import Environment, load_environment
 
 from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
+from tests.support.golden import assert_golden
 from tests.support.paths import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,15 +42,12 @@ def lint(text: str, folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_golden(name: str) -> None:
-    """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
     others = [load_environment(ROOT, other) for other in ("dev", "prod") if other != name]
     text = cloudformation(name, all_roles(load_environment(ROOT, name), PLATFORM_REPO, others=others))
-    golden = GOLDEN / f"{name}.yaml"
-    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
-        golden.write_text(text)
-    assert text == golden.read_text()
+    assert_golden(GOLDEN / f"{name}.yaml", text)
 
 
 def test_a_template_is_valid_and_every_action_is_one_that_aws_has(environment: Environment, tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from jobyard_cli.platform.files import (
     NotThePlatformRepo,
     PlatformFiles,
     UnreadableValues,
-    loader_source,
     node_groups,
     platform_files,
     task_types,
 )
+from jobyard_cli.platform.loader import loader_source
 from jobyard_local.bucket_copy import copy_once
 
 from tests.support.paths import ROOT

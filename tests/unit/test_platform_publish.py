@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from jobyard_cli.aws.errors import PublishFailed
 from jobyard_cli.platform import publish as platform_publish
-from jobyard_cli.platform.files import PlatformFiles, loader_source
+from jobyard_cli.platform.files import PlatformFiles
+from jobyard_cli.platform.loader import loader_source
 from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatform, publish
 from jobyard_local.bucket_copy import copy_once
 

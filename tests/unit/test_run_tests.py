@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from run_tests import Finished, Lane, lanes, run
 
+from tests.support.git import git
 from tests.support.paths import ROOT
 
 

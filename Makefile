@@ -1,5 +1,5 @@
 # `make demo` and `make test` each do all their own set-up; see README.md.
-.PHONY: help setup demo test check lint format bench docs
+.PHONY: help setup demo test check lint format bench docs golden coverage random-jobs
 .DEFAULT_GOAL := help
 
 RUN := .venv/bin
@@ -10,6 +10,9 @@ help:
 	@echo 'make check   lint, types and unit tests'
 	@echo 'make bench   measure, beside peers; writes benchmarks/RESULTS.md'
 	@echo 'make lint    lint and types;  make format  mends what can be mended'
+	@echo 'make golden  renew the golden files: read the difference with git before you commit it'
+	@echo 'make coverage     unit tests, with the lines and branches that they leave out'
+	@echo 'make random-jobs  JOBS=5000 random jobs through the check and each Airflow'
 
 setup:
 	@scripts/bootstrap.sh
@@ -42,3 +45,14 @@ docs: setup
 	@$(RUN)/python scripts/write_rule_reference.py
 	@$(RUN)/python scripts/write_values_reference.py
 	@$(RUN)/python scripts/write_standalone_files.py
+
+golden: setup
+	@JOBYARD_UPDATE_GOLDEN=1 $(RUN)/pytest --quiet -m golden tests/unit tests/iam tests/charts
+	@git status --short -- tests
+
+coverage: setup
+	@$(RUN)/coverage run -m pytest --quiet tests/unit tests/iam
+	@$(RUN)/coverage report
+
+random-jobs: setup
+	@JOBYARD_RANDOM_JOBS=$(or $(JOBS),5000) $(RUN)/pytest tests/airflow/test_accepted_jobs.py -k what_the_check_accepts

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from jobs import ROOT, make_repo
 from jobyard_cli.platform.data import platform_data
-from jobyard_cli.platform.files import loader_source, node_groups, task_types
+from jobyard_cli.platform.files import node_groups, task_types
+from jobyard_cli.platform.loader import loader_source
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.system.folders import cache_dir
 from jobyard_cli.system.programs import run

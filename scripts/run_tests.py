@@ -1,43 +1,82 @@
-"""`make test`: the end-to-end tests, which mostly wait, and beside them all others, which mostly work.
+"""`make test`: all tests, in three lanes at once, as those of two lanes mostly wait for what they started.
 
-Lines of the end-to-end tests are marked until the others have ended.
+The lines of the other lanes are marked with the lane's name. The last lines say how long each lane took.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-END_TO_END = "tests/end_to_end"
-OTHERS = ("tests/unit", "tests/template", "tests/charts", "tests/airflow", "tests/sync", "tests/iam")
-MARK = "end to end │ "
+PYTEST = str(Path(sys.executable).with_name("pytest"))
 
 
-def main() -> int:
-    """Run both; 0 where both passed."""
-    pytest = [str(Path(sys.executable).with_name("pytest"))]
-    others_ended = threading.Event()
-    # A cache of its own, as each run writes it anew. One line a test, as lines are what is passed on.
-    waiting = [*pytest, "--verbose", "--override-ini=cache_dir=.pytest_cache/end_to_end", END_TO_END]
-    with subprocess.Popen(waiting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as end_to_end:
-        assert end_to_end.stdout is not None
-        shown = threading.Thread(target=_show, args=(end_to_end.stdout, others_ended))
-        shown.start()
-        try:
-            code = subprocess.run([*pytest, *OTHERS], check=False).returncode
-        finally:
-            others_ended.set()
-            shown.join()
-    return code or end_to_end.wait()
+@dataclass(frozen=True)
+class Lane:
+    """Tests that run one after the other, in a process of their own."""
+
+    name: str
+    command: Sequence[str]
 
 
-def _show(lines: Iterable[str], others_ended: threading.Event) -> None:
-    for line in lines:
-        print("" if others_ended.is_set() else MARK, line, sep="", end="", flush=True)
+@dataclass(frozen=True)
+class Finished:
+    """How a lane ended."""
+
+    name: str
+    code: int
+    seconds: float
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return f"{self.name:<12} {'failed' if self.code else 'passed'}  {minutes:>3} min {seconds:02} s"
+
+
+def lanes() -> tuple[Lane, ...]:
+    """The lane on the terminal, then the others: these wait for a platform, and for the schedulers of Airflows."""
+    return (
+        Lane("all others", [PYTEST, "tests/unit", "tests/iam", "tests/template", "tests/charts"]),
+        _beside("end to end", "tests/end_to_end"),
+        _beside("airflow", "tests/airflow", "tests/sync"),
+    )
+
+
+def _beside(name: str, *folders: str) -> Lane:
+    # A cache of its own, as each run rewrites it. One line a test, as lines are what is passed on.
+    cache = f"--override-ini=cache_dir=.pytest_cache/{name.replace(' ', '_')}"
+    return Lane(name, [PYTEST, "--verbose", cache, *folders])
+
+
+def run(first: Lane, *beside: Lane) -> int:
+    """Run the lanes at once; return 0 if all passed, or else the code of the first that failed."""
+    with ThreadPoolExecutor(len(beside) + 1) as pool:
+        running = [pool.submit(_on_terminal, first), *(pool.submit(_marked, lane) for lane in beside)]
+        finished = [one.result() for one in running]
+    print()
+    for one in finished:
+        print(one)
+    return next((one.code for one in finished if one.code), 0)
+
+
+def _on_terminal(lane: Lane) -> Finished:
+    start = time.monotonic()
+    code = subprocess.run(lane.command, check=False).returncode
+    return Finished(lane.name, code, time.monotonic() - start)
+
+
+def _marked(lane: Lane) -> Finished:
+    start = time.monotonic()
+    with subprocess.Popen(lane.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{lane.name} │ {line}", end="", flush=True)
+    return Finished(lane.name, process.returncode, time.monotonic() - start)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(*lanes()))

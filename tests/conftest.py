@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jobyard_cli.cli.steps import Steps, new_console
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import tools
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 TEAM = """\
 team: risk
 allowedNodeGroups: [default, high-cpu, high-memory]
@@ -36,6 +39,24 @@ tasks:
   score:
     image: inference
 """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed of the random tests here, unless it is given, so that the run can name it.
+
+    In CI Hypothesis derives a fixed seed from each test, so that no merge request fails by chance.
+    """
+    in_ci = settings.get_current_profile_name() == "ci"
+    if config.option.hypothesis_seed is None and not in_ci:
+        config.option.hypothesis_seed = str(random.getrandbits(32))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the seed; a random test that fails prints the case that it found too."""
+    seed = config.option.hypothesis_seed
+    if seed is not None:
+        terminalreporter.write_line(f"random tests: --hypothesis-seed={seed} draws the same cases again")
 
 
 @pytest.fixture(scope="session")

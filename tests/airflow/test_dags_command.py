@@ -15,7 +15,8 @@ from jobyard_cli.cli.dags import dags
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.release.compile import BrokenJobs
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 HERE = Platform(ROOT, ROOT)
 Shown = Callable[[], AbstractContextManager[Steps]]
 AddJob = Callable[..., Path]

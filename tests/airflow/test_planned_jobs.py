@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -20,16 +18,10 @@ from jobyard_cli.plan.runs import upcoming
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
-from jobyard_cli.system.folders import cache_dir
-from jobyard_local import airflow
-from jobyard_local.settings import Source
 
-from tests.airflow.packages import TEST_PACKAGES
+from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, airflow_workers
+from tests.support.paths import FIXTURES
 
-SOURCE = Source.find()
-VERSIONS = sorted((folder.name for folder in SOURCE.mwaa.iterdir() if folder.is_dir()), reverse=True)
-WORKER = SOURCE.root / "tests" / "dags" / "plan_worker.py"
-MARK = "answer: "
 INTERVALS = 12
 TEAMS = {
     "risk": {
@@ -39,7 +31,7 @@ TEAMS = {
     }
 }
 PLATFORM = platform_data(node_groups(SOURCE.values), "dev", task_types=task_types(SOURCE.values), teams=TEAMS)
-FIXTURES = SOURCE.root / "tests" / "fixtures" / "valid"
+VALID = FIXTURES / "valid"
 EVERYTHING = """\
 apiVersion: jobyard/v1
 schedule: null
@@ -59,56 +51,19 @@ ZONES = {
     "Australia/Lord_Howe": ("2026-04-04", "2026-10-03"),
 }
 
-Ask = Callable[[dict[str, Any]], dict[str, Any]]
 AddJob = Callable[..., Path]
-
-
-@contextmanager
-def worker(
-    version: str, folder: Path, report: Callable[[str], None], platform: dict[str, Any] | None = None
-) -> Iterator[Ask]:
-    """A process with that Airflow in it; what this yields says what it makes of a job."""
-    installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
-    command = [str(installed / "bin" / "python"), str(WORKER), str(folder / "dags"), json.dumps(platform or PLATFORM)]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join([str(SOURCE.dags), str(WORKER.parent)]),
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
-    }
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as running:
-        assert running.stdin
-        assert running.stdout
-        asked, answers = running.stdin, running.stdout
-
-        def ask(entry: dict[str, Any]) -> dict[str, Any]:
-            asked.write(json.dumps(entry) + "\n")
-            asked.flush()
-            answer = next((line for line in answers if line.startswith(MARK)), None)
-            assert answer is not None, f"Airflow {version} ended"
-            found: dict[str, Any] = json.loads(answer.removeprefix(MARK))
-            return found
-
-        try:
-            yield ask
-        finally:
-            running.kill()
 
 
 @pytest.fixture(scope="module")
 def workers(
     shown: Callable[[], AbstractContextManager[Steps]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Ask]]:
+) -> Iterator[AskAll]:
+    """Ask what a job becomes there: its pods and its intervals."""
     with ExitStack() as stack:
         with shown() as steps, steps.step("plans beside each Airflow") as report:
-            started = {
-                version: stack.enter_context(worker(version, tmp_path_factory.mktemp("airflow"), report))
-                for version in VERSIONS
-            }
-        yield started
+            folder = tmp_path_factory.mktemp("workers")
+            asked = stack.enter_context(airflow_workers("plan_worker.py", folder, PLATFORM, report))
+        yield asked
 
 
 def entry_of(team_repo: Path, add_job: AddJob, text: str) -> dict[str, Any]:
@@ -126,21 +81,20 @@ def planned(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("text", [*(path.name for path in sorted(FIXTURES.iterdir())), EVERYTHING])
+@pytest.mark.parametrize("text", [*(path.name for path in sorted(VALID.iterdir())), EVERYTHING])
 def test_a_planned_pod_is_the_one_that_airflow_makes(
-    workers: dict[str, Ask], team_repo: Path, add_job: AddJob, text: str
+    workers: AskAll, team_repo: Path, add_job: AddJob, text: str
 ) -> None:
-    file = FIXTURES / text / "job.yaml"
+    file = VALID / text / "job.yaml"
     entry = entry_of(team_repo, add_job, text if text == EVERYTHING else file.read_text("utf-8-sig"))
     expected = planned(entry)
     assert expected
-    for version, ask in workers.items():
-        assert ask(entry)["pods"] == expected, version
+    assert {version: answer["pods"] for version, answer in workers(entry).items()} == dict.fromkeys(VERSIONS, expected)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES + MORE_SCHEDULES)
 def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
-    workers: dict[str, Ask], team_repo: Path, add_job: AddJob, schedule: str
+    workers: AskAll, team_repo: Path, add_job: AddJob, schedule: str
 ) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
     for zone, day in ((zone, day) for zone, days in ZONES.items() for day in days):
@@ -151,11 +105,11 @@ def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
             for interval in islice(upcoming(one, before), INTERVALS)
         ]
         assert len(expected) == INTERVALS
-        for version, ask in workers.items():
-            assert ask(one)["intervals"] == expected, (version, zone, day)
+        for version, answer in workers(one).items():
+            assert answer["intervals"] == expected, (version, zone, day)
 
 
-def test_the_last_run_is_that_of_the_end_date(workers: dict[str, Ask], team_repo: Path, add_job: AddJob) -> None:
+def test_the_last_run_is_that_of_the_end_date(workers: AskAll, team_repo: Path, add_job: AddJob) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
     ending = {"start_date": "2026-10-24", "end_date": "2026-10-26", "timezone": "Europe/Berlin"}
     one = {**entry, "schedule": "30 2 * * *", **ending}
@@ -164,4 +118,4 @@ def test_the_last_run_is_that_of_the_end_date(workers: dict[str, Ask], team_repo
         for both in upcoming(one, datetime(2026, 1, 1, tzinfo=UTC))
     ]
     assert len(found) == 3
-    assert {version: ask(one)["intervals"] for version, ask in workers.items()} == dict.fromkeys(VERSIONS, found)
+    assert {version: answer["intervals"] for version, answer in workers(one).items()} == dict.fromkeys(VERSIONS, found)

@@ -15,11 +15,11 @@ import yaml
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.processes import Process, Supervisor
 
-from tests.ports import free_ports
-from tests.waiting import wait_until
+from tests.support.paths import ROOT
+from tests.support.ports import free_ports
+from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")

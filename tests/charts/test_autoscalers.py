@@ -22,13 +22,13 @@ from jobyard_cli.platform.node_groups import eksctl_config
 from jobyard_cli.system.folders import cache_dir
 
 from tests.charts.upstream_files import upstream_files
-from tests.waiting import wait_until
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Server
 
 Object = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = node_groups(ROOT / "values")
 FILES = ["values/node-groups.yaml", "values/environments/prod.yaml"]
 GROUPS = ["default", "gpu", "graviton", "high-cpu", "high-memory"]

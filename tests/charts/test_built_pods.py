@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +14,11 @@ from jobyard_cli.platform.files import task_types
 from jobyard_cli.release.compile import compile_jobs
 from jobyard_local.pod_identity import policy
 
-from tests.airflow.test_planned_jobs import EVERYTHING, FIXTURES, SOURCE, VERSIONS, Ask, worker
+from tests.airflow.test_planned_jobs import EVERYTHING
 from tests.charts.team_pods import start_all
+from tests.conftest import make_team_repo
+from tests.support.airflow_workers import SOURCE, VERSIONS, airflow_workers
+from tests.support.paths import FIXTURES
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
@@ -58,36 +60,44 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
     cluster.count_nothing("risk")
 
 
-@pytest.fixture
-def jobs(team_repo: Path, add_job: Callable[..., Path]) -> dict[str, Object]:
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
     """The jobs of all fixtures and examples, compiled."""
+    team_repo = make_team_repo(tmp_path_factory.mktemp("jobs") / "risk-jobs")
     values = team_repo / "values" / "team.yaml"
     everywhere = "allowedNodeGroups: [default, gpu, graviton, high-cpu, high-memory]"
     values.write_text(values.read_text().replace("allowedNodeGroups: [default, high-cpu, high-memory]", everywhere))
-    files = [*sorted(FIXTURES.glob("*/job.yaml")), *sorted(EXAMPLES.glob("*/job.yaml"))]
+    files = [*sorted(FIXTURES.glob("valid/*/job.yaml")), *sorted(EXAMPLES.glob("*/job.yaml"))]
     texts = {file.parent.name: file.read_text("utf-8-sig") for file in files}
     for name, text in {**texts, "everything": EVERYTHING, "shapes": SHAPES}.items():
-        add_job(name, text)
+        file = team_repo / "dags" / name / "job.yaml"
+        file.parent.mkdir()
+        file.write_text(text)
     checked = check_repo(team_repo)
     assert [str(finding) for finding in checked.findings] == []
     return compile_jobs(checked)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_pod_of_the_builder_is_let_in(
-    team: Cluster,
+@pytest.fixture(scope="module")
+def sent(
     jobs: dict[str, Object],
-    version: str,
     shown: Callable[[], AbstractContextManager[Steps]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+) -> dict[str, Object]:
+    """The pods that each Airflow sends: by version, job and task."""
     with ExitStack() as stack:
-        with shown() as steps, steps.step(f"pods of Airflow {version}") as report:
-            ask: Ask = stack.enter_context(worker(version, tmp_path_factory.mktemp("airflow"), report, _platform()))
-        sent = {name: ask(entry)["sent"] for name, entry in jobs.items()}
+        with shown() as steps, steps.step("pods of each Airflow") as report:
+            folder = tmp_path_factory.mktemp("workers")
+            ask = stack.enter_context(airflow_workers("plan_worker.py", folder, _platform(), report))
+        answers = {name: ask(entry) for name, entry in jobs.items()}
+    return {version: {name: answer[version]["sent"] for name, answer in answers.items()} for version in VERSIONS}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_pod_of_the_builder_is_let_in(team: Cluster, sent: dict[str, Object], version: str) -> None:
     pods = {
         f"{job}.{task}": _rendered(pod, gpu)
-        for job, tasks in sent.items()
+        for job, tasks in sent[version].items()
         for task, pod in tasks.items()
         for gpu in ["nvidia.com/gpu" in pod["spec"]["containers"][0]["resources"]["requests"]]
     }

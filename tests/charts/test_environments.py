@@ -11,9 +11,10 @@ import pytest
 import yaml
 from jobyard_cli.platform.environments import load_environment
 
+from tests.support.paths import ROOT
+
 Object = dict[str, Any]
 RenderChart = Callable[..., list[Object]]
-ROOT = Path(__file__).resolve().parents[2]
 FILES = ("values/node-groups.yaml", "values/environments/{}.yaml", "values/teams/risk.yaml")
 OTHERS: dict[str, Object] = {
     "everywhere": {"quota": {"pods": 7, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi", "gpu": 2}},

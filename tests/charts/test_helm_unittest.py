@@ -13,7 +13,8 @@ import pytest
 from jobyard_cli.chart.suites import NAME, program
 from jobyard_cli.system.folders import cache_dir
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 CHARTS = ROOT / "charts"
 
 

@@ -24,14 +24,14 @@ from jobyard_local.processes import Process, Supervisor
 from jobyard_local.simulated_nodes import simulated_node
 
 from tests.charts.team_pods import LABELS, changed
-from tests.waiting import wait_until
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster, Server
 
 Object = dict[str, Any]
 Machines = Callable[[str, int], Object]
-ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = node_groups(ROOT / "values")
 GROUPS = ["default", "gpu", "graviton", "high-cpu", "high-memory"]
 TAINTED = ["gpu", "graviton", "high-cpu", "high-memory"]

@@ -19,12 +19,12 @@ from tests.charts.oldest_kubernetes import oldest_programs, version
 from tests.charts.pod_attacks import CREATED
 from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, changed, start_all
 from tests.charts.test_render import VERSIONS
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, USUAL, changed, refused, start
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import Cluster

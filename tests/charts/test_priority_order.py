@@ -12,8 +12,8 @@ import yaml
 from jobyard_local.processes import Process, Supervisor
 
 from tests.charts.conftest import CATALOGUE
-from tests.ports import free_ports
-from tests.waiting import wait_until
+from tests.support.ports import free_ports
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.charts.conftest import ApiServer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,11 +11,13 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from tests.support.golden import assert_golden
+from tests.support.paths import ROOT
+
 Object = dict[str, Any]
 Render = Callable[..., list[Object]]
 RenderText = Callable[..., CompletedProcess[str]]
 
-ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = ("1.32", "1.37")
 """Oldest (`kubeVersion` of the charts) and newest Kubernetes that the rendered objects must be valid for."""
@@ -55,15 +56,12 @@ POLICIES = (
 )
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_golden(render_text: RenderText, example: str) -> None:
-    """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
     rendered = render_text(*EXAMPLES[example])
     assert rendered.returncode == 0, rendered.stderr
-    golden = GOLDEN / f"{example}.yaml"
-    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
-        golden.write_text(rendered.stdout)
-    assert rendered.stdout == golden.read_text()
+    assert_golden(GOLDEN / f"{example}.yaml", rendered.stdout)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -19,6 +19,7 @@ from jobyard_local import repo_server, tools
 
 from tests.charts import repo_server as servers
 from tests.charts.repo_server import LOGIN, Rendered, RepoServer, WebServer
+from tests.support.git import git
 
 SECRET = "nobody-of-another-team-may-read-this"
 DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
@@ -61,11 +62,6 @@ def foreign() -> Iterator[WebServer]:
     """A host of the attacker's."""
     with servers.foreign_host() as server:
         yield server
-
-
-def git(tree: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(tree), "-c", "user.name=Test", "-c", "user.email=test@example.com", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ from write_standalone_files import copies
 from tests.charts.conftest import ApiServer, Cluster, running
 from tests.charts.test_render import EXAMPLES
 from tests.conftest import make_team_repo
+from tests.support.paths import ROOT
 
 Object = dict[str, Any]
 Render = Callable[..., list[Object]]
 
-ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "valid"
 VALUES: Object = {**EXAMPLES["team"][2], "standalone": True}
 BOUNDS = ("LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,12 +19,10 @@ if AIRFLOW_3:
 else:
     from airflow.models.dagbag import DagBag
 
-LIBRARY = Path(__file__).parents[2] / "dags"
-# The text that the command line writes as a team's loader.
-LOADER = """\
-import jobyard  # Airflow reads a file for DAGs only if it names both
-globals().update(jobyard.load(__file__))
-"""
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "dags"
+# The published loader. The command line is not installed here, so its file is run alone; it imports nothing.
+loader_source: Callable[[str], str] = run_path(str(ROOT / "scripts/jobyard_cli/platform/loader.py"))["loader_source"]
 PLATFORM: dict[str, Any] = {
     "schema_version": 1,
     "environment": "local",
@@ -171,7 +170,7 @@ class Bucket:
     def loader(self, team: str = "risk") -> Path:
         """Put a team's loader into the bucket."""
         file = self.folder / f"{team}.py"
-        file.write_text(LOADER)
+        file.write_text(loader_source(team))
         return file
 
     def release(self, jobs: dict[str, Any], team: str = "risk", **changes: Any) -> Path:

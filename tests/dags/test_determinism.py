@@ -5,23 +5,37 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support import Bucket, job, task
 
-# What the scheduler stores of each DAG, and by which Airflow 3, having sorted it, tells versions apart.
+MARK = "dags: "
+# What the scheduler stores of each DAG, and by which Airflow 3, having sorted it, tells versions apart. Airflow is
+# loaded once; the library is loaded for each answer, in a process of its own.
 SERIALISE = """
-import json, runpy, sys
-dags = runpy.run_path(sys.argv[1])
-dags = {name: dag for name, dag in dags.items() if name.startswith("risk.")}
-for dag in dags.values():
-    dag.fileloc = sys.argv[1]  # as Airflow's bag of DAGs does
+import json, os, runpy, sys
 try:
     from airflow.serialization.serialized_objects import DagSerialization as Serialised
 except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialised
-print(json.dumps({name: Serialised.to_dict(dag) for name, dag in dags.items()}, sort_keys=True))
+assert "jobyard" not in sys.modules
+for line in sys.stdin:
+    if os.fork():
+        os.wait()
+        continue
+    loader = line.rstrip()
+    # The bucket first, as Airflow has it: the library is the one that is there.
+    sys.path.insert(0, os.path.dirname(loader))
+    dags = runpy.run_path(loader)
+    dags = {name: dag for name, dag in dags.items() if name.startswith("risk.")}
+    for dag in dags.values():
+        dag.fileloc = loader  # as Airflow's bag of DAGs does
+    made = {name: Serialised.to_dict(dag) for name, dag in dags.items()}
+    print("dags: " + json.dumps(made, sort_keys=True), flush=True)
+    os._exit(0)
 """
 
 TARGETS = [{"webhook": "/x"}, {"slack": "#a"}, {"email": "a@example.com"}]
@@ -48,16 +62,41 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def serialise(loader: Path, seed: int) -> subprocess.Popen[str]:
-    """Start a process, with its own order of sets, that writes what it makes of the release."""
-    # The bucket first, as Airflow has it: the library is the one that is there.
-    path = os.pathsep.join([str(loader.parent), *sys.path])
-    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path}
-    command = [sys.executable, "-W", "ignore", "-c", SERIALISE, str(loader)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+class Serialiser:
+    """A process, with its own order of sets, that says what it makes of a release."""
+
+    def __init__(self, seed: int) -> None:
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-W", "ignore", "-c", SERIALISE]
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def dags(self, loader: Path) -> str:
+        """Return the serialised DAGs of the loader's release."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(f"{loader}\n")
+        self._process.stdin.flush()
+        line = next((line for line in self._process.stdout if line.startswith(MARK)), None)
+        assert line, "the process has ended"
+        return line.removeprefix(MARK)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
 
 
-def test_two_processes_agree_to_the_byte(bucket: Bucket) -> None:
+@pytest.fixture(scope="module")
+def serialisers() -> Iterator[tuple[Serialiser, Serialiser]]:
+    """Two with different orders."""
+    both = Serialiser(1), Serialiser(2)
+    yield both
+    for one in both:
+        one.close()
+
+
+def test_two_processes_agree_to_the_byte(bucket: Bucket, serialisers: tuple[Serialiser, Serialiser]) -> None:
     first = task(env={"B": "1", "A": "2", "C": "3"}, node_group="graviton")
     tasks = {"a": first, "b": task(needs=["a"]), "c": task(needs=["a"]), "d": task(needs=["c", "b", "a"])}
     whole = job(**EVERYTHING)
@@ -71,8 +110,7 @@ def test_two_processes_agree_to_the_byte(bucket: Bucket) -> None:
             "bad": bad,
         }
     )
-    processes = [serialise(loader, seed) for seed in (1, 2)]
-    one, other = [process.communicate()[0].splitlines()[-1] for process in processes]
+    one, other = [process.dags(loader) for process in serialisers]
     assert sorted(json.loads(one)) == ["risk.bad", "risk.follows", "risk.score", "risk.whole"]
     assert [
         dag for dag in ("risk.score", "risk.follows", "risk.whole") if "Broken: " in json.dumps(json.loads(one)[dag])
@@ -95,13 +133,16 @@ def put_into_versions(library: Path, *folders: str) -> None:
     (library / "versions.json").write_text(json.dumps(index))
 
 
-def test_another_version_of_the_library_makes_no_other_dags(bucket: Bucket) -> None:
+def test_another_version_of_the_library_makes_no_other_dags(
+    bucket: Bucket, serialisers: tuple[Serialiser, Serialiser]
+) -> None:
+    process, _ = serialisers
     loader = bucket.release({"whole": job(**EVERYTHING)})
-    before = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    before = process.dags(loader)
     library = bucket.folder / "jobyard"
     put_into_versions(library, "2", "1")
-    after = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    after = process.dags(loader)
     (library / "2" / "loader.py").unlink()
-    fallen_back = serialise(loader, 1).communicate()[0].splitlines()[-1]
+    fallen_back = process.dags(loader)
     assert "Broken: " not in before
     assert before == after == fallen_back

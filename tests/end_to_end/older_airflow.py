@@ -13,7 +13,7 @@ from pathlib import Path
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 RUN_JOBS = "tests/dags/run_jobs.py"
 MARK = "ended: "

@@ -22,7 +22,7 @@ from jobyard_local.processes import Supervisor
 from jobyard_local.settings import REAL_NODE_GROUPS, Source
 
 from tests.charts.team_pods import BASE, LABELS, changed
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 

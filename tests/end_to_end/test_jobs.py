@@ -23,7 +23,7 @@ from jobyard_local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_local.usage import PodUsage
 
 from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 TEAM = team_repo.TEAM
 PARALLEL, RETRAINING, LEAVING = "train-in-parallel", "retrain", "leave-results"

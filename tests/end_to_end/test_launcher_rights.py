@@ -26,12 +26,12 @@ from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.settings import Source
 
-from tests.airflow.packages import TEST_PACKAGES
 from tests.charts.test_rights import spelled_out
 from tests.end_to_end.audit import Request, requests
 from tests.end_to_end.following import job_file, release, run_to_its_end
 from tests.end_to_end.older_airflow import Ended, OlderAirflow, Worker
-from tests.waiting import wait_until
+from tests.support.airflow_workers import TEST_PACKAGES
+from tests.support.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 # Each with a date of its own for its runs: Airflow takes up a pod that another left for the same run of the same task.

@@ -13,7 +13,7 @@ from jobyard_local.platform import AIRFLOW_BUCKET, LocalPlatform
 from jobyard_local.services import git
 
 from tests.end_to_end.following import release
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 TEAM = team_repo.TEAM
 JOB = "regretted"

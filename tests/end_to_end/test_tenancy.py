@@ -27,7 +27,7 @@ from jobyard_local.services import GitRepository, git
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden
 from tests.charts.pod_attacks import MACHINE, SHARES
 from tests.charts.team_pods import changed
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
 APPLICATION = f"team-{TEAM}"

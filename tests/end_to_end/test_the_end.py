@@ -24,7 +24,7 @@ from jobyard_local.platform import LocalPlatform, build
 from jobyard_local.processes import Supervisor
 
 from tests.end_to_end.following import run_to_its_end
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 Shown = Callable[[], AbstractContextManager[Steps]]
 DAG = f"{team_repo.TEAM}.{SCORING}"

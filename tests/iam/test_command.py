@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.cli import main
 
 from tests.iam.conftest import PLATFORM_REPO, VALUES
+from tests.support.command import jobyard_in
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., tuple[int, str, str]]
 QUOTA = {"pods": 5, "cpu": "4", "memory": "16Gi", "ephemeralStorage": "16Gi"}
 TEAM: dict[str, Any] = {
@@ -48,24 +47,21 @@ def write_team(platform: Path, name: str, **different: Any) -> None:
 
 
 @pytest.fixture
-def jobyard(platform: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def iam(platform: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `jobyard iam --environment prod` there: exit code, standard output, standard error."""
 
+    jobyard = jobyard_in(platform, capsys, monkeypatch)
+
     def run(*arguments: str, platform_repo: str = PLATFORM_REPO) -> tuple[int, str, str]:
-        monkeypatch.chdir(platform)
         given = [f"--platform-repo={platform_repo}"] if platform_repo else []
-        monkeypatch.setattr(sys, "argv", ["jobyard", "iam", "--environment=prod", *given, *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
+        return jobyard("iam", "--environment=prod", *given, *arguments)
 
     return run
 
 
-def test_a_template_is_printed_that_yaml_reads(platform: Path, jobyard: Run) -> None:
+def test_a_template_is_printed_that_yaml_reads(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
-    code, out, err = jobyard()
+    code, out, err = iam()
     assert (code, err) == (0, "")
     assert list(yaml.safe_load(out)["Resources"]) == [
         "GitHost1", "Airflow", "PlatformCi", "PlatformCatalogue",
@@ -73,17 +69,17 @@ def test_a_template_is_printed_that_yaml_reads(platform: Path, jobyard: Run) -> 
     ]  # fmt: skip
 
 
-def test_only_a_teams_roles_are_printed_where_that_is_asked(platform: Path, jobyard: Run) -> None:
+def test_only_a_teams_roles_are_printed_where_that_is_asked(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
-    code, out, err = jobyard("--only=risk", "--format=json")
+    code, out, err = iam("--only=risk", "--format=json")
     assert (code, err) == (0, "")
     assert list(json.loads(out)) == ["jobyard-risk-ci", "jobyard-risk-plan", "jobyard-risk"]
 
 
-def test_rights_that_are_not_bounded_to_one_team_are_told(platform: Path, jobyard: Run) -> None:
+def test_rights_that_are_not_bounded_to_one_team_are_told(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
     write_environment(platform, {name: value for name, value in VALUES.items() if name != "variablesPrefix"})
-    code, out, err = jobyard()
+    code, out, err = iam()
     assert code == 0
     warning = "Airflow role Op: without `variablesPrefix` in the environment's file, "
     assert err.startswith(f"jobyard-risk-ci: {warning}")
@@ -93,18 +89,16 @@ def test_rights_that_are_not_bounded_to_one_team_are_told(platform: Path, jobyar
 
 
 @pytest.mark.parametrize(("folder", "repositories"), [("", "risk/*"), ("/ml/x", "ml/x/risk/*")])
-def test_images_go_where_the_environments_registry_is(
-    platform: Path, jobyard: Run, folder: str, repositories: str
-) -> None:
+def test_images_go_where_the_environments_registry_is(platform: Path, iam: Run, folder: str, repositories: str) -> None:
     write_team(platform, "risk")
     write_environment(platform, {**VALUES, "registry": f"999900001111.dkr.ecr.eu-west-1.amazonaws.com{folder}"})
-    assert images(jobyard("--format=json")[1]) == [f"arn:aws:ecr:eu-west-1:999900001111:repository/{repositories}"]
+    assert images(iam("--format=json")[1]) == [f"arn:aws:ecr:eu-west-1:999900001111:repository/{repositories}"]
 
 
-def test_a_registry_that_is_not_ecrs_gets_no_right(platform: Path, jobyard: Run) -> None:
+def test_a_registry_that_is_not_ecrs_gets_no_right(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
     write_environment(platform, {**VALUES, "registry": "registry.example.com/ml"})
-    code, out, err = jobyard("--format=json")
+    code, out, err = iam("--format=json")
     assert (code, images(out)) == (0, [])
     assert err == (
         "jobyard-risk-ci: No right to push images: the environment's registry is not ECR, "
@@ -118,17 +112,17 @@ def images(out: str) -> list[str]:
     return [arn for one in policy["Statement"] if "ecr:PutImage" in one["Action"] for arn in one["Resource"]]
 
 
-def test_china_has_arns_of_its_own(platform: Path, jobyard: Run) -> None:
+def test_china_has_arns_of_its_own(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
     write_environment(platform, {**VALUES, "region": "cn-north-1"})
-    out = jobyard("--format=json")[1]
+    out = iam("--format=json")[1]
     assert "arn:aws-cn:s3:::airflow/dags/risk/jobs.json" in out
     assert "arn:aws:" not in out
 
 
-def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: Path, jobyard: Run) -> None:
+def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: Path, iam: Run) -> None:
     write_environment(platform, {"name": "prod", "region": "eu-central-1"})
-    assert jobyard() == (
+    assert iam() == (
         1,
         "",
         "values/environments/prod.yaml lacks what its IAM roles are made of; write under `environment`:\n"
@@ -155,21 +149,19 @@ def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: 
         ("https://git.example.com/ri%sk/jobs", "gitlab", "'https://git.example.com/ri%sk/jobs' is no repository on a "),
     ],
 )
-def test_pipelines_that_iam_can_not_know_are_told(
-    platform: Path, jobyard: Run, repo: str, ci: str, message: str
-) -> None:
+def test_pipelines_that_iam_can_not_know_are_told(platform: Path, iam: Run, repo: str, ci: str, message: str) -> None:
     write_team(platform, "risk", repo=repo, ci=ci)
-    code, out, err = jobyard()
+    code, out, err = iam()
     assert (code, out) == (1, "")
     assert err.startswith(f"values/teams/risk.yaml: repo {message}")
 
 
-def test_every_problem_is_told_at_once(platform: Path, jobyard: Run) -> None:
+def test_every_problem_is_told_at_once(platform: Path, iam: Run) -> None:
     write_team(platform, "risk", repo="file:///risk.git")
     write_team(platform, "care", revision="${aws:username}")
     write_team(platform, "jobyard")
     write_team(platform, "mwaa")
-    code, out, err = jobyard(platform_repo="")
+    code, out, err = iam(platform_repo="")
     assert (code, out) == (1, "")
     starts = [
         "the platform's repository has no remote `origin`",
@@ -192,20 +184,20 @@ def test_every_problem_is_told_at_once(platform: Path, jobyard: Run) -> None:
     ],
 )
 def test_two_roles_of_one_name_are_refused(
-    platform: Path, jobyard: Run, name: str, roles: dict[str, Any], other: str, whose: str
+    platform: Path, iam: Run, name: str, roles: dict[str, Any], other: str, whose: str
 ) -> None:
     write_team(platform, "risk")
     write_team(platform, name, iamRoles=roles)
-    code, out, err = jobyard()
+    code, out, err = iam()
     assert (code, out) == (1, "")
     assert f"two roles would be named '{other}'" in err and whose in err
     assert "in `iamRoles` of values/teams/" in err
 
 
 @pytest.mark.parametrize("name", ["x" * 65, "a//b", "batch/"])
-def test_a_name_that_iam_does_not_take_is_told(platform: Path, jobyard: Run, name: str) -> None:
+def test_a_name_that_iam_does_not_take_is_told(platform: Path, iam: Run, name: str) -> None:
     write_team(platform, "risk", iamRoles={"launcher": name})
-    code, out, err = jobyard()
+    code, out, err = iam()
     assert (code, out) == (1, "")
     assert err.startswith(f"'{name}' is no name of a role (Airflow where it starts pods of team risk)")
 
@@ -220,8 +212,6 @@ def test_a_name_that_iam_does_not_take_is_told(platform: Path, jobyard: Run, nam
         ),
     ],
 )
-def test_a_wrong_option_is_told_with_what_would_be_right(
-    platform: Path, jobyard: Run, option: str, message: str
-) -> None:
+def test_a_wrong_option_is_told_with_what_would_be_right(platform: Path, iam: Run, option: str, message: str) -> None:
     write_team(platform, "risk")
-    assert jobyard(option) == (1, "", message)
+    assert iam(option) == (1, "", message)

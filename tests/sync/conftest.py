@@ -14,11 +14,12 @@ from jobyard_local.processes import Supervisor
 from jobyard_local.services import REGION, Credentials, s3_client, s3_process
 
 from tests.conftest import make_team_repo
-from tests.ports import free_ports
+from tests.support.git import git
+from tests.support.ports import free_ports
 from tests.sync.faulty_proxy import FaultyProxy
 from tests.sync.real_airflow import Copier, RealAirflow, installation
 from tests.sync.running import Forked
-from tests.sync.servers import Server, git
+from tests.sync.servers import Server
 from tests.sync.stand_in_airflow import StandInAirflow
 from tests.sync.story import VERSIONS, Team, live
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jobyard_cli.airflow.transport import Login
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import load_node_groups
-from jobyard_cli.platform.files import loader_source, task_types
+from jobyard_cli.platform.files import task_types
+from jobyard_cli.platform.loader import loader_source
 from jobyard_cli.system.folders import cache_dir
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,10 +45,3 @@ class Server:
         listed = self.client.list_object_versions(Bucket=bucket)
         assert "DeleteMarkers" not in listed
         return {one["Key"] + one["VersionId"]: one["ETag"] for one in listed["Versions"] if one["Key"] != KEY}
-
-
-def git(repo: Path, *arguments: str) -> str:
-    """One git command, as somebody."""
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(repo), *who, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -19,9 +19,10 @@ from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import AirflowVariable
 
+from tests.support.git import git
 from tests.sync.real_airflow import NOT_IN_AIRFLOW, Copier, RealAirflow, StandInMwaa
 from tests.sync.running import Ended, Forked, Run
-from tests.sync.servers import KEY, Server, git
+from tests.sync.servers import KEY, Server
 
 VERSIONS = ("3.3.1", "2.11.2")
 IMAGES = {"inference": "registry.example.com/risk/inference@sha256:" + "a" * 64}

@@ -12,8 +12,9 @@ from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.releases import publish
 from jobyard_local.bucket_copy import copy_once
 
+from tests.support.git import git
 from tests.sync.running import Forked, Run
-from tests.sync.servers import KEY, Server, git
+from tests.sync.servers import KEY, Server
 from tests.sync.stand_in_airflow import StandInAirflow
 
 SYNCS = 100

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from pre_gen_project import problems, suggest_label
 
+from tests.support.git import commit_all
+
 RIGHT = {
     "team": "risk",
     "owner": "risk-ml@example.com",
@@ -146,7 +148,6 @@ def test_a_group_that_was_added_to_the_catalogue_is_an_answer(
     tmp_path: Path,
     template: Path,
     run: Callable[..., subprocess.CompletedProcess[str]],
-    commit_all: Callable[[Path], None],
     program: str,
 ) -> None:
     add_group(template, "inferentia")

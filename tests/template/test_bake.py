@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.template.conftest import git
+from tests.support.git import commit_all, git
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 IN_TEMPLATE = ROOT / "{{cookiecutter.repo_name}}"
 COPIED = {
     "charts/team": "charts/team",
@@ -121,9 +121,7 @@ def test_cruft_makes_what_cookiecutter_makes(bake: Bake, crufted: Path) -> None:
     assert tree(crufted) == tree(bake())
 
 
-def test_cruft_update_brings_the_platforms_part_and_leaves_the_teams(
-    crufted: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
-) -> None:
+def test_cruft_update_brings_the_platforms_part_and_leaves_the_teams(crufted: Path, template: Path, run: Run) -> None:
     teams = ("values/team.yaml", "images/inference/Dockerfile", "dags/README.md")
     for path in (*teams, "charts/team/values.yaml", "README.md"):
         source = template / path if path.startswith(("charts", "images")) else template / IN_TEMPLATE.name / path
@@ -144,7 +142,7 @@ def cookiecutter(run: Run, *arguments: str, cwd: Path) -> str:
 
 
 def test_changes_that_are_in_no_commit_and_a_commit_that_is_not_pushed_are_said(
-    tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
+    tmp_path: Path, template: Path, run: Run
 ) -> None:
     git(tmp_path, "clone", "--quiet", "--bare", str(template), "platform.git")
     git(template, "remote", "add", "origin", "https://ci:s3cret@git.example.com/platform.git")

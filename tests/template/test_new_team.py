@@ -11,15 +11,11 @@ import pytest
 import yaml
 from jobyard_cli.team.new import _put
 
+from tests.support.git import commit_all, git
 from tests.template.test_answers import add_group
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Commit = Callable[[Path], None]
 WANTED = ["--owner", "fraud-ml@example.com", "--repo-url", "https://git.example.com/fraud/fraud-jobs.git"]
-
-
-def git(repo: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(repo), *arguments], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -89,7 +85,7 @@ def test_both_are_made_and_fit(template: Path, origin: Path, output: Path, new: 
     options = ["--node-groups=default, gpu", "--environments=prod", "--cost-center=cc-7", "--priority-band=20000-20008"]
     made = new("fraud", *options, "--memory=64Gi", "--gpu=2")
     assert (made.returncode, made.stderr) == (0, "")
-    commit, repo = git(template, "rev-parse", "HEAD").strip(), output / "fraud-jobs"
+    commit, repo = git(template, "rev-parse", "HEAD"), output / "fraud-jobs"
     assert made.stdout.splitlines()[:3] == [
         "wrote values/teams/fraud.yaml",
         f"made {repo} from {origin} at {commit[:12]}",
@@ -97,7 +93,7 @@ def test_both_are_made_and_fit(template: Path, origin: Path, output: Path, new: 
     ]
     assert "git remote add origin https://git.example.com/fraud/fraud-jobs.git" in made.stdout
     assert (template / "values" / "teams" / "fraud.yaml").read_text() == FILE
-    assert git(template, "status", "--porcelain") == "?? values/teams/fraud.yaml\n"
+    assert git(template, "status", "--porcelain") == "?? values/teams/fraud.yaml"
     assert list(output.iterdir()) == [repo]
     state = json.loads((repo / ".cruft.json").read_text())
     assert (state["template"], state["commit"]) == (str(origin), commit)
@@ -140,9 +136,7 @@ def test_a_team_on_github_gets_its_pipelines_for_the_environments_in_their_order
     )
 
 
-def test_the_new_repository_can_be_upgraded(
-    template: Path, origin: Path, output: Path, new: Run, run: Run, commit_all: Commit
-) -> None:
+def test_the_new_repository_can_be_upgraded(template: Path, origin: Path, output: Path, new: Run, run: Run) -> None:
     assert new("fraud").returncode == 0
     commit_all(output / "fraud-jobs")
     values = template / "charts" / "team" / "values.yaml"
@@ -186,9 +180,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: 
     assert nothing_is_left(template, output)
 
 
-def test_a_group_that_was_added_to_the_catalogue_can_be_given(
-    template: Path, output: Path, new: Run, commit_all: Commit
-) -> None:
+def test_a_group_that_was_added_to_the_catalogue_can_be_given(template: Path, output: Path, new: Run) -> None:
     add_group(template, "inferentia")
     commit_all(template)
     made = new("fraud", "--node-groups=default, inferentia")
@@ -246,7 +238,7 @@ def test_a_folder_of_that_name_is_left_as_it_is(template: Path, output: Path, ne
 
 
 def test_a_commit_that_origin_does_not_have_is_to_be_pushed_first(
-    template: Path, origin: Path, output: Path, new: Run, commit_all: Commit
+    template: Path, origin: Path, output: Path, new: Run
 ) -> None:
     (template / "values" / "extra.yaml").write_text("")
     commit_all(template)

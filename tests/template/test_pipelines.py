@@ -22,6 +22,9 @@ from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run as run_program
 from post_gen_project import OF
 
+from tests.support.git import commit_all
+from tests.support.paths import ROOT
+
 Baked = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 FILES = {"gitlab": ".gitlab-ci.yml", "github": ".github/workflows/jobyard.yml"}
@@ -30,7 +33,6 @@ SCHEMAS = {
     "github": ["--builtin-schema=vendor.github-workflows"],
 }
 ENVIRONMENTS = ["dev", "dev, prod", "dev,staging-eu, prod,"]
-ROOT = Path(__file__).resolve().parents[2]
 RELEASED = ["dev", "staging", "prod"]
 LINTER = Path(__file__).parent / "actionlint"
 
@@ -80,9 +82,7 @@ def test_a_repository_has_the_files_of_its_service_alone(baked: Baked) -> None:
     assert not (baked("gitlab") / ".github").exists()
 
 
-def test_an_update_brings_the_other_services_files_not_back(
-    tmp_path: Path, template: Path, run: Run, commit_all: Callable[[Path], None]
-) -> None:
+def test_an_update_brings_the_other_services_files_not_back(tmp_path: Path, template: Path, run: Run) -> None:
     answers = json.dumps({"team": "risk", "ci": "github"})
     options = ["--no-input", "--config-file", str(tmp_path / "cookiecutter.yaml"), "--extra-context", answers]
     made = run("cruft", "create", str(template), *options, "--output-dir", str(tmp_path / "made"))

@@ -10,17 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.git import commit_all, git
+
 IN_TEMPLATE = "{{cookiecutter.repo_name}}"
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Commit = Callable[[Path], None]
-
-
-def git(repo: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(repo), *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def head(repo: Path) -> str:
-    return git(repo, "rev-parse", "HEAD").strip()
+    return git(repo, "rev-parse", "HEAD")
 
 
 def template_commit(repo: Path) -> str:
@@ -49,7 +46,7 @@ def upgrade(crufted: Path, run: Run) -> Run:
 
 
 def test_the_platforms_part_comes_and_the_teams_edits_stay(
-    crufted: Path, template: Path, upgrade: Run, run: Run, commit_all: Commit
+    crufted: Path, template: Path, upgrade: Run, run: Run
 ) -> None:
     before = template_commit(crufted)
     assert run("jobyard", "new", "score", cwd=crufted).returncode == 0
@@ -96,7 +93,7 @@ def test_the_platforms_part_comes_and_the_teams_edits_stay(
     assert run("jobyard", "check", cwd=crufted).stdout == "1 job, no problems\n"
 
 
-def test_there_may_be_nothing_to_do(crufted: Path, template: Path, upgrade: Run, commit_all: Commit) -> None:
+def test_there_may_be_nothing_to_do(crufted: Path, template: Path, upgrade: Run) -> None:
     at = template_commit(crufted)
     nothing = f"nothing to do: the template has nothing newer for this repository than {at[:12]}\n"
     assert (upgrade().returncode, upgrade().stdout) == (0, nothing)
@@ -110,7 +107,7 @@ def test_there_may_be_nothing_to_do(crufted: Path, template: Path, upgrade: Run,
 
 @pytest.mark.parametrize("name", ["values/environments/prod.yaml", "values/teams/risk.yaml", "scripts/new.py"])
 def test_what_only_the_pipelines_use_is_a_reason_for_a_later_commit(
-    crufted: Path, template: Path, upgrade: Run, commit_all: Commit, name: str
+    crufted: Path, template: Path, upgrade: Run, name: str
 ) -> None:
     (template / name).parent.mkdir(exist_ok=True)
     with open(template / name, "a") as file:
@@ -122,9 +119,7 @@ def test_what_only_the_pipelines_use_is_a_reason_for_a_later_commit(
     assert template_commit(crufted) == head(template)
 
 
-def test_a_commit_of_the_template_can_be_asked_for(
-    crufted: Path, template: Path, upgrade: Run, commit_all: Commit
-) -> None:
+def test_a_commit_of_the_template_can_be_asked_for(crufted: Path, template: Path, upgrade: Run) -> None:
     for text in ("# one\n", "# two\n"):
         append(template / "charts" / "team" / "values.yaml", text)
         commit_all(template)
@@ -134,7 +129,7 @@ def test_a_commit_of_the_template_can_be_asked_for(
 
 
 def test_where_both_changed_the_same_lines_a_person_decides_and_nothing_is_committed(
-    crufted: Path, template: Path, upgrade: Run, run: Run, commit_all: Commit
+    crufted: Path, template: Path, upgrade: Run, run: Run
 ) -> None:
     head_line = (crufted / "charts" / "team" / "values.yaml").read_text().splitlines()[0]
     replace(crufted / "charts" / "team" / "values.yaml", head_line, "# ours")
@@ -171,7 +166,7 @@ def test_where_both_changed_the_same_lines_a_person_decides_and_nothing_is_commi
 
 
 def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
-    crufted: Path, template: Path, upgrade: Run, commit_all: Commit
+    crufted: Path, template: Path, upgrade: Run
 ) -> None:
     replace(crufted / ".editorconfig", "root = true", "root = false")
     replace(crufted / "README.md", "## Add a job", "## Ours")
@@ -202,7 +197,7 @@ def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
 
 
 def test_a_file_that_the_template_adds_and_the_team_has_already_is_not_lost(
-    crufted: Path, template: Path, upgrade: Run, commit_all: Commit
+    crufted: Path, template: Path, upgrade: Run
 ) -> None:
     (crufted / "Makefile").write_text("ours:\n")
     commit_all(crufted)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.end_to_end import pipelines
-from tests.template.conftest import ROOT, git
+from tests.support.git import commit_all, git
+from tests.support.paths import ROOT
 from tests.template.test_bake import tree
 
 WAYS = ("folder", "address", "zip", "cruft", "team-new")
@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def commit(self) -> str:
-        return git(self.tree, "rev-parse", "HEAD").strip()
+        return git(self.tree, "rev-parse", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -144,13 +144,13 @@ def test_plain_cookiecutter_ends_with_what_to_mend_and_what_comes_next(
 
 
 def test_the_pipeline_of_a_merge_request_runs_in_what_plain_cookiecutter_made(
-    made: dict[str, Made], platform: Platform, tmp_path: Path, commit_all: Callable[[Path], None]
+    made: dict[str, Made], platform: Platform, tmp_path: Path
 ) -> None:
     """All the ways make the same files, as is shown above, so that one pipeline stands for all."""
     repo = tmp_path / "fraud-jobs"
     subprocess.run(["cp", "-a", str(made["folder"].repo), str(repo)], check=True)
     commit_all(repo)
-    base = git(repo, "rev-parse", "HEAD").strip()
+    base = git(repo, "rev-parse", "HEAD")
     git(repo, "switch", "--quiet", "--create", "score")
     (repo / "dags" / "score").mkdir()
     (repo / "dags" / "score" / "job.yaml").write_text(JOB)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from jobyard_cli.cli import main
 from moto import mock_aws
+
+from tests.support.command import Jobyard, jobyard_in
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,17 +32,12 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 
 
 @pytest.fixture
-def jobyard(
-    team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in team risk's repository: exit code, standard output, standard error."""
+def working_folder(team_repo: Path) -> Path:
+    """Where `jobyard` runs: a team's repository, unless a file has a fixture of this name of its own."""
+    return team_repo
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(team_repo)
-        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
 
-    return run
+@pytest.fixture
+def jobyard(working_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Jobyard:
+    """The command, in that folder."""
+    return jobyard_in(working_folder, capsys, monkeypatch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,27 +10,11 @@ from jobyard_cli.plan.base import commit_base
 from jobyard_cli.plan.make import Platform, find_platform, make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "tests" / "fixtures"
+from tests.support.paths import ROOT
+
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 NO_PLATFORM = Platform(None, "none was given")
 VIEWERS = "viewerGroups: [jobyard:risk:viewers]\n"
-
-
-def git(repo: Path, *arguments: str) -> str:
-    """git's answer, with a committer."""
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    command = ["git", "-C", str(repo), *who, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def commit_all(repo: Path) -> str:
-    """Commit all that is there on the branch that is checked out; `main` at first."""
-    if not (repo / ".git").exists():
-        git(repo, "init", "--quiet", "--initial-branch=main")
-    git(repo, "add", "--all")
-    git(repo, "commit", "--quiet", "--allow-empty", "--message=All")
-    return git(repo, "rev-parse", "HEAD")
 
 
 def with_chart(repo: Path) -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 BOUNDED = ROOT / "argocd" / "helm"
 REAL = Path(sys.executable).parent
 DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobyard_cli.cli import main
+
+from tests.support.command import jobyard_in
+from tests.support.paths import ROOT
 
 AddJob = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_check_without_findings_exits_with_0(add_job: AddJob, jobyard: Callable[..., tuple[int, str, str]]) -> None:
@@ -107,15 +108,9 @@ def test_commands_work_from_any_folder_of_the_repository(
     add_job: AddJob, team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_job("score", "apiVersion: jobyard/v1\n")
-    monkeypatch.chdir(team_repo / "dags" / "score")
-    monkeypatch.setattr(sys, "argv", ["jobyard", "check", "job.yaml"])
-    with pytest.raises(SystemExit):
-        main.run()
-    assert capsys.readouterr().out.startswith("dags/score/job.yaml:1:1: ")
-    monkeypatch.setattr(sys, "argv", ["jobyard", "new", "train"])
-    with pytest.raises(SystemExit):
-        main.run()
-    assert capsys.readouterr().out.startswith("wrote dags/train/job.yaml;")
+    jobyard = jobyard_in(team_repo / "dags" / "score", capsys, monkeypatch)
+    assert jobyard("check", "job.yaml")[1].startswith("dags/score/job.yaml:1:1: ")
+    assert jobyard("new", "train")[1].startswith("wrote dags/train/job.yaml;")
 
 
 def test_the_check_does_not_load_what_only_the_local_platform_needs(add_job: AddJob, team_repo: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +39,8 @@ from jobyard_cli.system.git import GitFailed
 from jobyard_cli.team.repo import TeamRepo
 from moto import mock_aws
 from rich.console import Console
+
+from tests.support.git import git
 
 AMD64, BOTH = ["linux/amd64"], ["linux/amd64", "linux/arm64"]
 REGISTRY, OTHER = "127.0.0.1:5000", "127.0.0.1:5000/other"
@@ -96,11 +97,6 @@ def make_layout(folder: Path, tag: str) -> str:
 
 with tempfile.TemporaryDirectory() as scratch:
     PUSHED = make_layout(Path(scratch) / "layout", "x")
-
-
-def git(repo: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repo), "-c", "user.name=Test", "-c", "user.email=test@example.com", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture

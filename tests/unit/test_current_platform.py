@@ -17,7 +17,7 @@ from jobyard_cli.platform.checkout import NoPlatform, origin_of
 from jobyard_cli.platform.current import age, current_platform, refresh
 from jobyard_cli.system.git import GitFailed
 
-from tests.unit.plan_repo import commit_all, git
+from tests.support.git import commit_all, git
 
 FILE = "values/teams/risk.yaml"
 

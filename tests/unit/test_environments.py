@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowError
-from jobyard_cli.cli import main
 from jobyard_cli.platform.environments import (
     Environment,
     InvalidValues,
@@ -28,10 +25,12 @@ from jobyard_cli.platform.files import NotThePlatformRepo
 from jobyard_cli.platform.kubeconfig import UnknownRegion, kubeconfig, launcher_role
 from jobyard_cli.platform.missing_values import IncompleteEnvironment
 
+from tests.support.command import Jobyard
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAUD = """\
 teams:
   fraud:
@@ -297,22 +296,9 @@ def test_an_environment_without_a_bucket_says_what_to_write() -> None:
     )
 
 
-Jobyard = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
-def jobyard(platform_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Jobyard:
-    """Run the command in the platform's repository: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(platform_repo)
-        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
-
-    return run
+def working_folder(platform_repo: Path) -> Path:
+    return platform_repo
 
 
 def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bucket(

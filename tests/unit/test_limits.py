@@ -17,7 +17,8 @@ from jobyard_cli.parsing.documents import load
 from jobyard_cli.release.compile import TooLarge, compile_release, job_entry
 from jobyard_cli.team.repo import TeamRepo
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 SCHEMA = json.loads((ROOT / "schemas" / "job.schema.json").read_text())
 VALID = ROOT / "tests" / "fixtures" / "valid"
 

@@ -26,7 +26,7 @@ from jobyard_local.platform import Existing, LocalPlatform
 from jobyard_local.processes import Process, Supervisor, listens
 from jobyard_local.settings import Source
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 FOREVER = "import time\nwhile True: time.sleep(60)"
 LISTENING = "import socket, sys, time\ns = socket.create_server(('127.0.0.1', int(sys.argv[1])))\ntime.sleep(600)"

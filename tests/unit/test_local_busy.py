@@ -18,7 +18,7 @@ from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, Supervisor
 from jobyard_local.usage import UsageWatcher
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 KubectlThat = Callable[..., Kubectl]
 SYNCED = {

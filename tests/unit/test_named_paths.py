@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 TEAM = ROOT / "{{cookiecutter.repo_name}}"
 FOLDERS = "benchmarks|charts|dags|docs|hooks|images|schemas|scripts|tests|values"
 NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/-]|\.\w)")

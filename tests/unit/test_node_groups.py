@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.cli import main
 from jobyard_local.simulated_nodes import simulated_node
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.command import Jobyard, jobyard_in
+from tests.support.paths import ROOT
+
 GROUP: dict[str, Any] = {
     "description": "Any.",
     "startupTimeout": 600,
@@ -57,24 +57,13 @@ def platform(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def jobyard(
-    platform: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
-    """Run `jobyard node-groups` there: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(platform)
-        monkeypatch.setattr(sys, "argv", ["jobyard", "node-groups", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
-
-    return run
+def node_groups(platform: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Jobyard:
+    """Run `jobyard node-groups` there."""
+    return partial(jobyard_in(platform, capsys, monkeypatch), "node-groups")
 
 
-def test_eksctl_gets_a_managed_node_group_for_each_group(jobyard: Callable[..., tuple[int, str, str]]) -> None:
-    code, out, err = jobyard("--environment", "prod", "--format", "eksctl")
+def test_eksctl_gets_a_managed_node_group_for_each_group(node_groups: Jobyard) -> None:
+    code, out, err = node_groups("--environment", "prod", "--format", "eksctl")
     assert (code, err) == (0, "")
     assert out.startswith("# Made from values/node-groups.yaml by `jobyard node-groups --environment prod`.\n")
     config = yaml.safe_load(out)
@@ -143,27 +132,21 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(jobyard: Callable[..., 
         ),
     ],
 )
-def test_a_mistake_is_told_with_what_would_be_right(
-    jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
-) -> None:
-    assert jobyard(*arguments) == (1, "", message)
+def test_a_mistake_is_told_with_what_would_be_right(node_groups: Jobyard, arguments: list[str], message: str) -> None:
+    assert node_groups(*arguments) == (1, "", message)
 
 
-def test_an_environment_that_is_no_yaml_is_told_with_its_place(
-    platform: Path, jobyard: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_an_environment_that_is_no_yaml_is_told_with_its_place(platform: Path, node_groups: Jobyard) -> None:
     (platform / "values" / "environments" / "prod.yaml").write_text("environment: {\n")
-    code, out, err = jobyard("--environment=prod")
+    code, out, err = node_groups("--environment=prod")
     assert (code, out) == (1, "")
     assert err.startswith("values/environments/prod.yaml:2:1: invalid YAML")
 
 
-def test_all_that_is_wrong_in_the_catalogue_is_told_with_its_place(
-    platform: Path, jobyard: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_all_that_is_wrong_in_the_catalogue_is_told_with_its_place(platform: Path, node_groups: Jobyard) -> None:
     wrong = {**PLAIN, "architecture": "x86", "maxNodes": 0}
     (platform / "values" / "node-groups.yaml").write_text(yaml.safe_dump({"nodeGroups": {"plain": wrong}}))
-    code, out, err = jobyard("--environment=prod")
+    code, out, err = node_groups("--environment=prod")
     assert (code, out) == (1, "")
     first, second = err.splitlines()
     assert first.startswith("values/node-groups.yaml:7:") and "x86" in first

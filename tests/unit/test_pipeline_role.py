@@ -9,7 +9,7 @@ from jobyard_cli.cli.pipeline_role import pipeline_role
 from jobyard_cli.iam.pipeline_role import NoAccount, Right, role_name, variables
 from jobyard_cli.platform.environments import Environment
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(

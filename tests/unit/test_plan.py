@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,10 @@ from jobyard_cli.plan.model import Plan
 from jobyard_cli.plan.released import CannotRead
 from jobyard_cli.release.compile import BrokenJobs, compile_release
 
-from tests.unit.plan_repo import FIXTURES, NO_PLATFORM, NOW, ROOT, commit_all, git, planned, the_platform, with_chart
+from tests.support.git import commit_all, git
+from tests.support.golden import assert_golden
+from tests.support.paths import FIXTURES, ROOT
+from tests.unit.plan_repo import NO_PLATFORM, NOW, planned, the_platform, with_chart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,15 +47,12 @@ def changed_repo(team_repo: Path) -> tuple[Path, str]:
     return team_repo, commit
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_whole_plan_is_as_it_was_reviewed(changed_repo: tuple[Path, str], form: str) -> None:
-    """JOBYARD_UPDATE_GOLDEN=1 writes the files anew: look at the difference before you commit it."""
     repo, commit = changed_repo
     told = FORMATS[form](planned(repo, the_platform())).replace(commit[:12], "<commit>")
-    golden = FIXTURES / "plan" / f"changes.{form}"
-    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
-        golden.write_text(told)
-    assert told == golden.read_text()
+    assert_golden(FIXTURES / "plan" / f"changes.{form}", told)
 
 
 def test_a_plan_changes_nothing_in_the_repository(changed_repo: tuple[Path, str]) -> None:

@@ -19,7 +19,8 @@ from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.runs import missed, timing
 from jobyard_cli.release.compile import compile_jobs
 
-from tests.unit.plan_repo import NOW, commit_all, planned, the_platform
+from tests.support.git import commit_all
+from tests.unit.plan_repo import NOW, planned, the_platform
 
 AddJob = Callable[..., Path]
 

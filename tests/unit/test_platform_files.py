@@ -12,17 +12,18 @@ from jobyard_cli.platform.files import (
     NotThePlatformRepo,
     PlatformFiles,
     UnreadableValues,
-    loader_source,
     node_groups,
     platform_files,
     task_types,
 )
+from jobyard_cli.platform.loader import loader_source
 from jobyard_local.bucket_copy import copy_once
+
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "airflow"
 
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 from jobyard_cli.aws.errors import PublishFailed
 from jobyard_cli.platform import publish as platform_publish
-from jobyard_cli.platform.files import PlatformFiles, loader_source
+from jobyard_cli.platform.files import PlatformFiles
+from jobyard_cli.platform.loader import loader_source
 from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatform, publish
 from jobyard_local.bucket_copy import copy_once
+
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "airflow"
 LATER = datetime.now(UTC) + timedelta(days=2)
 READ = "import sys; sys.path.insert(0, sys.argv[1]); import jobyard; print(jobyard.load(''))"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.cli import main
 from jobyard_cli.platform.current import PUBLISHED, refresh
 from jobyard_cli.platform.published import PublishedJobs, list_text, published_jobs
 from jobyard_cli.release.catalogue import UnreadableReleases, released_jobs
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.push_list import CannotPush, push_list
 
-from tests.unit.plan_repo import commit_all, git
+from tests.support.command import jobyard_in
+from tests.support.git import commit_all, git
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 AddJob = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "airflow"
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 DAILY: dict[str, Any] = {"schedule": "@daily", "timezone": "UTC", "owner": ""}
@@ -144,12 +143,10 @@ def test_from_the_bucket_to_a_teams_check(
 ) -> None:
     add_job("features")
     s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team, ""))
-    monkeypatch.setattr(sys, "argv", ["jobyard", "catalogue", "--environment=dev", f"--bucket={BUCKET}", "--push"])
-    monkeypatch.chdir(platform)
-    with pytest.raises(SystemExit) as ended:
-        main.run()
-    assert ended.value.code in (None, 0)
-    assert capsys.readouterr().out.startswith("1 jobs of dev are on the branch published-jobs, in commit ")
+    catalogue = ("catalogue", "--environment=dev", f"--bucket={BUCKET}", "--push")
+    code, out, _ = jobyard_in(platform, capsys, monkeypatch)(*catalogue)
+    assert code == 0
+    assert out.startswith("1 jobs of dev are on the branch published-jobs, in commit ")
     put(platform, prod=["risk.features", "care.ingest"])
     add_job("score", AFTER % "care.nothing")
     (finding,), warnings = found(team)
@@ -176,7 +173,7 @@ def test_a_job_is_taken_on_trust_with_a_warning_where_there_is_no_list(
     add_job("score", AFTER % "care.nothing")
     words = "cannot verify that job 'care.nothing' exists: the platform has no list of released jobs"
     assert found(team) == ([], [f"dags/score/job.yaml:2:20: warning: {words}"])
-    monkeypatch.chdir(team)
+    jobyard = jobyard_in(team, capsys, monkeypatch)
     for form, expected in (
         ("text", f"dags/score/job.yaml:2:20: warning: {words}\n1 job, no problems, 1 warning\n"),
         (
@@ -187,11 +184,9 @@ def test_a_job_is_taken_on_trust_with_a_warning_where_there_is_no_list(
         ("sarif", '"level": "warning"'),
         ("json", '"warnings": [\n  {'),
     ):
-        monkeypatch.setattr(sys, "argv", ["jobyard", "check", f"--format={form}"])
-        with pytest.raises(SystemExit) as ended:
-            main.run()
-        assert ended.value.code in (None, 0)
-        assert expected in capsys.readouterr().out
+        code, out, _ = jobyard("check", f"--format={form}")
+        assert code == 0
+        assert expected in out
 
 
 def test_a_check_without_jobs_of_others_asks_no_server(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from jobyard_cli.release.compile import SCHEMA_VERSION, BrokenJobs, compile_release
 from jobyard_cli.release.releases import Older, PublishFailed, publish
 from jobyard_cli.team.scaffold import CannotStart, examples, new_job
+
+from tests.support.golden import assert_golden
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -135,15 +136,12 @@ def test_the_same_files_make_the_same_bytes_in_any_order_and_place(
     assert before.endswith(b"\n")
 
 
+@pytest.mark.golden
 def test_the_bytes_are_those_that_were_stored(add_job: AddJob, team_repo: Path) -> None:
-    """On any machine, and until SCHEMA_VERSION is raised; JOBYARD_UPDATE_GOLDEN=1 writes them anew."""
+    """On any machine, and until SCHEMA_VERSION is raised."""
     for name in ("after", "all", "by-hand", "ensemble", "least", "on-assets", "retrain-on-drift"):
         add_job(name, (FIXTURES / name / "job.yaml").read_text())
-    stored = RELEASES / f"{SCHEMA_VERSION}.json"
-    found = compile_release(team_repo, "c0ffee" + "0" * 34)
-    if os.environ.get("JOBYARD_UPDATE_GOLDEN"):
-        stored.write_bytes(found)
-    assert found == stored.read_bytes()
+    assert_golden(RELEASES / f"{SCHEMA_VERSION}.json", compile_release(team_repo, "c0ffee" + "0" * 34))
 
 
 def test_the_digest_is_of_the_jobs_and_not_of_the_commit(add_job: AddJob, team_repo: Path) -> None:

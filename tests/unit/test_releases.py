@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.cli import main
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.releases import NoSuchRelease, Older, PublishFailed, publish, releases, roll_back
 from jobyard_cli.system.git import is_later
+
+from tests.support.command import jobyard_in
+from tests.support.git import git
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 AddJob = Callable[..., Path]
 BUCKET, KEY = "airflow", "dags/risk/jobs.json"
 FIRST, SECOND, THIRD = "1" * 40, "2" * 40, "3" * 40
-
-
-def git(repo: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    done = subprocess.run(["git", "-C", str(repo), *who, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture
@@ -166,38 +160,36 @@ def test_a_commit_that_nobody_knows_is_not_later(history: tuple[Path, list[str]]
 
 
 @pytest.fixture
-def jobyard(
+def pipeline(
     team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, list[str], str]]:
     """Run the command in the team's repository as a pipeline of ann's: exit code, lines, errors."""
-    monkeypatch.chdir(team_repo)
     monkeypatch.setenv("JOBYARD_BUCKET", BUCKET)
     monkeypatch.setenv("GITLAB_USER_LOGIN", "ann")
 
+    jobyard = jobyard_in(team_repo, capsys, monkeypatch)
+
     def run(*arguments: str) -> tuple[int, list[str], str]:
-        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out.splitlines(), written.err
+        code, out, err = jobyard(*arguments)
+        return code, out.splitlines(), err
 
     return run
 
 
 def test_a_pipeline_publishes_a_person_looks_and_goes_back(
-    s3: S3Client, add_job: AddJob, jobyard: Callable[..., tuple[int, list[str], str]]
+    s3: S3Client, add_job: AddJob, pipeline: Callable[..., tuple[int, list[str], str]]
 ) -> None:
     add_job("score")
-    assert jobyard("sync", "--no-wait") == (0, [f"s3://{BUCKET}/{KEY}: released"], "")
+    assert pipeline("sync", "--no-wait") == (0, [f"s3://{BUCKET}/{KEY}: released"], "")
     add_job("train")
-    assert jobyard("sync", "--no-wait")[0] == 0
-    code, lines, _ = jobyard("releases")
+    assert pipeline("sync", "--no-wait")[0] == 0
+    code, lines, _ = pipeline("releases")
     assert code == 0
     assert [line.split("Z  ")[1] for line in lines] == ["?                2 jobs  ann", "?                1 jobs  ann"]
-    code, lines, _ = jobyard("sync", "--rollback", "--no-wait")
+    code, lines, _ = pipeline("sync", "--rollback", "--no-wait")
     assert code == 0
     assert lines[0].startswith("the release of commit ?, put ")
-    assert jobyard("sync", "--rollback", "abc", "--no-wait") == (
+    assert pipeline("sync", "--rollback", "abc", "--no-wait") == (
         1,
         [],
         "there is no earlier release of commit abc among the newest 3 of team risk (commits: unknown)\n",

@@ -13,7 +13,8 @@ from jobyard_cli.chart.manifests import NoChart, manifests
 from jobyard_cli.platform.environments import UnknownEnvironment
 from jobyard_cli.platform.files import NotThePlatformRepo
 
-from tests.unit.plan_repo import ROOT, with_chart
+from tests.support.paths import ROOT
+from tests.unit.plan_repo import with_chart
 
 Object = dict[str, object]
 CHART = "charts/team/templates"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, RestTransport
 from jobyard_cli.aws.errors import PublishFailed
-from jobyard_cli.cli import main
 from jobyard_cli.images.addresses_file import BadImages, read_images
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.compile import compile_release
@@ -316,23 +314,6 @@ def test_an_airflow_that_is_not_there_is_told_before_anything_is_put(
     with pytest.raises(AirflowBusy, match="Airflow at http://127.0.0.1:1 can't be reached"):
         sync(target, compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)
     assert releases(s3, BUCKET, "risk") == []
-
-
-@pytest.fixture
-def jobyard(
-    team_repo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in the team's repository: exit code, output, errors."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(team_repo)
-        monkeypatch.setattr(sys, "argv", ["jobyard", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        written = capsys.readouterr()
-        return int(caught.value.code or 0), written.out, written.err
-
-    return run
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
+from jobyard_cli.platform.loader import loader_source
 
 
 class NotThePlatformRepo(JobyardError):
@@ -27,15 +28,6 @@ class UnreadableValues(JobyardError):
 
 
 _SHARED = re.compile(r"(?!jobyard_images_)[A-Za-z0-9_.-]{1,250}")
-
-
-def loader_source(team: str) -> str:
-    """The two lines that turn a team's release into DAGs.
-
-    Airflow's safe mode reads a file only where its text has both "dag" and "airflow" in it.
-    """
-    comment = f"makes the Airflow DAGs of {team} from its release"
-    return f"import jobyard  # {comment}\nglobals().update(jobyard.load(__file__))\n"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.aws.errors import CHANGED, PublishFailed, code, told
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.platform.files import PlatformFiles, loader_source
+from jobyard_cli.platform.files import PlatformFiles
+from jobyard_cli.platform.loader import loader_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

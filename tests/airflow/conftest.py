@@ -1,0 +1,63 @@
+"""`tests/dags` on every supported Airflow, beside the tests here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from jobyard_cli.cli.steps import Steps
+from jobyard_cli.system.folders import cache_dir
+from jobyard_local import airflow, machine
+
+from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS
+
+HERE = Path(__file__).parent
+PARTS = {"library": ["--ignore=tests/dags/live", "tests/dags"], "scheduler": ["tests/dags/live"]}
+"""What mostly works, and what mostly waits for a scheduler: in two processes, at the same time."""
+
+Ran = subprocess.CompletedProcess[str]
+Runs = dict[tuple[str, str], Future[Ran]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What has begun with the first test here is asked for last."""
+    items.sort(key=lambda item: item.path.name == "test_supported_versions.py" and item.path.parent == HERE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs(
+    request: pytest.FixtureRequest,
+    shown: Callable[[], AbstractContextManager[Steps]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Runs]:
+    """Both parts on every version, all at once; none where test_supported_versions.py is not among the tests."""
+    if not any(item.path.name == "test_supported_versions.py" for item in request.session.items):
+        yield {}
+        return
+    with shown() as steps:
+        with steps.step("PostgreSQL") as report:
+            machine.install({"postgresql": "pg_ctlcluster"}, report)
+        with steps.step("environments of Airflow for tests/dags") as report:
+            pythons = {version: _python(version, report) for version in VERSIONS}
+    # Made here, as pytest's own folder for them may not be made in two threads.
+    wanted = {(version, part): tmp_path_factory.mktemp(version) for version in VERSIONS for part in PARTS}
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        yield {key: pool.submit(_run, pythons[key[0]], key[1], folder) for key, folder in wanted.items()}
+
+
+def _python(version: str, report: Callable[[str], None]) -> Path:
+    return airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES) / "bin" / "python"
+
+
+def _run(python: Path, part: str, folder: Path) -> Ran:
+    """Run them in a process of their own, in whose Python that Airflow is."""
+    command = [str(python), "-m", "pytest", "--quiet", f"--basetemp={folder / 'pytest'}", *PARTS[part]]
+    # Airflow calls `airflow` by name; what this run of pytest has set is not meant for the other.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "AIRFLOW"))}
+    environment = {**inherited, "PATH": f"{python.parent}{os.pathsep}{inherited['PATH']}"}
+    return subprocess.run(command, cwd=SOURCE.root, env=environment, capture_output=True, text=True, check=False)

@@ -53,7 +53,8 @@ SECONDS = 365 * 86_400
 """Of every duration: a year. Airflow adds them to dates, which end with the year 9999, and Kubernetes to 32 bits."""
 
 # Dates, in any time zone.
-FIRST_YEAR, LAST_YEAR = 1970, 2199
+FIRST_YEAR = 1970
+LAST_YEAR = 2199
 
 # Characters.
 SOURCE = 1 << 18

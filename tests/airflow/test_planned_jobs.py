@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -14,6 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from jobyard.entries import Job
+from jobyard.platform_entries import PlatformFile
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
@@ -59,13 +61,13 @@ ZONES = {
     "Australia/Lord_Howe": ("2026-04-04", "2026-10-03"),
 }
 
-Ask = Callable[[dict[str, Any]], dict[str, Any]]
+Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 AddJob = Callable[..., Path]
 
 
 @contextmanager
 def worker(
-    version: str, folder: Path, report: Callable[[str], None], platform: dict[str, Any] | None = None
+    version: str, folder: Path, report: Callable[[str], None], platform: PlatformFile | None = None
 ) -> Iterator[Ask]:
     """A process with that Airflow in it; what this yields says what it makes of a job."""
     installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
@@ -84,7 +86,7 @@ def worker(
         assert running.stdout
         asked, answers = running.stdin, running.stdout
 
-        def ask(entry: dict[str, Any]) -> dict[str, Any]:
+        def ask(entry: Mapping[str, Any]) -> dict[str, Any]:
             asked.write(json.dumps(entry) + "\n")
             asked.flush()
             answer = next((line for line in answers if line.startswith(MARK)), None)
@@ -111,14 +113,14 @@ def workers(
         yield started
 
 
-def entry_of(team_repo: Path, add_job: AddJob, text: str) -> dict[str, Any]:
+def entry_of(team_repo: Path, add_job: AddJob, text: str) -> Job:
     add_job("least")
     add_job("score", text)
-    entry: dict[str, Any] = json.loads(compile_release(team_repo, ""))["jobs"]["score"]
+    entry: Job = json.loads(compile_release(team_repo, "").body)["jobs"]["score"]
     return entry
 
 
-def planned(entry: dict[str, Any]) -> dict[str, Any]:
+def planned(entry: Job) -> dict[str, Any]:
     return {
         name: pod(PLATFORM, "risk", "score", name, task)
         for name, task in entry["tasks"].items()
@@ -144,7 +146,7 @@ def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
 ) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
     for zone, day in ((zone, day) for zone, days in ZONES.items() for day in days):
-        one = {**entry, "schedule": schedule, "timezone": zone, "start_date": day}
+        one: Job = {**entry, "schedule": schedule, "timezone": zone, "start_date": day}
         before = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)) - timedelta(days=1)
         expected = [
             [moment.astimezone(UTC).isoformat() for moment in interval]
@@ -157,8 +159,13 @@ def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
 
 def test_the_last_run_is_that_of_the_end_date(workers: dict[str, Ask], team_repo: Path, add_job: AddJob) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
-    ending = {"start_date": "2026-10-24", "end_date": "2026-10-26", "timezone": "Europe/Berlin"}
-    one = {**entry, "schedule": "30 2 * * *", **ending}
+    one: Job = {
+        **entry,
+        "schedule": "30 2 * * *",
+        "start_date": "2026-10-24",
+        "end_date": "2026-10-26",
+        "timezone": "Europe/Berlin",
+    }
     found = [
         [moment.astimezone(UTC).isoformat() for moment in both]
         for both in upcoming(one, datetime(2026, 1, 1, tzinfo=UTC))

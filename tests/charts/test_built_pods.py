@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jobyard.entries import Job
+from jobyard.platform_entries import PlatformFile
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
@@ -59,7 +61,7 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
 
 
 @pytest.fixture
-def jobs(team_repo: Path, add_job: Callable[..., Path]) -> dict[str, Object]:
+def jobs(team_repo: Path, add_job: Callable[..., Path]) -> dict[str, Job]:
     """The jobs of all fixtures and examples, compiled."""
     values = team_repo / "values" / "team.yaml"
     everywhere = "allowedNodeGroups: [default, gpu, graviton, high-cpu, high-memory]"
@@ -76,7 +78,7 @@ def jobs(team_repo: Path, add_job: Callable[..., Path]) -> dict[str, Object]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_pod_of_the_builder_is_let_in(
     team: Cluster,
-    jobs: dict[str, Object],
+    jobs: dict[str, Job],
     version: str,
     shown: Callable[[], AbstractContextManager[Steps]],
     tmp_path_factory: pytest.TempPathFactory,
@@ -95,16 +97,15 @@ def test_every_pod_of_the_builder_is_let_in(
     assert start_all(team, pods) == {}
 
 
-def _platform() -> Object:
+def _platform() -> PlatformFile:
     from tests.charts.conftest import CATALOGUE, REGISTRY
 
-    types, limits = task_types(SOURCE.values), {"image_registries": [REGISTRY]}
     return platform_data(
         CATALOGUE,
         "prod",
-        task_types=types,
+        task_types=task_types(SOURCE.values),
         teams={"risk": {"assets": ["s3://"], "pools": {"warehouse": 4}}},
-        limits=limits,
+        limits={"image_registries": [REGISTRY]},
     )
 
 

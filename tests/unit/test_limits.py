@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard import job_rules, limits, validation
+from jobyard import contract, job_rules, limits, validation
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.parsing.documents import load
-from jobyard_cli.release.compile import TooLarge, compile_release, job_entry
+from jobyard_cli.release.compile import TooLarge, compile_release
+from jobyard_cli.release.entry import job_entry
 from jobyard_cli.team.repo import TeamRepo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,10 +77,10 @@ def test_the_schema_has_the_librarys_numbers(place: str, keyword: str, number: i
 
 
 def test_the_schema_has_the_librarys_words() -> None:
-    assert part("$defs/task/properties/trigger_rule")["enum"] == list(job_rules.TRIGGER_RULES)
-    assert list(part("$defs/alerts/properties")) == list(job_rules.OCCASIONS)
+    assert part("$defs/task/properties/trigger_rule")["enum"] == list(contract.TRIGGER_RULES)
+    assert list(part("$defs/alerts/properties")) == list(contract.OCCASIONS)
     tests = set(part("$defs/task/properties/gate/properties")) - {"output_of", "value"}
-    assert tests == set(job_rules.TESTS)
+    assert tests == set(contract.GATE_TESTS)
 
 
 @pytest.mark.parametrize("keyword", ["pattern", "format", "$ref", "items", "anyOf", "not", "contentEncoding", "x"])

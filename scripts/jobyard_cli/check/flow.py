@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from jobyard.job_rules import TESTS
+from jobyard.contract import GATE_TESTS
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, source_task, tasks_of
@@ -108,10 +108,10 @@ def _gate(
     gate = task.get("gate")
     if not isinstance(gate, dict):
         return
-    given = [test for test in TESTS if test in gate]
+    given = [test for test in GATE_TESTS if test in gate]
     if len(given) != 1:
         found = f"not {len(given)} ({', '.join(given)})" if given else "and has none"
-        yield document.finding((*path, "gate"), f"a gate has one test of {', '.join(TESTS)}, {found}", "gate")
+        yield document.finding((*path, "gate"), f"a gate has one test of {', '.join(GATE_TESTS)}, {found}", "gate")
     source = source_task(gate)
     if source is None:
         return

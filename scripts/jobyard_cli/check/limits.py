@@ -5,17 +5,14 @@ Whatever another check has not seen, this one does, as it is the library's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from jobyard.entries import Job
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.parsing.documents import Document, KeyPath
-
-if TYPE_CHECKING:
-    from jobyard_cli.team.repo import TeamRepo
 
 RULE = "limit"
 # What a release calls otherwise than job.yaml, or has one level deeper.
@@ -23,20 +20,18 @@ _RENAMED = {"arguments": "with"}
 _WITHIN = frozenset(["items", "requests", "limits"])
 
 
-def check_limits(documents: Iterable[Document], repo: TeamRepo, *, whole: bool) -> list[Finding]:
+def check_limits(entries: Mapping[str, Job], documents: Mapping[str, Document], *, whole: bool) -> list[Finding]:
     """A finding for each job that does not fit a release, and one where they do not fit one together.
 
-    The documents are valid otherwise; `whole` says whether they are all of the repository's.
+    The jobs are valid otherwise; `whole` says whether they are all of the repository's.
     """
-    # Compiling checks first, so it imports the check.
-    from jobyard_cli.release.compile import job_entry
-
-    findings, counted = [], []
-    for document in documents:
+    findings = []
+    counted = []
+    for name, entry in entries.items():
         try:
-            counted.append(check_job(job_entry(document, repo)))
+            counted.append(check_job(entry))
         except Misfit as misfit:
-            findings.append(_finding(document, misfit))
+            findings.append(_finding(documents[name], misfit))
     if whole and not findings:
         try:
             check_release(counted)

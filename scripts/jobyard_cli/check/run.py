@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from jobyard.contract import NAME, NAME_RULE
+from jobyard.entries import Job
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
@@ -16,9 +18,8 @@ from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, load
+from jobyard_cli.release.entry import job_entry
 from jobyard_cli.team.repo import TeamRepo
-
-JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Checked:
 
     repo: TeamRepo
     jobs: dict[str, Document] = field(default_factory=dict)
+    entries: dict[str, Job] = field(default_factory=dict)
+    """What a release has of the jobs in whose file nothing was found, by name."""
     findings: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
@@ -83,9 +86,17 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
         findings += check_job(document, repo)
         checked.warnings += check_trust(document, repo)
     checked.findings = sorted(set(findings))
-    if sound := checked.sound_jobs:
-        checked.findings = sorted({*checked.findings, *check_limits(sound.values(), repo, whole=not only)})
+    _compile(checked, whole=not only)
     return checked
+
+
+def _compile(checked: Checked, *, whole: bool) -> None:
+    """Compile the jobs that are right so far, and keep those that fit a release."""
+    entries = {name: job_entry(document, checked.repo) for name, document in checked.sound_jobs.items()}
+    if entries:
+        misfits = check_limits(entries, checked.jobs, whole=whole)
+        checked.findings = sorted({*checked.findings, *misfits})
+    checked.entries = {name: entries[name] for name in checked.sound_jobs}
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
@@ -101,9 +112,8 @@ def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     """A finding for each problem of one job."""
     yield from document.findings
     name = document.path.split("/")[-2]
-    if not JOB_NAME.fullmatch(name):
-        rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
-        yield document.finding((), f"the folder's name is the job's, and '{name}' can't be one: {rule}", "name")
+    if not NAME.fullmatch(name):
+        yield document.finding((), f"the folder's name is the job's, and '{name}' can't be one: {NAME_RULE}", "name")
     if document.data is not None and repo.job_schema not in repo.conflicted:
         misfits = list(check_schema(document, repo.job_schema))
         yield from misfits

@@ -7,31 +7,20 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from jobyard.entries import EveryTask, Task
+
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, tasks_of
 from jobyard_cli.check.schema import compiled, part_findings
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.team.repo import TeamRepo
 
-# What a task without a pod can't have.
-POD_ALONE = frozenset(
-    [
-        "args",
-        "command",
-        "concurrency",
-        "env",
-        "foreach",
-        "gate",
-        "image",
-        "node_group",
-        "priority",
-        "resources",
-        "scratch",
-        "secrets",
-        "service_account",
-        "startup_timeout",
-    ]
-)
+_COMPILED = {"output", "priority_class"}
+"""Fields of a pod that a release alone has."""
+_WRITTEN = {"concurrency", "priority"}
+"""Fields of a pod that job.yaml has, and a release elsewhere or under another name."""
+POD_ALONE = frozenset((Task.__annotations__.keys() - EveryTask.__annotations__.keys() - _COMPILED) | _WRITTEN)
+"""What a task without a pod can't have."""
 
 
 def check_types(document: Document, repo: TeamRepo) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 from math import ceil
 
-from jobyard_cli.release.job_defaults import DISK
+from jobyard.contract import DISK
 
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

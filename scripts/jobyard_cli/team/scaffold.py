@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobyard.contract import NAME, NAME_RULE
+
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.check.run import JOB_NAME
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.team.repo import TeamRepo
 
@@ -30,9 +31,8 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
         CannotStart: the name can't be a job's, is taken, or the example is not known.
     """
     repo = TeamRepo.load(root)
-    if not JOB_NAME.fullmatch(name):
-        rule = "lower-case letters, digits and '-', starting with a letter, at most 50 characters"
-        raise CannotStart(f"'{name}' can't be a job's name: {rule}")
+    if not NAME.fullmatch(name):
+        raise CannotStart(f"'{name}' can't be a job's name: {NAME_RULE}")
     if example not in examples():
         raise CannotStart(unknown("example", example, examples(), "there are"))
     file = repo.root / "dags" / name / "job.yaml"

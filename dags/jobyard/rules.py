@@ -1,4 +1,4 @@
-"""Rules for values that were read from JSON, to be put together to the table in `job_rules`.
+"""Rules for values that were read from JSON, to be put together to the fields in `entries`.
 
 A rule is a function that raises Misfit, in a time that grows with the value's size at most. No library does it, as
 Airflow 2.10 has neither msgspec nor pydantic.

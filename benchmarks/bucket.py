@@ -99,7 +99,7 @@ def _add_release(dags: Path, repo: Path, jobs: int) -> None:
     (library / "kubeconfig.yaml").write_text(yaml.safe_dump({"kind": "Config"}))
     (dags / FILES[RELEASE]).write_text(loader_source("risk"))
     (dags / "risk").mkdir()
-    (dags / "risk" / "jobs.json").write_bytes(compile_release(repo, ""))
+    (dags / "risk" / "jobs.json").write_bytes(compile_release(repo, "").body)
 
 
 def _add_peers(dags: Path, jobs: int, backoff: str) -> None:

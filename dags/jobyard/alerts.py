@@ -11,8 +11,8 @@ from typing import Any
 
 from jobyard.compat import AIRFLOW_3, BaseOperator
 from jobyard.connections import check_connection
+from jobyard.entries import Job
 from jobyard.errors import JobError, UnknownNameError
-from jobyard.release import Job
 
 LOG = logging.getLogger(__name__)
 WORDS = {
@@ -28,8 +28,13 @@ class Alert:
 
     def __init__(self, occasion: str, team: str, job: str, owner: str, targets: list[dict[str, str]]) -> None:
         """`targets` are objects with one key, the kind, and the address as its value."""
-        self.occasion, self.team, self.job, self.owner = occasion, team, job, owner
-        self.targets = [(kind, address) for target in targets for kind, address in target.items()]
+        self.occasion = occasion
+        self.team = team
+        self.job = job
+        self.owner = owner
+        self.targets: list[tuple[str, str]] = []
+        for target in targets:
+            self.targets += target.items()
         for kind, address in self.targets:
             if kind not in SENDERS:
                 raise UnknownNameError("kind of alert", kind, SENDERS)
@@ -55,7 +60,8 @@ class Alert:
 
     def facts(self, context: Mapping[str, Any]) -> dict[str, str]:
         """Return what there is to say, by its name, in the order in which to say it."""
-        instance, tasks = context.get("ti"), context.get("task_ids", ())
+        instance = context.get("ti")
+        tasks = context.get("task_ids", ())
         if self.occasion == "on_failure":
             instance, tasks = _failed(context)
         found = {

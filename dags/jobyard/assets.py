@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable
 
 from jobyard.compat import Asset
+from jobyard.contract import JOB_ID
 from jobyard.errors import JobError
 
 URI = re.compile(r"(s3|x-(?!jobyard:)[a-z0-9-]+)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._~!$&'()*+,;=:/-]*)?")
-JOB = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*")
 
 
 def job_asset(dag_id: str) -> Asset:
@@ -24,7 +24,7 @@ def job_asset(dag_id: str) -> Asset:
     Raises:
         JobError: no job can have that name.
     """
-    if not JOB.fullmatch(dag_id):
+    if not JOB_ID.fullmatch(dag_id):
         raise JobError(f"job {dag_id!r} is not <team>.<job>")
     return Asset(name=dag_id, uri=f"x-jobyard://{dag_id.replace('.', '/')}")
 

@@ -12,16 +12,16 @@ from typing import Any, cast
 
 from jobyard.alerts import dag_alerts
 from jobyard.compat import DAG, BaseOperator, Context
+from jobyard.contract import BROKEN_MARK, BROKEN_TAG
 from jobyard.docs import job_page
+from jobyard.entries import Job, Timing, rules_of
 from jobyard.errors import JobError
-from jobyard.job_rules import TIMING
 from jobyard.limits import NAME, REASON, SOURCE
-from jobyard.release import Job
 from jobyard.rules import storable
 from jobyard.schedule import schedule_arguments
 from jobyard.validation import check_part
 
-TAG = "broken"
+TIMING = tuple(rules_of(Timing))
 
 
 class BrokenJobOperator(BaseOperator):
@@ -45,8 +45,8 @@ def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[s
         # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
         dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name[:100])}",
         description=f"Broken: {reason}",
-        doc_md=job_page(reason, *_page(entry), "**This job is broken, and does not run:**"),
-        tags=sorted({f"team:{team}", TAG}),
+        doc_md=job_page(reason, *_page(entry), BROKEN_MARK),
+        tags=sorted({f"team:{team}", BROKEN_TAG}),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,
@@ -54,13 +54,14 @@ def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[s
         **(access or {}),
         **_sound(entry, ["alerts", "deadline", "owner"], lambda: dag_alerts(entry, team, name), {}),
     )
-    BrokenJobOperator(dag=dag, task_id=TAG, owner=team, pool=team, weight_rule="absolute").reason = reason
+    BrokenJobOperator(dag=dag, task_id=BROKEN_TAG, owner=team, pool=team, weight_rule="absolute").reason = reason
     return dag
 
 
 def _page(entry: Job) -> tuple[str, str | None]:
     """Return source and digest, of whatever kind they are, as far as Airflow can store them."""
-    source, digest = entry.get("source"), entry.get("digest")
+    source = entry.get("source")
+    digest = entry.get("digest")
     return (
         storable(source, SOURCE) if isinstance(source, str) else "",
         storable(digest, NAME) if isinstance(digest, str) else None,

@@ -1,6 +1,5 @@
 """A job of the release becomes a DAG. The same release makes the same DAG, to the byte, in any process."""
 
-import re
 from graphlib import TopologicalSorter
 from typing import Any, cast
 
@@ -8,7 +7,9 @@ from jobyard.alerts import alert, dag_alerts, set_deadline
 from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
+from jobyard.contract import NAME
 from jobyard.docs import job_page
+from jobyard.entries import Foreach, Job, Task
 from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameError
 from jobyard.finish import announce_success
 from jobyard.images import MACRO, ImageLookup
@@ -18,15 +19,12 @@ from jobyard.plain import refuse_serialized
 from jobyard.platform import Platform
 from jobyard.pod import pod_arguments, seconds, task_arguments
 from jobyard.queueing import default_arguments, pool, weight
-from jobyard.release import Foreach, Job, Task
 from jobyard.schedule import schedule_arguments
 from jobyard.task_types import typed_operator
 from jobyard.template_guard import guarded
 from jobyard.templates import template_arguments
 from jobyard.waiting import wait_operator
 
-# The names become labels, a DAG id and task ids.
-NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
 # What Airflow's page calls an instance of a task with `foreach`.
 MAP_INDEX = guarded("{{ item | string | truncate(100, true) }}")
 
@@ -62,8 +60,9 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
         check_name("task", task_name)
         tasks.add(task_name)
     waits = [wait_operator(platform, dag, wait) for wait in job.get("wait_for", [])]
-    for first in (tasks.operators[task_name] for task_name in order if not job["tasks"][task_name]["needs"]):
-        first.set_upstream(waits)
+    for task_name in order:
+        if not job["tasks"][task_name]["needs"]:
+            tasks.operators[task_name].set_upstream(waits)
     set_deadline(job, announce_success(dag))
     return dag
 
@@ -72,11 +71,15 @@ class _Tasks:
     """The operators of one DAG, as they are made."""
 
     def __init__(self, platform: Platform, team: str, name: str, job: Job, dag: DAG) -> None:
-        self.platform, self.team, self.name, self.job, self.dag = platform, team, name, job, dag
+        self.platform = platform
+        self.team = team
+        self.name = name
+        self.job = job
+        self.dag = dag
         self.operators: dict[str, Any] = {}
         self.groups: dict[str, TaskGroup] = {}
         self.on_retry = alert(job, team, name, "on_retry")
-        self.lists = {foreach["output_of"] for task in job["tasks"].values() if (foreach := task.get("foreach"))}
+        self.lists = _used_as_lists(job["tasks"])
 
     def add(self, name: str) -> None:
         """Make the task's operator, after those of what it needs."""
@@ -138,6 +141,12 @@ class _Tasks:
             **arguments, map_index_template=MAP_INDEX, max_active_tis_per_dagrun=foreach["concurrency"]
         )
         return several.expand(item=items)
+
+
+def _used_as_lists(tasks: dict[str, Task]) -> set[str | None]:
+    """Return the tasks whose output is the list of a `foreach`."""
+    foreaches = [task.get("foreach") for task in tasks.values()]
+    return {foreach["output_of"] for foreach in foreaches if foreach}
 
 
 def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[str, Any]:

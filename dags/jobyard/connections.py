@@ -22,7 +22,9 @@ AWS_TYPES = ("aws", "emr")
 def connection_arguments(operator: type[Any]) -> list[str]:
     """Return the arguments with which the operator's class, or one that it is made from, takes a connection."""
     bases = [base for base in operator.__mro__ if base is not BaseOperator and "__init__" in vars(base)]
-    names = {name for base in bases for name in signature(vars(base)["__init__"]).parameters}
+    names: set[str] = set()
+    for base in bases:
+        names.update(signature(vars(base)["__init__"]).parameters)
     return sorted(filter(ARGUMENT.fullmatch, names))
 
 

@@ -6,6 +6,8 @@ a link may say that it leads elsewhere. So whatever a team writes stands in bloc
 
 import re
 
+from jobyard.contract import digest_line
+
 DIGEST = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -20,7 +22,7 @@ def job_page(text: str, source: str, digest: str | None, heading: str = "") -> s
     if text:
         parts.append(_block(text))
     if digest and DIGEST.fullmatch(digest):
-        parts.append(f"Digest of the job: `{digest}`")
+        parts.append(digest_line(digest))
     return "\n\n".join([*parts, _block(source, "yaml")])
 
 

@@ -30,7 +30,8 @@ class NewerSchemaError(ReleaseError):
     """The file was written by a newer Jobyard than the one that reads it."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
-        self.found, self.known = found, known
+        self.found = found
+        self.known = known
         super().__init__(
             path,
             f"schema_version {shown(found)} is newer than {known}, the newest this environment's dags/jobyard knows;"
@@ -54,7 +55,8 @@ class UnknownNameError(JobError):
     """Something is named that does not exist; the message suggests the nearest and lists what does."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.name, self.known = name, sorted(known)
+        self.name = name
+        self.known = sorted(known)
         super().__init__(f"unknown {what} {name!r} ({suggest(name, self.known)})")
 
 
@@ -62,7 +64,8 @@ class ImageError(FinalError):
     """The image's URL cannot be looked up."""
 
     def __init__(self, variable: str, image: str, reason: str) -> None:
-        self.variable, self.image = variable, image
+        self.variable = variable
+        self.image = image
         super().__init__(f"image {image!r}: Airflow Variable {variable!r}: {reason}")
 
 
@@ -74,7 +77,8 @@ class ImageSourceError(JobError):
     """The image's URL is of a registry that the environment does not take images from."""
 
     def __init__(self, image: str, registries: Iterable[str]) -> None:
-        self.image, self.registries = image, list(registries)
+        self.image = image
+        self.registries = list(registries)
         known = ", ".join(self.registries) or "none, as the environment's file names none"
         super().__init__(f"image {image!r} is of none of the registries of this environment: {known}")
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection
 
 from jobyard.compat import Variable
+from jobyard.contract import images_variable, is_image_address
 from jobyard.errors import ImageError, ImageSourceError, suggest
 
 MACRO = "jobyard_image"
@@ -18,7 +19,7 @@ def image_field(image: str, registries: Collection[str] | None = None) -> str:
     Raises:
         ImageSourceError: the URL is of none of the registries.
     """
-    if any(character in image for character in "/@:"):
+    if is_image_address(image):
         check_source(image, registries)
         return image
     return f"{{{{ {MACRO}({image!r}) }}}}"
@@ -38,7 +39,7 @@ class ImageLookup:
     """The macro of one team's DAGs: `{{ jobyard_image('inference') }}`."""
 
     def __init__(self, team: str, registries: Collection[str] | None = None) -> None:
-        self.variable = f"jobyard_images_{team}"
+        self.variable = images_variable(team)
         self.registries = registries
 
     def __call__(self, image: str) -> str:

@@ -6,6 +6,7 @@ it along with the asset's event; Airflow 2 takes it from that run by itself. A r
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import pendulum
@@ -13,17 +14,20 @@ from pendulum import DateTime
 
 from jobyard.errors import IntervalError
 
-START, END = "data_interval_start", "data_interval_end"
+START = "data_interval_start"
+END = "data_interval_end"
 
 
 def data_interval(context: Mapping[str, Any]) -> tuple[DateTime, DateTime]:
     """Return start and end of the data interval of the context's run."""
-    start, end = context.get(START), context.get(END)
+    start = context.get(START)
+    end = context.get(END)
     if start is not None and end is not None:
         return start, end
     received = list(_received(context))
     if received:
-        return min(start for start, _ in received), max(end for _, end in received)
+        starts, ends = zip(*received, strict=True)
+        return min(starts), max(ends)
     run = context["dag_run"]
     moment = pendulum.instance(context.get("logical_date") or run.run_after)
     return moment, moment
@@ -32,7 +36,7 @@ def data_interval(context: Mapping[str, Any]) -> tuple[DateTime, DateTime]:
 def _received(context: Mapping[str, Any]) -> Iterator[tuple[DateTime, DateTime]]:
     """The intervals that the events which started the run brought along."""
     events = context.get("triggering_asset_events") or {}
-    for event in (event for asset in events for event in events[asset]):
+    for event in chain.from_iterable(events[asset] for asset in events):
         # A person may send an event too, by Airflow's API, with whatever beside it.
         extra = event.extra if isinstance(event.extra, Mapping) else {}
         if START in extra and END in extra:

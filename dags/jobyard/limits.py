@@ -54,7 +54,8 @@ SECONDS = 365 * 86_400
 """Of each duration: a year. Airflow adds durations to dates, which end in 9999; Kubernetes stores 32 bits."""
 
 # Dates, in any time zone.
-FIRST_YEAR, LAST_YEAR = 1970, 2199
+FIRST_YEAR = 1970
+LAST_YEAR = 2199
 
 # Characters.
 SOURCE = 1 << 18

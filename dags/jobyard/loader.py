@@ -11,6 +11,7 @@ from pathlib import Path
 from jobyard import VERSION
 from jobyard.builder import build
 from jobyard.compat import DAG, get_parsing_context
+from jobyard.contract import release_path
 from jobyard.platform import read_platform
 from jobyard.release import checked_jobs, read_jobs
 
@@ -27,7 +28,7 @@ def load(file: str) -> dict[str, DAG]:
     """
     loader = Path(file).absolute()
     team = loader.stem
-    release = loader.parent / team / "jobs.json"
+    release = loader.parent / release_path(team)
     entries = read_jobs(release, team)
     if not entries:
         return {}

@@ -9,9 +9,10 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped]
 
 from jobyard.compat import AirflowException, AirflowSkipException, Context
+from jobyard.contract import OUTPUT_PATH
 from jobyard.errors import JobyardError, PodInterruptedError
 from jobyard.interval import send_data_interval
-from jobyard.outputs import PATH, Gate, push_output, read_list, read_output
+from jobyard.outputs import Gate, push_output, read_list, read_output
 from jobyard.start import StartWatch
 
 
@@ -107,12 +108,13 @@ class JobPodOperator(KubernetesPodOperator):
         pod.spec.automount_service_account_token = False
         pod.spec.affinity = None
         for container in pod.spec.containers:
-            container.termination_message_path = PATH
+            container.termination_message_path = OUTPUT_PATH
         return pod
 
     @contextmanager
     def _without_sidecar(self) -> Iterator[None]:
-        wanted, self.do_xcom_push = self.do_xcom_push, False
+        wanted = self.do_xcom_push
+        self.do_xcom_push = False
         try:
             yield
         finally:

@@ -12,15 +12,13 @@ from typing import Any
 from kubernetes.client import V1Pod  # type: ignore[import-untyped]
 
 from jobyard.compat import MappedOperator, PlainXComArg
+from jobyard.contract import GATE_TESTS, OUTPUT_BYTES, OUTPUT_PATH
 from jobyard.errors import GateError, OutputError, PlainDataError
 from jobyard.plain import decode, encode
 
 # In Airflow's table of XComs an output is a text under this key. What is under Airflow's own key, `return_value`, only
 # tells it how many instances of a `foreach` to make; nothing of ours reads it.
 KEY = "jobyard_output"
-PATH = "/airflow/xcom/return.json"
-# kubernetes: pkg/kubelet/container/runtime.go, MaxContainerTerminationMessageLength.
-MAXIMUM_BYTES = 4096
 
 
 def read_output(pod: V1Pod | None, container: str) -> object:
@@ -35,15 +33,15 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     states = [status.state for status in statuses or [] if status.name == container and status.state]
     text = next((state.terminated.message for state in states if state.terminated), None)
     if not text:
-        raise OutputError(f"the container wrote nothing to {PATH}, and another task needs what it writes there")
-    if len(text.encode()) >= MAXIMUM_BYTES:
-        raise OutputError(f"what the container wrote to {PATH} has {MAXIMUM_BYTES} bytes or more; put it into S3")
+        raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs what it writes there")
+    if len(text.encode()) >= OUTPUT_BYTES:
+        raise OutputError(f"what the container wrote to {OUTPUT_PATH} has {OUTPUT_BYTES} bytes or more; put it into S3")
     try:
         value = decode(text)
     except PlainDataError as error:
-        raise OutputError(f"what the container wrote to {PATH} {error}") from error
+        raise OutputError(f"what the container wrote to {OUTPUT_PATH} {error}") from error
     if value is None:
-        raise OutputError(f"the container wrote null to {PATH}, and another task needs a value")
+        raise OutputError(f"the container wrote null to {OUTPUT_PATH}, and another task needs a value")
     return value
 
 
@@ -56,7 +54,9 @@ def read_list(pod: V1Pod | None, container: str) -> object:
     value = read_output(pod, container)
     # Airflow would try the task again, and of an object make an instance for each key.
     if not isinstance(value, list):
-        raise OutputError(f"what the container wrote to {PATH} is no list, and a foreach needs one: {value!r:.80}")
+        raise OutputError(
+            f"what the container wrote to {OUTPUT_PATH} is no list, and a foreach needs one: {value!r:.80}"
+        )
     return value
 
 
@@ -111,11 +111,14 @@ class Gate:
 
     def __init__(self, task: str, value: str | None, test: str, bound: object) -> None:
         """`value` is the dotted path of the figure in the output; None stands for the output itself."""
-        if test not in TESTS:
-            raise GateError(f"unknown test {test!r} of a gate; there are: {', '.join(TESTS)}")
+        if test not in GATE_TESTS:
+            raise GateError(f"unknown test {test!r} of a gate; there are: {', '.join(GATE_TESTS)}")
         if test != "equals" and not _is_number(bound):
             raise GateError(f"gate on {task!r}: {test} {bound!r} is no number")
-        self.task, self.value, self.test, self.bound = task, value, test, bound
+        self.task = task
+        self.value = value
+        self.test = test
+        self.bound = bound
 
     def holds(self, context: Mapping[str, Any]) -> tuple[bool, str]:
         """Return whether the condition holds, and what was compared, in words.

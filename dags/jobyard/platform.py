@@ -3,15 +3,16 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kubernetes.client import V1Toleration  # type: ignore[import-untyped]
 
+from jobyard.contract import LONGEST_TASK
 from jobyard.errors import ReleaseError, UnknownNameError
+from jobyard.platform_entries import NodeGroupEntry, PlatformFile, TaskTypeEntry, TeamEntry, Toleration
 from jobyard.release import read_json
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-LONGEST_TASK = 7 * 24 * 60 * 60
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -103,18 +104,7 @@ def read_platform(dags: Path, version: str = "") -> Platform:
     path = library / version / "platform.json"
     data = read_json(path)
     try:
-        platform = Platform(
-            dags=library.parent,
-            environment=data["environment"],
-            kubeconfig=str(library / data["kubeconfig"]),
-            node_groups={name: _node_group(group) for name, group in data["node_groups"].items()},
-            task_types={name: _task_type(one) for name, one in data.get("task_types", {}).items()},
-            cost_centers=dict(data.get("cost_centers", {})),
-            longest_task=int(data.get("longest_task", LONGEST_TASK)),
-            image_registries=data.get("image_registries"),
-            teams={name: _team(name, entry) for name, entry in data["teams"].items()},
-            variables=frozenset(data["variables"]),
-        )
+        platform = _platform(library, cast(PlatformFile, data))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error
     values = {f"cost center of team {team}": center for team, center in platform.cost_centers.items()}
@@ -124,7 +114,25 @@ def read_platform(dags: Path, version: str = "") -> Platform:
     return platform
 
 
-def _team(name: str, entry: dict[str, Any]) -> Team:
+def _platform(library: Path, data: PlatformFile) -> Platform:
+    node_groups = {name: _node_group(entry) for name, entry in data["node_groups"].items()}
+    task_types = {name: _task_type(entry) for name, entry in data.get("task_types", {}).items()}
+    teams = {name: _team(name, entry) for name, entry in data["teams"].items()}
+    return Platform(
+        dags=library.parent,
+        environment=data["environment"],
+        kubeconfig=str(library / data["kubeconfig"]),
+        node_groups=node_groups,
+        task_types=task_types,
+        cost_centers=dict(data.get("cost_centers", {})),
+        longest_task=int(data.get("longest_task", LONGEST_TASK)),
+        image_registries=data.get("image_registries"),
+        teams=teams,
+        variables=frozenset(data["variables"]),
+    )
+
+
+def _team(name: str, entry: TeamEntry) -> Team:
     low, high = entry["priority_band"]
     return Team(
         name=name,
@@ -135,13 +143,13 @@ def _team(name: str, entry: dict[str, Any]) -> Team:
     )
 
 
-def _task_type(entry: dict[str, Any]) -> TaskType:
+def _task_type(entry: TaskTypeEntry) -> TaskType:
     return TaskType(
         operator=entry["operator"], arguments=frozenset(entry["arguments"]), fixed=dict(entry.get("fixed", {}))
     )
 
 
-def _node_group(group: dict[str, Any]) -> NodeGroup:
+def _node_group(group: NodeGroupEntry) -> NodeGroup:
     """Return the group with typed tolerations: a misspelt key fails here instead of tolerating everything."""
     return NodeGroup(
         node_selector=group["node_selector"],
@@ -150,7 +158,7 @@ def _node_group(group: dict[str, Any]) -> NodeGroup:
     )
 
 
-def _toleration(toleration: dict[str, str]) -> V1Toleration:
+def _toleration(toleration: Toleration) -> V1Toleration:
     """Return the toleration; all four keys are required, since each one left out tolerates more."""
     typed = V1Toleration(**toleration)
     missing = [key for key in ("key", "operator", "value", "effect") if not getattr(typed, key)]

@@ -5,41 +5,43 @@ purpose: `random_name_suffix` (False deletes the wrong pod, apache/airflow#21169
 by default, deprecated later), `init_container_logs` (hangs, #68445).
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.secret import Secret
-from kubernetes.client import (  # type: ignore[import-untyped]
-    V1Capabilities,
-    V1EmptyDirVolumeSource,
-    V1PodSecurityContext,
-    V1ResourceRequirements,
-    V1SeccompProfile,
-    V1SecurityContext,
-    V1Volume,
-    V1VolumeMount,
-)
+from kubernetes import client  # type: ignore[import-untyped]
 from kubernetes.client.configuration import Configuration  # type: ignore[import-untyped]
 
+from jobyard import pod_parts
 from jobyard.assets import named_asset
 from jobyard.compat import CONSTANT_BACKOFF, EXPONENTIAL_BACKOFF
+from jobyard.contract import namespace
+from jobyard.entries import GateTest, Retries, SecretKey, Task
 from jobyard.images import image_field
 from jobyard.outputs import Gate
 from jobyard.platform import Platform
-from jobyard.release import GateTest, Resources, Retries, SecretKey, Task
 
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-# Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
-POD_SECURITY = V1PodSecurityContext(run_as_non_root=True, seccomp_profile=V1SeccompProfile(type="RuntimeDefault"))
-CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
 # Without it each object makes its own, which resets the log levels of the process: a quarter of a parse.
 CLIENT = Configuration()
-SCRATCH = "/scratch"
-# What a release of before disks were bounded gets: room for logs and what is written beside the scratch space.
-DISK, DISK_KIND = "2Gi", "ephemeral-storage"
-# A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate the node of a long one.
-LONG_SECONDS = 600
-DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
+
+
+def typed(kind: str, document: Mapping[str, Any]) -> Any:
+    """Return a part of a pod, written as Kubernetes' API has it, as the client's object of that kind."""
+    model = getattr(client, kind)
+    attributes = {key: attribute for attribute, key in model.attribute_map.items()}
+    fields: dict[str, Any] = {}
+    for key, value in document.items():
+        attribute = attributes[key]
+        is_model = model.openapi_types[attribute].startswith("V1")
+        fields[attribute] = typed(model.openapi_types[attribute], value) if is_model else value
+    return model(**fields, local_vars_configuration=CLIENT)
+
+
+# Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
+POD_SECURITY = typed("V1PodSecurityContext", pod_parts.POD_SECURITY)
+CONTAINER_SECURITY = typed("V1SecurityContext", pod_parts.CONTAINER_SECURITY)
+READ_ONLY_SECURITY = typed("V1SecurityContext", pod_parts.READ_ONLY_SECURITY)
 
 
 def task_arguments(name: str, task: Task) -> dict[str, Any]:
@@ -49,15 +51,17 @@ def task_arguments(name: str, task: Task) -> dict[str, Any]:
         JobError: an input or output is no asset.
         KeyError: the entry lacks something.
     """
-    inputs, outputs = task.get("inputs"), task.get("outputs")
-    return {
+    arguments = {
         "task_id": name,
         "execution_timeout": seconds(task["timeout"]),
         "trigger_rule": task["trigger_rule"],
         **retry_arguments(task["retries"]),
-        **({"inlets": [named_asset(uri) for uri in inputs]} if inputs else {}),
-        **({"outlets": [named_asset(uri) for uri in outputs]} if outputs else {}),
     }
+    if inputs := task.get("inputs"):
+        arguments["inlets"] = [named_asset(uri) for uri in inputs]
+    if outputs := task.get("outputs"):
+        arguments["outlets"] = [named_asset(uri) for uri in outputs]
+    return arguments
 
 
 def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task) -> dict[str, Any]:
@@ -76,17 +80,17 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         "arguments": task["args"],
         "env_vars": task["env"],
         "secrets": [secret(name, place) for name, place in task["secrets"].items()],
-        **scratch_arguments(task["scratch"]),
+        **volume_arguments(task),
         "labels": labels(platform, team, job, name),
-        "annotations": DO_NOT_DISRUPT if task["timeout"] is None or task["timeout"] > LONG_SECONDS else {},
-        "container_resources": V1ResourceRequirements(**with_disk(task["resources"]), local_vars_configuration=CLIENT),
+        "annotations": pod_parts.annotations(task),
+        "container_resources": typed("V1ResourceRequirements", pod_parts.with_disk(task["resources"])),
+        "container_security_context": container_security(task),
         "node_selector": group.node_selector,
         "tolerations": group.tolerations,
         "service_account_name": task["service_account"],
         "priority_class_name": task["priority_class"],
         "startup_timeout_seconds": task["startup_timeout"] or group.startup_timeout,
-        # Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
-        "active_deadline_seconds": min(task["timeout"] or platform.longest_task, platform.longest_task),
+        "active_deadline_seconds": pod_parts.active_deadline(task, platform.longest_task),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
         **connection_arguments(platform, team),
@@ -96,7 +100,6 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
 
 FIXED: dict[str, Any] = {
     "security_context": POD_SECURITY,
-    "container_security_context": CONTAINER_SECURITY,
     "on_finish_action": "delete_pod",
     "deferrable": False,
     "get_logs": True,
@@ -104,15 +107,6 @@ FIXED: dict[str, Any] = {
     # The pod's specification holds the task's environment, and buries the message.
     "log_pod_spec_on_failure": False,
 }
-
-
-def with_disk(resources: Resources) -> dict[str, dict[str, str]]:
-    """Return the resources with a request and a limit of disk, where the release has none."""
-    disk = resources["requests"].get(DISK_KIND, DISK)
-    return {
-        "requests": {**resources["requests"], DISK_KIND: disk},
-        "limits": {DISK_KIND: disk, **resources["limits"]},
-    }
 
 
 def gate(entry: GateTest | None) -> Gate | None:
@@ -129,12 +123,17 @@ def secret(variable: str, place: SecretKey) -> Secret:
     return Secret("env", variable, place["secret"], place["key"])  # type: ignore[no-untyped-call]
 
 
-def scratch_arguments(size: str | None) -> dict[str, Any]:
-    """Return the arguments that give the pod a folder of its own, evicting it when it puts more than `size` there."""
-    if size is None:
-        return {}
-    volume = V1Volume(name="scratch", empty_dir=V1EmptyDirVolumeSource(size_limit=size))
-    return {"volumes": [volume], "volume_mounts": [V1VolumeMount(name="scratch", mount_path=SCRATCH)]}
+def volume_arguments(task: Task) -> dict[str, Any]:
+    """Return the arguments with the pod's volumes, if it has any."""
+    volumes = [typed("V1Volume", volume) for volume in pod_parts.volumes(task)]
+    mounts = [typed("V1VolumeMount", mount) for mount in pod_parts.volume_mounts(task)]
+    return {"volumes": volumes, "volume_mounts": mounts} if volumes else {}
+
+
+def container_security(task: Task) -> Any:
+    """Return the container's security context, as `pod_parts` has it."""
+    is_read_only = pod_parts.container_security(task) is pod_parts.READ_ONLY_SECURITY
+    return READ_ONLY_SECURITY if is_read_only else CONTAINER_SECURITY
 
 
 def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
@@ -145,7 +144,7 @@ def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
     return {
         "config_file": platform.kubeconfig,
         "cluster_context": team,
-        "namespace": f"team-{team}",
+        "namespace": namespace(team),
         "in_cluster": False,
         # An Airflow connection could point elsewhere.
         "kubernetes_conn_id": None,
@@ -153,17 +152,9 @@ def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
 
 
 def labels(platform: Platform, team: str, job: str, task: str) -> dict[str, str]:
-    """Return the labels by which, with Airflow's own (of the run and the try), a retry finds the pod of a lost try.
-
-    The cost center is for the bill: https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
-    """
-    return {
-        "jobyard.dev/team": team,
-        "jobyard.dev/job": job,
-        "jobyard.dev/task": task,
-        "jobyard.dev/environment": platform.environment,
-        "jobyard.dev/cost-center": platform.cost_centers.get(team, team),
-    }
+    """Return the labels by which, with Airflow's own (of the run and the try), a retry finds the pod of a lost try."""
+    cost_center = platform.cost_centers.get(team, team)
+    return {**pod_parts.labels(team, job, task), **pod_parts.environment_labels(platform.environment, cost_center)}
 
 
 def retry_arguments(retries: Retries) -> dict[str, Any]:

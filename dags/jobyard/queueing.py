@@ -9,9 +9,9 @@ band says nothing of other teams. How many worker slots a team holds at most is 
 import re
 from typing import Any
 
+from jobyard.entries import Job
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.platform import Team
-from jobyard.release import Job
 
 WEIGHTS = 100
 """The weight of a priority at the upper end of the band; at the lower end it is 1."""

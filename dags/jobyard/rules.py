@@ -1,4 +1,4 @@
-"""Rules for values that were read from JSON, combined to a table in `job_rules`.
+"""Rules for values that were read from JSON, combined to the fields of `entries`.
 
 A rule is a function that raises Misfit, in a time that is at most linear in the size of the value. Airflow 2.10 has
 neither msgspec nor pydantic.

@@ -9,11 +9,9 @@ from pendulum import Timezone
 
 from jobyard.assets import job_asset, named_asset
 from jobyard.compat import Asset, CronDataIntervalTimetable
+from jobyard.contract import NO_CLOCK
+from jobyard.entries import Job, Schedule
 from jobyard.errors import JobError
-from jobyard.release import Job, Schedule
-
-# Not cron, and Airflow's own words for them.
-WORDS = frozenset({"@once", "@continuous"})
 
 
 def schedule_arguments(job: Job) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def schedule_arguments(job: Job) -> dict[str, Any]:
 
 def is_cron(schedule: Schedule) -> bool:
     """Return whether the runs follow each other by the clock, each with a data interval of its own."""
-    return isinstance(schedule, str) and schedule not in WORDS
+    return isinstance(schedule, str) and schedule not in NO_CLOCK
 
 
 def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalTimetable | list[Asset] | None:
@@ -50,7 +48,7 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
         if not assets:
             raise JobError("the schedule is after neither a job nor an asset")
         return assets
-    if schedule is None or schedule in WORDS:
+    if schedule is None or schedule in NO_CLOCK:
         return schedule
     cron = CronDataIntervalTimetable(schedule, timezone=timezone)
     cron.validate()

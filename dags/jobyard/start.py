@@ -81,8 +81,8 @@ class StartWatch:
             return True
         self._judge_containers(pod)
         if self._clock() - self._begin >= self._timeout:
-            limit, last = f"{self._timeout:.0f} s", self._last_warning or "none"
-            raise PodNotStartedError(f"the pod was not running after {limit}; last warning: {last}")
+            last = self._last_warning or "none"
+            raise PodNotStartedError(f"the pod was not running after {self._timeout:.0f} s; last warning: {last}")
         return False
 
     def _judge_containers(self, pod: V1Pod) -> None:

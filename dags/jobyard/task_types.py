@@ -6,10 +6,10 @@ from typing import Any
 
 from jobyard.compat import BaseOperator, Context
 from jobyard.connections import ARGUMENT, OwnConnections, refuse_shared_connections
+from jobyard.entries import Task
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import send_data_interval
 from jobyard.platform import Platform, TaskType
-from jobyard.release import Task
 
 # How long a sensor waits that does not say.
 SENSOR_SECONDS = 86_400

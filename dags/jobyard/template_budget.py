@@ -52,7 +52,8 @@ class Budget:
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         """`clock` counts the processor's seconds: a slow answer of Airflow's API ends no rendering."""
         self._clock = clock
-        self._used, self._begin = 0.0, clock()
+        self._used = 0.0
+        self._begin = clock()
         self.steps = STEPS
         self._output = 0
 

@@ -49,20 +49,24 @@ STEPS_A_TOKEN = 10
 # What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
 STEPS_A_READ = 200
 # Filters that a template gets where it has something else; no template can name them.
-WEIGHED, JOINED, LOOPED = "weighed", "joined", "looped"
+WEIGHED = "weighed"
+JOINED = "joined"
+LOOPED = "looped"
 
 
 class Lazy:
     """A value that is asked for once a template uses its name."""
 
     def __init__(self, ask: Callable[[], object]) -> None:
-        self._ask, self._known = ask, False
+        self._ask = ask
+        self._known = False
         self._value: object = None
 
     def __call__(self) -> object:
         """Return the value."""
         if not self._known:
-            self._value, self._known = self._ask(), True
+            self._value = self._ask()
+            self._known = True
         return self._value
 
 

@@ -43,7 +43,8 @@ PLAIN = frozenset(
 # Airflow 2 gives such a run the moment it was started as its logical date, and Airflow 3 none.
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
 # Which Variables the job may read, and its time zone: not names that a template can use, as they are no identifiers.
-TEAM, TIMEZONE = "jobyard.team", "jobyard.timezone"
+TEAM = "jobyard.team"
+TIMEZONE = "jobyard.timezone"
 
 
 def template_arguments(
@@ -88,7 +89,8 @@ def _rendered(context: Context, text: str) -> str:
         extension.shared = _Shared()
     shared: _Shared = extension.shared
     if not shared.names or task is not shared.task:
-        shared.names, shared.task = bound(context.parent, context.environment.globals), task
+        shared.names = bound(context.parent, context.environment.globals)
+        shared.task = task
     try:
         rendered = shared.environment.render(text, shared.names)
     except TemplateRefused as error:
@@ -149,7 +151,8 @@ def times(context: Mapping[str, Any], timezone: Any) -> dict[str, Any]:
     """
     start, end = map(pendulum.instance, data_interval(context))
     at = start if _run_type(context) in BY_ASSETS else pendulum.instance(context.get("logical_date") or start)
-    ds, ts = at.strftime("%Y-%m-%d"), at.isoformat()
+    ds = at.strftime("%Y-%m-%d")
+    ts = at.isoformat()
     return {
         "data_interval_start": start,
         "data_interval_end": end,

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobyard import limits
-from jobyard.job_rules import CONTINUOUS, JOB, JOB_OPTIONAL
-from jobyard.rules import Misfit, Rule, fields
-
-_JOB = fields(JOB, JOB_OPTIONAL)
-_FIELDS: Mapping[str, Rule] = {**JOB, **JOB_OPTIONAL}
+from jobyard.contract import CONTINUOUS
+from jobyard.entries import JOB, JOB_RULES
+from jobyard.rules import Misfit
 
 Counts = Mapping[str, int]
 JOB_COUNTS: Counts = {
@@ -37,7 +35,7 @@ def check_job(job: Any) -> Counts:
         Misfit: a value violates its rule, or the job exceeds a limit.
     """
     try:
-        _JOB(job)
+        JOB(job)
     except Misfit as misfit:
         misfit.path = misfit.path or ("job",)
         raise
@@ -58,7 +56,7 @@ def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
     """
     for name in names:
         if name in job:
-            _FIELDS[name](job[name])
+            JOB_RULES[name](job[name])
 
 
 def check_release(jobs: Iterable[Counts]) -> None:

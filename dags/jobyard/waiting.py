@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 
-from jobyard.assets import JOB
 from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.contract import JOB_ID, release_path
+from jobyard.entries import WaitFor
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import data_interval
 from jobyard.platform import Platform
-from jobyard.release import WaitFor, checked_job, read_jobs
+from jobyard.release import checked_job, read_jobs
 from jobyard.schedule import is_cron
 
 POKE_SECONDS = 60
@@ -36,7 +37,7 @@ def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:
     else:
         from airflow.sensors.external_task import ExternalTaskSensor
 
-    if not JOB.fullmatch(wait["job"]):
+    if not JOB_ID.fullmatch(wait["job"]):
         raise JobError(f"wait_for {wait['job']!r} is not <team>.<job>")
     return ExternalTaskSensor(
         dag=dag,
@@ -71,7 +72,7 @@ class LastRun:
         from airflow.timetables.interval import CronDataIntervalTimetable
 
         team, _, name = self.job.partition(".")
-        jobs = read_jobs(self.dags / team / "jobs.json", team)
+        jobs = read_jobs(self.dags / release_path(team), team)
         if name not in jobs:
             raise UnknownNameError(f"job of team {team!r}", name, jobs)
         job = checked_job(jobs[name])

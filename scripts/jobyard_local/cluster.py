@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
+from jobyard import contract
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.errors import CommandFailed
 from jobyard_cli.system.programs import run
@@ -50,7 +51,7 @@ class Cluster(Protocol):
 
 def namespace(team: str) -> str:
     """The namespace that charts/bounds makes for a team."""
-    return f"team-{team}"
+    return contract.namespace(team)
 
 
 def user(team: str) -> str:

@@ -161,6 +161,7 @@ def task(draw: st.DrawFn, before: dict[str, Any]) -> dict[str, Any]:
         "secrets": st.just({"PASSWORD": "database/password"}),
         "resources": resources,
         "scratch": st.sampled_from(["1Gi", "500M"]),
+        "read_only_root_filesystem": st.booleans(),
         "node_group": good_or_odd(st.sampled_from(["default", "high-cpu"]), st.sampled_from(["gpu", "x"])),
         "startup_timeout": duration,
         "priority": good_or_odd(st.sampled_from(["low", "high"]), st.just("highest")),

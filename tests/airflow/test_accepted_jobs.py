@@ -55,7 +55,7 @@ def released(repo: Path) -> dict[str, Any] | None:
     """The release's entry of the job, or None where the check refuses it."""
     if check_repo(repo).findings:
         return None
-    entry: dict[str, Any] = json.loads(compile_release(repo, ""))["jobs"]["score"]
+    entry: dict[str, Any] = json.loads(compile_release(repo, "").body)["jobs"]["score"]
     return entry
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from jobyard.entries import Job
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
@@ -66,14 +67,14 @@ def workers(
         yield asked
 
 
-def entry_of(team_repo: Path, add_job: AddJob, text: str) -> dict[str, Any]:
+def entry_of(team_repo: Path, add_job: AddJob, text: str) -> Job:
     add_job("least")
     add_job("score", text)
-    entry: dict[str, Any] = json.loads(compile_release(team_repo, ""))["jobs"]["score"]
+    entry: Job = json.loads(compile_release(team_repo, "").body)["jobs"]["score"]
     return entry
 
 
-def planned(entry: dict[str, Any]) -> dict[str, Any]:
+def planned(entry: Job) -> dict[str, Any]:
     return {
         name: pod(PLATFORM, "risk", "score", name, task)
         for name, task in entry["tasks"].items()
@@ -98,7 +99,7 @@ def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
 ) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
     for zone, day in ((zone, day) for zone, days in ZONES.items() for day in days):
-        one = {**entry, "schedule": schedule, "timezone": zone, "start_date": day}
+        one: Job = {**entry, "schedule": schedule, "timezone": zone, "start_date": day}
         before = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)) - timedelta(days=1)
         expected = [
             [moment.astimezone(UTC).isoformat() for moment in interval]
@@ -111,8 +112,13 @@ def test_the_moments_of_a_schedule_are_airflows_also_where_clocks_are_changed(
 
 def test_the_last_run_is_that_of_the_end_date(workers: AskAll, team_repo: Path, add_job: AddJob) -> None:
     entry = entry_of(team_repo, add_job, EVERYTHING)
-    ending = {"start_date": "2026-10-24", "end_date": "2026-10-26", "timezone": "Europe/Berlin"}
-    one = {**entry, "schedule": "30 2 * * *", **ending}
+    one: Job = {
+        **entry,
+        "schedule": "30 2 * * *",
+        "start_date": "2026-10-24",
+        "end_date": "2026-10-26",
+        "timezone": "Europe/Berlin",
+    }
     found = [
         [moment.astimezone(UTC).isoformat() for moment in both]
         for both in upcoming(one, datetime(2026, 1, 1, tzinfo=UTC))

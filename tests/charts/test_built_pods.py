@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jobyard.entries import Job
+from jobyard.platform_entries import PlatformFile
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
@@ -61,7 +63,7 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     """The jobs of all fixtures and examples, compiled."""
     team_repo = make_team_repo(tmp_path_factory.mktemp("jobs") / "risk-jobs")
     values = team_repo / "values" / "team.yaml"
@@ -80,7 +82,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
 
 @pytest.fixture(scope="module")
 def sent(
-    jobs: dict[str, Object],
+    jobs: dict[str, Job],
     shown: Callable[[], AbstractContextManager[Steps]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Object]:
@@ -105,16 +107,15 @@ def test_every_pod_of_the_builder_is_let_in(team: Cluster, sent: dict[str, Objec
     assert start_all(team, pods) == {}
 
 
-def _platform() -> Object:
+def _platform() -> PlatformFile:
     from tests.charts.conftest import CATALOGUE, REGISTRY
 
-    types, limits = task_types(SOURCE.values), {"image_registries": [REGISTRY]}
     return platform_data(
         CATALOGUE,
         "prod",
-        task_types=types,
+        task_types=task_types(SOURCE.values),
         teams={"risk": {"assets": ["s3://"], "pools": {"warehouse": 4}}},
-        limits=limits,
+        limits={"image_registries": [REGISTRY]},
     )
 
 

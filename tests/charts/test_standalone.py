@@ -104,7 +104,7 @@ def built_pods(folder: Path) -> list[Object]:
     platform = platform_data(groups, "dev", task_types=types, teams={"risk": {}})
     return [
         pod(platform, "risk", job, name, task)
-        for job, entry in json.loads(compile_release(repo, ""))["jobs"].items()
+        for job, entry in json.loads(compile_release(repo, "").body)["jobs"].items()
         for name, task in entry["tasks"].items()
         if not task.get("type")
     ]

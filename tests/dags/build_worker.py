@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jobyard.broken import TAG
 from jobyard.compat import AIRFLOW_3
+from jobyard.contract import BROKEN_TAG
 from support import Bucket
 
 if AIRFLOW_3:
@@ -26,7 +26,7 @@ def problem(bucket: Bucket, entry: dict[str, Any]) -> str | None:
     if found.import_errors:
         return str(found.import_errors)
     dag = found.dags["risk.score"]
-    if TAG in dag.tags:
+    if BROKEN_TAG in dag.tags:
         return str(dag.description)
     try:
         stored = json.loads(json.dumps(Serialization.to_dict(dag)))

@@ -61,6 +61,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "object-for-a-text": (job(description={"a": 1}), "description: must be a string, not an object"),
     "text-for-an-object": (score(env="x"), "tasks.score.env: must be an object, not a string"),
     "number-for-a-text": (score(args=[1]), "tasks.score.args.0: must be a string, not a whole number"),
+    "text-for-a-flag-of-a-task": (
+        score(read_only_root_filesystem="yes"),
+        "tasks.score.read_only_root_filesystem: must be true or false, not a string",
+    ),
     "text-for-a-flag": (job(catchup="no"), "catchup: must be true or false, not a string"),
     "unknown-key": (job(access_control={}), "job: must not have the unknown field 'access_control'"),
     "unknown-key-of-a-task": (

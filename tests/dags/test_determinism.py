@@ -51,7 +51,14 @@ EVERYTHING: dict[str, Any] = {
         "arrived": task(
             type="wait-for-s3-key", arguments={"bucket_key": "s3://raw/{{ ds }}"}, outputs=["s3://bucket/x"]
         ),
-        "split": task(output=True, group="model", needs=["arrived"], inputs=["s3://b/y", "s3://a/x"]),
+        "split": task(
+            output=True,
+            group="model",
+            needs=["arrived"],
+            inputs=["s3://b/y", "s3://a/x"],
+            scratch="1Gi",
+            read_only_root_filesystem=True,
+        ),
         "train": task(foreach=EACH, group="model", needs=["split"], output=True, pool="risk.gpu"),
         "each": task(foreach={"items": None, "output_of": "split", "concurrency": None}, needs=["split", "arrived"]),
         "gated": task(gate=GATE, needs=["split"], outputs=["s3://bucket/z", "s3://bucket/a/z"]),

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from fake_cluster import FakeCluster
 from jobyard.compat import AirflowFailException
+from jobyard.contract import GATE_TESTS
 from jobyard.errors import GateError
-from jobyard.outputs import Gate
+from jobyard.outputs import TESTS, Gate
 from support import Bucket, context, job, run, states, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
@@ -154,3 +155,7 @@ class TestByAirflow:
         found = states(bucket, tasks={"drift": drift(), "train": gated("above", 0.2, foreach=each)})
         assert found == {"drift": "success", "train": ["skipped", "skipped"], "job.finished": "skipped"}
         assert cluster.ran() == ["drift"]
+
+
+def test_every_test_of_a_gate_is_one_that_can_be_made() -> None:
+    assert list(TESTS) == list(GATE_TESTS)

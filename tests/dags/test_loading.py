@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from jobyard.compat import AIRFLOW_3
-from jobyard.release import SCHEMA_VERSION
+from jobyard.contract import SCHEMA_VERSION
 from support import PLATFORM, Bucket, job, loader_source, task
 
 RELEASES = Path(__file__).resolve().parents[1] / "fixtures" / "releases"
@@ -73,7 +73,7 @@ def test_a_new_release_replaces_the_old_one_in_the_same_process(bucket: Bucket) 
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("risk/jobs.json", {"schema_version": 4}, "risk/jobs.json: schema_version 4 is newer than 3"),
+        ("risk/jobs.json", {"schema_version": 5}, "risk/jobs.json: schema_version 5 is newer than 4"),
         ("risk/jobs.json", {"jobs": {}}, "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", [], "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", {"schema_version": 1, "team": "risk"}, "risk/jobs.json: has no object 'jobs'"),

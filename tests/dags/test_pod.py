@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from jobyard.broken import TAG
+from jobyard.contract import BROKEN_TAG
 from jobyard.operator import JobPodOperator
 from jobyard.platform import read_platform
-from jobyard.pod import DO_NOT_DISRUPT, pod_arguments, task_arguments
+from jobyard.pod import pod_arguments, task_arguments
+from jobyard.pod_parts import DO_NOT_DISRUPT
 from kubernetes.client import ApiClient
 from support import PLATFORM, Bucket, context, job, task
 
@@ -117,6 +118,26 @@ def test_scratch_space_is_a_folder_of_the_pods_own_with_a_limit(bucket: Bucket) 
     assert spec["containers"][0]["volumeMounts"] == [{"name": "scratch", "mountPath": "/scratch"}]
 
 
+def test_the_root_file_system_can_be_read_only_beside_scratch_space_and_output(bucket: Bucket) -> None:
+    spec = pod(bucket, read_only_root_filesystem=True, scratch="1Gi", output=True)["spec"]
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    # Both stay writable: a volume, and a file that the kubelet mounts.
+    assert spec["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}}]
+    assert container["volumeMounts"] == [{"name": "scratch", "mountPath": "/scratch"}]
+    assert container["terminationMessagePath"] == "/airflow/xcom/return.json"
+
+
+@pytest.mark.parametrize("changes", [{}, {"read_only_root_filesystem": False}])
+def test_the_root_file_system_can_be_written_otherwise(bucket: Bucket, changes: dict[str, bool]) -> None:
+    (container,) = pod(bucket, **changes)["spec"]["containers"]
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
 def test_a_retry_finds_the_pod_by_team_environment_and_run_whatever_the_try(bucket: Bucket) -> None:
     given = context()
     given["ti"].task_id, given["ti"].try_number = "predict", 2
@@ -217,7 +238,7 @@ def test_an_image_of_another_registry_makes_the_dag_that_says_why(bucket: Bucket
     bucket.write("jobyard/platform.json", {**PLATFORM, "image_registries": ["registry.example.com"]})
     assert pod(bucket)["spec"]["containers"][0]["image"] == URL
     dag = bucket.dag(job(tasks={"predict": task(image="python:3")}))
-    assert TAG in dag.tags
+    assert BROKEN_TAG in dag.tags
     words = "image 'python:3' is of none of the registries of this environment: registry.example.com"
     assert words in f"{dag.description} {dag.doc_md}"
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
 from jobyard_cli.platform.publish import publish as publish_platform
 from jobyard_cli.release.catalogue import released_jobs
+from jobyard_cli.release.file import ReleaseFile, parsed
 from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
@@ -30,10 +31,10 @@ FIRST, SECOND = "1" * 40, "2" * 40
 Session = boto3.session.Session
 
 
-def release(team: str, commit: str, jobs: int) -> bytes:
+def release(team: str, commit: str, jobs: int) -> ReleaseFile:
     """As much of a release as the bucket's part of the command looks at."""
     content = {"team": team, "commit": commit, "digest": commit[:12], "jobs": {f"job-{n}": {} for n in range(jobs)}}
-    return json.dumps(content).encode()
+    return parsed(json.dumps(content).encode())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ TEST_PACKAGES = ["pytest", "apache-airflow-providers-postgres"]
 """What these environments have besides MWAA's packages: the provider brings PostgreSQL's drivers, which MWAA has."""
 MARK = "answer: "
 
-AskAll = Callable[[dict[str, Any]], dict[str, Any]]
+AskAll = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Ask every worker about a job's entry; the answers by Airflow's version."""
 
 
 @contextmanager
 def airflow_workers(
-    script: str, folder: Path, platform: dict[str, Any], report: Callable[[str], None]
+    script: str, folder: Path, platform: Mapping[str, Any], report: Callable[[str], None]
 ) -> Iterator[AskAll]:
     """Start the workers, each with a dags folder of its own, for an environment with this platform data."""
     with ExitStack() as stack:
@@ -39,7 +39,7 @@ def airflow_workers(
             for version in VERSIONS
         }
 
-        def ask(entry: dict[str, Any]) -> dict[str, Any]:
+        def ask(entry: Mapping[str, Any]) -> dict[str, Any]:
             # All are asked before the first is waited for: they work at the same time.
             for worker in running.values():
                 _send(worker, entry)
@@ -50,7 +50,7 @@ def airflow_workers(
 
 @contextmanager
 def _started(
-    version: str, script: str, folder: Path, platform: dict[str, Any], report: Callable[[str], None]
+    version: str, script: str, folder: Path, platform: Mapping[str, Any], report: Callable[[str], None]
 ) -> Iterator[subprocess.Popen[str]]:
     installed = airflow.environment(SOURCE, cache_dir(), report, version, extra=TEST_PACKAGES)
     file = SOURCE.root / "tests" / "dags" / script
@@ -72,7 +72,7 @@ def _started(
             worker.kill()
 
 
-def _send(worker: subprocess.Popen[str], entry: dict[str, Any]) -> None:
+def _send(worker: subprocess.Popen[str], entry: Mapping[str, Any]) -> None:
     assert worker.stdin
     worker.stdin.write(json.dumps(entry) + "\n")
     worker.stdin.flush()

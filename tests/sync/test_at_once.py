@@ -58,7 +58,7 @@ def test_of_syncs_at_once_the_newest_commits_release_and_images_stay(
     ended = forked.at_once(runs[::-1])[::-1]
 
     expected = {
-        compile_release(repo, commit, {"inference": url(number)}): number
+        compile_release(repo, commit, {"inference": url(number)}).body: number
         for number, (repo, commit) in enumerate(zip(repos, commits, strict=True))
     }
     assert expected[server.released(bucket)] == count - 1

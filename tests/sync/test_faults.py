@@ -33,9 +33,11 @@ class Team:
         self._forked = forked
         self._repo = repo
         self.bucket = server.bucket()
-        self.old = compile_release(repo, commit_job("old " + "long " * 400))
-        publish(server.client, self.bucket, self.old)
-        self.new = compile_release(repo, commit_job("new"))
+        released = compile_release(repo, commit_job("old " + "long " * 400))
+        publish(server.client, self.bucket, released)
+        self.old = released.body
+        self.release = compile_release(repo, commit_job("new"))
+        self.new = self.release.body
 
     def sync(
         self,
@@ -164,7 +166,7 @@ def test_a_bucket_that_is_not_there_is_told_with_where_it_is_named(team: Team) -
 def test_a_bucket_without_versions_gets_the_release_and_a_red_pipeline(team: Team, out: str) -> None:
     bucket = team.server.bucket(versioned=False)
     if out != "released":
-        publish(team.server.client, bucket, team.new)
+        publish(team.server.client, bucket, team.release)
     ended = team.sync(team.server.url, bucket=bucket)
     assert (ended.code, ended.out) == (1, f"s3://{bucket}/{KEY}: {out}\n")
     assert ended.err.startswith(f"s3://{bucket} is not versioned: this release is in, but the one before it is lost")

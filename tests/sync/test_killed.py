@@ -27,15 +27,16 @@ def test_a_sync_that_is_killed_between_any_two_requests_leaves_a_whole_release(
 ) -> None:
     images = tmp_path / "images.json"
     images.write_text(json.dumps(IMAGES))
-    old = compile_release(team_repo, commit_job("old"))
-    new = compile_release(team_repo, commit_job("new"), IMAGES)
+    released = compile_release(team_repo, commit_job("old"))
+    old = released.body
+    new = compile_release(team_repo, commit_job("new"), IMAGES).body
     seen: dict[str, set[bytes]] = {"before": set(), "after": set()}
     points = 0
     for when in seen:
         for number in range(1, 100):
             bucket = server.bucket()
             airflow.reset(bucket)
-            publish(server.client, bucket, old)
+            publish(server.client, bucket, released)
             others = server.others(bucket)
             arguments = ["sync", "--bucket", bucket, "--endpoint-url", server.url, "--airflow-url", airflow.url]
             run = Run(team_repo, [*arguments, "--images", str(images)], server.environment, die=(when, number))

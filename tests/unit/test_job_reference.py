@@ -87,7 +87,7 @@ def test_every_field_has_an_example_that_passes_the_check_and_is_released(
     add_job("features")
     add_job("score", json.dumps(a_job(section, name, value)))
     assert [str(finding) for finding in check_repo(team_repo).findings] == []
-    assert json.loads(compile_release(team_repo, ""))["jobs"].keys() == {"features", "score"}
+    assert json.loads(compile_release(team_repo, "").body)["jobs"].keys() == {"features", "score"}
 
 
 @pytest.mark.parametrize(

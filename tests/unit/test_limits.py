@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard import job_rules, limits, validation
+from jobyard import contract, job_rules, limits, validation
+from jobyard.entries import EveryTask
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 from jobyard_cli.check.run import check_repo
+from jobyard_cli.check.types import POD_ONLY
 from jobyard_cli.parsing.documents import load
-from jobyard_cli.release.compile import TooLarge, compile_release, job_entry
+from jobyard_cli.release.compile import TooLarge, compile_release
+from jobyard_cli.release.entry import job_entry
 from jobyard_cli.team.repo import TeamRepo
 
 from tests.support.paths import ROOT
@@ -77,10 +80,16 @@ def test_the_schema_has_the_librarys_numbers(place: str, keyword: str, number: i
 
 
 def test_the_schema_has_the_librarys_words() -> None:
-    assert part("$defs/task/properties/trigger_rule")["enum"] == list(job_rules.TRIGGER_RULES)
-    assert list(part("$defs/alerts/properties")) == list(job_rules.OCCASIONS)
+    assert part("$defs/task/properties/trigger_rule")["enum"] == list(contract.TRIGGER_RULES)
+    assert list(part("$defs/alerts/properties")) == list(contract.OCCASIONS)
     tests = set(part("$defs/task/properties/gate/properties")) - {"output_of", "value"}
-    assert tests == set(job_rules.TESTS)
+    assert tests == set(contract.GATE_TESTS)
+
+
+def test_what_is_for_pods_alone_is_what_a_task_may_have_besides_what_every_task_may_have() -> None:
+    properties = set(part("$defs/task/properties"))
+    of_every_task = set(EveryTask.__annotations__) - {"arguments"} | {"with"}
+    assert properties - of_every_task == POD_ONLY
 
 
 @pytest.mark.parametrize("keyword", ["pattern", "format", "$ref", "items", "anyOf", "not", "contentEncoding", "x"])

@@ -191,7 +191,7 @@ def test_a_chart_that_could_not_be_rendered_before_is_pointed_out(add_job: AddJo
 
 
 def release(repo: Path, s3: S3Client, commit: str) -> None:
-    s3.put_object(Bucket="airflow", Key="dags/risk/jobs.json", Body=compile_release(repo, commit))
+    s3.put_object(Bucket="airflow", Key="dags/risk/jobs.json", Body=compile_release(repo, commit).body)
 
 
 def against_dev(repo: Path, s3: S3Client) -> Plan:

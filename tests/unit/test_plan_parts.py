@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jobyard.entries import Job, Task
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.parsing.durations import duration_text, parse_duration
+from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.runs import missed, timing
+from jobyard_cli.platform.data import platform_data
 from jobyard_cli.release.compile import compile_jobs
 
 from tests.support.git import commit_all
@@ -68,10 +71,10 @@ def test_different_texts_have_a_difference_on_lines_of_their_own(one: str, other
     assert all(line.isprintable() and line[:2] in ("  ", "- ", "+ ") for line in lines)
 
 
-def job(**changes: Any) -> dict[str, Any]:
+def job(**changes: Any) -> Job:
     """What a compiled job says of its schedule."""
     fields = {"schedule": "@daily", "timezone": "UTC", "start_date": "2026-01-01", "end_date": None, "catchup": False}
-    return {**fields, **changes}
+    return cast(Job, {**fields, **changes})
 
 
 @pytest.mark.parametrize(
@@ -125,8 +128,26 @@ def test_missed_runs_are_counted(changes: dict[str, Any], number: int) -> None:
     assert missed(job(**changes), NOW) == number
 
 
-def compiled(repo: Path, name: str) -> dict[str, Any]:
+def compiled(repo: Path, name: str) -> Job:
     return compile_jobs(check_repo(repo))[name]
+
+
+def test_a_pod_shows_that_its_root_file_system_is_read_only(add_job: AddJob, team_repo: Path) -> None:
+    text = "apiVersion: jobyard/v1\nschedule: null\ntasks: {score: {image: inference%s}}\n"
+    add_job("before", text % "")
+    add_job("after", text % ", read_only_root_filesystem: true")
+    data = platform_data({}, "", task_types={}, teams={})
+    jobs = {name: {"score": compiled(team_repo, name)} for name in ("before", "after")}
+    (change,) = Comparison("risk", jobs["before"], jobs["after"], data, data).changes(NOW)
+    (task,) = change.tasks
+    assert task.settings == []
+    assert task.pod == [
+        "  spec:",
+        "    containers:",
+        "      - name: base",
+        "        securityContext:",
+        "+         readOnlyRootFilesystem: true",
+    ]
 
 
 def test_every_word_of_a_graph_is_text_in_quotes(add_job: AddJob, team_repo: Path) -> None:
@@ -134,7 +155,7 @@ def test_every_word_of_a_graph_is_text_in_quotes(add_job: AddJob, team_repo: Pat
     one = compiled(team_repo, "score")
     (task,) = one["tasks"].values()
     hostile = 'end"] --> x; click t0 "javascript:alert(1)" <img> `#quot;` %%{init}%% \u202e\n subgraph'
-    named = {hostile: {**task, "node_group": hostile, "group": hostile, "outputs": [hostile]}}
+    named: dict[str, Task] = {hostile: {**task, "node_group": hostile, "group": hostile, "outputs": [hostile]}}
     chart = flowchart({**one, "tasks": named, "schedule": {"after": [hostile], "assets": [hostile]}})
     assert chart
     unquoted = re.sub(r'"[A-Za-z0-9 .,:_=#;<>/-]*"', '""', chart)
@@ -159,7 +180,7 @@ def test_a_job_with_more_lines_than_mermaid_draws_has_no_graph(add_job: AddJob, 
     one = compiled(team_repo, "score")
     (task,) = one["tasks"].values()
     tasks = {f"t{number}": task for number in range(30)}
-    last = {f"u{number}": {**task, "needs": list(tasks)} for number in range(17)}
+    last: dict[str, Task] = {f"u{number}": {**task, "needs": list(tasks)} for number in range(17)}
     assert flowchart({**one, "tasks": {**tasks, **last}}) is None
     del last["u16"]
     assert flowchart({**one, "tasks": {**tasks, **last}}) is not None

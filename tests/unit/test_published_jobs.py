@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.platform.current import PUBLISHED, refresh
-from jobyard_cli.platform.published import PublishedJobs, list_text, published_jobs
+from jobyard_cli.platform.published import KnownJob, PublishedJobs, list_text, published_jobs
 from jobyard_cli.release.catalogue import UnreadableReleases, released_jobs
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.push_list import CannotPush, push_list
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AddJob = Callable[..., Path]
 BUCKET = "airflow"
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
-DAILY: dict[str, Any] = {"schedule": "@daily", "timezone": "UTC", "owner": ""}
+DAILY: KnownJob = {"schedule": "@daily", "timezone": "UTC", "owner": ""}
 AFTER = "apiVersion: jobyard/v1\nschedule: {after: [%s]}\ntasks: {score: {image: inference}}\n"
 WAITS = 'apiVersion: jobyard/v1\nschedule: "@daily"\nwait_for: [%s]\ntasks: {score: {image: inference}}\n'
 
@@ -83,7 +83,7 @@ def test_the_list_is_made_of_the_releases_of_the_environments_teams(
 ) -> None:
     add_job("ingest")
     add_job("score", WAITS % "care.claims")
-    s3.put_object(Bucket=BUCKET, Key="dags/care/jobs.json", Body=compile_release(team_repo, ""))
+    s3.put_object(Bucket=BUCKET, Key="dags/care/jobs.json", Body=compile_release(team_repo, "").body)
     s3.put_object(Bucket=BUCKET, Key="dags/jobyard/platform.json", Body=b"{}")
     s3.put_object(Bucket=BUCKET, Key="dags/care/other/jobs.json", Body=b"x")
     # Of a team that has gone nobody waits for the jobs; its file may be anything.
@@ -121,7 +121,7 @@ def test_a_release_that_cannot_be_read_is_named_and_hides_no_other(
 ) -> None:
     add_job("ingest")
     s3.put_object(Bucket=BUCKET, Key="dags/care/jobs.json", Body=content)
-    s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team_repo, ""))
+    s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team_repo, "").body)
     found = released_jobs(s3, BUCKET)
     assert list(found.jobs) == ["risk.ingest"]
     (line,) = found.problems
@@ -142,7 +142,7 @@ def test_from_the_bucket_to_a_teams_check(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     add_job("features")
-    s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team, ""))
+    s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team, "").body)
     catalogue = ("catalogue", "--environment=dev", f"--bucket={BUCKET}", "--push")
     code, out, _ = jobyard_in(platform, capsys, monkeypatch)(*catalogue)
     assert code == 0

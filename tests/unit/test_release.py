@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.release.compile import SCHEMA_VERSION, BrokenJobs, compile_release
+from jobyard.contract import SCHEMA_VERSION
+from jobyard_cli.release.compile import BrokenJobs, compile_release
 from jobyard_cli.release.releases import Older, PublishFailed, publish
 from jobyard_cli.team.scaffold import CannotStart, examples, new_job
 
@@ -26,14 +27,14 @@ KEY = "dags/risk/jobs.json"
 
 
 def compiled(repo: Path, commit: str = "c0ffee") -> dict[str, Any]:
-    release: dict[str, Any] = json.loads(compile_release(repo, commit))
+    release: dict[str, Any] = json.loads(compile_release(repo, commit).body)
     return release
 
 
 def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> None:
     text = add_job("score").read_text()
     release = compiled(team_repo)
-    assert (release["schema_version"], release["team"], release["namespace"]) == (3, "risk", "team-risk")
+    assert (release["schema_version"], release["team"]) == (4, "risk")
     assert release["commit"] == "c0ffee"
     assert re.fullmatch("[0-9a-f]{12}", release["jobs"]["score"].pop("digest"))
     assert release["jobs"]["score"] == {
@@ -125,14 +126,33 @@ tasks:
     assert task["resources"]["limits"]["ephemeral-storage"] == "4Gi"
 
 
+def test_a_read_only_root_file_system_is_stated_only_where_it_is_wanted(add_job: AddJob, team_repo: Path) -> None:
+    add_job(
+        "score",
+        """\
+apiVersion: jobyard/v1
+schedule: null
+defaults: {read_only_root_filesystem: true}
+tasks:
+  follows: {image: inference}
+  differs: {image: inference, read_only_root_filesystem: false}
+""",
+    )
+    add_job("least")
+    jobs = compiled(team_repo)["jobs"]
+    assert jobs["score"]["tasks"]["follows"]["read_only_root_filesystem"] is True
+    assert "read_only_root_filesystem" not in jobs["score"]["tasks"]["differs"]
+    assert "read_only_root_filesystem" not in json.dumps(jobs["least"])
+
+
 def test_the_same_files_make_the_same_bytes_in_any_order_and_place(
     add_job: AddJob, team_repo: Path, tmp_path: Path
 ) -> None:
     for name in ("b", "a", "c"):
         add_job(name)
-    before = compile_release(team_repo, "c0ffee")
+    before = compile_release(team_repo, "c0ffee").body
     moved = team_repo.rename(tmp_path / "elsewhere")
-    assert compile_release(moved, "c0ffee") == before
+    assert compile_release(moved, "c0ffee").body == before
     assert before.endswith(b"\n")
 
 
@@ -141,7 +161,7 @@ def test_the_bytes_are_those_that_were_stored(add_job: AddJob, team_repo: Path) 
     """On any machine, and until SCHEMA_VERSION is raised."""
     for name in ("after", "all", "by-hand", "ensemble", "least", "on-assets", "retrain-on-drift"):
         add_job(name, (FIXTURES / name / "job.yaml").read_text())
-    assert_golden(RELEASES / f"{SCHEMA_VERSION}.json", compile_release(team_repo, "c0ffee" + "0" * 34))
+    assert_golden(RELEASES / f"{SCHEMA_VERSION}.json", compile_release(team_repo, "c0ffee" + "0" * 34).body)
 
 
 def test_the_digest_is_of_the_jobs_and_not_of_the_commit(add_job: AddJob, team_repo: Path) -> None:
@@ -177,7 +197,7 @@ def test_images_are_part_of_the_release_and_of_its_digest(add_job: AddJob, team_
     add_job("score")
     without = compiled(team_repo)
     url = "registry.example.com/risk/inference@sha256:" + "a" * 64
-    with_image = json.loads(compile_release(team_repo, "c0ffee", {"inference": url}))
+    with_image = json.loads(compile_release(team_repo, "c0ffee", {"inference": url}).body)
     assert (without["images"], with_image["images"]) == ({}, {"inference": url})
     assert with_image["digest"] != without["digest"]
     assert with_image["jobs"] == without["jobs"]
@@ -231,7 +251,7 @@ def test_publishing_puts_one_object_and_the_same_jobs_none(s3: S3Client, add_job
     add_job("score")
     release = compile_release(team_repo, "1")
     assert publish(s3, BUCKET, release).changed
-    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == release
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == release.body
     assert not publish(s3, BUCKET, release).changed
     assert versions(s3) == 1
     assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == [KEY]
@@ -254,7 +274,7 @@ def test_a_later_commit_with_the_same_jobs_is_noted_so_that_none_between_goes_ov
     with pytest.raises(Older, match="is of commit 3, which is later than 2"):
         publish(s3, BUCKET, between, is_later=later)
     assert not publish(s3, BUCKET, compile_release(team_repo, "1"), is_later=later).changed
-    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == restored
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == restored.body
 
 
 def test_something_else_in_its_place_is_replaced(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
@@ -291,7 +311,7 @@ def test_who_comes_second_reads_again_and_puts_over_what_it_has_seen(
     client: Any = Interrupted(s3, others)
     assert publish(client, BUCKET, compile_release(team_repo, "1")).changed
     assert client.puts == others + 1
-    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == compile_release(team_repo, "1")
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == compile_release(team_repo, "1").body
 
 
 def test_one_that_always_comes_second_gives_up_and_says_so(

@@ -89,7 +89,7 @@ def test_what_is_no_release_is_not_gone_back_to(s3: S3Client, add_job: AddJob, t
     publish(s3, BUCKET, release)
     with pytest.raises(NoSuchRelease, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is no release"):
         roll_back(s3, BUCKET, "risk")
-    assert body(s3) == release
+    assert body(s3) == release.body
 
 
 class Overtaken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,12 @@ from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, RestTransport
 from jobyard_cli.aws.errors import PublishFailed
+from jobyard_cli.check import limits as limits_module
+from jobyard_cli.check import run as run_module
 from jobyard_cli.images.addresses_file import BadImages, read_images
 from jobyard_cli.platform.environments import Environment
+from jobyard_cli.release import compile as compile_module
+from jobyard_cli.release import entry as entry_module
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.object import ReleaseObject
 from jobyard_cli.release.releases import Older, publish, releases, roll_back
@@ -151,6 +156,37 @@ def test_a_release_without_images_writes_no_variable(s3: S3Client, add_job: AddJ
     target = Target("risk", BUCKET, s3, None, variable)
     sync(target, compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)
     assert variable.written == []
+
+
+def test_a_sync_checks_and_compiles_each_job_once_and_writes_and_reads_its_release_once_at_most(
+    s3: S3Client, add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("score", "train"):
+        add_job(name, f"apiVersion: jobyard/v1\nschedule: null\ntasks: {{{name}: {{image: inference}}}}\n")
+    done: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str, is_whole: Callable[..., bool] = lambda *_: True) -> None:
+        original = getattr(owner, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            answer = original(*arguments, **options)
+            done[name] += is_whole(answer, *arguments)
+            return answer
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(json, "dumps", lambda text, *_: "{score: {" in text and "{train: {" in text)
+    counted(json, "loads", lambda _, text, *__: "{score: {" in str(text) and "{train: {" in str(text))
+    counted(compile_module, "check_repo")
+    counted(limits_module, "check_job")
+    counted(run_module, "check_job")
+    counted(entry_module, "_resources")
+
+    sync(Target("risk", BUCKET, s3, None, Memory()), compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)
+
+    # Two jobs, each with one task; the check has a `check_job` of its own, and the library another.
+    assert done == {"check_repo": 1, "check_job": 4, "_resources": 2, "dumps": 1, "loads": 0}
+    assert "{score: {" in s3.get_object(Bucket=BUCKET, Key="dags/risk/jobs.json")["Body"].read().decode()
 
 
 def test_the_variable_can_be_in_the_parameter_store(s3: S3Client) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard.contract import namespace
+
 from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.errors import JobyardError
@@ -86,8 +88,8 @@ def _bounds(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) ->
         yield from _priority_class(content, team, bounds)
     elif kind not in IN_NAMESPACE:
         yield "kind", f"a team may make {', '.join((*IN_NAMESPACE, 'PriorityClass'))}, no {kind}"
-    elif metadata.get("namespace") != f"team-{team}":
-        yield "metadata.namespace", f"must be team-{team}, not {metadata.get('namespace')}"
+    elif metadata.get("namespace") != namespace(team):
+        yield "metadata.namespace", f"must be {namespace(team)}, not {metadata.get('namespace')}"
     if kind == "RoleBinding":
         yield from _role_binding(content, team, bounds)
     if kind == "ServiceAccount":

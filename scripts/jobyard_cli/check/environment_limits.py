@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from jobyard.contract import LONGEST_TASK
+
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, tasks_of
-from jobyard_cli.images.addresses import LONGEST_TASK, image_registries
+from jobyard_cli.images.addresses import image_registries
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.team.repo import TeamRepo

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from jobyard.job_rules import TESTS
+from jobyard.contract import GATE_TESTS
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, list_of, mapping, source_task, tasks_of
@@ -113,9 +113,9 @@ def _gate(document: Document, path: KeyPath, task: dict[str, Any], tasks: Tasks)
     gate = task.get("gate")
     if not isinstance(gate, dict):
         return
-    given = [test for test in TESTS if test in gate]
+    given = [test for test in GATE_TESTS if test in gate]
     if len(given) != 1:
-        message = f"'gate' must have exactly one of {', '.join(TESTS)}; got {', '.join(given) or 'none'}"
+        message = f"'gate' must have exactly one of {', '.join(GATE_TESTS)}; got {', '.join(given) or 'none'}"
         yield document.finding((*path, "gate"), message, "gate")
     source = source_task(gate)
     if source is None:

@@ -5,38 +5,32 @@ The library applies the same rules when it reads the release, so this finds what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from jobyard.entries import Job
 from jobyard.rules import Misfit
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.parsing.documents import Document, KeyPath
 
-if TYPE_CHECKING:
-    from jobyard_cli.team.repo import TeamRepo
-
 # Steps of a path in a release that job.yaml names differently, or does not have.
 _RENAMED = {"arguments": "with"}
 _ADDED = frozenset(["items", "requests", "limits"])
 
 
-def check_limits(documents: Iterable[Document], repo: TeamRepo, *, whole: bool) -> list[Finding]:
+def check_limits(entries: Mapping[str, Job], documents: Mapping[str, Document], *, whole: bool) -> list[Finding]:
     """Return a finding for each job that does not fit a release, and one if the jobs do not fit a release together.
 
     The documents must have no other findings. `whole` says whether they are all jobs of the repository.
     """
-    # release.compile imports the check.
-    from jobyard_cli.release.compile import job_entry
-
     findings = []
     counts = []
-    for document in documents:
+    for name, entry in entries.items():
         try:
-            counts.append(check_job(job_entry(document, repo)))
+            counts.append(check_job(entry))
         except Misfit as misfit:
-            findings.append(_finding(document, misfit))
+            findings.append(_finding(documents[name], misfit))
     if whole and not findings:
         try:
             check_release(counts)

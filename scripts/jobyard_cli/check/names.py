@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from jobyard.contract import is_image_address
+
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import defaults_of, tasks_of
 from jobyard_cli.check.rules import Rule
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.team.repo import TeamRepo
-
-_LITERAL_IMAGE = re.compile(r"[/:@]")
 
 
 def check_names(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def _image(document: Document, repo: TeamRepo, path: KeyPath, task: dict[str, An
     image = task.get("image")
     if not isinstance(image, str) or not image or image in repo.images:
         return
-    if not _LITERAL_IMAGE.search(image):
+    if not is_image_address(image):
         message = unknown("image", image, repo.images, "images/ and values/team.yaml have")
         yield document.finding((*path, "image"), message, "image")
     elif re.search(r"[\s{}]", image):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.parsing.documents import Document
+from jobyard_cli.parsing.documents import Document, Written
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def tasks_of(document: Document) -> dict[str, dict[str, Any]]:
     return {name: task for name, task in mapping(document.data.get("tasks")).items() if isinstance(task, dict)}
 
 
-def is_pod(task: dict[str, Any]) -> bool:
+def is_pod(task: Written) -> bool:
     """Return whether the task runs an image."""
     return "type" not in task
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from jobyard.contract import NAME, NAME_RULE
+from jobyard.entries import Job
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
@@ -16,11 +18,8 @@ from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, load
+from jobyard_cli.release.entry import job_entry
 from jobyard_cli.team.repo import TeamRepo
-
-JOB_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
-JOB_NAME_RULE = "a name of lower-case letters, digits and '-' that starts with a letter and has at most 50 characters"
-"""`JOB_NAME` in words."""
 
 
 @dataclass
@@ -29,6 +28,8 @@ class Checked:
 
     repo: TeamRepo
     jobs: dict[str, Document] = field(default_factory=dict)
+    entries: dict[str, Job] = field(default_factory=dict)
+    """What a release has of the jobs in whose file nothing was found, by name."""
     findings: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
@@ -86,10 +87,17 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
         findings.update(check_job(document, repo))
         checked.warnings += check_trust(document, repo)
     checked.findings = sorted(findings)
-    if sound := checked.sound_jobs:
-        findings.update(check_limits(sound.values(), repo, whole=not only))
-        checked.findings = sorted(findings)
+    _compile(checked, whole=not only)
     return checked
+
+
+def _compile(checked: Checked, *, whole: bool) -> None:
+    """Compile the jobs that are right so far, and keep those that fit a release."""
+    entries = {name: job_entry(document, checked.repo) for name, document in checked.sound_jobs.items()}
+    if entries:
+        misfits = check_limits(entries, checked.jobs, whole=whole)
+        checked.findings = sorted({*checked.findings, *misfits})
+    checked.entries = {name: entries[name] for name in checked.sound_jobs}
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
@@ -109,8 +117,8 @@ def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     """Yield a finding for each problem of one job."""
     yield from document.findings
     name = document.path.split("/")[-2]
-    if not JOB_NAME.fullmatch(name):
-        yield document.finding((), f"the folder of a job must have {JOB_NAME_RULE}; got '{name}'", "name")
+    if not NAME.fullmatch(name):
+        yield document.finding((), f"the folder of a job must have {NAME_RULE}; got '{name}'", "name")
     if document.data is not None and repo.job_schema not in repo.conflicted:
         yield from _values(document, repo.job_schema)
     # If the team's values or the catalogue are unreadable, every name in a job would be unknown.

@@ -10,17 +10,15 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from jobyard import limits
-from jobyard.job_rules import CONTINUOUS, PRESETS
+from jobyard.contract import CONTINUOUS, NO_CLOCK, PRESETS
 
 from jobyard_cli.check.findings import Finding, did_you_mean, unknown
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.parsing.durations import parse_duration
 from jobyard_cli.team.repo import TeamRepo
 
-NO_CLOCK = ("@once", CONTINUOUS)
-"""Presets whose runs do not start at fixed times."""
 _DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
-"""Keys of durations, wherever they are in a job."""
+# Keys of durations, wherever they are in a job.
 
 
 def check_timing(document: Document, repo: TeamRepo) -> Iterator[Finding]:

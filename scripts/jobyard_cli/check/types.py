@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from jobyard.entries import EveryTask, Task
+
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import is_pod, mapping, tasks_of
 from jobyard_cli.check.schema import compiled, part_findings
@@ -16,25 +18,12 @@ from jobyard_cli.team.repo import TeamRepo
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
+_COMPILED = {"output", "priority_class"}
+# Fields of a pod that job.yaml does not have.
+_WRITTEN = {"concurrency", "priority"}
+# Fields of a pod in job.yaml that a release has elsewhere or under another name.
+POD_ONLY = frozenset((Task.__annotations__.keys() - EveryTask.__annotations__.keys() - _COMPILED) | _WRITTEN)
 # Keys that apply to pods only.
-POD_ONLY = frozenset(
-    [
-        "args",
-        "command",
-        "concurrency",
-        "env",
-        "foreach",
-        "gate",
-        "image",
-        "node_group",
-        "priority",
-        "resources",
-        "scratch",
-        "secrets",
-        "service_account",
-        "startup_timeout",
-    ]
-)
 
 
 def check_types(document: Document, repo: TeamRepo) -> Iterator[Finding]:

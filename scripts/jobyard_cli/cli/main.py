@@ -112,9 +112,9 @@ def release(
     root = _root(repo)
     content = compile_release(root, commit(root))
     if output is None:
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(content.body)
     else:
-        output.write_bytes(content)
+        output.write_bytes(content.body)
 
 
 for command in (plan, render, test_chart, sync, releases):

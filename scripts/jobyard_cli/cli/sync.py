@@ -14,6 +14,7 @@ from jobyard_cli.team.repo import TeamRepo
 
 if TYPE_CHECKING:
     from jobyard_cli.platform.environments import Environment
+    from jobyard_cli.release.file import ReleaseFile
     from jobyard_cli.sync.run import Synced
 
 EnvironmentOption = Annotated[
@@ -118,7 +119,7 @@ def releases(
         print(f"{one.time:%Y-%m-%d %H:%M:%S}Z  {one.commit[:12] or '?':12}  {jobs:>4} jobs  {one.by or '?'}")
 
 
-def _release(root: Path, images: Path | None) -> bytes:
+def _release(root: Path, images: Path | None) -> ReleaseFile:
     from jobyard_cli.images.addresses_file import read_images
     from jobyard_cli.release.compile import compile_release
     from jobyard_cli.system.git import commit

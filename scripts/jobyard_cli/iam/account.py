@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.kubeconfig import partition
 from jobyard_cli.platform.missing_values import require
@@ -56,7 +55,7 @@ class Account:
             self.arn("s3", bucket, region="", number="")
         ]
 
-    def repositories(self, team: str, values: Mapping[str, Any]) -> list[str]:
+    def repositories(self, team: str, values: Written) -> list[str]:
         """ARNs of the team's image repositories in an environment with such values; none where they are not ECR's."""
         if "registry" not in values:
             known = "account" in values and "region" in values
@@ -75,7 +74,7 @@ def account(environment: Environment) -> Account:
         UnknownRegion: AWS has no such region.
     """
     require(environment, "its IAM roles are", NEEDED)
-    values: dict[str, Any] = dict(environment.values)
+    values = environment.values
     return Account(
         environment=environment.name,
         partition=partition(environment),

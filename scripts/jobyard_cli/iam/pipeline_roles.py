@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from jobyard.contract import images_variable, release_path
+
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, trusts
 from jobyard_cli.iam.role import Role, Statement, allow, key
@@ -77,7 +79,7 @@ def _copies(images: Images) -> Iterator[Statement]:
 
 def _own_variable(account: Account, team: str) -> Iterator[Statement]:
     if account.variables:
-        name = account.arn("ssm", f"parameter{account.variables}/jobyard_images_{team}")
+        name = account.arn("ssm", f"parameter{account.variables}/{images_variable(team)}")
         yield allow("ImagesVariable", ["ssm:GetParameter", "ssm:PutParameter"], [name])
 
 
@@ -104,4 +106,4 @@ def review_role(account: Account, team: str, project: Project) -> Role:
 
 def _release(team: str) -> str:
     """Key of the team's release in Airflow's bucket."""
-    return f"dags/{team}/jobs.json"
+    return f"dags/{release_path(team)}"

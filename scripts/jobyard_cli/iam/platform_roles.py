@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+
+from jobyard.contract import release_path
 
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, trusts
 from jobyard_cli.iam.role import Role, Statement, allow, deny
 from jobyard_cli.iam.team_roles import AIRFLOW, airflow_name
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.kubeconfig import launcher_name
 
 PLATFORM = "platform"
-Teams = Mapping[str, Mapping[str, Any]]
+Teams = Mapping[str, Written]
 
 
 def platform_roles(account: Account, teams: Teams, project: Project, branch: str) -> Iterator[Role]:
@@ -47,7 +49,7 @@ def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
     yield allow("MakePools", ["airflow:InvokeRestApi"], [airflow])
     # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
     change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-    yield deny("NoRelease", change, account.s3(account.bucket, "dags/*/jobs.json"))
+    yield deny("NoRelease", change, account.s3(account.bucket, f"dags/{release_path('*')}"))
     if teams:
         read = ["s3:GetObject", "s3:GetObjectVersion"]
         folders_of_teams = account.s3(account.bucket, *(f"dags/{team}/*" for team in sorted(teams)))
@@ -58,7 +60,7 @@ def _lists_jobs(account: Account, teams: Teams) -> Iterator[Statement]:
     """Read each team's release, and nothing else."""
     yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals={"s3:prefix": "dags/"})
     if teams:
-        releases = account.s3(account.bucket, *(f"dags/{team}/jobs.json" for team in sorted(teams)))
+        releases = account.s3(account.bucket, *(f"dags/{release_path(team)}" for team in sorted(teams)))
         yield allow("ReadReleases", ["s3:GetObject"], releases)
 
 

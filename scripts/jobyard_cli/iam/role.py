@@ -14,6 +14,8 @@ POLICIES = 10
 """Managed policies that a role has without a request to AWS."""
 
 Statement = Mapping[str, Any]
+"""A statement of a policy."""
+Policy = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def key(team: str, kind: str) -> str:
     return f"{team.replace('-', 'Z')}{kind}"
 
 
-def allow(sid: str, actions: Iterable[str], resources: Iterable[str], **condition: Mapping[str, Any]) -> Statement:
+def allow(sid: str, actions: Iterable[str], resources: Iterable[str], **condition: Mapping[str, object]) -> Statement:
     """A statement that allows; the condition's operators are given by name."""
     return _statement("Allow", sid, actions, resources, condition)
 
@@ -64,23 +66,23 @@ def deny(sid: str, actions: Iterable[str], resources: Iterable[str]) -> Statemen
 
 
 def _statement(
-    effect: str, sid: str, actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, Any]
+    effect: str, sid: str, actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, object]
 ) -> Statement:
-    what: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
+    what = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
     return {**what, "Condition": dict(condition)} if condition else what
 
 
-def document(statements: Iterable[Statement]) -> dict[str, Any]:
+def document(statements: Iterable[Statement]) -> Policy:
     """Statements as a policy."""
     return {"Version": VERSION, "Statement": [dict(statement) for statement in statements]}
 
 
-def size(policy: Mapping[str, Any]) -> int:
+def size(policy: Policy) -> int:
     """Its characters as IAM counts them."""
     return len(json.dumps(policy, separators=(",", ":")))
 
 
-def policies(statements: Iterable[Statement]) -> list[dict[str, Any]]:
+def policies(statements: Iterable[Statement]) -> list[Policy]:
     """The statements as policies that IAM takes: one, or as many as a long list of resources needs."""
     found: list[list[Statement]] = []
     for piece in _pieces(statements):

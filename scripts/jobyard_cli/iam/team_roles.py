@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from jobyard.contract import namespace
 
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
 from jobyard_cli.iam.role import Role, Statement, allow, key
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.data import AREAS
 from jobyard_cli.platform.kubeconfig import launcher_name
 
@@ -20,9 +22,7 @@ WRITE_DATA = AREAS
 NO_DATA = "No rights: the environment's file names no `dataBucket`."
 
 
-def team_roles(
-    account: Account, team: str, values: Mapping[str, Any], project: Project, images: Images
-) -> Iterator[Role]:
+def team_roles(account: Account, team: str, values: Written, project: Project, images: Images) -> Iterator[Role]:
     """All roles of a team.
 
     Raises:
@@ -68,7 +68,7 @@ def _jobs(account: Account, team: str, name: str, number: int) -> Role:
 
 def _trusts_pods(account: Account, team: str) -> Iterator[Statement]:
     """Service accounts of the team's namespace: with EKS Pod Identity, and with a token where the issuer is known."""
-    tags = {"eks-cluster-name": account.cluster, "kubernetes-namespace": f"team-{team}"}
+    tags = {"eks-cluster-name": account.cluster, "kubernetes-namespace": namespace(team)}
     own = {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}
     yield {
         "Effect": "Allow",

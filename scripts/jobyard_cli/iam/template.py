@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import yaml
 
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.iam.role import Role, document, policies
+from jobyard_cli.iam.role import Policy, Role, document, policies
 from jobyard_cli.iam.roles import Roles
 
 RESOURCES = 500
 """As many CloudFormation takes in one template."""
 MAKE_PROVIDERS = "CreateIdentityProviders"
-Resource = dict[str, Any]
+Resource = Mapping[str, object]
 
 
 class TooManyResources(JobyardError):
@@ -44,7 +43,7 @@ def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
     return text + "Resources:\n" + "".join(_indented(*part) for part in parts)
 
 
-_PARAMETERS: dict[str, Any] = {
+_PARAMETERS = {
     "Parameters": {
         MAKE_PROVIDERS: {
             "Type": "String",
@@ -95,8 +94,8 @@ def _provider(issuer: str, audience: str) -> Resource:
     }
 
 
-def _role(role: Role, found: list[dict[str, Any]], here: set[str], boundary: str) -> Resource:
-    properties: dict[str, Any] = {"RoleName": role.short_name, "Path": role.path, "Description": role.identity}
+def _role(role: Role, found: list[Policy], here: set[str], boundary: str) -> Resource:
+    properties: dict[str, object] = {"RoleName": role.short_name, "Path": role.path, "Description": role.identity}
     properties["AssumeRolePolicyDocument"] = document(role.trust)
     if len(found) == 1:
         properties["Policies"] = [{"PolicyName": "jobyard", "PolicyDocument": found[0]}]
@@ -106,7 +105,7 @@ def _role(role: Role, found: list[dict[str, Any]], here: set[str], boundary: str
     return {"Type": "AWS::IAM::Role", **({"DependsOn": before} if before else {}), "Properties": properties}
 
 
-def _policy(role: Role, policy: dict[str, Any]) -> Resource:
+def _policy(role: Role, policy: Policy) -> Resource:
     """A part of the rights of a role that has too many for one policy."""
     return {
         "Type": "AWS::IAM::ManagedPolicy",
@@ -133,9 +132,9 @@ def _indented(comments: list[str], name: str, resource: Resource) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes each part out where it is, as CloudFormation's reader takes no anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def _yaml(content: Any) -> str:
+def _yaml(content: object) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120)

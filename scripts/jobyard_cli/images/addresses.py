@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jobyard.contract import LONGEST_TASK
+from jobyard.platform_entries import PodLimits
+
 from jobyard_cli.images import ecr
 from jobyard_cli.images.errors import ImageError
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
-
-LONGEST_TASK = 7 * 24 * 60 * 60
-"""Seconds that a pod may run where the environment does not say, as in charts/platform."""
 
 
 class NoRegistry(ImageError):
@@ -23,10 +23,11 @@ class NoRegistry(ImageError):
         )
 
 
-def pod_limits(environment: Environment) -> dict[str, Any]:
+def pod_limits(environment: Environment) -> PodLimits:
     """What the library needs of the environment's bounds of a pod, as charts/platform reads them too."""
     values = environment.values
-    return {"image_registries": image_registries(values), "longest_task": values.get("longestTask", LONGEST_TASK)}
+    longest = values.get("longestTask", LONGEST_TASK)
+    return PodLimits(image_registries=image_registries(values), longest_task=longest)
 
 
 def image_registries(values: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,12 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MAXIMUM_MANIFEST = 4 << 20
 """Bytes."""
+
+
+_Content = Mapping[str, Any]
+"""An index or a manifest, which is looked at as it is used: a layout may hold anything."""
+_Part = Mapping[str, Any]
+"""What an index or a manifest says of a part of it: an OCI content descriptor."""
 
 
 def digest_of(layout: Path, tag: str) -> str:
@@ -54,7 +60,7 @@ def _irregular(layout: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def _check_image(layout: Path, image: dict[str, Any]) -> None:
+def _check_image(layout: Path, image: _Part) -> None:
     several = image["mediaType"] == INDEX
     for manifest in _objects(_blob(layout, image), "manifests") if several else [image]:
         if manifest["mediaType"] != MANIFEST:
@@ -64,20 +70,20 @@ def _check_image(layout: Path, image: dict[str, Any]) -> None:
             _sized(layout, part)
 
 
-def _objects(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _objects(content: _Content, name: str) -> list[_Part]:
     return list(content[name])
 
 
-def _blob(layout: Path, described: dict[str, Any]) -> dict[str, Any]:
+def _blob(layout: Path, described: _Part) -> _Content:
     """A manifest's content, which has the digest that it is named by."""
     content = _read(layout, _sized(layout, described))
     if f"sha256:{sha256(content).hexdigest()}" != described["digest"]:
         raise BadLayout(layout, f"{described['digest']} has other content")
-    found: dict[str, Any] = json.loads(content)
+    found: _Content = json.loads(content)
     return found
 
 
-def _sized(layout: Path, described: dict[str, Any]) -> Path:
+def _sized(layout: Path, described: _Part) -> Path:
     """The file of a part, which has the size that is said of it and comes from nowhere else."""
     digest = DIGEST.fullmatch(described["digest"])
     if digest is None:

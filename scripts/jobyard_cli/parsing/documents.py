@@ -7,6 +7,7 @@ neither the stack nor the memory.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ MAXIMUM_MESSAGE = 600
 """In characters: what a message quotes may be as long as the file."""
 
 KeyPath = tuple[str | int, ...]
+Written = Mapping[str, Any]
+"""A mapping of a file that a person wrote, as the file's schema has it."""
 Position = tuple[int, int]
 """Line and column, from 1."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import ceil
 
-from jobyard_cli.release.job_defaults import DISK
+from jobyard.contract import DISK
 
 _BINARY = {"Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
 _DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

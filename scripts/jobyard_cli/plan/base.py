@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.plan.model import Jobs
 from jobyard_cli.plan.released import released
 from jobyard_cli.release.compile import compile_jobs
 from jobyard_cli.system import git
@@ -35,7 +36,7 @@ class Base:
     """Jobs as a release has them, and the files that they were made from, as far as both are known."""
 
     words: str
-    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    jobs: Jobs = field(default_factory=dict)
     tree: Path | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -47,11 +48,11 @@ def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
     Raises:
         NoBase: there is no such commit, or none in common.
     """
-    found = _commit(root, ref)
-    if found is None:
+    chosen = _commit(root, ref)
+    if chosen is None:
         yield Base("nothing, as there is no commit yet")
         return
-    commit, words = found
+    commit, words = chosen
     with _exported(root, commit) as tree:
         yield _compiled(tree, words) if tree else Base(words, notes=["the base has none of this folder's files"])
 
@@ -63,15 +64,16 @@ def environment_base(root: Path, client: S3Client, bucket: str, team: str, envir
     Raises:
         CannotRead: the bucket refuses, is not there, or does not answer, or what is there is no release.
     """
-    there = released(client, bucket, team)
-    if there is None:
+    release = released(client, bucket, team)
+    if release is None:
         yield Base(f"{environment}, where nothing is released yet")
         return
-    commit = str(there.get("commit", ""))
+    # A release may have been put by hand.
+    commit = str(release.get("commit", ""))
     with ExitStack() as stack:
         tree = stack.enter_context(_exported(root, commit)) if _is_here(root, commit) else None
         notes = [] if tree else ["the released commit is not in this clone: the chart's changes are not shown"]
-        yield Base(f"{environment}, which has commit {commit[:12] or '?'}", there["jobs"], tree, notes)
+        yield Base(f"{environment}, which has commit {commit[:12] or '?'}", release["jobs"], tree, notes)
 
 
 def _is_here(root: Path, commit: str) -> bool:
@@ -128,12 +130,13 @@ def _resolved(root: Path, ref: str) -> str | None:
 @contextmanager
 def _exported(root: Path, commit: str) -> Iterator[Path | None]:
     """The commit's files that a plan reads, in a folder of their own; None where it has none of them."""
-    there = [name for name in git.git(root, "ls-tree", "--name-only", "-z", commit).split("\0") if name in _READ]
-    if not there:
+    listed = git.git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
+    folders = [name for name in listed if name in _READ]
+    if not folders:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="jobyard-plan-") as folder:
-        _unpack(_archive(root, commit, there), Path(folder))
+        _unpack(_archive(root, commit, folders), Path(folder))
         yield Path(folder)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from jobyard_cli.chart.helm import CannotRender
 from jobyard_cli.chart.manifests import CHART, VALUES, manifests
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.differences import difference
-from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, ObjectChange
+from jobyard_cli.plan.model import ObjectChange, kind_of_change
 
 
 class CannotRenderBase(JobyardError):
@@ -19,7 +19,8 @@ class CannotRenderBase(JobyardError):
 
 
 ENVIRONMENTS = "values/environments"
-Objects = dict[str, dict[str, Any]]
+Objects = Mapping[str, Mapping[str, object]]
+"""The content of each, by its name."""
 Change = tuple[str, str, tuple[str, ...]]
 """Name, kind and difference."""
 
@@ -30,7 +31,8 @@ OTHERS = ""
 
 def environments_with_values(*repos: Path) -> list[str]:
     """Names of the environments for which a team's repository has values."""
-    return sorted({file.stem for repo in repos for file in (repo / ENVIRONMENTS).glob("*.yaml")})
+    files = chain.from_iterable((repo / ENVIRONMENTS).glob("*.yaml") for repo in repos)
+    return sorted({file.stem for file in files})
 
 
 def chart_changes(before: Path | None, after: Path, environments: Iterable[str]) -> list[ObjectChange]:
@@ -47,21 +49,25 @@ def chart_changes(before: Path | None, after: Path, environments: Iterable[str])
     with ThreadPoolExecutor() as pool:
         old = list(pool.map(lambda name: _old_objects(before, name), names))
         new = list(pool.map(lambda name: _objects(after, name), names))
-    found: dict[Change, list[str]] = {}
-    for name, one, other in zip(names, old, new, strict=True):
-        for change in _changes(one, other):
-            found.setdefault(change, []).append(name)
-    return [
-        ObjectChange(name, kind, [] if here == names else [one or "all others" for one in here], list(lines))
-        for (name, kind, lines), here in sorted(found.items())
-    ]
+    changes: dict[Change, list[str]] = {}
+    for environment, old_objects, new_objects in zip(names, old, new, strict=True):
+        for change in _changes(old_objects, new_objects):
+            changes.setdefault(change, []).append(environment)
+    return [_object_change(change, where, names) for change, where in sorted(changes.items())]
+
+
+def _object_change(change: Change, where: list[str], environments: list[str]) -> ObjectChange:
+    name, kind, lines = change
+    words = [environment or "all others" for environment in where]
+    return ObjectChange(name, kind, [] if where == environments else words, list(lines))
 
 
 def _changes(before: Objects, after: Objects) -> Iterator[Change]:
     for name in sorted({*before, *after}):
-        one, other = before.get(name), after.get(name)
-        if lines := difference(one, other):
-            yield name, ADDED if one is None else REMOVED if other is None else CHANGED, tuple(lines)
+        old = before.get(name)
+        new = after.get(name)
+        if lines := difference(old, new):
+            yield name, kind_of_change(old, new), tuple(lines)
 
 
 def _old_objects(repo: Path | None, environment: str) -> Objects:
@@ -79,5 +85,6 @@ def _objects(repo: Path | None, environment: str) -> Objects:
 
 def _files(repo: Path) -> dict[str, bytes]:
     """All that the chart is made of: where it is the same, so are the objects."""
-    files = [*(repo / CHART).rglob("*"), *(repo / name for name in VALUES), *(repo / ENVIRONMENTS).glob("*.yaml")]
+    values = [repo / name for name in VALUES]
+    files = [*(repo / CHART).rglob("*"), *values, *(repo / ENVIRONMENTS).glob("*.yaml")]
     return {file.relative_to(repo).as_posix(): file.read_bytes() for file in files if file.is_file()}

@@ -6,7 +6,6 @@ it, and of one that comes twice in autumn the second counts; a schedule of every
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -52,17 +51,10 @@ class Clock:
         """The last moment before another."""
         return self._next(moment, reverse=True)
 
-    def ticks(self, after: datetime) -> Iterator[datetime]:
-        """All moments after one, without end."""
-        moment = after
-        while True:
-            moment = self.after(moment)
-            yield moment
-
     def _next(self, moment: datetime, reverse: bool) -> datetime:
         naive = moment.astimezone(self.zone).replace(tzinfo=None)
         cron = CronSim(self.expression, naive, reverse)
-        found = next(cron)
+        following = next(cron)
         if cron.hours != _EVERY_HOUR:
-            return local(found, self.zone)
-        return (moment.astimezone(UTC) + (found - naive)).astimezone(self.zone)
+            return local(following, self.zone)
+        return (moment.astimezone(UTC) + (following - naive)).astimezone(self.zone)

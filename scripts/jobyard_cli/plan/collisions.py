@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+
+from jobyard.entries import Job
 
 from jobyard_cli.check.timing import has_clock
-from jobyard_cli.plan.model import Caution
+from jobyard_cli.plan.model import Caution, Jobs
 from jobyard_cli.plan.quota import NOTHING, Amount, at_start
 from jobyard_cli.plan.runs import upcoming
 
 DAYS = 32
-"""As far is looked ahead: monthly jobs come in it."""
+"""Look-ahead, in days; it covers every monthly job."""
 MOST_RUNS = 300
 MOST_NAMES = 5
-Jobs = Mapping[str, Mapping[str, Any]]
 
 
 def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now: datetime) -> Iterator[Caution]:
@@ -24,17 +24,16 @@ def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now:
     if not quotas or not changed:
         return
     asked = {name: at_start(job) for name, job in jobs.items()}
-    told: set[tuple[str, str]] = set()
+    warned: set[tuple[str, str]] = set()
     for moment, names in sorted(_starts(jobs, now).items()):
-        about = next((name for name in names if name in changed), None)
+        name = next((name for name in names if name in changed), None)
+        if name is None or len(names) == 1:
+            continue
         for environment, quota in quotas.items():
-            if about is None or len(names) == 1 or (environment, about) in told:
-                continue
-            if over := _over(names, asked, quota):
-                told.add((environment, about))
-                with_others = f"it starts together with {_listed([name for name in names if name != about])}"
-                when = f"at {moment:%Y-%m-%d %H:%M} UTC"
-                yield Caution(about, f"in '{environment}' {with_others} {when}; they ask for {over}")
+            over = "" if (environment, name) in warned else _over(names, asked, quota)
+            if over:
+                warned.add((environment, name))
+                yield Caution(name, f"in '{environment}' {_together(name, names, moment)}; they ask for {over}")
 
 
 def _over(names: list[str], asked: Mapping[str, Amount], quota: Amount) -> str:
@@ -44,9 +43,14 @@ def _over(names: list[str], asked: Mapping[str, Amount], quota: Amount) -> str:
     return ", ".join(sum((asked[name] for name in names), NOTHING).over(quota))
 
 
+def _together(name: str, names: list[str], moment: datetime) -> str:
+    others = [other for other in names if other != name]
+    return f"it starts together with {_listed(others)} at {moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:MOST_NAMES])
-    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
+    listed = ", ".join(f"'{name}'" for name in names[:MOST_NAMES])
+    return f"{listed} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else listed
 
 
 def _starts(jobs: Jobs, now: datetime) -> dict[datetime, list[str]]:
@@ -54,8 +58,14 @@ def _starts(jobs: Jobs, now: datetime) -> dict[datetime, list[str]]:
     starts: dict[datetime, list[str]] = {}
     for name, job in sorted(jobs.items()):
         if has_clock(job["schedule"]) and not job.get("wait_for"):
-            for _, end in islice(upcoming(job, now), MOST_RUNS):
-                if end > now + timedelta(days=DAYS):
-                    break
-                starts.setdefault(end.astimezone(UTC), []).append(name)
+            for moment in _starts_of(job, now):
+                starts.setdefault(moment, []).append(name)
     return starts
+
+
+def _starts_of(job: Job, now: datetime) -> Iterator[datetime]:
+    last = now + timedelta(days=DAYS)
+    for _, end in islice(upcoming(job, now), MOST_RUNS):
+        if end > last:
+            return
+        yield end.astimezone(UTC)

@@ -30,13 +30,13 @@ def _text(dumper: Any, text: str) -> Any:
 _Lines.add_representer(str, _text)
 
 
-def yaml_lines(document: Any) -> list[str]:
+def yaml_lines(document: object) -> list[str]:
     """The document in YAML, with nothing in it that a terminal would obey."""
     text = yaml.dump(document, Dumper=_Lines, sort_keys=False, allow_unicode=True, width=10**9)
     return [printable(line) for line in text.removesuffix("\n").split("\n")]
 
 
-def difference(before: Any, after: Any) -> list[str]:
+def difference(before: object, after: object) -> list[str]:
     """Lines that begin with `-`, `+` or a space; None stands for a document that is not there."""
     old = [] if before is None else yaml_lines(before)
     new = [] if after is None else yaml_lines(after)
@@ -47,7 +47,8 @@ def difference(before: Any, after: Any) -> list[str]:
         if what == "equal":
             whole += [f"  {line}" for line in old[start:end]]
         else:
-            whole += [f"- {line}" for line in old[start:end]] + [f"+ {line}" for line in new[other_start:other_end]]
+            whole += [f"- {line}" for line in old[start:end]]
+            whole += [f"+ {line}" for line in new[other_start:other_end]]
     return _changed(whole)
 
 

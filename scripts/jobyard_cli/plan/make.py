@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from jobyard.platform_entries import PlatformFile
 
 from jobyard_cli.chart.manifests import CHART
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.images.addresses import pod_limits
-from jobyard_cli.parsing.documents import load
+from jobyard_cli.parsing.documents import Written, load
 from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
@@ -75,15 +76,14 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
         CannotRender: Helm refuses the values of the work tree.
         InvalidValues: the values of the platform's repository are wrong.
     """
-    repo, jobs = checked.repo, compile_jobs(checked)
+    repo = checked.repo
+    jobs = compile_jobs(checked)
     notes = list(base.notes)
-    chosen = load_environment(platform.repo, environment) if platform.repo and environment else Environment("", {}, {})
-    known: dict[str, Any] = {"task_types": {}, "teams": chosen.teams, "limits": pod_limits(chosen)}
-    there = platform_data(repo.node_groups, environment, **known)
-    then = platform_data(_groups_of(base.tree, repo), environment, **known)
-    changes = list(Comparison(repo.team, base.jobs, jobs, then, there).changes(now))
+    then, after = _platform_data(repo, base.tree, platform, environment)
+    changes = list(Comparison(repo.team, base.jobs, jobs, then, after).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)
-    around = Situation(repo.team, base.jobs, jobs, bounds, repo.published_jobs.jobs if repo.published_jobs else {}, now)
+    known = repo.published_jobs.jobs if repo.published_jobs else {}
+    around = Situation(repo.team, base.jobs, jobs, bounds, known, now)
     return Plan(
         team=repo.team,
         base=base.words,
@@ -97,7 +97,20 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     )
 
 
-def _groups_of(tree: Path | None, repo: TeamRepo) -> Mapping[str, Any]:
+def _platform_data(
+    repo: TeamRepo, tree: Path | None, platform: Platform, environment: str
+) -> tuple[PlatformFile, PlatformFile]:
+    """The platform's data with the catalogue of node groups of the base's tree, and with that of the work tree."""
+    chosen = Environment("", {}, {})
+    if platform.repo and environment:
+        chosen = load_environment(platform.repo, environment)
+    limits = pod_limits(chosen)
+    then = platform_data(_groups_of(tree, repo), environment, task_types={}, teams=chosen.teams, limits=limits)
+    now = platform_data(repo.node_groups, environment, task_types={}, teams=chosen.teams, limits=limits)
+    return then, now
+
+
+def _groups_of(tree: Path | None, repo: TeamRepo) -> Mapping[str, Written]:
     """The catalogue as it was, or as it is where nobody knows."""
     if tree is None:
         return repo.node_groups
@@ -111,10 +124,10 @@ def _quotas(platform: Platform, team: str, environment: str, notes: list[str]) -
     if platform.repo is None:
         notes.append(f"the team's quota is not known: {platform.why}")
         return {}
-    found = quotas(platform.repo, team)
-    if not found:
+    known = quotas(platform.repo, team)
+    if not known:
         notes.append(f"the team's quota is not known: the platform has no team {team}")
-    return {name: quota for name, quota in found.items() if environment in ("", name)}
+    return {name: quota for name, quota in known.items() if environment in ("", name)}
 
 
 def _environments(bounds: Mapping[str, Amount], with_values: list[str]) -> list[str]:

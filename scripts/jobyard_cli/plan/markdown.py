@@ -59,7 +59,8 @@ def _fitted(head: str, blocks: list[Block], limit: int) -> str:
     note = "\n_There is more than fits into a comment: `jobyard plan` shows all of it._\n"
     if len(head) + sum(len(block.whole) + 1 for block in blocks) <= limit:
         return "\n".join([head, *(block.whole for block in blocks)])
-    parts, room = [head], limit - len(head) - len(note) - 1
+    parts = [head]
+    room = limit - len(head) - len(note) - 1
     # What is short is shown of all, and the whole of the first for which there is room beside that.
     rest = sum(len(block.short) + 1 for block in blocks)
     for block in blocks:
@@ -143,7 +144,7 @@ def _timing(timing: Timing) -> Iterator[str]:
 def _settings(settings: list[Setting]) -> Iterator[str]:
     """A list, not a table: in a cell, each server reads a bar after a backslash its own way."""
     if settings:
-        yield "".join(f"- {code(one.name)}: {_values(one)}\n" for one in settings)
+        yield "".join(f"- {code(setting.name)}: {_values(setting)}\n" for setting in settings)
 
 
 def _values(setting: Setting) -> str:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-ADDED, CHANGED, REMOVED, RENAMED = "added", "changed", "removed", "renamed"
+from jobyard.entries import Job
+
+ADDED = "added"
+CHANGED = "changed"
+REMOVED = "removed"
+RENAMED = "renamed"
 FATE = {
     REMOVED: "its DAG is paused, its history is kept",
     RENAMED: "Airflow sees a new DAG; runs, history and paused state stay with the old name, which is paused",
 }
 ONLY_LAYOUT = "only comments or layout differ, which Airflow's page of the job shows"
 KINDS = (ADDED, CHANGED, REMOVED, RENAMED)
+Jobs = Mapping[str, Job]
+"""The jobs of a release, by name."""
+
+
+def kind_of_change(before: object, after: object) -> str:
+    """What happened to a thing; None stands for one that is not there."""
+    if before is None:
+        return ADDED
+    return REMOVED if after is None else CHANGED
 
 
 @dataclass(frozen=True)
@@ -119,17 +133,21 @@ def counts(plan: Plan) -> str:
         _counted("image", plan.images),
         _counted("object", plan.objects, " of the chart"),
     ]
-    told = [part for part in parts if part] or ["nothing changes"]
+    changes = [part for part in parts if part] or ["nothing changes"]
     if plan.warnings:
-        told.append(f"{len(plan.warnings)} warning{'s'[: len(plan.warnings) != 1]}")
-    return "; ".join(told)
+        changes.append(f"{len(plan.warnings)} {_plural('warning', len(plan.warnings))}")
+    return "; ".join(changes)
 
 
 def _counted(thing: str, changes: Sequence[JobChange | ImageChange | ObjectChange], of: str = "") -> str:
     numbers = Counter(change.kind for change in changes)
-    found = [(numbers[kind], kind) for kind in KINDS if numbers[kind]]
-    if not found:
+    nonzero = [(numbers[kind], kind) for kind in KINDS if numbers[kind]]
+    if not nonzero:
         return ""
-    (number, kind), *others = found
-    first = f"{number} {thing}{'s'[: number != 1]}{of} {kind}"
+    (number, kind), *others = nonzero
+    first = f"{number} {_plural(thing, number)}{of} {kind}"
     return ", ".join([first, *(f"{number} {kind}" for number, kind in others)])
+
+
+def _plural(thing: str, number: int) -> str:
+    return thing if number == 1 else f"{thing}s"

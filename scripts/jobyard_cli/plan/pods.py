@@ -1,4 +1,4 @@
-"""The pod that a task becomes, as a document: what `dags/jobyard/pod.py` has Airflow make, told without Airflow.
+"""The pod that a task becomes, as a document: what `dags/jobyard/pod.py` has Airflow make, without Airflow.
 
 tests/airflow/test_planned_jobs.py compares the two on every supported Airflow.
 """
@@ -8,90 +8,80 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard_cli.release.job_defaults import DISK
+from jobyard import pod_parts
+from jobyard.contract import LONGEST_TASK, OUTPUT_PATH, namespace
+from jobyard.entries import SecretKey, Task
+from jobyard.platform_entries import NodeGroupEntry, PlatformFile
 
-SCRATCH = "/scratch"
-OUTPUT = "/airflow/xcom/return.json"
-# Longer ones are not moved to another node.
-LONG_SECONDS = 600
-LONGEST_TASK = 7 * 24 * 60 * 60
-DISK_KIND = "ephemeral-storage"
-DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
+Pod = dict[str, Any]
+"""A pod, or a part of one, in the words of Kubernetes' API."""
+_NOWHERE = NodeGroupEntry(node_selector={}, tolerations=[], startup_timeout=0)
+"""Stands for a node group that the catalogue does not have."""
 
 
-def pod(platform: Mapping[str, Any], team: str, job: str, name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+def pod(platform: PlatformFile, team: str, job: str, name: str, task: Task) -> Pod:
     """The pod of a compiled task, without what is empty, what Airflow adds for itself, and the random part of its name.
 
-    `platform` is what `platform_data` makes; with no environment's name in it, the labels that depend on one are left
-    out. Templates are as they are written, and an image has its short name.
+    With no environment's name in the platform's file, the labels that depend on one are left out. Templates are as they
+    are written, and an image has its short name.
     """
-    timeout, longest = task["timeout"], platform.get("longest_task", LONGEST_TASK)
-    group = platform["node_groups"].get(task["node_group"], {})
+    group = platform["node_groups"].get(task["node_group"], _NOWHERE)
     spec = {
         "serviceAccountName": task["service_account"],
         "automountServiceAccountToken": False,
         "priorityClassName": task["priority_class"],
-        "nodeSelector": group.get("node_selector"),
-        "tolerations": group.get("tolerations"),
-        "activeDeadlineSeconds": min(timeout or longest, longest),
+        "nodeSelector": group["node_selector"],
+        "tolerations": group["tolerations"],
+        "activeDeadlineSeconds": pod_parts.active_deadline(task, platform.get("longest_task", LONGEST_TASK)),
         "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": pod_parts.POD_SECURITY,
         "containers": [_container(task)],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": task["scratch"]}}] if task["scratch"] else None,
+        "volumes": pod_parts.volumes(task),
     }
     metadata = {
-        "namespace": f"team-{team}",
+        "namespace": namespace(team),
         "labels": _labels(platform, team, job, name),
-        "annotations": DO_NOT_DISRUPT if timeout is None or timeout > LONG_SECONDS else None,
+        "annotations": pod_parts.annotations(task),
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": _filled(metadata), "spec": _filled(spec)}
 
 
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(fields: Mapping[str, object]) -> Pod:
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
-def _labels(platform: Mapping[str, Any], team: str, job: str, name: str) -> dict[str, str]:
-    labels = {"jobyard.dev/team": team, "jobyard.dev/job": job, "jobyard.dev/task": name}
-    if not platform["environment"]:
+def _labels(platform: PlatformFile, team: str, job: str, name: str) -> dict[str, str]:
+    labels = pod_parts.labels(team, job, name)
+    environment = platform["environment"]
+    if not environment:
         return labels
-    cost_center = platform["cost_centers"].get(team, team)
-    return {
-        **labels,
-        "jobyard.dev/environment": platform["environment"],
-        "jobyard.dev/cost-center": cost_center,
-    }
+    cost_center = platform.get("cost_centers", {}).get(team, team)
+    return {**labels, **pod_parts.environment_labels(environment, cost_center)}
 
 
-def _container(task: Mapping[str, Any]) -> dict[str, Any]:
+def _container(task: Task) -> Pod:
     return _filled(
         {
             "name": "base",
             "image": task["image"],
             "command": task["command"],
             "args": task["args"],
-            "env": [*_variables(task["env"]), *map(_secret, task["secrets"].items())],
-            "resources": with_disk(task["resources"]),
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}] if task["scratch"] else None,
-            "terminationMessagePath": OUTPUT,
+            "env": [*_variables(task["env"]), *_secrets(task["secrets"])],
+            "resources": pod_parts.with_disk(task["resources"]),
+            "securityContext": pod_parts.container_security(task),
+            "volumeMounts": pod_parts.volume_mounts(task),
+            "terminationMessagePath": OUTPUT_PATH,
         }
     )
 
 
-def with_disk(resources: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The resources with a request and a limit of disk, also of a release of before disks were bounded."""
-    disk = resources["requests"].get(DISK_KIND, DISK)
-    return {
-        "requests": {**resources["requests"], DISK_KIND: disk},
-        "limits": {DISK_KIND: disk, **resources["limits"]},
-    }
-
-
-def _variables(env: Mapping[str, str]) -> list[dict[str, str]]:
+def _variables(env: Mapping[str, str]) -> list[Pod]:
     return [{"name": name, "value": value} for name, value in env.items()]
 
 
-def _secret(entry: tuple[str, Mapping[str, str]]) -> dict[str, Any]:
-    name, place = entry
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": place["secret"], "key": place["key"]}}}
+def _secrets(secrets: Mapping[str, SecretKey]) -> list[Pod]:
+    return [{"name": name, "valueFrom": {"secretKeyRef": _reference(place)}} for name, place in secrets.items()]
+
+
+def _reference(place: SecretKey) -> dict[str, str]:
+    return {"name": place["secret"], "key": place["key"]}

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
+from jobyard.entries import Job, Task
+from jobyard.pod_parts import DISK_KIND, with_disk
+
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
-from jobyard_cli.plan.pods import DISK_KIND, with_disk
 from jobyard_cli.platform.environments import environment_names, in_environment, load_teams
 
 MOST_TASKS = 16
@@ -48,8 +50,9 @@ NOTHING = Amount({})
 
 def _text(kind: str, value: Decimal) -> str:
     if kind == "cpu":
-        return canonical_cpu(str(value.normalize().__format__("f")))
-    return canonical_memory(str(int(value))) if kind in ("memory", "ephemeralStorage") else str(int(value))
+        return canonical_cpu(f"{value.normalize():f}")
+    number = str(int(value))
+    return canonical_memory(number) if kind in ("memory", "ephemeralStorage") else number
 
 
 def quotas(platform: Path, team: str) -> dict[str, Amount]:
@@ -62,15 +65,15 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
     values = load_teams(platform).get(team)
     if values is None:
         return {}
-    there = {name: in_environment(values, name) for name in environment_names(platform)}
-    return {name: _quota(here["quota"]) for name, here in there.items() if here is not None}
+    bounds = {name: in_environment(values, name) for name in environment_names(platform)}
+    return {name: _quota(inside["quota"]) for name, inside in bounds.items() if inside is not None}
 
 
-def _quota(stated: Mapping[str, Any]) -> Amount:
+def _quota(stated: Written) -> Amount:
     return Amount({kind: parse_quantity(stated.get(kind, 0)) for kind in ("pods", *_KINDS.values())})
 
 
-def of_task(task: Mapping[str, Any]) -> Amount:
+def of_task(task: Task) -> Amount:
     """What one pod of a compiled task counts for; nothing where the task has none.
 
     The quota counts requests and limits, of memory and disk against the same number each: the larger one counts.
@@ -78,27 +81,29 @@ def of_task(task: Mapping[str, Any]) -> Amount:
     if task.get("type"):
         return NOTHING
     resources = with_disk(task["resources"])
-    counted = {**resources["requests"], **{kind: resources["limits"][kind] for kind in ("memory", DISK_KIND)}}
+    limits = resources["limits"]
+    counted = {**resources["requests"], "memory": limits["memory"], DISK_KIND: limits[DISK_KIND]}
     asked = {_KINDS[kind]: parse_quantity(value) for kind, value in counted.items()}
     return Amount({"pods": Decimal(1), **asked})
 
 
-def instances(job: Mapping[str, Any], task: Mapping[str, Any]) -> int:
+def instances(job: Job, task: Task) -> int:
     """As many instances of a task as one run may have at once."""
     most = job.get("max_active_tasks") or MOST_TASKS
     foreach = task.get("foreach")
     if not foreach:
         return 1
     items = len(foreach["items"]) if foreach["items"] is not None else most
-    return int(min(items, foreach["concurrency"] or most, most))
+    return min(items, foreach["concurrency"] or most, most)
 
 
-def at_start(job: Mapping[str, Any]) -> Amount:
+def at_start(job: Job) -> Amount:
     """What a run of a job asks for when it starts: its tasks that need no other."""
     left = job.get("max_active_tasks") or MOST_TASKS
     asked = NOTHING
     for _, task in sorted(job["tasks"].items()):
         if not task["needs"]:
             number = min(left, instances(job, task))
-            asked, left = asked + of_task(task).times(number), left - number
+            asked += of_task(task).times(number)
+            left -= number
     return asked

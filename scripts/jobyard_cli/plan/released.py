@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jobyard.contract import release_path
+from jobyard.entries import Release
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.release.file import NO_RELEASE, parsed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -15,7 +18,7 @@ class CannotRead(JobyardError):
     """The release in a bucket can't be read."""
 
 
-def released(client: S3Client, bucket: str, team: str) -> dict[str, Any] | None:
+def released(client: S3Client, bucket: str, team: str) -> Release | None:
     """The team's release, or None where there is none.
 
     Raises:
@@ -23,7 +26,7 @@ def released(client: S3Client, bucket: str, team: str) -> dict[str, Any] | None:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    key = f"dags/{team}/jobs.json"
+    key = f"dags/{release_path(team)}"
     address = f"s3://{bucket}/{key}"
     try:
         content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -36,13 +39,13 @@ def released(client: S3Client, bucket: str, team: str) -> dict[str, Any] | None:
     return _release(content, address, team)
 
 
-def _release(content: bytes, address: str, team: str) -> dict[str, Any]:
+def _release(body: bytes, address: str, team: str) -> Release:
     try:
-        release = json.loads(content)
+        release = parsed(body).content
         if release["team"] != team:
             raise CannotRead(f"{address}: is a release of team {release['team']!r}, not of {team!r}")
         for job in release["jobs"].values():
             job["tasks"].values()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except NO_RELEASE as error:
         raise CannotRead(f"{address}: is no release: {type(error).__name__}: {error}") from error
-    return dict(release)
+    return release

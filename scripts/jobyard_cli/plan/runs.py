@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from typing import Any
+
+from jobyard.contract import CONTINUOUS
+from jobyard.entries import AfterJobs, Job
 
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.plan.clock import Clock, local
@@ -14,17 +16,21 @@ from jobyard_cli.plan.model import Timing
 SHOWN = 3
 COUNTED = 10_000
 """As many missed runs are counted."""
-_WORDS = {None: "by hand", "@once": "once", "@continuous": "again as soon as the run before has ended"}
+_WORDS: dict[str | None, str] = {
+    None: "by hand",
+    "@once": "once",
+    CONTINUOUS: "again as soon as the run before has ended",
+}
 Interval = tuple[datetime, datetime]
 """A data interval; the run starts at its end."""
 
 
-def timing(job: Mapping[str, Any], now: datetime, *, is_new: bool = False) -> Timing:
+def timing(job: Job, now: datetime, *, is_new: bool = False) -> Timing:
     """When a compiled job runs; `is_new` says that Airflow does not have it yet."""
     schedule = job["schedule"]
-    if isinstance(schedule, Mapping):
+    if isinstance(schedule, dict):
         return Timing(_after(schedule))
-    if not has_clock(schedule):
+    if schedule is None or not has_clock(schedule):
         return Timing(_WORDS[schedule])
     clock = Clock(schedule, job["timezone"])
     last = _at_once(clock, job, now) if is_new and not job["catchup"] else None
@@ -35,49 +41,63 @@ def timing(job: Mapping[str, Any], now: datetime, *, is_new: bool = False) -> Ti
     )
 
 
-def _after(schedule: Mapping[str, Any]) -> str:
-    parts = [("after a success of", schedule.get("after")), ("when there is new data in", schedule.get("assets"))]
-    return " and ".join(f"{words} {' and '.join(names)}" for words, names in parts if names)
+def _after(schedule: AfterJobs) -> str:
+    jobs = schedule.get("after")
+    assets = schedule.get("assets")
+    parts = []
+    if jobs:
+        parts.append(f"after a success of {' and '.join(jobs)}")
+    if assets:
+        parts.append(f"when there is new data in {' and '.join(assets)}")
+    return " and ".join(parts)
 
 
 def _text(moment: datetime) -> str:
     return f"{moment:%a %Y-%m-%d %H:%M} {moment.tzname()}"
 
 
-def upcoming(job: Mapping[str, Any], now: datetime) -> Iterator[Interval]:
+def upcoming(job: Job, now: datetime) -> Iterator[Interval]:
     """The data intervals of the runs to come, of a job with a clock."""
-    clock = Clock(job["schedule"], job["timezone"])
-    first, end = _first(clock, job), _end(clock, job)
-    start = max(first, clock.before(now + timedelta(seconds=1)))
+    clock = _clock(job)
+    end = _end(clock, job)
+    start = max(_first(clock, job), clock.before(now + timedelta(seconds=1)))
     while end is None or start <= end:
         following = clock.after(start)
         yield start, following
         start = following
 
 
-def missed(job: Mapping[str, Any], now: datetime) -> int:
+def missed(job: Job, now: datetime) -> int:
     """How many data intervals of a job with a clock are over since its start_date; no more than COUNTED are counted."""
-    clock = Clock(job["schedule"], job["timezone"])
-    start, end = _first(clock, job), _end(clock, job)
+    clock = _clock(job)
+    start = _first(clock, job)
+    end = _end(clock, job)
     number = 0
-    while number < COUNTED and (end is None or start <= end) and (following := clock.after(start)) <= now:
-        start = following
+    while number < COUNTED and (end is None or start <= end):
+        start = clock.after(start)
+        if start > now:
+            break
         number += 1
     return number
 
 
-def _at_once(clock: Clock, job: Mapping[str, Any], now: datetime) -> Interval | None:
+def _clock(job: Job) -> Clock:
+    return Clock(str(job["schedule"]), job["timezone"])
+
+
+def _at_once(clock: Clock, job: Job, now: datetime) -> Interval | None:
     """The data interval that is over, for which Airflow starts a run as soon as it sees the job."""
     over = clock.before(now + timedelta(seconds=1))
-    start, end = clock.before(over), _end(clock, job)
+    start = clock.before(over)
+    end = _end(clock, job)
     return (start, over) if start >= _first(clock, job) and (end is None or start <= end) else None
 
 
-def _first(clock: Clock, job: Mapping[str, Any]) -> datetime:
+def _first(clock: Clock, job: Job) -> datetime:
     start = local(datetime.combine(date.fromisoformat(job["start_date"]), time.min), clock.zone)
     return clock.after(start - timedelta(seconds=1))
 
 
-def _end(clock: Clock, job: Mapping[str, Any]) -> datetime | None:
+def _end(clock: Clock, job: Job) -> datetime | None:
     day = job["end_date"]
     return local(datetime.combine(date.fromisoformat(day), time(23, 59, 59)), clock.zone) if day else None

@@ -54,7 +54,8 @@ def _listed(title: str, items: list[str]) -> Iterator[str]:
     if items:
         yield ""
         yield title
-        yield from (f"  ! {line}" for item in items for line in item.splitlines())
+        for item in items:
+            yield from (f"  ! {line}" for line in item.splitlines())
 
 
 def _job(change: JobChange) -> Iterator[str]:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import cast
 
-SCHEMA_VERSION = 1
+from jobyard.platform_entries import (
+    SCHEMA_VERSION,
+    NodeGroupEntry,
+    PlatformFile,
+    PodLimits,
+    TaskTypeEntry,
+    TeamEntry,
+    Toleration,
+)
+
+from jobyard_cli.parsing.documents import Written
+
 AREAS = ("feature-store", "models", "predictions")
 """Parts of a data bucket in which each team may write below its own name, as the jobs' roles have it."""
-ANY_PRIORITY = {"min": 1, "max": 1_000_000_000}
+ANY_PRIORITY: Mapping[str, int] = {"min": 1, "max": 1_000_000_000}
 
 
 def platform_data(
-    node_groups: Mapping[str, Any],
+    node_groups: Mapping[str, Written],
     environment: str,
     *,
-    task_types: Mapping[str, Any],
-    teams: Mapping[str, Any],
-    limits: Mapping[str, Any] | None = None,
+    task_types: Mapping[str, Written],
+    teams: Mapping[str, Written],
+    limits: PodLimits | None = None,
     roles: bool = False,
     data_buckets: Iterable[str] = (),
     variables: Iterable[str] = (),
-) -> dict[str, Any]:
+) -> PlatformFile:
     """The content of `dags/jobyard/platform.json`: for each node group what a pod needs to land there, and the rest.
 
     `limits` are the environment's, as `pod_limits` makes them; without them the library has its own, and leaves images
@@ -30,38 +41,46 @@ def platform_data(
     a running pod.
     """
     buckets = sorted(data_buckets)
+    cost_centers = {name: str(team["costCenter"]) for name, team in teams.items() if "costCenter" in team}
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "kubeconfig": "kubeconfig.yaml",
         "node_groups": {name: _placement(group) for name, group in node_groups.items()},
         "task_types": {name: _task_type(entry) for name, entry in task_types.items()},
-        "cost_centers": {name: str(team["costCenter"]) for name, team in teams.items() if "costCenter" in team},
-        **(limits or {}),
+        "cost_centers": cost_centers,
+        **(limits or PodLimits()),
         "teams": {name: _team(name, team, buckets, roles) for name, team in teams.items()},
         "variables": sorted(variables),
     }
 
 
-def _team(name: str, team: Mapping[str, Any], buckets: list[str], roles: bool) -> dict[str, Any]:
+def _team(name: str, team: Written, buckets: list[str], roles: bool) -> TeamEntry:
     band = team.get("priorityBand", ANY_PRIORITY)
     own = [f"s3://{bucket}/{area}/{name}/" for bucket in buckets for area in AREAS]
-    return {
-        "assets": [f"x-{name}://", *own, *team.get("assets", [])],
-        "pools": sorted(team.get("pools", {})),
-        "priority_band": [band["min"], band["max"]],
-        **({"role": name} if roles else {}),
-    }
+    entry = TeamEntry(
+        assets=[f"x-{name}://", *own, *team.get("assets", [])],
+        pools=sorted(team.get("pools", {})),
+        priority_band=[band["min"], band["max"]],
+    )
+    if roles:
+        entry["role"] = name
+    return entry
 
 
-def _task_type(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _task_type(entry: Written) -> TaskTypeEntry:
     arguments = sorted(entry.get("with", {}).get("properties", {}))
-    return {"operator": entry["operator"], "arguments": arguments, "fixed": entry.get("fixed", {})}
+    return TaskTypeEntry(operator=entry["operator"], arguments=arguments, fixed=entry.get("fixed", {}))
 
 
-def _placement(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "node_selector": {**group["labels"], "kubernetes.io/arch": group["architecture"]},
-        "tolerations": [{**taint, "operator": "Equal"} for taint in group["taints"]],
-        "startup_timeout": group["startupTimeout"],
-    }
+def _placement(group: Written) -> NodeGroupEntry:
+    return NodeGroupEntry(
+        node_selector={**group["labels"], "kubernetes.io/arch": group["architecture"]},
+        tolerations=[_toleration(taint) for taint in group["taints"]],
+        startup_timeout=group["startupTimeout"],
+    )
+
+
+def _toleration(taint: Written) -> Toleration:
+    # The library refuses one with other keys.
+    return cast(Toleration, {**taint, "operator": "Equal"})

@@ -10,6 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from jobyard.contract import images_variable
+from jobyard.platform_entries import PlatformFile
+
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
@@ -27,7 +30,7 @@ class UnreadableValues(JobyardError):
     """A file of values can't be used; the message says where and why."""
 
 
-_SHARED = re.compile(r"(?!jobyard_images_)[A-Za-z0-9_.-]{1,250}")
+_SHARED = re.compile(rf"(?!{images_variable('')})[A-Za-z0-9_.-]{{1,250}}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class PlatformFiles:
         return digest.hexdigest()[:12]
 
 
-def platform_files(dags: Path, teams: Iterable[str], platform: dict[str, Any], kubeconfig: str) -> PlatformFiles:
+def platform_files(dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str) -> PlatformFiles:
     """The platform's files, of the library in the folder `dags` of its repository."""
     modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
     chooser = modules.pop("__init__.py")
@@ -105,7 +108,7 @@ def shared_variables(values: Path) -> list[str]:
     names = _data(file).get("sharedVariables", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and _SHARED.fullmatch(name) for name in names):
         raise UnreadableValues(
-            f"{file}: sharedVariables must be a list of names of Airflow Variables, none of them jobyard_images_*"
+            f"{file}: sharedVariables must be a list of names of Airflow Variables, none of them {images_variable('*')}"
         )
     return list(names)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from jobyard.contract import namespace
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
@@ -70,7 +71,7 @@ def launcher_name(values: Mapping[str, Any], team: str) -> str:
 
 
 def _context(cluster: str, team: str) -> dict[str, str]:
-    return {"cluster": cluster, "user": team, "namespace": f"team-{team}"}
+    return {"cluster": cluster, "user": team, "namespace": namespace(team)}
 
 
 def _token_command(environment: Environment, team: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 
@@ -26,7 +27,7 @@ class NoCluster(JobyardError):
         )
 
 
-def eksctl_text(environment: Environment, groups: Mapping[str, Any]) -> str:
+def eksctl_text(environment: Environment, groups: Mapping[str, Written]) -> str:
     """What `eksctl create nodegroup --config-file` takes, for the environment's cluster.
 
     Raises:
@@ -39,7 +40,7 @@ def eksctl_text(environment: Environment, groups: Mapping[str, Any]) -> str:
     return head + yaml.safe_dump(eksctl_config(groups, cluster["name"], region), sort_keys=False, width=120)
 
 
-def eksctl_config(groups: Mapping[str, Any], cluster: str, region: str) -> dict[str, Any]:
+def eksctl_config(groups: Mapping[str, Written], cluster: str, region: str) -> dict[str, Any]:
     """A ClusterConfig of eksctl's with one managed node group for each group of the catalogue."""
     return {
         "apiVersion": "eksctl.io/v1alpha5",
@@ -49,7 +50,7 @@ def eksctl_config(groups: Mapping[str, Any], cluster: str, region: str) -> dict[
     }
 
 
-def _managed(name: str, group: Mapping[str, Any], cluster: str) -> dict[str, Any]:
+def _managed(name: str, group: Written, cluster: str) -> dict[str, object]:
     return {
         "name": name,
         "amiFamily": "AmazonLinux2023",
@@ -73,7 +74,7 @@ def _managed(name: str, group: Mapping[str, Any], cluster: str) -> dict[str, Any
     }
 
 
-def _autoscaler_tags(group: Mapping[str, Any], cluster: str) -> dict[str, str]:
+def _autoscaler_tags(group: Written, cluster: str) -> dict[str, str]:
     """What the autoscaler can't see of a group without a node: it starts one only where a pod then fits.
 
     eksctl would make the taints' tags too, but without their effects, and the autoscaler passes over such.

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from jobyard_cli.aws.errors import CHANGED, PublishFailed, code, told
 from jobyard_cli.errors import JobyardError
@@ -53,6 +53,27 @@ class _Entry:
 
     etag: str
     time: datetime
+
+
+class _Condition(TypedDict, total=False):
+    """On which S3 puts an object: it is as it was, or not there."""
+
+    IfMatch: str
+    IfNoneMatch: str
+
+
+class _Version(TypedDict):
+    """A version of the library: its folder, and its files with their sizes in bytes."""
+
+    folder: str
+    files: dict[str, int]
+
+
+class _Index(TypedDict, total=False):
+    """`versions.json`, as `dags/jobyard/__init__.py` reads it; the newest version first."""
+
+    commit: str
+    versions: list[_Version]
 
 
 @dataclass
@@ -124,7 +145,7 @@ class _Publication:
     def _version(self) -> dict[str, bytes]:
         return {f"{LIBRARY}{self.files.folder}/{name}": content for name, content in self.files.version.items()}
 
-    def _put(self, name: str, content: bytes, condition: dict[str, Any]) -> None:
+    def _put(self, name: str, content: bytes, condition: _Condition) -> None:
         """Put the file unless it is there."""
         if name in self.there and self._has(name, content):
             self.done.unchanged += 1
@@ -138,7 +159,7 @@ class _Publication:
         note = self.client.head_object(Bucket=self.bucket, Key=PREFIX + name)["Metadata"]
         return note.get("sha256") == _sha256(content)
 
-    def _put_object(self, name: str, content: bytes, condition: dict[str, Any]) -> str:
+    def _put_object(self, name: str, content: bytes, condition: _Condition) -> str:
         """The object's new ETag.
 
         Raises:
@@ -158,26 +179,26 @@ class _Publication:
         self.done.put.append(name)
         return answer["ETag"].strip('"')
 
-    def _read_index(self) -> tuple[str, dict[str, Any]]:
+    def _read_index(self) -> tuple[str, _Index]:
         """The index that is there, and its ETag; an empty one where it is none of ours."""
         if INDEX not in self.there:
             return "", {}
         answer = self.client.get_object(Bucket=self.bucket, Key=PREFIX + INDEX)
         try:
-            index = json.loads(answer["Body"].read())
+            index: _Index = json.loads(answer["Body"].read())
             for version in index["versions"]:
                 _ = version["folder"], version["files"]
         except (ValueError, TypeError, KeyError):
             index = {}
         return answer["ETag"].strip('"'), index
 
-    def _new_index(self) -> dict[str, Any]:
+    def _new_index(self) -> _Index:
         sizes = {name: len(content) for name, content in self.files.version.items()}
         others = [one for one in self.index.get("versions", []) if one["folder"] != self.files.folder]
-        newest = {"folder": self.files.folder, "files": sizes}
+        newest = _Version(folder=self.files.folder, files=sizes)
         return {"commit": self.commit, "versions": [newest, *others][:KEPT]}
 
-    def _put_index(self, index: dict[str, Any]) -> str:
+    def _put_index(self, index: _Index) -> str:
         """Name the version; from here on an older publisher refuses. The index's ETag."""
         if index == self.index:
             self.done.unchanged += 1
@@ -210,7 +231,7 @@ class _Publication:
             )
 
 
-def _unless_changed(there: _Entry | None) -> dict[str, Any]:
+def _unless_changed(there: _Entry | None) -> _Condition:
     return {"IfMatch": f'"{there.etag}"'} if there else {"IfNoneMatch": "*"}
 
 

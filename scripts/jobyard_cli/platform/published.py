@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+
+from jobyard.entries import AfterJobs, Schedule
 
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.current import PUBLISHED, age
@@ -18,15 +20,29 @@ OLD = 86400.0
 """Seconds after which a list is called old."""
 
 
+class KnownJob(TypedDict):
+    """What a check and a plan know of a job that is released; what a list's file has of it, too."""
+
+    schedule: Schedule
+    timezone: NotRequired[str]
+    owner: NotRequired[str]
+    wait_for: NotRequired[list[str]]
+    """The jobs that it waits for."""
+
+
+KnownJobs = Mapping[str, KnownJob]
+"""By `<team>.<job>`."""
+
+
 @dataclass(frozen=True)
 class PublishedJobs:
     """What is released: job to what is known of it, by environment; and when the oldest of the lists was made."""
 
-    by_environment: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    by_environment: Mapping[str, KnownJobs]
     read: datetime | None = None
 
     @property
-    def jobs(self) -> dict[str, Mapping[str, Any]]:
+    def jobs(self) -> dict[str, KnownJob]:
         """All of them, by `<team>.<job>`."""
         return {name: job for jobs in self.by_environment.values() for name, job in jobs.items()}
 
@@ -46,7 +62,7 @@ class PublishedJobs:
         return max(0.0, ((now or datetime.now(UTC)) - self.read).total_seconds()) if self.read else 0.0
 
 
-def list_text(environment: str, jobs: Mapping[str, Mapping[str, Any]], now: datetime) -> str:
+def list_text(environment: str, jobs: KnownJobs, now: datetime) -> str:
     """A list as its file has it: `{"environment": ..., "read": <time>, "jobs": {"<team>.<job>": {...}}}`."""
     stated = {"environment": environment, "read": f"{now:%Y-%m-%dT%H:%M:%SZ}", "jobs": dict(sorted(jobs.items()))}
     return json.dumps(stated, indent=1, ensure_ascii=False) + "\n"
@@ -72,27 +88,32 @@ def _read(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and isinstance(content.get("jobs"), dict) else None
 
 
-def sound_jobs(jobs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def sound_jobs(jobs: Mapping[str, object]) -> Iterator[tuple[str, KnownJob]]:
     """The jobs of a list with what a check reads of them; what is of another kind is left out.
 
     A team may put any release by hand, and what is in it must not stop the checks of others.
     """
     for name, job in jobs.items():
         if NAME.fullmatch(name) and isinstance(job, Mapping):
-            yield name, {"schedule": _schedule(job.get("schedule")), "wait_for": _names(job.get("wait_for"))}
+            yield name, KnownJob(schedule=_schedule(job.get("schedule")), wait_for=_names(job.get("wait_for")))
 
 
-def _schedule(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(kind): _names(names) for kind, names in value.items()}
-    return value if isinstance(value, str) else None
+def _schedule(value: object) -> Schedule:
+    if not isinstance(value, Mapping):
+        return value if isinstance(value, str) else None
+    others = AfterJobs()
+    if "after" in value:
+        others["after"] = _names(value["after"])
+    if "assets" in value:
+        others["assets"] = _names(value["assets"])
+    return others
 
 
-def _names(value: Any) -> list[str]:
+def _names(value: object) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _time(text: Any) -> datetime | None:
+def _time(text: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from jobyard.contract import RELEASE_FILE
+from jobyard.entries import Job
 from jobyard.job_rules import NAME
 from jobyard.limits import RELEASE_BYTES
 from jobyard.reading import parse
@@ -14,12 +16,12 @@ from jobyard.rules import Misfit
 from jobyard.validation import check_job
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.published import KnownJob
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_RELEASE = re.compile(r"dags/([a-z0-9-]+)/jobs\.json")
-_SHOWN = ("schedule", "timezone", "owner")
+_RELEASE = re.compile(rf"dags/([a-z0-9-]+)/{re.escape(RELEASE_FILE)}")
 
 
 class UnreadableReleases(JobyardError):
@@ -30,7 +32,7 @@ class UnreadableReleases(JobyardError):
 class Catalogue:
     """The jobs by `<team>.<job>`, each with schedule, timezone, owner and the jobs that it waits for."""
 
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    jobs: dict[str, KnownJob] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     """A line for each release or job that is left out, as Airflow can't run it either."""
 
@@ -58,10 +60,11 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
 def _releases(client: S3Client, bucket: str, teams: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """Each team that has a release, and the release's key."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="dags/")
-    for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
-        found = _RELEASE.fullmatch(key)
-        if found and (teams is None or found[1] in teams):
-            yield found[1], key
+    for page in pages:
+        for entry in page.get("Contents", []):
+            found = _RELEASE.fullmatch(entry["Key"])
+            if found and (teams is None or found[1] in teams):
+                yield found[1], entry["Key"]
 
 
 def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
@@ -84,7 +87,8 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
             catalogue.jobs[f"{team}.{name}"] = _shown(job)
 
 
-def _shown(job: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: job[key] for key in _SHOWN}
-    waits = [wait["job"] for wait in job.get("wait_for", [])]
-    return {**shown, "wait_for": waits} if waits else shown
+def _shown(job: Job) -> KnownJob:
+    shown = KnownJob(schedule=job["schedule"], timezone=job["timezone"], owner=job["owner"])
+    if waits := [wait["job"] for wait in job.get("wait_for", [])]:
+        shown["wait_for"] = waits
+    return shown

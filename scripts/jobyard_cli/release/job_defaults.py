@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-JOB_DEFAULTS: Mapping[str, Any] = {
+from jobyard_cli.parsing.documents import Written
+
+JOB_DEFAULTS: Written = {
     "description": "",
     "owner": "",
     "timezone": "UTC",
@@ -16,10 +17,8 @@ JOB_DEFAULTS: Mapping[str, Any] = {
     "max_active_runs": 1,
     "tags": [],
 }
-RETRIES: Mapping[str, Any] = {"attempts": 2, "delay": "5m", "backoff": "none", "max_delay": None}
-RESOURCES: Mapping[str, Any] = {"cpu": "500m", "memory": "1Gi"}
-DISK = "2Gi"
-"""Room for logs and for what a task writes beside its scratch space."""
+RETRIES: Written = {"attempts": 2, "delay": "5m", "backoff": "none", "max_delay": None}
+RESOURCES: Written = {"cpu": "500m", "memory": "1Gi"}
 LEAST: Mapping[str, str] = {"cpu": "10m", "memory": "32Mi"}
 """What a container has to ask for at least, as the LimitRange of charts/bounds has it."""
 MEMORY_RATIO = 2

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from jobyard.contract import release_path
+from jobyard.entries import Release as Content
+
 from jobyard_cli.aws.errors import CHANGED, code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectVersionTypeDef
 
 _READS = 5
 """botocore repeats a request, but not the reading of an answer that breaks off."""
@@ -44,7 +48,7 @@ class Put:
     versioned: bool
 
 
-def note_of(content: dict[str, Any], by: str, put: str) -> dict[str, str]:
+def note_of(content: Content, by: str, put: str) -> dict[str, str]:
     """What a release says of itself beside its content, so that nobody need read all of it; S3 takes ASCII alone.
 
     Raises:
@@ -66,7 +70,7 @@ class ReleaseObject:
     def __init__(self, client: S3Client, bucket: str, team: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._key = f"dags/{team}/jobs.json"
+        self._key = f"dags/{release_path(team)}"
         self.address = f"s3://{bucket}/{self._key}"
 
     def newest(self) -> Release | None:
@@ -76,7 +80,7 @@ class ReleaseObject:
             return None
         note = answer["Metadata"]
         if "digest" not in note:
-            note = _described(self.read())
+            note = _note_in(self.read())
         return _release(answer["ETag"], answer.get("VersionId", ""), answer["LastModified"], note)
 
     def _head(self) -> Any:
@@ -119,18 +123,23 @@ class ReleaseObject:
     def versions(self) -> Iterator[Release]:
         """The releases there were, the newest first."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
-        for version in (one for page in pages for one in page.get("Versions", []) if one["Key"] == self._key):
-            # Without versioning there is one alone, which goes by no version everywhere.
-            only = version["VersionId"] == NO_VERSION and version["IsLatest"]
-            name = "" if only else version["VersionId"]
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_which(name))
-            yield _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
+        for page in pages:
+            for version in page.get("Versions", []):
+                if version["Key"] == self._key:
+                    yield self._described(version)
 
-    def put(self, body: bytes, note: dict[str, str], there: Release | None) -> Put | None:
+    def _described(self, version: ObjectVersionTypeDef) -> Release:
+        # Without versioning there is one alone, which goes by no version everywhere.
+        is_only = version["VersionId"] == NO_VERSION and version["IsLatest"]
+        name = "" if is_only else version["VersionId"]
+        answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_which(name))
+        return _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
+
+    def put(self, body: bytes, note: Mapping[str, str], replaced: Release | None) -> Put | None:
         """Replace what is there, or None where it is no longer that."""
         from botocore.exceptions import ClientError
 
-        condition: Any = {"IfMatch": there.etag} if there else {"IfNoneMatch": "*"}
+        condition: Any = {"IfMatch": replaced.etag} if replaced else {"IfNoneMatch": "*"}
         kind = "application/json"
         try:
             answer = self._client.put_object(
@@ -147,7 +156,7 @@ def _which(version: str) -> Any:
     return {"VersionId": version} if version else {}
 
 
-def _described(body: bytes) -> dict[str, str]:
+def _note_in(body: bytes) -> dict[str, str]:
     """The note of a release that was put without one; nothing of what is no release, so that it is replaced."""
     try:
         content = json.loads(body)
@@ -156,7 +165,7 @@ def _described(body: bytes) -> dict[str, str]:
         return {}
 
 
-def _release(etag: str, version: str, time: datetime, note: dict[str, str]) -> Release:
+def _release(etag: str, version: str, time: datetime, note: Mapping[str, str]) -> Release:
     return Release(
         etag=etag,
         version=version,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from jobyard.entries import Release as Content
 
 from jobyard_cli.aws.errors import PublishFailed as PublishFailed
 from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.release.file import NO_RELEASE, ReleaseFile, job_digests, parsed
 from jobyard_cli.release.object import Release as Release
 from jobyard_cli.release.object import ReleaseObject, note_of
 
@@ -59,51 +61,89 @@ class RolledBack:
     """A release that was put again: when and what it was, and its content."""
 
     release: Release
-    content: Mapping[str, Any]
+    content: Content
     published: Published
+
+
+IsLater = Callable[[str, str], bool]
+"""Whether a commit that is released is later than the one that is to be."""
 
 
 def publish(
     client: S3Client,
     bucket: str,
-    release: bytes,
+    release: ReleaseFile,
     by: str = "",
-    is_later: Callable[[str, str], bool] = lambda _theirs, _ours: False,
+    is_later: IsLater = lambda _theirs, _ours: False,
     compare: bool = False,
 ) -> Published:
     """Put a release where Airflow reads it: one object, replaced only if nobody else replaced it meanwhile.
 
     Where the bucket has these jobs already, of an earlier commit, this commit is noted: else a pipeline of a commit
-    between the two, come late, would go over it. `is_later` tells whether a commit that is released is later than the
-    one that is to be. It takes one request where there is nothing to put, else two, and three to `compare` with what
-    was there before.
+    between the two, come late, would go over it. It takes one request where there is nothing to put, else two, and
+    three to `compare` with what was there before.
 
     Raises:
         Older: what is there is of a later commit, and of other jobs.
         PublishFailed: the bucket refuses the write, is not there, or does not answer.
     """
-    content = json.loads(release)
-    place, note = ReleaseObject(client, bucket, content["team"]), note_of(content, by, uuid4().hex)
-    before: Mapping[str, str] | None = None
-    changed = False
-    with told(place.address) as address:
+    place = ReleaseObject(client, bucket, release.content["team"])
+    publication = _Publication(place, release, note_of(release.content, by, uuid4().hex), is_later, compare)
+    with told(place.address):
         for attempt in range(_TRIES):
-            there = place.newest()
-            same = there is not None and there.digest == content["digest"]
-            later = there is not None and bool(there.commit) and is_later(there.commit, content["commit"])
-            if there and same and (later or there.commit == content["commit"]):
-                # Of a put whose answer was lost no more is known than that the object is ours.
-                ours = there.put == note["put"]
-                return Published(address, ours and changed, there.etag, bool(there.version), before if ours else None)
-            if there and later:
-                raise Older(address, there.commit, content["commit"])
-            changed = not same
-            if compare and changed:
-                before = _job_digests(place.read()) if there else {}
-            if put := place.put(release, note, there):
-                return Published(address, changed, put.etag, put.versioned, before)
+            if published := publication.attempt():
+                return published
             _pause(attempt)
-    raise PublishFailed(f"{address}: another release went in at the same time, {_TRIES} times over; run this again")
+    raise PublishFailed(
+        f"{place.address}: another release went in at the same time, {_TRIES} times over; run this again"
+    )
+
+
+@dataclass
+class _Publication:
+    """A release on its way into the bucket, and what the attempts so far have found there."""
+
+    place: ReleaseObject
+    release: ReleaseFile
+    note: Mapping[str, str]
+    is_later: IsLater
+    compare: bool
+    changed: bool = field(default=False, init=False)
+    before: Mapping[str, str] | None = field(default=None, init=False)
+
+    def attempt(self) -> Published | None:
+        """Put the release unless it is there; None where another one went in at the same time."""
+        newest = self.place.newest()
+        if newest is None:
+            return self._put(None)
+        commit = self.release.content["commit"]
+        is_later = bool(newest.commit) and self.is_later(newest.commit, commit)
+        if newest.digest != self.release.content["digest"]:
+            if is_later:
+                raise Older(self.place.address, newest.commit, commit)
+        elif is_later or newest.commit == commit:
+            return self._is_there(newest)
+        return self._put(newest)
+
+    def _is_there(self, newest: Release) -> Published:
+        """Of a put whose answer was lost no more is known than that the object is ours."""
+        is_ours = newest.put == self.note["put"]
+        return Published(
+            self.place.address,
+            changed=is_ours and self.changed,
+            etag=newest.etag,
+            versioned=bool(newest.version),
+            before=self.before if is_ours else None,
+        )
+
+    def _put(self, newest: Release | None) -> Published | None:
+        self.changed = newest is None or newest.digest != self.release.content["digest"]
+        if self.compare and self.changed:
+            self.before = job_digests(self.place.read()) if newest else {}
+        put = self.place.put(self.release.body, self.note, newest)
+        if put is None:
+            return None
+        return Published(self.place.address, self.changed, put.etag, put.versioned, self.before)
 
 
 def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
@@ -126,25 +166,34 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
         NoSuchRelease: there is none.
         PublishFailed: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
     """
-    found = releases(client, bucket, team)
+    listed = releases(client, bucket, team)
     place = ReleaseObject(client, bucket, team)
     with told(place.address) as address:
-        if commit and found and found[0].commit.startswith(commit):
-            content, _ = _content(place, found[0])
-            return RolledBack(found[0], content, Published(address, False, found[0].etag))
-        earlier = [one for one in found[1:] if one.digest != found[0].digest and one.commit.startswith(commit)]
-        if not earlier:
-            raise NoSuchRelease(_nothing(team, commit, found))
-        content, body = _content(place, earlier[0])
-        before = _job_digests(place.read(found[0].version))
-        published = _put_again(place, body, note_of(content, by, uuid4().hex), found[0], before)
-    return RolledBack(earlier[0], content, published)
+        if commit and listed and listed[0].commit.startswith(commit):
+            file = _read(place, listed[0])
+            return RolledBack(listed[0], file.content, Published(address, False, listed[0].etag))
+        earlier = _earlier(listed, commit)
+        if earlier is None:
+            raise NoSuchRelease(_nothing(team, commit, listed))
+        file = _read(place, earlier)
+        before = job_digests(place.read(listed[0].version))
+        published = _put_again(place, file, by, listed[0], before)
+    return RolledBack(earlier, file.content, published)
+
+
+def _earlier(listed: list[Release], commit: str) -> Release | None:
+    """The newest release of the commit, or of any, with other jobs than the newest of all."""
+    for release in listed[1:]:
+        if release.digest != listed[0].digest and release.commit.startswith(commit):
+            return release
+    return None
 
 
 def _put_again(
-    place: ReleaseObject, body: bytes, note: dict[str, str], there: Release, before: Mapping[str, str]
+    place: ReleaseObject, file: ReleaseFile, by: str, replaced: Release, before: Mapping[str, str]
 ) -> Published:
-    if put := place.put(body, note, there):
+    note = note_of(file.content, by, uuid4().hex)
+    if put := place.put(file.body, note, replaced):
         return Published(place.address, True, put.etag, put.versioned, before)
     newest = place.newest()
     if newest and newest.put == note["put"]:
@@ -152,31 +201,22 @@ def _put_again(
     raise PublishFailed(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
 
 
-def _content(place: ReleaseObject, release: Release) -> tuple[dict[str, Any], bytes]:
-    body = place.read(release.version)
+def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
     try:
-        content: dict[str, Any] = json.loads(body)
-        note_of(content, "", "")
-    except (ValueError, KeyError, TypeError) as error:
+        file = parsed(place.read(release.version))
+        note_of(file.content, "", "")
+    except NO_RELEASE as error:
         raise NoSuchRelease(f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release") from error
-    return content, body
+    return file
 
 
-def _job_digests(body: bytes) -> dict[str, str]:
-    """Job to digest; nothing of what is no release."""
-    try:
-        return {str(name): str(job.get("digest")) for name, job in json.loads(body)["jobs"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _nothing(team: str, commit: str, found: list[Release]) -> str:
-    if not found:
+def _nothing(team: str, commit: str, listed: list[Release]) -> str:
+    if not listed:
         return f"team {team} has released nothing yet"
-    there = ", ".join(dict.fromkeys(one.commit[:12] or "unknown" for one in found))
+    commits = ", ".join(dict.fromkeys(release.commit[:12] or "unknown" for release in listed))
     what = f"no earlier release of commit {commit}" if commit else "no earlier release with other jobs"
-    why = "" if found[0].version else "; the bucket is not versioned, so it keeps none"
-    return f"there is {what} among the newest {len(found)} of team {team} (commits: {there}){why}"
+    why = "" if listed[0].version else "; the bucket is not versioned, so it keeps none"
+    return f"there is {what} among the newest {len(listed)} of team {team} (commits: {commits}){why}"
 
 
 def _pause(attempt: int) -> None:

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+
+from jobyard.contract import BROKEN_MARK, BROKEN_TAG, DIGEST_MARK, digest_line
 
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import NotThere
 
 _AT_ONCE = 4
-_BROKEN = "**This job is broken, and does not run:**"
-_DIGEST = "Digest of the job: "
-"""Both as `dags/jobyard/broken.py` and `dags/jobyard/docs.py` write them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,15 @@ class ImportFailure:
     def is_like(self, other: ImportFailure | None) -> bool:
         """Whether it may be the same failure."""
         return other is not None and self.trace == other.trace
+
+
+@dataclass(frozen=True)
+class _Dag:
+    """A DAG as Airflow lists it."""
+
+    is_paused: bool
+    tags: frozenset[str]
+    """With BROKEN_TAG where the job is broken, or where a person has tagged it so."""
 
 
 @dataclass
@@ -105,8 +112,8 @@ class Watcher:
         """
         dags, broken, outdated = self._list_and_pages()
         state = State(missing=sorted(self._digests.keys() - dags.keys()), outdated=outdated, broken=broken)
-        state.leftover = {dag: dags[dag]["is_paused"] for dag in sorted(dags.keys() - self._digests.keys())}
-        state.paused = [dag for dag in sorted(dags.keys() & self._digests.keys()) if dags[dag]["is_paused"]]
+        state.leftover = {dag: dags[dag].is_paused for dag in sorted(dags.keys() - self._digests.keys())}
+        state.paused = [dag for dag in sorted(dags.keys() & self._digests.keys()) if dags[dag].is_paused]
         # Last, as each page was of a moment before: what Airflow could not read since is among them.
         state.import_errors = import_errors(self._airflow, self._team)
         if state.complete:
@@ -115,31 +122,35 @@ class Watcher:
 
     def _paused(self, dags: Iterable[str]) -> dict[str, bool]:
         """Those that Airflow still knows of these, and whether each is paused."""
-        found = {}
+        paused = {}
         for dag in dags:
             try:
-                found[dag] = bool(self._airflow.call("GET", f"dags/{dag}")["is_paused"])
+                paused[dag] = bool(self._airflow.call("GET", f"dags/{dag}")["is_paused"])
             except NotThere:
                 continue
-        return found
+        return paused
 
-    def _list_and_pages(self) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[str]]:
+    def _list_and_pages(self) -> tuple[dict[str, _Dag], dict[str, str], list[str]]:
         """Airflow's list of the team's DAGs, with those whose page says that they are broken, or shows another job.
 
         A page that is as released may be newer than the list got before it, so that is then got again.
         """
         while True:
-            unseen, dags = len(self._unseen), self._dags()
+            unseen = len(self._unseen)
+            dags = self._dags()
             self._removed |= dags.keys() - self._digests.keys()
-            there = [dag for dag in self._order if dag in dags]
-            broken, outdated = self._compare([dag for dag in there if dag in self._unseen or _is_marked(dags[dag])])
+            listed = [dag for dag in self._order if dag in dags]
+            broken, outdated = self._compare(
+                [dag for dag in listed if dag in self._unseen or BROKEN_TAG in dags[dag].tags]
+            )
             if len(self._unseen) == unseen:
                 return dags, broken, outdated
 
-    def _dags(self) -> dict[str, dict[str, Any]]:
+    def _dags(self) -> dict[str, _Dag]:
         # Both versions take the pattern as a part of the id, of any team's.
         listed = self._airflow.listed("dags", "dags", dag_id_pattern=f"{self._team}.")
-        return {dag["dag_id"]: dag for dag in listed if dag["dag_id"].startswith(f"{self._team}.")}
+        ours = [dag for dag in listed if dag["dag_id"].startswith(f"{self._team}.")]
+        return {dag["dag_id"]: _Dag(bool(dag["is_paused"]), _tags(dag.get("tags"))) for dag in ours}
 
     def _compare(self, dags: list[str]) -> tuple[dict[str, str], list[str]]:
         """Those that are as released but broken, with the reason, and those that are not as released.
@@ -167,21 +178,20 @@ class Watcher:
 
     def _mark(self, dag: str) -> str:
         # No text of a person's can have this by chance: it is a digest of that text, too.
-        return f"{_DIGEST}`{self._digests[dag]}`"
+        return digest_line(self._digests[dag])
 
 
-def _is_marked(dag: Mapping[str, Any]) -> bool:
-    """Whether Airflow's list says that the job is broken, or that a person has tagged it so."""
-    return any(tag["name"] == "broken" for tag in dag.get("tags") or [])
+def _tags(listed: Iterable[Mapping[str, str]] | None) -> frozenset[str]:
+    return frozenset(tag["name"] for tag in listed or ())
 
 
 def _is_broken(page: str) -> bool:
-    return page.startswith(_BROKEN)
+    return page.startswith(BROKEN_MARK)
 
 
 def _reason(page: str) -> str:
     """The text of the page's first block of code."""
-    block = page.removeprefix(_BROKEN).partition(f"\n\n{_DIGEST}")[0].strip()
+    block = page.removeprefix(BROKEN_MARK).partition(f"\n\n{DIGEST_MARK}")[0].strip()
     return "\n".join(block.splitlines()[1:-1])
 
 

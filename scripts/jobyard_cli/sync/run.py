@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from jobyard.entries import Job
+from jobyard.entries import Release as Content
 
 from jobyard_cli.airflow.transport import AirflowError
 from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.pools import missing_pools
-from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
+from jobyard_cli.release.file import ReleaseFile
+from jobyard_cli.release.releases import IsLater, Older, Published, Release, publish, roll_back
 from jobyard_cli.sync.airflow_state import ImportFailure, Watcher, import_errors
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import converge, newest_images
@@ -57,9 +59,7 @@ class Synced:
     """The earlier release that was put again, if one was."""
 
 
-def sync(
-    target: Target, release: bytes, by: str, is_later: Callable[[str, str], bool], timeout: float, report: Report
-) -> Synced:
+def sync(target: Target, release: ReleaseFile, by: str, is_later: IsLater, timeout: float, report: Report) -> Synced:
     """Put a release, then its images, then wait until Airflow has it.
 
     Raises:
@@ -71,8 +71,7 @@ def sync(
         VariableFailed: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
-    content = json.loads(release)
-    _refuse_missing_pools(target, content["jobs"])
+    _refuse_missing_pools(target, release.content["jobs"])
     try:
         published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
     except Older:
@@ -81,7 +80,7 @@ def sync(
             newest_images(target.variable, target.place)
         raise
     report(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
-    return _follow(target, content, published, errors, timeout, report)
+    return _follow(target, release.content, published, errors, timeout, report)
 
 
 def go_back(target: Target, commit: str, by: str, timeout: float, report: Report) -> Synced:
@@ -104,13 +103,14 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
     return _follow(target, done.content, done.published, errors, timeout, report, done.release)
 
 
-def _refuse_missing_pools(target: Target, jobs: Mapping[str, Any]) -> None:
+def _refuse_missing_pools(target: Target, jobs: Mapping[str, Job]) -> None:
     """Raise where Airflow lacks a pool that the tasks wait in: it would say so nowhere, and start none of them."""
     if target.airflow is None:
         return
-    tasks = (task for job in jobs.values() for task in job["tasks"].values())
-    named = {str(task["pool"]) for task in tasks if task.get("pool")}
-    if missing := missing_pools(target.airflow, {target.team, *named}):
+    pools = {target.team}
+    for job in jobs.values():
+        pools.update(pool for task in job["tasks"].values() if (pool := task.get("pool")))
+    if missing := missing_pools(target.airflow, pools):
         raise NoPool(missing)
 
 
@@ -124,7 +124,7 @@ def _errors_before(target: Target, report: Report) -> Mapping[str, ImportFailure
 
 def _follow(
     target: Target,
-    content: Mapping[str, Any],
+    content: Content,
     published: Published,
     errors: Mapping[str, ImportFailure],
     timeout: float,
@@ -140,7 +140,7 @@ def _follow(
 
 def _wait(
     target: Target,
-    jobs: Mapping[str, Any],
+    jobs: Mapping[str, Job],
     published: Published,
     errors: Mapping[str, ImportFailure],
     timeout: float,

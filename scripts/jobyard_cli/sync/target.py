@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobyard.contract import images_variable
+
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.client import airflow_client, names_airflow
 from jobyard_cli.aws import clients as aws
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.object import ReleaseObject
-from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore, variable_name
+from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,13 +73,13 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
 
 def _problems(team: str, environment: Environment | None, bucket: str | None, airflow: bool) -> list[str]:
     file = f"values/environments/{environment.name}.yaml" if environment else ""
-    found = []
+    problems = []
     # A team that is not known at all is one whose repository was made before its file was merged.
     if environment and team in environment.elsewhere:
-        place = f"`environments` of values/teams/{team}.yaml in the platform's repository"
-        found.append(f"team {team} is not in environment {environment.name}: add it under {place}")
+        where = f"`environments` of values/teams/{team}.yaml in the platform's repository"
+        problems.append(f"team {team} is not in environment {environment.name}: add it under {where}")
     if not bucket:
-        found.append(
+        problems.append(
             f"{file} names no bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"
         )
     if not airflow:
@@ -86,12 +88,12 @@ def _problems(team: str, environment: Environment | None, bucket: str | None, ai
             if file
             else "nothing says where Airflow is:"
         )
-        found.append(f"{say} give --airflow-url, or --no-wait")
-    return found
+        problems.append(f"{say} give --airflow-url, or --no-wait")
+    return problems
 
 
 def _variable(team: str, values: Any, airflow: AirflowClient | None) -> VariableStore | None:
-    name = variable_name(team)
+    name = images_variable(team)
     if prefix := values.get("variablesPrefix"):
         return Parameter(aws.ssm(values.get("region")), f"{prefix}/{name}")
     return AirflowVariable(airflow, name) if airflow else None

@@ -33,11 +33,6 @@ class VariableStore(Protocol):
         ...
 
 
-def variable_name(team: str) -> str:
-    """The Variable of the team's images, as `dags/jobyard/images.py` reads it."""
-    return f"jobyard_images_{team}"
-
-
 class AirflowVariable:
     """A Variable in Airflow's database, over its REST API."""
 
@@ -133,7 +128,8 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
             newest = place.newest()
             if newest is None or newest.etag == etag:
                 return True
-            etag, images = newest.etag, images_in(place.read())
+            etag = newest.etag
+            images = images_in(place.read())
     raise VariableFailed(
         f"{store.address}: another release went in at the same time, {_TRIES} times over; run it again"
     )
@@ -164,17 +160,17 @@ def images_in(release: bytes) -> dict[str, str]:
 
 def _merge(store: VariableStore, images: Mapping[str, str]) -> bool:
     """Whether the Variable had to be written."""
-    there = _parsed(store.get())
-    if all(there.get(name) == url for name, url in images.items()):
+    stored = _parsed(store.get())
+    if all(stored.get(name) == url for name, url in images.items()):
         return False
-    store.set(json.dumps({**there, **images}, sort_keys=True))
+    store.set(json.dumps({**stored, **images}, sort_keys=True))
     return True
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
     """What is there; of what is no JSON object nothing can be kept, and DAGs could not use it either."""
     try:
-        there = json.loads(text or "{}")
+        stored = json.loads(text or "{}")
     except ValueError:
         return {}
-    return there if isinstance(there, dict) else {}
+    return stored if isinstance(stored, dict) else {}

@@ -114,7 +114,8 @@ class Wait:
             return error, None
 
     def _judge(self, state: State) -> Waited | None:
-        to_stop, complete = self._to_stop(state), state.complete
+        to_stop = self._to_stop(state)
+        complete = state.complete
         failure = self._failure(state)
         now = bool(failure or to_stop or (self._deadline.is_over and not complete))
         if (now or not complete) and self._superseded(now):

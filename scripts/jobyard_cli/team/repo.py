@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from jobyard.contract import namespace
+
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import NoPlatform
@@ -111,7 +113,7 @@ class TeamRepo:
 
     @property
     def namespace(self) -> str:
-        return f"team-{self.team}"
+        return namespace(self.team)
 
     @property
     def allowed_node_groups(self) -> list[str]:

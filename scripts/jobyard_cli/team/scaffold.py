@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobyard.contract import NAME, NAME_RULE
+
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.check.run import JOB_NAME, JOB_NAME_RULE
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.team.repo import TeamRepo
 
@@ -30,8 +31,8 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
         CannotStart: the name is invalid or taken, or the example does not exist.
     """
     repo = TeamRepo.load(root)
-    if not JOB_NAME.fullmatch(name):
-        raise CannotStart(f"a job must have {JOB_NAME_RULE}; got '{name}'")
+    if not NAME.fullmatch(name):
+        raise CannotStart(f"a job must have {NAME_RULE}; got '{name}'")
     if example not in examples():
         raise CannotStart(unknown("example", example, examples(), "available"))
     file = repo.root / "dags" / name / "job.yaml"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from jobyard.contract import release_path
 
 from jobyard_cli.airflow.virtualenv import AIRFLOW_VERSION
 from jobyard_cli.airflow.virtualenv import environment as airflow_environment
@@ -70,7 +71,7 @@ def build(root: Path, platform: Platform, name: str, version: str | None, report
     report(f"building the DAGs on Airflow {airflow}")
     with tempfile.TemporaryDirectory(prefix="jobyard-dags-") as folder:
         dags = Path(folder) / "dags"
-        lay_out(dags, TeamRepo.load(root).team, release, platform.library, chosen)
+        lay_out(dags, TeamRepo.load(root).team, release.body, platform.library, chosen)
         answer = _ask(installed, dags, Path(folder))
     return Built(airflow, len(answer["dags"]), _problems(answer))
 
@@ -90,12 +91,19 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
     )
     # Building reads no more of a kubeconfig than that it is there.
     files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")
-    for name, content in {**files.flat, f"{team}/jobs.json": release}.items():
+    for name, content in {**files.flat, release_path(team): release}.items():
         (dags / name).parent.mkdir(parents=True, exist_ok=True)
         (dags / name).write_bytes(content)
 
 
-def _ask(installed: Path, dags: Path, home: Path) -> dict[str, Any]:
+class _Answer(TypedDict):
+    """What the worker found: why each DAG is broken, by its id, and each file that could not be imported."""
+
+    dags: dict[str, str | None]
+    import_errors: dict[str, str]
+
+
+def _ask(installed: Path, dags: Path, home: Path) -> _Answer:
     """The worker's answer, from an Airflow that has nothing but its defaults."""
     settings = {
         "AIRFLOW_HOME": str(home),
@@ -110,11 +118,11 @@ def _ask(installed: Path, dags: Path, home: Path) -> dict[str, Any]:
     }
     command: list[str | Path] = [installed / "bin" / "python", "-W", "ignore", WORKER, dags]
     said = run(command, what="building the DAGs", environment=settings)
-    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
+    answer: _Answer = json.loads(said.splitlines()[-1])
     return answer
 
 
-def _problems(answer: Mapping[str, Any]) -> list[str]:
+def _problems(answer: _Answer) -> list[str]:
     errors = [error.strip() for error in answer["import_errors"].values()]
     broken = [
         f"dags/{dag_id.partition('.')[2]}/job.yaml: {problem}" for dag_id, problem in answer["dags"].items() if problem

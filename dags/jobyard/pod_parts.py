@@ -1,0 +1,76 @@
+"""The parts of a task's pod, in the words of Kubernetes' API, once for the builder and for `jobyard plan`.
+
+Each takes fields of a task as `entries` has them. Nothing of Airflow's is imported.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobyard.contract import DISK, SCRATCH_PATH
+from jobyard.entries import Resources, Task
+
+DISK_KIND = "ephemeral-storage"
+# A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate the node of a long one.
+LONG_SECONDS = 600
+DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
+SCRATCH = "scratch"
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+POD_SECURITY: Mapping[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONTAINER_SECURITY: Mapping[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+READ_ONLY_SECURITY: Mapping[str, Any] = {**CONTAINER_SECURITY, "readOnlyRootFilesystem": True}
+
+
+def container_security(task: Task) -> Mapping[str, Any]:
+    """Return the container's security context, one of two that all pods share.
+
+    With a read-only root the scratch space stays writable, as it is a volume, and the output's file too, as the kubelet
+    mounts it from the node.
+    """
+    return READ_ONLY_SECURITY if task.get("read_only_root_filesystem") else CONTAINER_SECURITY
+
+
+def with_disk(resources: Resources) -> Resources:
+    """Return the resources with a request and a limit of disk, which an older release may not have."""
+    disk = resources["requests"].get(DISK_KIND, DISK)
+    return {
+        "requests": {**resources["requests"], DISK_KIND: disk},
+        "limits": {DISK_KIND: disk, **resources["limits"]},
+    }
+
+
+def volumes(task: Task) -> list[dict[str, Any]]:
+    """Return the pod's volumes: its scratch space, if it has one, which evicts a pod that puts more there."""
+    size = task["scratch"]
+    return [] if size is None else [{"name": SCRATCH, "emptyDir": {"sizeLimit": size}}]
+
+
+def volume_mounts(task: Task) -> list[dict[str, Any]]:
+    """Return where the container has the volumes."""
+    return [] if task["scratch"] is None else [{"name": SCRATCH, "mountPath": SCRATCH_PATH}]
+
+
+def annotations(task: Task) -> dict[str, str]:
+    """Return the pod's annotations."""
+    timeout = task["timeout"]
+    return DO_NOT_DISRUPT if timeout is None or timeout > LONG_SECONDS else {}
+
+
+def active_deadline(task: Task, longest: int) -> int:
+    """Return the seconds after which Kubernetes stops the pod.
+
+    Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
+    """
+    return min(task["timeout"] or longest, longest)
+
+
+def labels(team: str, job: str, task: str) -> dict[str, str]:
+    """Return the labels that name the task, whatever the environment."""
+    return {"jobyard.dev/team": team, "jobyard.dev/job": job, "jobyard.dev/task": task}
+
+
+def environment_labels(environment: str, cost_center: str) -> dict[str, str]:
+    """Return the labels that follow from the environment.
+
+    The cost center is for the bill: https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
+    """
+    return {"jobyard.dev/environment": environment, "jobyard.dev/cost-center": cost_center}

@@ -42,6 +42,14 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "team": ("team", [NODE_GROUPS], TEAM),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
+STANDARD_LABELS = (
+    "helm.sh/chart",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/part-of",
+)
+CHART_VERSION = "0.1.0"
 POLICIES = (
     "config-maps",
     "namespaces",
@@ -91,9 +99,33 @@ def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> No
     assert objects
     for one in objects:
         labels = one["metadata"]["labels"]
-        assert labels["app.kubernetes.io/part-of"] == "jobyard"
+        chart = EXAMPLES[example][0]
+        assert {name: value for name, value in labels.items() if name in STANDARD_LABELS} == {
+            "helm.sh/chart": f"{chart}-{CHART_VERSION}",
+            "app.kubernetes.io/name": chart,
+            "app.kubernetes.io/instance": "release-name",
+            "app.kubernetes.io/managed-by": "Helm",
+            "app.kubernetes.io/part-of": "jobyard",
+        }
         of_team = example == "team" or example.startswith("bounds")
         assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
+
+
+@pytest.mark.parametrize("chart", ["bootstrap", "bounds", "platform", "team"])
+def test_every_chart_says_who_keeps_it_and_for_which_kubernetes(chart: str) -> None:
+    described = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())
+    assert described["kubeVersion"] == f">={VERSIONS[0]}.0-0"
+    assert described["home"].startswith("https://")
+    assert described["sources"]
+    assert [set(one) for one in described["maintainers"]] == [{"name", "url"}]
+
+
+def test_the_charts_share_one_file_of_helpers() -> None:
+    """It is a file in the team's chart, which goes where no other chart does, and a link in the others."""
+    shared = ROOT / "charts" / "team" / "templates" / "_jobyard.tpl"
+    assert not shared.is_symlink()
+    others = [ROOT / "charts" / chart / "templates" / shared.name for chart in ("bootstrap", "bounds", "platform")]
+    assert all(one.is_symlink() and one.resolve() == shared for one in others)
 
 
 def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:

@@ -1,13 +1,6 @@
-{{/* Labels of every object. */}}
-{{- define "jobyard.labels" -}}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: jobyard
-{{- end }}
-
 {{/* Labels of a team's object (call with root, team). */}}
 {{- define "jobyard.teamLabels" -}}
-{{ include "jobyard.labels" .root }}
-jobyard.dev/team: {{ .team | quote }}
+{{ include "jobyard.labels" (dict "Chart" .root.Chart "Release" .root.Release "Values" (dict "team" .team)) }}
 {{- end }}
 
 {{/* What takes a person's word to delete: with it would go everything in it. */}}
@@ -71,10 +64,7 @@ three from the lowest of its band up, as its repository is made with.
 {{- end }}
 {{- end }}
 {{- range $values.allowedNodeGroups }}
-{{- if not (hasKey $.Values.nodeGroups .) }}
-{{- $known := keys $.Values.nodeGroups | sortAlpha | join ", " | default "nothing; give -f values/node-groups.yaml" }}
-{{- fail (printf "teams.%s.allowedNodeGroups: unknown node group '%s' (the catalogue has: %s)" $team . $known) }}
-{{- end }}
+{{- $_ := include "jobyard.nodeGroup" (dict "root" $ "name" . "at" (printf "teams.%s.allowedNodeGroups" $team)) }}
 {{- end }}
 {{- end }}
 {{- end }}

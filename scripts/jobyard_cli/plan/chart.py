@@ -19,6 +19,8 @@ class CannotRenderBase(JobyardError):
 
 
 ENVIRONMENTS = "values/environments"
+CHART_LABEL = "helm.sh/chart"
+"""Label with the chart's name and version."""
 Objects = dict[str, dict[str, Any]]
 Change = tuple[str, str, tuple[str, ...]]
 """Name, kind and difference."""
@@ -74,7 +76,17 @@ def _old_objects(repo: Path | None, environment: str) -> Objects:
 def _objects(repo: Path | None, environment: str) -> Objects:
     if repo is None:
         return {}
-    return {manifest.name: manifest.content for manifest in manifests(repo, environment)}
+    return {manifest.name: _without_version(manifest.content) for manifest in manifests(repo, environment)}
+
+
+def _without_version(content: dict[str, Any]) -> dict[str, Any]:
+    """The object without the chart's version: with it, an upgrade would list every object for this label alone."""
+    metadata = content.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(labels, dict) or CHART_LABEL not in labels:
+        return content
+    kept = {name: value for name, value in labels.items() if name != CHART_LABEL}
+    return {**content, "metadata": {**metadata, "labels": kept}}
 
 
 def _files(repo: Path) -> dict[str, bytes]:

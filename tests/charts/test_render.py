@@ -24,6 +24,7 @@ NODE_GROUPS = "values/node-groups.yaml"
 DEV = "values/environments/dev.yaml"
 PROD = "values/environments/prod.yaml"
 RISK = "values/teams/risk.yaml"
+RISK_IN_DEV = "values/overrides/dev/risk.yaml"
 TEAM = {
     "team": "risk",
     "allowedNodeGroups": ["default", "high-cpu", "high-memory"],
@@ -38,7 +39,7 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
     "platform-dev": ("platform", [NODE_GROUPS, DEV], PLATFORM),
     "bounds": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk"}),
-    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK], {"team": "risk"}),
+    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK, RISK_IN_DEV], {"team": "risk"}),
     "team": ("team", [NODE_GROUPS], TEAM),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
@@ -129,7 +130,7 @@ def test_the_charts_share_one_file_of_helpers() -> None:
 
 
 def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:
-    bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
+    bounds = yaml.safe_load((ROOT / RISK).read_text())
     classes = [one for one in render_chart(*EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
     assert classes
     (namespace,) = [one for one in render_chart(*EXAMPLES["bounds"]) if one["kind"] == "Namespace"]
@@ -155,7 +156,7 @@ def test_a_team_that_is_not_in_the_environment_has_nothing_there(render_chart: R
 def test_every_file_of_values_is_in_an_example() -> None:
     there = {
         str(path.relative_to(ROOT))
-        for folder in ("environments", "teams")
-        for path in (ROOT / "values" / folder).iterdir()
+        for folder in ("environments", "teams", "overrides")
+        for path in (ROOT / "values" / folder).rglob("*.yaml")
     }
     assert there == {file for _, files, _ in EXAMPLES.values() for file in files} - {NODE_GROUPS}

@@ -4,11 +4,11 @@ team-{{ .Values.team }}
 {{- end }}
 
 {{/*
-What the templates copied from charts/bounds ask for. Under the platform they find no team here, and make nothing: what bounds
+What the templates copied from charts/bounds ask for. Under the platform they find nothing here, and make nothing: what bounds
 a team is not the team's to make. What they read of the values of charts/bounds is put beside this chart's own.
 */}}
-{{- define "jobyard.teams" -}}
-{{- $teams := dict }}
+{{- define "jobyard.bounds" -}}
+{{- $bounds := dict }}
 {{- if .Values.standalone }}
 {{- range $name, $value := .Files.Get "files/bounds.yaml" | fromYaml }}
 {{- if not (hasKey $.Values $name) }}
@@ -16,13 +16,9 @@ a team is not the team's to make. What they read of the values of charts/bounds 
 {{- end }}
 {{- end }}
 {{- $own := pick .Values "allowedNodeGroups" "priorities" "viewerGroups" }}
-{{- $_ := set $teams .Values.team (merge $own .Values.bounds) }}
+{{- $bounds = merge $own .Values.bounds }}
 {{- end }}
-{{- $teams | toJson }}
-{{- end }}
-
-{{- define "jobyard.teamLabels" -}}
-{{ include "jobyard.labels" .root }}
+{{- $bounds | toJson }}
 {{- end }}
 
 {{- define "jobyard.priorities" -}}
@@ -30,7 +26,7 @@ a team is not the team's to make. What they read of the values of charts/bounds 
 {{- end }}
 
 {{/* Nothing to check, and nothing of Argo CD's to say. */}}
-{{- define "jobyard.checkTeams" -}}
+{{- define "jobyard.checkBounds" -}}
 {{- end }}
 {{- define "jobyard.confirmDeletion" -}}
 {{- end }}

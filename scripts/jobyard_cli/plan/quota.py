@@ -10,7 +10,7 @@ from typing import Any
 
 from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
 from jobyard_cli.plan.pods import DISK_KIND, with_disk
-from jobyard_cli.platform.environments import environment_names, in_environment, load_teams
+from jobyard_cli.platform.environments import environment_names, load_teams
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
@@ -59,10 +59,10 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
         NotThePlatformRepo: a folder or file of the platform's is not there.
         InvalidValues: a team's file is wrong.
     """
-    values = load_teams(platform).get(team)
-    if values is None:
+    given = load_teams(platform).get(team)
+    if given is None:
         return {}
-    there = {name: in_environment(values, name) for name in environment_names(platform)}
+    there = {name: given.in_environment(name) for name in environment_names(platform)}
     return {name: _quota(here["quota"]) for name, here in there.items() if here is not None}
 
 

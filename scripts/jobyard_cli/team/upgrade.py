@@ -10,11 +10,13 @@ from pathlib import Path
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.checkout import STATE, platform_repo
+from jobyard_cli.platform.teams import OVERRIDES, TEAMS
 from jobyard_cli.system import git
 from jobyard_cli.team import template
 from jobyard_cli.team.conflicts import conflicts
 from jobyard_cli.team.repo import TeamRepo
 
+_OF_TEAMS = (f"{TEAMS}/", f"{OVERRIDES}/")
 _IN_USE = ("charts", "dags", "pyproject.toml", "schemas", "scripts", "uv.lock", "values")
 """What pipelines use of the platform's repository, at the commit that cruft noted."""
 _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
@@ -61,13 +63,13 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
 
 def _is_of_use(repo: Path, before: str) -> bool:
     """Whether the template changed in what this repository's pipelines use of it, besides the files that are here."""
-    clone, own = platform_repo(repo), f"values/teams/{TeamRepo.load(repo).team}.yaml"
+    clone, own = platform_repo(repo), f"{TeamRepo.load(repo).team}.yaml"
     try:
         names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
     except git.GitFailed:
         return True  # a clone without history, which can't tell
     parts = [name.split("/") for name in names]
-    others = [name for name in names if name.startswith("values/teams/") and name != own]
+    others = [name for name in names if name.startswith(_OF_TEAMS) and name.rpartition("/")[2] != own]
     return any(name not in others and part[0] in _IN_USE for name, part in zip(names, parts, strict=True))
 
 

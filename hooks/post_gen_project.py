@@ -114,7 +114,7 @@ def _is_work_tree(folder: Path) -> bool:
 
 def _of_work_tree(folder: Path) -> Source:
     source = Source(_origin(folder) or str(folder), git(folder, "rev-parse", "--verify", "HEAD"))
-    if git(folder, "status", "--porcelain", "--", ".", ":!values/teams"):
+    if git(folder, "status", "--porcelain", "--", ".", ":!values/teams", ":!values/overrides"):
         source.notes.append(
             f"{folder} has changes that are in no commit. They are in this repository, but its pipelines and the next "
             f"upgrade go by commit {source.commit[:12]}: commit them there, and make this repository again"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jobyard_cli.platform.teams import FIELDS, OVERRIDABLE
 from jsonschema import Draft7Validator
 from schema_tables import Field, at, followed, table
 
@@ -17,13 +18,16 @@ PAGE = ROOT / "docs" / "values.md"
 CHARTS = ("platform", "bounds", "team", "bootstrap")
 NAMES = {
     "nodeGroups": "<group>",
-    "teams": "<team>",
-    "environments": "<environment>",
     "serviceAccounts": "<service account>",
 }
 """What is one of those that a mapping has under names of a person's choice."""
 
-INTRODUCTION = """\
+
+def _names(fields: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in fields)
+
+
+INTRODUCTION = f"""\
 # Values of the charts
 
 <!-- Written by `make docs` from charts/*/values.schema.yaml and charts/definitions.yaml. -->
@@ -31,7 +35,8 @@ INTRODUCTION = """\
 | file | what it has |
 |---|---|
 | `values/environments/<environment>.yaml` | [`environment`](#platform-environment) |
-| `values/teams/<team>.yaml` | [`teams`](#bounds-teamsteam) |
+| `values/teams/<team>.yaml` | of [the values of bounds](#bounds) {_names(FIELDS)} |
+| `values/overrides/<environment>/<team>.yaml` | what the team has instead in that environment: {_names(OVERRIDABLE)} |
 | `values/node-groups.yaml` | [`nodeGroups`](#platform-nodegroupsgroup) |
 | `values/team.yaml` of a team's repository | [the values of team](#team), but not `nodeGroups` |
 | `values/environments/<environment>.yaml` of a team's repository | those of them that are different there |
@@ -91,7 +96,8 @@ def _with_defaults(chart: str) -> dict[str, Any]:
         name: {**part, "default": defaults[name]} if name in defaults else part
         for name, part in schema["properties"].items()
     }
-    required = [name for name in schema["required"] if name not in defaults]
+    always = [*schema["required"], *schema.get("then", {}).get("required", [])]
+    required = [name for name in always if name not in defaults]
     return {**schema, "properties": properties, "required": required}
 
 
@@ -111,18 +117,9 @@ def _objects(schema: Part, part: Part, path: str, seen: set[str]) -> Iterator[tu
         seen.add(definition)
     if "properties" in whole:
         required = whole.get("required", [])
-        rows = [(name, followed(schema, one), name in required) for name, one in whole["properties"].items()]
-        yield path, _differences(rows) if NAMES["environments"] in path else rows
+        yield path, [(name, followed(schema, one), name in required) for name, one in whole["properties"].items()]
     for name, below in _below(whole, path):
         yield from _objects(schema, below, name, seen)
-
-
-def _differences(rows: list[Field]) -> list[Field]:
-    """What is not different has the team's own value, and no default."""
-    return [
-        (name, {key: value for key, value in field.items() if key != "default"}, required)
-        for name, field, required in rows
-    ]
 
 
 def _below(part: Part, path: str) -> Iterator[tuple[str, Part]]:

@@ -281,7 +281,7 @@ class LocalPlatform:
             f"values/environments/{ENVIRONMENT}.yaml": yaml.safe_dump({"environment": self._values()}),
         }
         for team, values in self.teams().items():
-            files[f"values/teams/{team}.yaml"] = yaml.safe_dump({"teams": {team: values}}, sort_keys=False)
+            files[f"values/teams/{team}.yaml"] = yaml.safe_dump(dict(values), sort_keys=False)
         return self.platform_repository.replace(files, "Update the platform", self.state / "platform-worktree")
 
     def teams(self) -> dict[str, dict[str, Any]]:

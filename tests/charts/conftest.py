@@ -160,7 +160,8 @@ def with_charts(server: Server, render_chart: Callable[..., list[Object]]) -> Cl
     made = Cluster(server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
     made.apply(render_chart("platform", values=PLATFORM))
-    made.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
+    for team, values in TEAMS.items():
+        made.apply(render_chart("bounds", values={**PLATFORM, "team": team, **values}))
     made.wait_for_policies()
     for team in TEAMS:
         made.apply(_of_the_cluster(f"team-{team}"))

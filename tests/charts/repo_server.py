@@ -82,12 +82,12 @@ class RepoServer:
     address: str
     settings: Mapping[str, str]
 
-    def render(self, url: str, revision: str, *, helm: bool = True) -> Rendered:
-        """The manifests of charts/team at a commit, for an Application like those of charts/bounds, or a vague one.
+    def render(self, url: str, revision: str, *, helm: bool = True, path: str = "charts/team") -> Rendered:
+        """The manifests of a chart at a commit, for an Application like those of charts/bounds, or a vague one.
 
         Such a one does not say that Helm is to be used.
         """
-        source = {1: url, 2: "charts/team", 4: revision, **({7: {8: True}} if helm else {})}
+        source = {1: url, 2: path, 4: revision, **({7: {8: True}} if helm else {})}
         kinds = {"Kustomize": "kustomize.enable", "Directory": "jsonnet.enable", "Helm": "helm.enable"}
         enabled = [{1: kind, 2: self.settings.get(key, "true") == "true"} for kind, key in kinds.items()]
         schemes = self.settings.get("helm.valuesFileSchemes", "http,https").split(",")

@@ -48,7 +48,7 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
     ample = {"pods": 100, "cpu": "900", "memory": "900Gi", "ephemeralStorage": "900Gi", "gpu": 9}
     levels = {"low": 1000, "normal": 2000, "high": 3000}
     larger = {**TEAMS["risk"], "allowedNodeGroups": list(CATALOGUE), "quota": ample, "priorities": levels}
-    cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": {"risk": larger}}))
+    cluster.apply(render_chart("bounds", values={**PLATFORM, "team": "risk", **larger}))
     cluster.count_nothing("risk")
     own = {**cluster.team_values("risk"), "priorities": levels}
     cluster.apply(render_chart("team", values=own), *cluster.as_team("risk"))
@@ -58,7 +58,7 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
     for one in keys:
         cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
     cluster.kubectl("delete", "priorityclass", "risk.low-1000", "risk.high-3000")
-    cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": TEAMS}))
+    cluster.apply(render_chart("bounds", values={**PLATFORM, "team": "risk", **TEAMS["risk"]}))
     cluster.count_nothing("risk")
 
 

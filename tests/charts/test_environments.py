@@ -9,29 +9,33 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jobyard_cli.platform.environments import load_environment
+from jobyard_cli.platform.teams import merged
 
 from tests.support.paths import ROOT
 
 Object = dict[str, Any]
 RenderChart = Callable[..., list[Object]]
-FILES = ("values/node-groups.yaml", "values/environments/{}.yaml", "values/teams/risk.yaml")
+COMMON: Object = {"allowedNodeGroups": ["gpu"], "priorityBand": {"min": 1, "max": 9}}
 OTHERS: dict[str, Object] = {
     "everywhere": {"quota": {"pods": 7, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi", "gpu": 2}},
     "dev-only": {
         "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi", "gpu": 2},
         "egress": [{"ports": [{"protocol": "TCP", "port": 5432}]}],
         "revision": "v1",
-        "environments": {"dev": {"quota": {"pods": 2, "gpu": 0}, "egress": [], "revision": "main"}},
+        "environments": ["dev"],
     },
     "different": {
         "quota": {"pods": 5, "cpu": "4", "memory": "8Gi", "ephemeralStorage": "10Gi"},
         "egress": [{"ports": [{"protocol": "TCP", "port": 5432}]}],
-        "environments": {
-            "dev": {"egress": [{"ports": [{"protocol": "TCP", "port": 9042}]}]},
-            "prod": {"quota": {"memory": "9Gi", "gpu": 1}, "revision": "v1.4.0"},
-        },
     },
+}
+OVERRIDES: dict[tuple[str, str], Object] = {
+    ("dev", "dev-only"): {"quota": {"pods": 2, "gpu": 0}, "egress": [], "revision": "main"},
+    ("dev", "different"): {"egress": [{"ports": [{"protocol": "TCP", "port": 9042}]}]},
+    ("prod", "different"): {"quota": {"memory": "9Gi", "gpu": 1}, "revision": "v1.4.0"},
 }
 """What teams besides risk have: nothing different, emptied values, other values in each environment."""
 
@@ -44,14 +48,25 @@ def repo(tmp_path: Path) -> Path:
         (tmp_path / "charts" / chart).mkdir(parents=True)
         shutil.copy(ROOT / "charts" / chart / "values.schema.json", tmp_path / "charts" / chart)
     for team, values in OTHERS.items():
-        common = {
-            "repo": f"https://git.example.com/{team}.git",
-            "allowedNodeGroups": ["gpu"],
-            "priorityBand": {"min": 1, "max": 9},
-        }
-        file = tmp_path / "values" / "teams" / f"{team}.yaml"
-        file.write_text(yaml.safe_dump({"teams": {team: {**common, **values}}}))
+        whole = {"repo": f"https://git.example.com/{team}.git", **COMMON, **values}
+        (tmp_path / "values" / "teams" / f"{team}.yaml").write_text(yaml.safe_dump(whole))
+    for (environment, team), values in OVERRIDES.items():
+        file = tmp_path / "values" / "overrides" / environment / f"{team}.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(yaml.safe_dump(values))
     return tmp_path
+
+
+def value_files(repo: Path, environment: str, team: str) -> list[str]:
+    """Those that the ApplicationSet names, as far as they exist."""
+    values = repo / "values"
+    files = [
+        values / "node-groups.yaml",
+        values / "environments" / f"{environment}.yaml",
+        values / "teams" / f"{team}.yaml",
+        values / "overrides" / environment / f"{team}.yaml",
+    ]
+    return [str(file) for file in files if file.exists()]
 
 
 def hard(quota: Object) -> Object:
@@ -73,9 +88,10 @@ def hard(quota: Object) -> Object:
 def test_helm_and_the_command_line_agree_on_an_environments_teams(
     render_chart: RenderChart, repo: Path, environment: str, inside: set[str]
 ) -> None:
-    files = [*(ROOT / name.format(environment) for name in FILES)]
-    files += [repo / "values" / "teams" / f"{team}.yaml" for team in OTHERS]
-    objects = render_chart("bounds", [str(file) for file in files])
+    rendered = [
+        render_chart("bounds", value_files(repo, environment, team), {"team": team}) for team in (*OTHERS, "risk")
+    ]
+    objects = [one for of_team in rendered for one in of_team]
     teams = load_environment(repo, environment).teams
     assert set(teams) == inside
     assert rendered_quotas(objects) == {team: hard(values["quota"]) for team, values in teams.items()}
@@ -115,3 +131,37 @@ def extra_ports(objects: list[Object], team: str) -> set[int]:
         for rule in one["spec"].get("egress", [])
     ]
     return {port["port"] for rule in rules for port in rule["ports"]} - {53, 443}
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+TEXTS = st.sampled_from(["", "x", "1", "no", "8Gi"])
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**31), 2**31), TEXTS)
+PLAIN = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
+TREES = st.recursive(PLAIN, lambda below: st.dictionaries(NAMES, below, max_size=3), max_leaves=12)
+VALUES = st.dictionaries(NAMES, TREES, max_size=4)
+
+
+@pytest.fixture(scope="module")
+def empty_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chart without values of its own, which prints those that it is given."""
+    chart = tmp_path_factory.mktemp("merge") / "values"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: values, version: 0.1.0}\n")
+    (chart / "templates" / "values.yaml").write_text("{{ .Values | toJson }}\n")
+    return chart
+
+
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(pairs=st.lists(st.tuples(VALUES, VALUES), min_size=20, max_size=40))
+def test_python_merges_values_as_helm_does(
+    helm: Callable[..., Any], empty_chart: Path, pairs: list[tuple[Object, Object]]
+) -> None:
+    """Many pairs in one call, each below a name of its own."""
+    files = [empty_chart.parent / f"{name}.yaml" for name in ("below", "above")]
+    for index, file in enumerate(files):
+        file.write_text(yaml.safe_dump({f"case{number}": pair[index] for number, pair in enumerate(pairs)}))
+    rendered = helm("template", str(empty_chart), "-f", str(files[0]), "-f", str(files[1]))
+    assert rendered.returncode == 0, rendered.stderr
+    assert yaml.safe_load(rendered.stdout) == {
+        f"case{number}": merged(below, above) for number, (below, above) in enumerate(pairs)
+    }

@@ -46,8 +46,8 @@ def teams(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Cluste
     """The cluster, with teams odd and even besides."""
     from tests.charts.conftest import PLATFORM, TEAMS
 
-    values = {team: _bounds(TEAMS["risk"], team) for team in ALLOWED}
-    cluster.apply(render_chart("bounds", values={**PLATFORM, "teams": values}))
+    for team in ALLOWED:
+        cluster.apply(render_chart("bounds", values={**PLATFORM, "team": team, **_bounds(TEAMS["risk"], team)}))
     for team, allowed in ALLOWED.items():
         cluster.count_nothing(team)
         own = {**cluster.team_values(team), "allowedNodeGroups": allowed}

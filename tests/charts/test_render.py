@@ -25,6 +25,7 @@ NODE_GROUPS = "values/node-groups.yaml"
 DEV = "values/environments/dev.yaml"
 PROD = "values/environments/prod.yaml"
 RISK = "values/teams/risk.yaml"
+RISK_IN_DEV = "values/overrides/dev/risk.yaml"
 TEAM = {
     "team": "risk",
     "allowedNodeGroups": ["default", "high-cpu", "high-memory"],
@@ -39,10 +40,18 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
     "platform-dev": ("platform", [NODE_GROUPS, DEV], PLATFORM),
     "bounds": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk"}),
-    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK], {"team": "risk"}),
+    "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK, RISK_IN_DEV], {"team": "risk"}),
     "team": ("team", [NODE_GROUPS], TEAM),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
+STANDARD_LABELS = (
+    "helm.sh/chart",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/part-of",
+)
+CHART_VERSION = "0.1.0"
 POLICIES = (
     "config-maps",
     "namespaces",
@@ -89,13 +98,37 @@ def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> No
     assert objects
     for one in objects:
         labels = one["metadata"]["labels"]
-        assert labels["app.kubernetes.io/part-of"] == "jobyard"
+        chart = EXAMPLES[example][0]
+        assert {name: value for name, value in labels.items() if name in STANDARD_LABELS} == {
+            "helm.sh/chart": f"{chart}-{CHART_VERSION}",
+            "app.kubernetes.io/name": chart,
+            "app.kubernetes.io/instance": "release-name",
+            "app.kubernetes.io/managed-by": "Helm",
+            "app.kubernetes.io/part-of": "jobyard",
+        }
         of_team = example == "team" or example.startswith("bounds")
         assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
 
 
+@pytest.mark.parametrize("chart", ["bootstrap", "bounds", "platform", "team"])
+def test_every_chart_says_who_keeps_it_and_for_which_kubernetes(chart: str) -> None:
+    described = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())
+    assert described["kubeVersion"] == f">={VERSIONS[0]}.0-0"
+    assert described["home"].startswith("https://")
+    assert described["sources"]
+    assert [set(one) for one in described["maintainers"]] == [{"name", "url"}]
+
+
+def test_the_charts_share_one_file_of_helpers() -> None:
+    """It is a file in the team's chart, which goes where no other chart does, and a link in the others."""
+    shared = ROOT / "charts" / "team" / "templates" / "_jobyard.tpl"
+    assert not shared.is_symlink()
+    others = [ROOT / "charts" / chart / "templates" / shared.name for chart in ("bootstrap", "bounds", "platform")]
+    assert all(one.is_symlink() and one.resolve() == shared for one in others)
+
+
 def test_the_platforms_bounds_fit_the_examples_of_both_charts(render_chart: Render) -> None:
-    bounds = yaml.safe_load((ROOT / RISK).read_text())["teams"]["risk"]
+    bounds = yaml.safe_load((ROOT / RISK).read_text())
     classes = [one for one in render_chart(*EXAMPLES["team"]) if one["kind"] == "PriorityClass"]
     assert classes
     (namespace,) = [one for one in render_chart(*EXAMPLES["bounds"]) if one["kind"] == "Namespace"]
@@ -121,7 +154,7 @@ def test_a_team_that_is_not_in_the_environment_has_nothing_there(render_chart: R
 def test_every_file_of_values_is_in_an_example() -> None:
     there = {
         str(path.relative_to(ROOT))
-        for folder in ("environments", "teams")
-        for path in (ROOT / "values" / folder).iterdir()
+        for folder in ("environments", "teams", "overrides")
+        for path in (ROOT / "values" / folder).rglob("*.yaml")
     }
     assert there == {file for _, files, _ in EXAMPLES.values() for file in files} - {NODE_GROUPS}

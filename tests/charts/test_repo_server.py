@@ -21,6 +21,7 @@ from tests.charts import repo_server as servers
 from tests.charts.repo_server import LOGIN, Rendered, RepoServer, WebServer
 from tests.support.git import git
 
+ROOT = Path(__file__).resolve().parents[2]
 SECRET = "nobody-of-another-team-may-read-this"
 DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
 SHOWS = """\
@@ -115,6 +116,22 @@ def shown(rendered: Rendered) -> str:
     (manifest,) = rendered.manifests
     content: str = json.loads(manifest)["data"]["content"]
     return content
+
+
+def test_the_platforms_charts_are_rendered_with_the_helpers_that_they_link_to(
+    ours: RepoServer, folder: Path, host: WebServer
+) -> None:
+    tree = folder / "git" / "platform.git"
+    shutil.copytree(ROOT / "charts", tree / "charts", symlinks=True)
+    assert (tree / "charts" / "platform" / "templates" / "_jobyard.tpl").is_symlink()
+    git(tree, "init", "--quiet", "--initial-branch=main")
+    git(tree, "add", "--all")
+    git(tree, "commit", "--quiet", "--message=Charts")
+    rendered = ours.render(f"{host.url}/{tree.name}", git(tree, "rev-parse", "HEAD"), path="charts/platform")
+    assert rendered.error == ""
+    labels = [json.loads(manifest)["metadata"]["labels"] for manifest in rendered.manifests]
+    assert labels
+    assert all(one["app.kubernetes.io/part-of"] == "jobyard" for one in labels)
 
 
 def test_a_submodule_brings_another_repository_by_default(

@@ -24,6 +24,7 @@ TEAM: Object = {
     "nodeGroups": {"default": {"architecture": "amd64", "labels": {}, "taints": []}},
 }
 BOUNDS: Object = {
+    "team": "risk",
     "repo": "https://git.example.com/risk/risk-jobs.git",
     "allowedNodeGroups": ["default"],
     "priorityBand": {"min": 1000, "max": 9999},
@@ -111,74 +112,57 @@ def test_the_teams_values_that_the_others_change_are_right(render_text: RenderTe
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("repo", ..., "teams.risk: repo is required"),
-        ("repo", "*", "teams.risk.repo: Does not match pattern"),
-        ("allowedNodeGroups", [], "teams.risk.allowedNodeGroups: Array must have at least 1 items"),
-        ("priorityBand", {"min": 2, "max": 1}, "teams.risk.priorityBand: min 2 is above max 1"),
-        ("priorityBand.max", 1000000001, "teams.risk.priorityBand.max: Must be less than or equal to 1e+09"),
-        ("priorities", {"top": 10000}, "teams.risk.priorities.top: 10000 is outside priorityBand, 1000 to 9999"),
-        ("priorities", {}, "teams.risk.priorities: Must have at least 1 properties"),
-        ("priorities", {"Top": 1000}, 'teams.risk.priorities: Property name of "Top" does not match'),
+        ("repo", ..., "(root): repo is required"),
+        ("repo", "*", "repo: Does not match pattern"),
+        ("allowedNodeGroups", [], "allowedNodeGroups: Array must have at least 1 items"),
+        ("priorityBand", {"min": 2, "max": 1}, "priorityBand: min 2 is above max 1"),
+        ("priorityBand.max", 1000000001, "priorityBand.max: Must be less than or equal to 1e+09"),
+        ("priorities", {"top": 10000}, "priorities.top: 10000 is outside priorityBand, 1000 to 9999"),
+        ("priorities", {}, "priorities: Must have at least 1 properties"),
+        ("priorities", {"Top": 1000}, 'priorities: Property name of "Top" does not match'),
         (
             "priorities",
             {f"level{number}": 1000 for number in range(21)},
-            "teams.risk.priorities: Must have at most 20 properties",
+            "priorities: Must have at most 20 properties",
         ),
-        ("quota", ..., "teams.risk: quota is required"),
-        ("quota.pods", 0, "teams.risk.quota.pods: Must be greater than or equal to 1"),
-        ("quota.cpu", "4000m", "teams.risk.quota.cpu: Does not match pattern"),
-        ("quota.cpu", 4, "teams.risk.quota.cpu: Invalid type. Expected: string, given: integer"),
-        ("quota.memory", "8", "teams.risk.quota.memory: Does not match pattern"),
-        ("quota.gpus", 1, "teams.risk.quota: Additional property gpus is not allowed"),
-        ("role", "admin", "teams.risk: Additional property role is not allowed"),
+        ("quota", ..., "(root): quota is required"),
+        ("quota.pods", 0, "quota.pods: Must be greater than or equal to 1"),
+        ("quota.cpu", "4000m", "quota.cpu: Does not match pattern"),
+        ("quota.cpu", 4, "quota.cpu: Invalid type. Expected: string, given: integer"),
+        ("quota.memory", "8", "quota.memory: Does not match pattern"),
+        ("quota.gpus", 1, "quota: Additional property gpus is not allowed"),
+        ("role", "admin", "(root): Additional property role is not allowed"),
         (
             "allowedNodeGroups",
             ["default", "tpu"],
-            "teams.risk.allowedNodeGroups: unknown node group 'tpu' (the catalogue has: ",
+            "allowedNodeGroups: unknown node group 'tpu' (the catalogue has: ",
         ),
-        ("viewerGroups", ["system:masters"], "teams.risk.viewerGroups.0: Must not validate the schema (not)"),
+        ("viewerGroups", ["system:masters"], "viewerGroups.0: Must not validate the schema (not)"),
         (
             "iamRoles",
             {"serviceAccounts": ["arn:aws:iam::1:role/x"]},
-            "teams.risk.iamRoles.serviceAccounts.0: Does not match",
+            "iamRoles.serviceAccounts.0: Does not match",
         ),
-        ("environments", {}, "teams.risk.environments: Must have at least 1 properties"),
-        (
-            "environments",
-            {"prod": {"repo": "x"}},
-            "teams.risk.environments.prod: Additional property repo is not allowed",
-        ),
-        ("environments", {"prod": {"quota": {"cpu": 4}}}, "environments.prod.quota.cpu: Invalid type"),
+        ("environments", [], "environments: Array must have at least 1 items"),
+        ("environments", {"prod": {}}, "environments: Invalid type. Expected: array, given: object"),
+        ("environments", ["Prod"], "environments.0: Does not match pattern"),
+        ("team", "Risk", "team: Does not match pattern"),
+        ("team", ..., "team: Does not match pattern"),
+        ("team", "airflow", "team: 'airflow' is reserved for the platform"),
+        ("team", "kube-risk", "team: 'kube-risk' is reserved for the platform"),
+        ("teams", {"risk": {}}, "(root): Additional property teams is not allowed"),
+        ("teem", {}, "(root): Additional property teem is not allowed"),
+        ("clusterServer", "in-cluster", "clusterServer: Does not match pattern '^https://'"),
     ],
 )
 def test_the_bounds_chart_refuses(render_text: RenderText, path: str, value: object, message: str) -> None:
-    answer = render_text("bounds", values={**PLATFORM, "teams": {"risk": changed(BOUNDS, path, value)}})
-    assert answer.returncode != 0
-    assert message in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"teams": {"Risk": BOUNDS}}, 'teams: Property name of "Risk" does not match'),
-        ({"teams": {"airflow": BOUNDS}}, "teams: 'airflow' is reserved for the platform"),
-        ({"teams": {"kube-risk": BOUNDS}}, "teams: 'kube-risk' is reserved for the platform"),
-        ({"teem": {}}, "(root): Additional property teem is not allowed"),
-        (
-            {"team": "care", "teams": {"risk": BOUNDS}},
-            "teams: values/teams/care.yaml may describe team care alone, not risk",
-        ),
-        ({"clusterServer": "in-cluster"}, "clusterServer: Does not match pattern '^https://'"),
-    ],
-)
-def test_the_bounds_chart_refuses_besides(render_text: RenderText, values: Object, message: str) -> None:
-    answer = render_text("bounds", values={**PLATFORM, **values})
+    answer = render_text("bounds", values={**PLATFORM, **changed(BOUNDS, path, value)})
     assert answer.returncode != 0
     assert message in answer.stderr
 
 
 def test_the_bounds_that_the_others_change_are_right(render_text: RenderText) -> None:
-    assert render_text("bounds", values={**PLATFORM, "teams": {"risk": BOUNDS}}).returncode == 0
+    assert render_text("bounds", values={**PLATFORM, **BOUNDS}).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def platform_repository(platform: LocalPlatform, folder: Path) -> Path:
     )
     file = folder / "values" / "teams" / "risk.yaml"
     values = yaml.safe_load(file.read_text())
-    values["teams"]["risk"]["environments"][ENVIRONMENT] = {}
+    values["environments"].append(ENVIRONMENT)
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The platform")

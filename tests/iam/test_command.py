@@ -41,9 +41,7 @@ def write_environment(platform: Path, values: dict[str, Any]) -> None:
 
 
 def write_team(platform: Path, name: str, **different: Any) -> None:
-    (platform / "values" / "teams" / f"{name}.yaml").write_text(
-        yaml.safe_dump({"teams": {name: {**TEAM, **different}}})
-    )
+    (platform / "values" / "teams" / f"{name}.yaml").write_text(yaml.safe_dump({**TEAM, **different}))
 
 
 @pytest.fixture

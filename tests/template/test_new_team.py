@@ -50,34 +50,31 @@ def nothing_is_left(platform: Path, output: Path) -> bool:
 
 FILE = """\
 # What the platform gives team fraud. Each value is described in docs/values.md.
-teams:
-  fraud:
-    repo: "https://git.example.com/fraud/fraud-jobs.git"
-    # Branch, tag or commit of it that Argo CD syncs.
-    revision: main
-    # Where it is and its pipelines run: gitlab or github.
-    ci: gitlab
-    # What the bill is split by.
-    costCenter: "cc-7"
-    # Groups of people that may look at its pods, if the team lets them, besides `jobyard:fraud:*`.
-    viewerGroups: []
-    # IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
-    iamRoles: {launcher: jobyard-fraud, serviceAccounts: [fraud-jobs]}
-    allowedNodeGroups: ["default", "gpu"]
-    # Lowest and highest priority that its pods may have.
-    priorityBand: {min: 20000, max: 20008}
-    # Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
-    priorities: {low: 20000, normal: 20001, high: 20002}
-    # The most that all its pods together may request.
-    quota:
-      pods: 20
-      cpu: "32"
-      memory: "64Gi"
-      ephemeralStorage: "200Gi"
-      gpu: 2
-    # Those that the team is in, each with what is different there.
-    environments:
-      "prod": {}
+repo: "https://git.example.com/fraud/fraud-jobs.git"
+# Branch, tag or commit of it that Argo CD syncs.
+revision: main
+# Where it is and its pipelines run: gitlab or github.
+ci: gitlab
+# What the bill is split by.
+costCenter: "cc-7"
+# Groups of people that may look at its pods, if the team lets them, besides `jobyard:fraud:*`.
+viewerGroups: []
+# IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
+iamRoles: {launcher: jobyard-fraud, serviceAccounts: [fraud-jobs]}
+allowedNodeGroups: ["default", "gpu"]
+# Lowest and highest priority that its pods may have.
+priorityBand: {min: 20000, max: 20008}
+# Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
+priorities: {low: 20000, normal: 20001, high: 20002}
+# The most that all its pods together may request.
+quota:
+  pods: 20
+  cpu: "32"
+  memory: "64Gi"
+  ephemeralStorage: "200Gi"
+  gpu: 2
+# Those that the team is in. What is different in one belongs in values/overrides/<environment>/fraud.yaml.
+environments: ["prod"]
 """
 
 
@@ -114,14 +111,13 @@ def test_helm_renders_the_bounds_with_the_new_file(
     template: Path, new: Run, run: Run, environment: str, namespaces: int
 ) -> None:
     assert new("fraud", "--environments=prod").returncode == 0
-    names = ("node-groups", f"environments/{environment}", "teams/risk", "teams/fraud")
+    names = ("node-groups", f"environments/{environment}", "teams/fraud")
     files = [argument for name in names for argument in ("-f", f"values/{name}.yaml")]
-    rendered = run("helm", "template", "charts/bounds", *files, cwd=template)
+    rendered = run("helm", "template", "charts/bounds", *files, "--set", "team=fraud", cwd=template)
     assert rendered.returncode == 0, rendered.stderr
     objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
     names_of = [one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"]
-    assert names_of.count("team-fraud") == namespaces
-    assert names_of.count("team-risk") == 1
+    assert names_of == ["team-fraud"] * namespaces
 
 
 def test_a_team_on_github_gets_its_pipelines_for_the_environments_in_their_order(output: Path, new: Run) -> None:
@@ -131,9 +127,7 @@ def test_a_team_on_github_gets_its_pipelines_for_the_environments_in_their_order
     workflow = yaml.safe_load((repo / ".github" / "workflows" / "jobyard.yml").read_text())
     assert list(workflow["jobs"]) == ["check", "plan", "missing-images", "build-images", "prod", "dev"]
     assert not (repo / ".gitlab-ci.yml").exists()
-    assert (
-        yaml.safe_load((platform / "values" / "teams" / "fraud.yaml").read_text())["teams"]["fraud"]["ci"] == "github"
-    )
+    assert yaml.safe_load((platform / "values" / "teams" / "fraud.yaml").read_text())["ci"] == "github"
 
 
 def test_the_new_repository_can_be_upgraded(template: Path, origin: Path, output: Path, new: Run, run: Run) -> None:

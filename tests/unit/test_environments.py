@@ -17,13 +17,13 @@ from jobyard_cli.platform.environments import (
     NoBucket,
     UnknownEnvironment,
     bucket,
-    in_environment,
     load_environment,
     load_teams,
 )
 from jobyard_cli.platform.files import NotThePlatformRepo
 from jobyard_cli.platform.kubeconfig import UnknownRegion, kubeconfig, launcher_role
 from jobyard_cli.platform.missing_values import IncompleteEnvironment
+from jobyard_cli.platform.teams import Team
 
 from tests.support.command import Jobyard
 from tests.support.paths import ROOT
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FRAUD = """\
-teams:
-  fraud:
-    repo: https://git.example.com/fraud/fraud-jobs.git
-    allowedNodeGroups: [default]
-    priorityBand: {min: 1000, max: 9999}
-    quota: {pods: 5, cpu: "4", memory: 8Gi, ephemeralStorage: 10Gi}
-    environments: {prod: {quota: {pods: 9}, allowedNodeGroups: [gpu]}}
+repo: https://git.example.com/fraud/fraud-jobs.git
+allowedNodeGroups: [default]
+priorityBand: {min: 1000, max: 9999}
+quota: {pods: 5, cpu: "4", memory: 8Gi, ephemeralStorage: 10Gi}
+environments: [prod]
+"""
+FRAUD_IN_PROD = """\
+quota: {pods: 9}
+allowedNodeGroups: [gpu]
 """
 
 
@@ -52,7 +54,15 @@ def platform_repo(tmp_path: Path) -> Path:
         (repo / "charts" / chart).mkdir(parents=True)
         shutil.copy(ROOT / "charts" / chart / "values.schema.json", repo / "charts" / chart)
     (repo / "values" / "teams" / "fraud.yaml").write_text(FRAUD)
+    override(repo, "prod", "fraud", FRAUD_IN_PROD)
     return repo
+
+
+def override(repo: Path, environment: str, team: str, text: str) -> None:
+    """Write what a team has in an environment instead of what its file says."""
+    file = repo / "values" / "overrides" / environment / f"{team}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def problems(repo: Path, environment: str = "prod") -> list[str]:
@@ -81,16 +91,16 @@ def test_an_environment_has_its_own_values_and_the_teams_that_are_in_it(platform
 
 
 def test_a_team_that_names_no_environment_is_in_all_of_them(platform_repo: Path) -> None:
-    change(platform_repo, "teams/fraud.yaml", "^    environments: .*\n", "")
+    change(platform_repo, "teams/fraud.yaml", "^environments: .*\n", "")
     assert list(load_environment(platform_repo, "dev").teams) == ["fraud", "risk"]
 
 
 def test_differences_of_an_environment_are_laid_over_the_teams_values() -> None:
-    team: dict[str, Any] = {"a": {"x": 1, "y": 2}, "list": [1, 2], "gpu": 2, "environments": {"dev": {}}}
-    assert in_environment(team, "prod") is None
-    assert in_environment(team, "dev") == {"a": {"x": 1, "y": 2}, "list": [1, 2], "gpu": 2}
-    team["environments"]["dev"] = {"a": {"x": 0}, "list": [], "gpu": 0, "new": {"z": 1}}
-    assert in_environment(team, "dev") == {"a": {"x": 0, "y": 2}, "list": [], "gpu": 0, "new": {"z": 1}}
+    values: dict[str, Any] = {"a": {"x": 1, "y": 2}, "list": [1, 2], "gpu": 2, "environments": ["dev"]}
+    assert Team(values).in_environment("prod") is None
+    assert Team(values).in_environment("dev") == {"a": {"x": 1, "y": 2}, "list": [1, 2], "gpu": 2}
+    different = Team(values, {"dev": {"a": {"x": 0}, "list": [], "gpu": 0, "new": {"z": 1}}})
+    assert different.in_environment("dev") == {"a": {"x": 0, "y": 2}, "list": [], "gpu": 0, "new": {"z": 1}}
 
 
 def test_an_unknown_environment_is_named_with_those_there_are(platform_repo: Path) -> None:
@@ -112,8 +122,8 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
     change(platform_repo, "environments/prod.yaml", "^  airflow:", "  airflwo:")
     change(platform_repo, "environments/prod.yaml", "^  bucket: .*", "  bucket: Prod")
     change(platform_repo, "teams/fraud.yaml", 'cpu: "4"', "cpu: 4000m")
-    change(platform_repo, "teams/fraud.yaml", "^    priorityBand: .*\n", "")
-    (platform_repo / "values" / "teams" / "claims.yaml").write_text("teams: {claims: {\n")
+    change(platform_repo, "teams/fraud.yaml", "^priorityBand: .*\n", "")
+    (platform_repo / "values" / "teams" / "claims.yaml").write_text("quota: {pods: {\n")
     assert problems(platform_repo) == [
         "values/environments/prod.yaml:4:12: 'account' must be the 12 digits of an AWS account id, such as "
         "111122223333; got 1234",
@@ -121,8 +131,8 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
         "got 'Prod'",
         "values/environments/prod.yaml:12:3: unknown key 'airflwo' (did you mean 'airflow'?)",
         "values/teams/claims.yaml:2:1: invalid YAML: did not find expected node content (while parsing a flow node)",
-        "values/teams/fraud.yaml:2:3: 'fraud' is missing the required key 'priorityBand'",
-        "values/teams/fraud.yaml:5:27: 'cpu' must be a number of cores in canonical form, such as 4 or 250m; "
+        "values/teams/fraud.yaml:1:1: the file is missing the required key 'priorityBand'",
+        "values/teams/fraud.yaml:3:23: 'cpu' must be a number of cores in canonical form, such as 4 or 250m; "
         "got '4000m'",
     ]
 
@@ -144,29 +154,50 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
         ),
         (
             "teams/fraud.yaml",
-            "environments: {prod:",
-            "environments: {produ:",
-            "values/teams/fraud.yaml:7:20: unknown environment 'produ' (did you mean 'prod'? there are: dev, prod)",
+            r"environments: \[prod\]",
+            "environments: [prod, produ]",
+            "values/teams/fraud.yaml:5:22: unknown environment 'produ' (did you mean 'prod'? there are: dev, prod)",
         ),
         (
-            "teams/fraud.yaml",
+            "overrides/prod/fraud.yaml",
             r"\[gpu\]",
             "[gpus]",
-            "values/teams/fraud.yaml:7:65: unknown node group 'gpus' (did you mean 'gpu'? the catalogue has: default, "
-            "gpu, graviton, high-cpu, high-memory)",
+            "values/overrides/prod/fraud.yaml:2:21: unknown node group 'gpus' (did you mean 'gpu'? the catalogue has: "
+            "default, gpu, graviton, high-cpu, high-memory)",
+        ),
+        (
+            "overrides/prod/fraud.yaml",
+            "^quota: .*",
+            "quota: {cpu: 4}",
+            "values/overrides/prod/fraud.yaml:1:14: 'cpu' can't be 4: cores ('4') or thousandths of one ('250m'), in "
+            "the form in which Kubernetes gives them back; for example '16'",
+        ),
+        (
+            "overrides/prod/fraud.yaml",
+            "^quota: .*",
+            "repo: https://git.example.com/other.git",
+            "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (known here: revision, viewerGroups, iamRoles, "
+            "allowedNodeGroups, priorities, quota, workerSlots, pools, assets, egress)",
         ),
         (
             "teams/fraud.yaml",
-            "^  fraud:",
-            "  frauds:",
-            "values/teams/fraud.yaml:2:3: team 'frauds' belongs into values/teams/frauds.yaml",
+            r"environments: \[prod\]",
+            "environments: [dev]",
+            "values/overrides/prod/fraud.yaml:1:1: team fraud is not in environment prod: add it to `environments` of "
+            "values/teams/fraud.yaml",
         ),
         (
             "teams/fraud.yaml",
-            "^  fraud:",
-            "  Fraud:",
-            "values/teams/fraud.yaml:2:3: a key of 'teams' must be a name of lower-case letters, digits and '-' that "
-            "starts with a letter; got 'Fraud'",
+            r"environments: \[prod\]",
+            "environments: {prod: {quota: {pods: 9}}}",
+            "values/teams/fraud.yaml:5:1: 'environments' must be a list of names, such as [dev, prod]; what is "
+            "different in one belongs in values/overrides/<environment>/fraud.yaml",
+        ),
+        (
+            "teams/fraud.yaml",
+            r"^environments: \[prod\]",
+            "egrss: []",
+            "values/teams/fraud.yaml:5:1: unknown key 'egrss' (did you mean 'egress'?)",
         ),
     ],
 )
@@ -175,6 +206,37 @@ def test_a_value_that_cannot_be_is_named_with_what_would_be_right(
 ) -> None:
     change(platform_repo, name, pattern, replacement)
     assert problems(platform_repo) == [problem]
+
+
+def test_a_file_in_the_form_of_before_is_refused_with_what_to_move_where(platform_repo: Path) -> None:
+    below = "".join(f"    {line}\n" for line in FRAUD.splitlines())
+    (platform_repo / "values" / "teams" / "fraud.yaml").write_text(f"# The team.\nteams:\n  fraud:\n{below}")
+    assert problems(platform_repo) == [
+        "values/teams/fraud.yaml:2:1: a team's file has its values at the top: move what is below `teams.fraud` there, "
+        "and what `environments` says of an environment into values/overrides/<environment>/fraud.yaml"
+    ]
+
+
+def test_a_team_is_named_as_its_file(platform_repo: Path) -> None:
+    teams = platform_repo / "values" / "teams"
+    (teams / "fraud.yaml").rename(teams / "Fraud.yaml")
+    assert problems(platform_repo) == [
+        "values/overrides/prod/fraud.yaml:1:1: unknown team 'fraud' (did you mean 'Fraud'? values/teams has: "
+        "Fraud, risk)",
+        "values/teams/Fraud.yaml:1:1: 'Fraud' can't be a team's name: a DNS label that starts with a letter, of at "
+        "most 40 characters",
+    ]
+
+
+def test_what_is_different_is_so_in_an_environment_of_a_team_that_there_are(platform_repo: Path) -> None:
+    override(platform_repo, "produ", "fraud", FRAUD_IN_PROD)
+    override(platform_repo, "prod", "frauds", FRAUD_IN_PROD)
+    assert problems(platform_repo) == [
+        "values/overrides/prod/frauds.yaml:1:1: unknown team 'frauds' (did you mean 'fraud'? values/teams has: "
+        "fraud, risk)",
+        "values/overrides/produ/fraud.yaml:1:1: unknown environment 'produ' (did you mean 'prod'? there are: "
+        "dev, prod)",
+    ]
 
 
 def test_the_files_of_this_repository_are_right() -> None:
@@ -336,7 +398,7 @@ def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     airflow = PoolsAlone({"default_pool": 128, "risk": 1, "fraud": 16})
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
     change(platform_repo, "environments/prod.yaml", "^  airflow: .*", "  airflow: jobyard-prod\n  airflowSlots: 20")
-    change(platform_repo, "teams/risk.yaml", "^    revision: .*", "    revision: main\n    pools: {warehouse: 4}")
+    change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
     assert (code, err) == (0, "")
     assert out.startswith(
@@ -380,13 +442,13 @@ class PoolsAlone:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("    pools: {a: 10, b: 6}", "12:5: the pools take 16 of 16"),
-        ("    workerSlots: 4\n    pools: {a: 4}", "13:5: the pools take 4 of 4"),
-        ("    workerSlots: 4\n    pools: {a: 3}", ""),
+        ("pools: {a: 10, b: 6}", "10:1: the pools take 16 of 16"),
+        ("workerSlots: 4\npools: {a: 4}", "11:1: the pools take 4 of 4"),
+        ("workerSlots: 4\npools: {a: 3}", ""),
     ],
 )
 def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, problem: str) -> None:
-    change(platform_repo, "teams/risk.yaml", "^    environments:$", f"{lines}\n    environments:")
+    change(platform_repo, "teams/risk.yaml", "^# What is different", f"{lines}\n# What is different")
     if not problem:
         load_environment(platform_repo, "prod")
         return
@@ -395,10 +457,10 @@ def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, 
 
 
 def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
-    change(platform_repo, "teams/risk.yaml", "^    environments:$", "    pools: {a: 4}\n    environments:")
-    change(platform_repo, "teams/risk.yaml", "^      prod: .*", "      prod: {workerSlots: 4}")
+    change(platform_repo, "teams/risk.yaml", "^environments:", "pools: {a: 4}\nenvironments:")
+    override(platform_repo, "prod", "risk", "workerSlots: 4\n")
     wanted = "the pools take 4 of 4 workerSlots; at least one must be left for the other tasks"
-    assert problems(platform_repo) == [f"values/teams/risk.yaml:15:14: {wanted}"]
+    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:1:1: {wanted}"]
 
 
 def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, platform_repo: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from jobyard_cli.chart.manifests import manifests
 from jobyard_cli.plan import markdown, model, text
 from jobyard_cli.plan.base import NoBase, commit_base, environment_base
 from jobyard_cli.plan.make import make_plan, valid_repo
@@ -115,6 +117,23 @@ def test_a_chart_that_is_new_is_added(add_job: AddJob, team_repo: Path) -> None:
     assert plan.jobs == []
     assert {item.kind for item in plan.objects} == {"added"}
     assert len(plan.objects) == 7
+
+
+def test_a_chart_of_another_version_changes_no_object_by_that(add_job: AddJob, team_repo: Path) -> None:
+    """Each object has the version in a label; an upgrade's plan shows what is different besides."""
+    add_job("score")
+    commit_all(with_chart(team_repo))
+    chart = team_repo / "charts" / "team"
+    described = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(re.sub("^version: .*$", "version: 9.9.9", described, flags=re.MULTILINE))
+    rendered = manifests(team_repo)
+    assert {one.content["metadata"]["labels"]["helm.sh/chart"] for one in rendered} == {"team-9.9.9"}
+    assert planned(team_repo).objects == []
+    binding = chart / "templates" / "rolebindings.yaml"
+    binding.write_text(binding.read_text().replace("  name: launcher\n", "  name: launcher\n  annotations: {a: b}\n"))
+    (changed,) = planned(team_repo).objects
+    assert changed.name == "RoleBinding team-risk/launcher"
+    assert changed.difference == ["  metadata:", "+   annotations:", "+     a: b"]
 
 
 def test_an_unknown_base_is_refused(add_job: AddJob, team_repo: Path) -> None:

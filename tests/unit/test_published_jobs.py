@@ -203,8 +203,8 @@ def test_a_check_without_jobs_of_others_asks_no_server(
 def test_a_team_that_is_in_one_environment_is_not_warned_of_others(platform: Path, team: Path, add_job: AddJob) -> None:
     file = platform / "values" / "teams" / "risk.yaml"
     text = file.read_text()
-    begin = text.index("    environments:")
-    file.write_text(text[:begin] + "    environments: {prod: {}}\n")
+    begin = text.index("environments:")
+    file.write_text(text[:begin] + "environments: [prod]\n")
     commit_all(platform)
     git(platform, "push", "--quiet", "origin", "main")
     put(platform, dev=["care.other"], prod=["care.ingest"])
@@ -293,7 +293,7 @@ def test_the_teams_bounds_of_a_file_that_is_younger_than_its_repository_are_know
     from jobyard_cli.plan.make import find_platform
     from jobyard_cli.plan.quota import quotas
 
-    file = platform / "values" / "teams" / "risk.yaml"
+    file = platform / "values" / "overrides" / "dev" / "risk.yaml"
     file.write_text(file.read_text().replace("pods: 10", "pods: 3", 1))
     commit_all(platform)
     git(platform, "push", "--quiet", "origin", "main")

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from jobyard_cli.platform.teams import FIELDS as FIELDS_OF_TEAM
+from jobyard_cli.platform.teams import OVERRIDABLE
 from jsonschema import Draft7Validator
 from schema_tables import example
 from write_values_reference import CHARTS, PAGE, ROOT, is_valid, json_text, load, render, tables
@@ -75,7 +78,7 @@ def test_an_object_that_takes_more_says_why() -> None:
     node_group = load("team")["definitions"]["nodeGroup"]
     assert node_group["description"].endswith("It may have more, which the platform's chart checks.")
     # Kubernetes' own rules, which the API server checks.
-    assert load("bounds")["properties"]["egress"]["description"].startswith(
+    assert load("bounds")["properties"]["sharedEgress"]["description"].startswith(
         "Where every team's pods may connect to; egress rules of a NetworkPolicy."
     )
 
@@ -108,5 +111,16 @@ def test_what_need_not_be_given_is_told_with_what_is_then_used() -> None:
     assert absent["| `team`"] == absent["| `serviceAccounts`"] == "required"
     assert absent["| `viewerGroups`"] == "`[]`"
     revisions = [line.split(" | ")[2] for line in lines if line.startswith("| `revision`")]
-    # The platform's own, a team's, what is different of it in an environment, and what the bootstrap chart is told.
-    assert revisions == ["`main`", "`main`", "", "`main`"]
+    # The platform's own, a team's, and what the bootstrap chart is given.
+    assert revisions == ["`main`", "`main`", "`main`"]
+    bounds = lines[lines.index("## bounds") : lines.index("## team")]
+    absent = {line.split(" | ")[0]: line.split(" | ")[2] for line in reversed(bounds) if line.startswith("| `")}
+    assert absent["| `team`"] == absent["| `repo`"] == absent["| `priorityBand`"] == "required"
+
+
+def test_every_value_of_charts_bounds_is_a_teams_own_or_the_same_for_all() -> None:
+    """The same for all is what the chart itself has, and what the ApplicationSet and the environment's file give."""
+    shared = yaml.safe_load((ROOT / "charts" / "bounds" / "values.yaml").read_text())
+    assert set(load("bounds")["properties"]) == {*FIELDS_OF_TEAM, *shared}
+    assert not {*FIELDS_OF_TEAM} & shared.keys()
+    assert {*OVERRIDABLE} <= {*FIELDS_OF_TEAM}

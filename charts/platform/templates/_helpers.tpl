@@ -1,9 +1,3 @@
-{{/* Labels of every object. */}}
-{{- define "jobyard.labels" -}}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: jobyard
-{{- end }}
-
 {{/* A policy is there before the rights that it bounds. */}}
 {{- define "jobyard.beforeRights" -}}
 argocd.argoproj.io/sync-wave: "-1"

@@ -13,7 +13,8 @@ from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.current import current_platform
-from jobyard_cli.platform.environments import UnknownEnvironment, environment_names, in_environment, load_teams
+from jobyard_cli.platform.environments import UnknownEnvironment, environment_names, load_teams
+from jobyard_cli.platform.teams import Team
 
 OLDEST = "1.32"
 """What the chart asks for (`kubeVersion`)."""
@@ -47,11 +48,15 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
         return Bounds({}, f"the team's bounds are not known: {error}")
     if environment and environment not in known:
         raise UnknownEnvironment(environment, known)
-    values = teams.get(team)
-    here = in_environment(values, environment) if values and environment else values
+    given = teams.get(team)
+    here = _here(given, environment) if given else None
     if not here:
         return Bounds({}, f"the platform has no team {team} there: {current.state}")
     return Bounds(here, "" if platform else f"bounds: {current.state}")
+
+
+def _here(team: Team, environment: str) -> Mapping[str, Any] | None:
+    return team.in_environment(environment) if environment else team.values
 
 
 def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> list[str]:

@@ -14,14 +14,14 @@ class CannotRender(JobyardError):
     """Helm refuses the values; the message is Helm's."""
 
 
-def render(chart: Path, values: Iterable[Path]) -> str:
-    """`helm template` of a chart.
+def render(chart: Path, values: Iterable[Path], release: str = "") -> str:
+    """`helm template` of a chart, under the name of a release; without one, the chart's.
 
     Raises:
         CannotRender: it refuses.
     """
     files = [argument for file in values for argument in ("-f", str(file))]
-    command = [str(Path(sys.executable).parent / "helm"), "template", chart.name, str(chart), *files]
+    command = [str(Path(sys.executable).parent / "helm"), "template", release or chart.name, str(chart), *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CannotRender(done.stderr.strip())

@@ -11,11 +11,14 @@ import yaml
 
 from jobyard_cli.chart.helm import render
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.parsing.documents import load
 
 CHART = "charts/team"
-VALUES = ("values/node-groups.yaml", "values/team.yaml")
+TEAM_VALUES = "values/team.yaml"
+VALUES = ("values/node-groups.yaml", TEAM_VALUES)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SEPARATOR = re.compile(r"^---\n", re.MULTILINE)
+_TEAM = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _SOURCE = re.compile(r"# Source: team/(\S+)")
 
 
@@ -57,8 +60,16 @@ def manifests(repo: Path, environment: str = "") -> list[Manifest]:
     """
     if not (repo / CHART / "Chart.yaml").is_file():
         raise NoChart(repo)
-    text = render(repo / CHART, value_files(repo, environment))
+    text = render(repo / CHART, value_files(repo, environment), _application(repo))
     return [_manifest(part) for part in _SEPARATOR.split(text) if part.strip()]
+
+
+def _application(repo: Path) -> str:
+    """Name of the team's Application, which Argo CD gives the release; empty if the team's name is not valid."""
+    file = repo / TEAM_VALUES
+    values = load(file, TEAM_VALUES).data if file.is_file() else None
+    team = values.get("team") if isinstance(values, dict) else None
+    return f"team-{team}" if isinstance(team, str) and _TEAM.fullmatch(team) else ""
 
 
 def _manifest(text: str) -> Manifest:

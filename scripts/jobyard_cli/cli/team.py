@@ -123,7 +123,8 @@ def list_teams(repo: PlatformRepo = Path()) -> None:
     everywhere = environment_names(repo)
     rows = [("team", "environments", "node groups")]
     for name, team in load_teams(repo).items():
-        rows.append((name, ", ".join(team.get("environments", everywhere)), ", ".join(team["allowedNodeGroups"])))
+        environments, groups = team.values.get("environments", everywhere), team.values["allowedNodeGroups"]
+        rows.append((name, ", ".join(environments), ", ".join(groups)))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for name, environments, groups in rows:
-        print(f"{name:{widths[0]}}  {environments:{widths[1]}}  {groups}")
+    for row in rows:
+        print(f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}")

@@ -13,7 +13,8 @@ from jobyard_cli.iam.pipeline_roles import Images
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
-from jobyard_cli.platform.environments import TEAMS, Environment
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.platform.teams import TEAMS
 
 NAME_LENGTH = 64
 RESERVED = (PLATFORM, "jobyard")

@@ -21,6 +21,8 @@ class CannotRenderBase(JobyardError):
 ENVIRONMENTS = "values/environments"
 Objects = Mapping[str, Mapping[str, object]]
 """The content of each, by its name."""
+CHART_LABEL = "helm.sh/chart"
+"""Label with the chart's name and version."""
 Change = tuple[str, str, tuple[str, ...]]
 """Name, kind and difference."""
 
@@ -80,7 +82,17 @@ def _old_objects(repo: Path | None, environment: str) -> Objects:
 def _objects(repo: Path | None, environment: str) -> Objects:
     if repo is None:
         return {}
-    return {manifest.name: manifest.content for manifest in manifests(repo, environment)}
+    return {manifest.name: _without_version(manifest.content) for manifest in manifests(repo, environment)}
+
+
+def _without_version(content: Mapping[str, object]) -> Mapping[str, object]:
+    """The object without the chart's version: with it, an upgrade would list every object for this label alone."""
+    metadata = content.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(labels, dict) or CHART_LABEL not in labels:
+        return content
+    kept = {name: value for name, value in labels.items() if name != CHART_LABEL}
+    return {**content, "metadata": {**metadata, "labels": kept}}
 
 
 def _files(repo: Path) -> dict[str, bytes]:

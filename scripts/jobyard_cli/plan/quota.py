@@ -12,7 +12,7 @@ from jobyard.pod_parts import DISK_KIND, with_disk
 
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
-from jobyard_cli.platform.environments import environment_names, in_environment, load_teams
+from jobyard_cli.platform.environments import environment_names, load_teams
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
@@ -62,10 +62,10 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
         NotThePlatformRepo: a folder or file of the platform's is not there.
         InvalidValues: a team's file is wrong.
     """
-    values = load_teams(platform).get(team)
-    if values is None:
+    given = load_teams(platform).get(team)
+    if given is None:
         return {}
-    bounds = {name: in_environment(values, name) for name in environment_names(platform)}
+    bounds = {name: given.in_environment(name) for name in environment_names(platform)}
     return {name: _quota(inside["quota"]) for name, inside in bounds.items() if inside is not None}
 
 

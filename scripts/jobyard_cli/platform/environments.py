@@ -11,15 +11,12 @@ from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.files import NotThePlatformRepo
+from jobyard_cli.platform.teams import TEAM_SCHEMA, Team, TeamFiles, all_findings, read_teams
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
-TEAM_SCHEMA = "charts/bounds/values.schema.json"
 ENVIRONMENTS = "values/environments"
-TEAMS = "values/teams"
 CATALOGUE = "values/node-groups.yaml"
-WORKER_SLOTS = 16
-"""Of a team whose file does not say."""
 
 
 class UnknownEnvironment(JobyardError):
@@ -72,10 +69,10 @@ def load_environment(repo: Path, name: str) -> Environment:
     if name not in known:
         raise UnknownEnvironment(name, known)
     file = _load(repo, f"{ENVIRONMENTS}/{name}.yaml")
-    files = _team_files(repo)
-    _raise([*_environment_findings(file, name, repo), *_team_findings(files, known, repo)])
-    teams = _teams(files)
-    inside = {team: here for team, values in teams.items() if (here := in_environment(values, name)) is not None}
+    files = read_teams(repo)
+    _raise([*_environment_findings(file, name, repo), *all_findings(files, known, repo)])
+    teams = _by_name(files)
+    inside = {team: here for team, given in teams.items() if (here := given.in_environment(name)) is not None}
     buckets = _data_buckets(repo, known)
     return Environment(name, file.data["environment"], inside, frozenset(teams.keys() - inside.keys()), buckets)
 
@@ -114,16 +111,16 @@ def load_node_groups(repo: Path) -> dict[str, Any]:
     return groups
 
 
-def load_teams(repo: Path) -> dict[str, dict[str, Any]]:
-    """Every team that the platform has, with all that its file says.
+def load_teams(repo: Path) -> dict[str, Team]:
+    """Every team that the platform has, by name.
 
     Raises:
         NotThePlatformRepo: a folder or file of the platform's is not there.
         InvalidValues: a team's file is wrong.
     """
-    files = _team_files(repo)
-    _raise(_team_findings(files, environment_names(repo), repo))
-    return _teams(files)
+    files = read_teams(repo)
+    _raise(all_findings(files, environment_names(repo), repo))
+    return _by_name(files)
 
 
 def environment_names(repo: Path) -> list[str]:
@@ -138,74 +135,6 @@ def environment_names(repo: Path) -> list[str]:
     return sorted(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
 
 
-def in_environment(team: Mapping[str, Any], environment: str) -> dict[str, Any] | None:
-    """What a team has in an environment, or None where it is not in it: as the charts' helper `jobyard.teams` says."""
-    environments = team.get("environments") or {environment: {}}
-    if environment not in environments:
-        return None
-    return _over({name: value for name, value in team.items() if name != "environments"}, environments[environment])
-
-
-def team_findings(document: Document, environments: list[str], repo: Path) -> Iterator[Finding]:
-    """A finding for each thing that is wrong in the document of `values/teams/<team>.yaml`."""
-    yield from document.findings
-    if document.findings:
-        return
-    misfits = list(check_values(document, repo / TEAM_SCHEMA, "teams"))
-    yield from misfits
-    if not misfits:
-        for team, values in document.data["teams"].items():
-            yield from _meaning(document, team, values, environments, list(node_groups(repo / "values")))
-
-
-def _meaning(
-    document: Document, team: str, values: Mapping[str, Any], environments: list[str], groups: list[str]
-) -> Iterator[Finding]:
-    path = ("teams", team)
-    if document.path != f"{TEAMS}/{team}.yaml":
-        # Helm would merge two files' values of one team without a word.
-        yield document.finding(path, f"team '{team}' belongs into {TEAMS}/{team}.yaml", "name", at_key=True)
-    for name in values.get("environments", {}):
-        if name not in environments:
-            message = unknown("environment", name, environments, "there are")
-            yield document.finding((*path, "environments", name), message, "name", at_key=True)
-    for place, part in _parts(path, values):
-        for index, group in enumerate(part.get("allowedNodeGroups", [])):
-            if group not in groups:
-                message = unknown("node group", group, groups, "the catalogue has")
-                yield document.finding((*place, "allowedNodeGroups", index), message, "node-group")
-    yield from _pools(document, path, values)
-
-
-def _pools(document: Document, path: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for each place that gives a team's pools as many slots as the team has, or more."""
-    base = {key: value for key, value in values.items() if key != "environments"}
-    parts = [
-        (place, part if place == path else _over(base, part))
-        for place, part in _parts(path, values)
-        if "pools" in part or "workerSlots" in part
-    ]
-    for place, part in parts:
-        slots, pools = int(part.get("workerSlots", WORKER_SLOTS)), part.get("pools", {})
-        if (taken := sum(pools.values())) >= slots:
-            given = "pools" if "pools" in _at(document.data, place) else "workerSlots"
-            message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
-            yield document.finding((*place, given), message, "pool", at_key=True)
-
-
-def _at(data: Any, path: tuple[str, ...]) -> Any:
-    for step in path:
-        data = data[step]
-    return data
-
-
-def _parts(path: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """A team's values, and those that it has in single environments, with the path of each."""
-    yield path, values
-    for name, differences in values.get("environments", {}).items():
-        yield (*path, "environments", name), differences
-
-
 def _environment_findings(document: Document, name: str, repo: Path) -> Iterator[Finding]:
     yield from document.findings
     if document.findings:
@@ -217,20 +146,8 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
         yield document.finding(("environment", "name"), message, "name")
 
 
-def _team_findings(files: list[Document], environments: list[str], repo: Path) -> Iterator[Finding]:
-    for file in files:
-        yield from team_findings(file, environments, repo)
-
-
-def _team_files(repo: Path) -> list[Document]:
-    folder = repo / TEAMS
-    if not folder.is_dir():
-        raise NotThePlatformRepo(folder)
-    return [_load(repo, f"{TEAMS}/{file.name}") for file in sorted(folder.glob("*.yaml"))]
-
-
-def _teams(files: list[Document]) -> dict[str, dict[str, Any]]:
-    return {team: values for file in files for team, values in sorted(file.data["teams"].items())}
+def _by_name(teams: Iterable[TeamFiles]) -> dict[str, Team]:
+    return {files.name: files.team() for files in teams}
 
 
 def _load(repo: Path, name: str) -> Document:
@@ -240,12 +157,3 @@ def _load(repo: Path, name: str) -> Document:
 def _raise(findings: Iterable[Finding]) -> None:
     if found := sorted(findings):
         raise InvalidValues(found)
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of both, those of `above` where both have one; mappings are merged, lists are not."""
-    merged = dict(below)
-    for name, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _over(merged[name], value) if both else value
-    return merged

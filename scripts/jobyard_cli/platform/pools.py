@@ -12,7 +12,7 @@ from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed
-from jobyard_cli.platform.environments import WORKER_SLOTS
+from jobyard_cli.platform.teams import WORKER_SLOTS
 
 DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
 

@@ -125,6 +125,5 @@ def _environments(platform: Path, team: str) -> set[str] | None:
     """Names of the environments that the team's file names; None where it is in all, or has no readable file."""
     file = platform / "values" / "teams" / f"{team}.yaml"
     data = load(file, file.name).data if file.is_file() else None
-    values = data.get("teams", {}).get(team, {}) if isinstance(data, dict) else {}
-    named = values.get("environments") if isinstance(values, dict) else None
-    return set(named) if isinstance(named, dict) and named else None
+    named = data.get("environments") if isinstance(data, dict) else None
+    return set(_names(named)) or None

@@ -14,8 +14,9 @@ from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, parse
-from jobyard_cli.platform.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
+from jobyard_cli.platform.environments import ENVIRONMENTS, environment_names, load_teams
 from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.teams import OVERRIDES, TEAMS, TeamFiles, team_findings
 from jobyard_cli.system import git
 from jobyard_cli.team import template
 
@@ -113,42 +114,43 @@ def team_file(team: NewTeam) -> str:
     roles = f"{{launcher: jobyard-{team.name}, serviceAccounts: [{team.name}-jobs]}}"
     return f"""\
 # What the platform gives team {team.name}. Each value is described in docs/values.md.
-teams:
-  {team.name}:
-    repo: {json.dumps(team.repo_url)}
-    # Branch, tag or commit of it that Argo CD syncs.
-    revision: main
-    # Where it is and its pipelines run: gitlab or github.
-    ci: {team.ci}
-    # What the bill is split by.
-    costCenter: {json.dumps(team.cost_center)}
-    # Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.
-    viewerGroups: []
-    # IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
-    iamRoles: {roles}
-    allowedNodeGroups: {json.dumps(list(team.node_groups))}
-    # Lowest and highest priority that its pods may have.
-    priorityBand: {{min: {low}, max: {high}}}
-    # Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
-    priorities: {{{levels}}}
-    # The most that all its pods together may request.
-    quota:
-      pods: {quota.pods}
-      cpu: {json.dumps(quota.cpu)}
-      memory: {json.dumps(quota.memory)}
-      ephemeralStorage: {json.dumps(quota.ephemeral_storage)}
-      gpu: {quota.gpu}
+repo: {json.dumps(team.repo_url)}
+# Branch, tag or commit of it that Argo CD syncs.
+revision: main
+# Where it is and its pipelines run: gitlab or github.
+ci: {team.ci}
+# What the bill is split by.
+costCenter: {json.dumps(team.cost_center)}
+# Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.
+viewerGroups: []
+# IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
+iamRoles: {roles}
+allowedNodeGroups: {json.dumps(list(team.node_groups))}
+# Lowest and highest priority that its pods may have.
+priorityBand: {{min: {low}, max: {high}}}
+# Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
+priorities: {{{levels}}}
+# The most that all its pods together may request.
+quota:
+  pods: {quota.pods}
+  cpu: {json.dumps(quota.cpu)}
+  memory: {json.dumps(quota.memory)}
+  ephemeralStorage: {json.dumps(quota.ephemeral_storage)}
+  gpu: {quota.gpu}
 {_environments_text(team)}"""
 
 
 def _environments_text(team: NewTeam) -> str:
+    overrides = f"{OVERRIDES}/<environment>/{team.name}.yaml"
     if not team.environments:
-        return (
-            "    # Without `environments` the team is in all of them. One with less in dev, and the same elsewhere:\n"
-            + ("    # environments: {dev: {quota: {pods: 5}}, prod: {}}\n")
-        )
-    lines = "".join(f"      {json.dumps(name)}: {{}}\n" for name in team.environments)
-    return f"    # Those that the team is in, each with what is different there.\n    environments:\n{lines}"
+        return f"""\
+# Without `environments` the team is in all of them. What is different in one belongs in {overrides}.
+# environments: [dev, prod]
+"""
+    return f"""\
+# Those that the team is in. What is different in one belongs in {overrides}.
+environments: {json.dumps(list(team.environments))}
+"""
 
 
 def _in_the_way(platform: Path, team: NewTeam, output: Path | None) -> Iterator[str]:
@@ -163,7 +165,7 @@ def _value_problems(platform: Path, team: NewTeam, text: str, hook: Sequence[str
     """What the check of the team's file says of it before it is written, less what the hook has said already."""
     document = Document(f"{TEAMS}/{team.name}.yaml")
     parse(document, text)
-    for finding in team_findings(document, environment_names(platform), platform):
+    for finding in team_findings(TeamFiles(document, {}), environment_names(platform), platform):
         if finding.rule != "node-group" and not (hook and finding.rule in ("yaml", "name")):
             yield finding.message
     # The hook reads the catalogue last, once all other answers are right.
@@ -191,7 +193,7 @@ class _Source:
             why = "a team's repository is made from a commit of the platform's"
             raise CannotAddTeam([f"{platform} is no git work tree with a commit: {why}"])
         # Teams are data of the platform's, and not of the template.
-        changes = git.git(platform, "status", "--porcelain", "--", ".", f":!{TEAMS}")
+        changes = git.git(platform, "status", "--porcelain", "--", ".", f":!{TEAMS}", f":!{OVERRIDES}")
         return cls(platform, origin or str(platform), commit, not origin, bool(changes.strip()))
 
 
@@ -228,10 +230,14 @@ def _try(platform: Path, team: NewTeam, text: str, repo: Path, scratch: Path) ->
         raise CannotAddTeam([f"the new repository does not pass its check: {finding}" for finding in findings])
     file = scratch / f"{team.name}.yaml"
     file.write_text(text, encoding="utf-8")
+    # What the ApplicationSet gives; no team's name begins with a dot.
+    called = scratch / ".team.yaml"
+    called.write_text(f"team: {team.name}\n", encoding="utf-8")
     groups = platform / "values" / "node-groups.yaml"
     for name in team.environments or environment_names(platform):
+        files = [groups, platform / ENVIRONMENTS / f"{name}.yaml", file, called]
         try:
-            helm.render(platform / "charts" / "bounds", [groups, platform / ENVIRONMENTS / f"{name}.yaml", file])
+            helm.render(platform / "charts" / "bounds", files)
         except helm.CannotRender as error:
             raise CannotAddTeam([str(error)]) from error
 

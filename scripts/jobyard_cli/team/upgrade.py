@@ -10,11 +10,13 @@ from pathlib import Path
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.checkout import STATE, platform_repo
+from jobyard_cli.platform.teams import OVERRIDES, TEAMS
 from jobyard_cli.system import git
 from jobyard_cli.team import template
 from jobyard_cli.team.conflicts import conflicts
 from jobyard_cli.team.repo import TeamRepo
 
+_OF_TEAMS = (f"{TEAMS}/", f"{OVERRIDES}/")
 _IN_USE = ("charts", "dags", "pyproject.toml", "schemas", "scripts", "uv.lock", "values")
 """The parts of the platform's repository that pipelines use, at the commit that cruft recorded."""
 _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
@@ -62,16 +64,17 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
 def _affects_pipelines(repo: Path, before: str) -> bool:
     """Return whether the platform changed in a part that this repository's pipelines use of it."""
     clone = platform_repo(repo)
-    own = f"values/teams/{TeamRepo.load(repo).team}.yaml"
+    own = f"{TeamRepo.load(repo).team}.yaml"
     try:
         names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
     except git.GitFailed:
         return True  # A clone without history has no differences to look at.
-    return any(name == own or _is_in_use(name) for name in names)
+    return any(_is_in_use(name, own) for name in names)
 
 
-def _is_in_use(name: str) -> bool:
-    return name.split("/")[0] in _IN_USE and not name.startswith("values/teams/")
+def _is_in_use(name: str, own: str) -> bool:
+    of_another_team = name.startswith(_OF_TEAMS) and name.rpartition("/")[2] != own
+    return name.split("/")[0] in _IN_USE and not of_another_team
 
 
 def _commit(repo: Path) -> str:

@@ -1,0 +1,1 @@
+../../team/templates/_jobyard.tpl

@@ -1,0 +1,242 @@
+"""What the platform gives each team: its file, and over that one for each environment in which something is different.
+
+Argo CD gives Helm the two files in this order; `merged` is Helm's rule, for what Python reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobyard_cli.check.findings import Finding, unknown
+from jobyard_cli.check.schema import compiled, part_findings
+from jobyard_cli.parsing.documents import Document, load
+from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+TEAM_SCHEMA = "charts/bounds/values.schema.json"
+TEAMS = "values/teams"
+OVERRIDES = "values/overrides"
+WORKER_SLOTS = 16
+"""Of a team whose file does not say."""
+FIELDS = (
+    "repo",
+    "revision",
+    "ci",
+    "costCenter",
+    "viewerGroups",
+    "iamRoles",
+    "allowedNodeGroups",
+    "priorityBand",
+    "priorities",
+    "quota",
+    "workerSlots",
+    "pools",
+    "assets",
+    "egress",
+    "environments",
+)
+"""What a team's file may have, of the values of charts/bounds; the others are the same for all teams."""
+OVERRIDABLE = (
+    "revision",
+    "viewerGroups",
+    "iamRoles",
+    "allowedNodeGroups",
+    "priorities",
+    "quota",
+    "workerSlots",
+    "pools",
+    "assets",
+    "egress",
+)
+"""What may be different in an environment."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """What a team's file says, and by environment what is different there."""
+
+    values: Mapping[str, Any]
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def in_environment(self, name: str) -> dict[str, Any] | None:
+        """What the team has in an environment, None if it is not in it: as the charts' helper `jobyard.bounds` says."""
+        if name not in self.values.get("environments", [name]):
+            return None
+        own = {key: value for key, value in self.values.items() if key != "environments"}
+        return merged(own, self.overrides.get(name, {}))
+
+
+@dataclass(frozen=True)
+class TeamFiles:
+    """A team's files as they were read; `overrides` has those of single environments by the environment's name."""
+
+    document: Document
+    overrides: Mapping[str, Document]
+
+    @property
+    def name(self) -> str:
+        """The team, which the file is named after."""
+        return self.document.path.removeprefix(f"{TEAMS}/").removesuffix(".yaml")
+
+    def team(self) -> Team:
+        """The team; its files must be valid."""
+        return Team(self.document.data, {name: override.data for name, override in self.overrides.items()})
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both as Helm merges two files: mappings key by key; all else in `above` replaces what is below."""
+    result = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def read_teams(repo: Path) -> list[TeamFiles]:
+    """Every team's files, valid or not.
+
+    Raises:
+        NotThePlatformRepo: the folder of the teams' files is missing.
+    """
+    if not (repo / TEAMS).is_dir():
+        raise NotThePlatformRepo(repo / TEAMS)
+    return [_read(repo, file.name) for file in sorted((repo / TEAMS).glob("*.yaml"))]
+
+
+def _read(repo: Path, name: str) -> TeamFiles:
+    overrides = {file.parent.name: _load(repo, file) for file in sorted((repo / OVERRIDES).glob(f"*/{name}"))}
+    return TeamFiles(_load(repo, repo / TEAMS / name), overrides)
+
+
+def _load(repo: Path, file: Path) -> Document:
+    return load(file, file.relative_to(repo).as_posix())
+
+
+def all_findings(teams: Collection[TeamFiles], environments: list[str], repo: Path) -> Iterator[Finding]:
+    """A finding for each problem of the teams' files, overrides of teams that have no file included."""
+    for files in teams:
+        yield from team_findings(files, environments, repo)
+    known = sorted(files.name for files in teams)
+    for file in sorted((repo / OVERRIDES).glob("*/*.yaml")):
+        if file.stem not in known:
+            message = unknown("team", file.stem, known, f"{TEAMS} has")
+            yield Document(file.relative_to(repo).as_posix()).finding((), message, "name")
+
+
+def team_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iterator[Finding]:
+    """A finding for each problem of a team's files."""
+    wrong = [*_own_findings(files, repo), *_override_findings(files, environments, repo)]
+    yield from wrong
+    if wrong:
+        return
+    yield from _environments(files, environments)
+    known = list(node_groups(repo / "values"))
+    for document in (files.document, *files.overrides.values()):
+        yield from _node_groups(document, known)
+    yield from _pools(files)
+
+
+def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
+    document, schema = files.document, repo / TEAM_SCHEMA
+    yield from document.findings
+    if document.findings:
+        return
+    if not _name_validator(schema).is_valid({"team": files.name}):
+        rule = "a DNS label that starts with a letter, of at most 40 characters"
+        yield document.finding((), f"'{files.name}' can't be a team's name: {rule}", "name")
+    if old := list(_old_form(document, files.name)):
+        yield from old
+    else:
+        yield from part_findings(document, (), document.data, _file_validator(schema))
+
+
+def _old_form(document: Document, name: str) -> Iterator[Finding]:
+    """A finding for the form that these files had before: the team's values below its name, overrides inside."""
+    values = document.data if isinstance(document.data, dict) else {}
+    if "teams" in values:
+        message = (
+            f"a team's file has its values at the top: move what is below `teams.{name}` there, "
+            f"and what `environments` says of an environment into {OVERRIDES}/<environment>/{name}.yaml"
+        )
+        yield document.finding(("teams",), message, "team", at_key=True)
+    elif isinstance(values.get("environments"), dict):
+        message = (
+            "'environments' must be a list of names, such as [dev, prod]; "
+            f"what is different in one belongs in {OVERRIDES}/<environment>/{name}.yaml"
+        )
+        yield document.finding(("environments",), message, "team", at_key=True)
+
+
+def _override_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iterator[Finding]:
+    for name, override in files.overrides.items():
+        yield from override.findings
+        if name not in environments:
+            yield override.finding((), unknown("environment", name, environments, "available"), "name")
+        if not override.findings:
+            yield from part_findings(override, (), override.data, _override_validator(repo / TEAM_SCHEMA))
+
+
+def _environments(files: TeamFiles, environments: list[str]) -> Iterator[Finding]:
+    own = files.document.data.get("environments", environments)
+    for index, name in enumerate(own):
+        if name not in environments:
+            message = unknown("environment", name, environments, "available")
+            yield files.document.finding(("environments", index), message, "name")
+    for name, override in files.overrides.items():
+        if name not in own:
+            message = (
+                f"team {files.name} is not in environment {name}: add it to `environments` of {files.document.path}"
+            )
+            yield override.finding((), message, "name")
+
+
+def _node_groups(document: Document, known: list[str]) -> Iterator[Finding]:
+    for index, group in enumerate(document.data.get("allowedNodeGroups", [])):
+        if group not in known:
+            message = unknown("node group", group, known, "the catalogue has")
+            yield document.finding(("allowedNodeGroups", index), message, "node-group")
+
+
+def _pools(files: TeamFiles) -> Iterator[Finding]:
+    """A finding for each file that gives a team's pools all of the team's slots, or more."""
+    for document in (files.document, *files.overrides.values()):
+        given = next((key for key in ("pools", "workerSlots") if key in document.data), None)
+        values = merged(files.document.data, {} if document is files.document else document.data)
+        slots = int(values.get("workerSlots", WORKER_SLOTS))
+        taken = sum(values.get("pools", {}).values())
+        if given and taken >= slots:
+            message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
+            yield document.finding((given,), message, "pool", at_key=True)
+
+
+@cache
+def _name_validator(schema: Path) -> Draft202012Validator:
+    return compiled(_part(json.loads(schema.read_text()), ("team",), ("team",)))
+
+
+@cache
+def _file_validator(schema: Path) -> Draft202012Validator:
+    content = json.loads(schema.read_text())
+    return compiled(_part(content, FIELDS, content["then"]["required"]))
+
+
+@cache
+def _override_validator(schema: Path) -> Draft202012Validator:
+    """Nothing is required there, and of a quota no single value is either."""
+    content = _part(json.loads(schema.read_text()), OVERRIDABLE, ())
+    quota = {key: rule for key, rule in content["definitions"]["quota"].items() if key != "required"}
+    return compiled({**content, "definitions": {**content["definitions"], "quota": quota}})
+
+
+def _part(content: Mapping[str, Any], fields: Collection[str], required: Collection[str]) -> dict[str, Any]:
+    """A schema of some of the chart's values."""
+    properties = {name: content["properties"][name] for name in fields}
+    rest = {key: rule for key, rule in content.items() if key not in ("if", "then")}
+    return {**rest, "properties": properties, "required": list(required)}

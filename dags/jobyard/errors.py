@@ -124,7 +124,7 @@ class PodInterruptedError(JobyardError):
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """Return `did you mean 'b'? there are: a, b`, or less where there is less to say."""
+    """Return `did you mean 'b'? available: a, b`, or less where there is less to say."""
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there are: {', '.join(known)}" if known else "there are none"
+    return f"{hint}available: {', '.join(known)}" if known else "none available"

@@ -112,7 +112,7 @@ class Gate:
     def __init__(self, task: str, value: str | None, test: str, bound: object) -> None:
         """`value` is the dotted path of the figure in the output; None stands for the output itself."""
         if test not in GATE_TESTS:
-            raise GateError(f"unknown test {test!r} of a gate; there are: {', '.join(GATE_TESTS)}")
+            raise GateError(f"unknown test {test!r} of a gate; available: {', '.join(GATE_TESTS)}")
         if test != "equals" and not _is_number(bound):
             raise GateError(f"gate on {task!r}: {test} {bound!r} is no number")
         self.task = task

@@ -17,11 +17,11 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
     [
         (
             job(tasks={"score": task(node_group="gravitom")}),
-            "unknown node group 'gravitom' (did you mean 'graviton'? there are: default, graviton)",
+            "unknown node group 'gravitom' (did you mean 'graviton'? available: default, graviton)",
         ),
         (
             job(tasks={"score": task(needs=["scor"])}),
-            "unknown task in needs of 'score': 'scor' (did you mean 'score'? there are: score)",
+            "unknown task in needs of 'score': 'scor' (did you mean 'score'? available: score)",
         ),
         (job(tasks={"a": task(needs=["b"]), "b": task(needs=["a"])}), "CycleError"),
         (job(tasks={}), "tasks: must not be empty"),
@@ -69,7 +69,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": task(gate={"output_of": "a"})}), "tasks.score.gate: must have bound, test, value"),
         (
             job(tasks={"score": task(gate={"output_of": "a", "value": None, "test": "above", "bound": 1})}),
-            "unknown task in gate: 'a' (there are none)",
+            "unknown task in gate: 'a' (none available)",
         ),
         (job(tasks={"score": task(group="A group")}), "tasks.score.group: must be a name of lower-case letters"),
         (job(tasks={"score": task(group="score")}), "group 'score' has the name of a task"),
@@ -86,7 +86,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": task(pool=5)}), "tasks.score.pool: must be a string, not a whole number"),
         (
             job(tasks={"score": task(pool="care.gpu")}),
-            "unknown pool of team 'risk': 'care.gpu' (did you mean 'risk.gpu'? there are: risk.gpu)",
+            "unknown pool of team 'risk': 'care.gpu' (did you mean 'risk.gpu'? available: risk.gpu)",
         ),
         ("a string", "job: must be an object, not a string"),
         (None, "job: must be an object, not null"),

@@ -144,4 +144,4 @@ def test_one_instance_that_fails(bucket: Bucket, cluster: FakeCluster) -> None:
 
 def test_a_list_of_an_unknown_task_makes_the_job_a_broken_one(bucket: Bucket) -> None:
     dag = bucket.dag(job(tasks={"split": split(), "train": train(output_of="spilt", needs=["split"])}))
-    assert dag.description == "Broken: unknown task in foreach: 'spilt' (did you mean 'split'? there are: split)"
+    assert dag.description == "Broken: unknown task in foreach: 'spilt' (did you mean 'split'? available: split)"

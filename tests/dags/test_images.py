@@ -31,11 +31,11 @@ def test_a_name_is_looked_up_when_the_task_runs(bucket: Bucket, monkeypatch: pyt
         (None, "it does not exist; publishing the team's images writes it"),
         (
             {"inference": URL, "train": URL},
-            "no such key; did you mean 'inference'? there are: inference, train",
+            "no such key; did you mean 'inference'? available: inference, train",
         ),
-        ({"x": URL}, "no such key; there are: x"),
-        ({}, "no such key; there are none"),
-        ({"inferense": ""}, "no such key; did you mean 'inferense'? there are: inferense"),
+        ({"x": URL}, "no such key; available: x"),
+        ({}, "no such key; none available"),
+        ({"inferense": ""}, "no such key; did you mean 'inferense'? available: inferense"),
         ([], "it is not a JSON object"),
     ],
 )

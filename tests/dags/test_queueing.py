@@ -68,7 +68,7 @@ def test_no_task_waits_in_a_pool_that_the_platform_does_not_give_the_team(bucket
     for entry in (task(pool=name), typed(pool=name), task(pool=name, foreach=SEVERAL)):
         dag = bucket.dag(job(tasks={"a": entry}))
         assert str(dag.description).startswith(f"Broken: unknown pool of team 'risk': {name!r} (")
-        assert "there are: risk.gpu" in str(dag.description)
+        assert "available: risk.gpu" in str(dag.description)
 
 
 @pytest.mark.parametrize("changes", [{"priority_class": ""}, {"pool": "risk."}])
@@ -80,5 +80,5 @@ def test_a_name_that_none_of_them_can_have_makes_a_broken_job(bucket: Bucket, ch
 def test_a_team_that_the_platform_does_not_know_has_broken_jobs(bucket: Bucket) -> None:
     bag = bucket.parse(bucket.release({"score": job()}, team="fraud"))
     assert bag.import_errors == {}
-    reason = "unknown team in environment 'local': 'fraud' (there are: care, risk)"
+    reason = "unknown team in environment 'local': 'fraud' (available: care, risk)"
     assert bag.dags["fraud.score"].description == f"Broken: {reason}"

@@ -70,11 +70,11 @@ def test_a_sensors_timeout_counts_from_its_first_look(bucket: Bucket, timeout: i
     [
         (
             typed("wait-for-s3"),
-            "unknown task type 'wait-for-s3' (did you mean 'wait-for-s3-key'? there are: gone, wait-for-s3-key)",
+            "unknown task type 'wait-for-s3' (did you mean 'wait-for-s3-key'? available: gone, wait-for-s3-key)",
         ),
         (
             typed(arguments={"aws_conn_id": "care"}),
-            "unknown argument of task type 'wait-for-s3-key': 'aws_conn_id' (there are: bucket_key)",
+            "unknown argument of task type 'wait-for-s3-key': 'aws_conn_id' (available: bucket_key)",
         ),
         (
             typed("gone", arguments={}),

@@ -81,8 +81,8 @@ def test_a_job_without_a_clock_cannot_be_waited_for(bucket: Bucket, schedule: An
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("care.ingst", "unknown job of team 'care' 'ingst' (did you mean 'ingest'? there are: ingest)"),
-        ("nobody.ingest", "unknown job of team 'nobody' 'ingest' (there are none)"),
+        ("care.ingst", "unknown job of team 'care' 'ingst' (did you mean 'ingest'? available: ingest)"),
+        ("nobody.ingest", "unknown job of team 'nobody' 'ingest' (none available)"),
     ],
 )
 def test_a_job_that_is_not_there_ends_the_wait_for_good(bucket: Bucket, name: str, message: str) -> None:

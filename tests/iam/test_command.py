@@ -203,7 +203,7 @@ def test_a_name_that_iam_does_not_take_is_told(platform: Path, iam: Run, name: s
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--only=rsik", "unknown part 'rsik' (did you mean 'risk'? there are: platform, risk)\n"),
+        ("--only=rsik", "unknown part 'rsik' (did you mean 'risk'? available: platform, risk)\n"),
         (
             "--permissions-boundary=boundary",
             "'boundary' is no ARN of a policy; one is arn:aws:iam::111122223333:policy/boundary\n",

@@ -201,7 +201,7 @@ def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: P
         ("fraud: {}\n  x", [], "team 'fraud: {}\n  x' is not a DNS label"),
         ("airflow", [], "team 'airflow' is reserved for the platform"),
         ("risk", [], "team 'risk' is there already, in values/teams/risk.yaml; it was left as it is"),
-        ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (there are: dev, prod)"),
+        ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (available: dev, prod)"),
         ("fraud", ["--priority-band=high"], "'high' is no band of priorities; write one like 1000-9999"),
         (
             "fraud",

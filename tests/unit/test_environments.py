@@ -107,7 +107,7 @@ def test_an_unknown_environment_is_named_with_those_there_are(platform_repo: Pat
     with pytest.raises(UnknownEnvironment) as caught:
         load_environment(platform_repo, "pord")
     assert str(caught.value) == (
-        "unknown environment 'pord' (did you mean 'prod'? there are: dev, prod); "
+        "unknown environment 'pord' (did you mean 'prod'? available: dev, prod); "
         "one is a file, values/environments/<name>.yaml"
     )
 
@@ -156,7 +156,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "teams/fraud.yaml",
             r"environments: \[prod\]",
             "environments: [prod, produ]",
-            "values/teams/fraud.yaml:5:22: unknown environment 'produ' (did you mean 'prod'? there are: dev, prod)",
+            "values/teams/fraud.yaml:5:22: unknown environment 'produ' (did you mean 'prod'? available: dev, prod)",
         ),
         (
             "overrides/prod/fraud.yaml",
@@ -169,14 +169,14 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "overrides/prod/fraud.yaml",
             "^quota: .*",
             "quota: {cpu: 4}",
-            "values/overrides/prod/fraud.yaml:1:14: 'cpu' can't be 4: cores ('4') or thousandths of one ('250m'), in "
-            "the form in which Kubernetes gives them back; for example '16'",
+            "values/overrides/prod/fraud.yaml:1:14: 'cpu' must be a number of cores in canonical form, such as 4 or 250m; "
+            "got 4",
         ),
         (
             "overrides/prod/fraud.yaml",
             "^quota: .*",
             "repo: https://git.example.com/other.git",
-            "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (known here: revision, viewerGroups, iamRoles, "
+            "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (allowed: revision, viewerGroups, iamRoles, "
             "allowedNodeGroups, priorities, quota, workerSlots, pools, assets, egress)",
         ),
         (
@@ -234,7 +234,7 @@ def test_what_is_different_is_so_in_an_environment_of_a_team_that_there_are(plat
     assert problems(platform_repo) == [
         "values/overrides/prod/frauds.yaml:1:1: unknown team 'frauds' (did you mean 'fraud'? values/teams has: "
         "fraud, risk)",
-        "values/overrides/produ/fraud.yaml:1:1: unknown environment 'produ' (did you mean 'prod'? there are: "
+        "values/overrides/produ/fraud.yaml:1:1: unknown environment 'produ' (did you mean 'prod'? available: "
         "dev, prod)",
     ]
 

@@ -118,7 +118,7 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(node_groups: Jobyard) -
     [
         (
             ["--environment=staging"],
-            "unknown environment 'staging' (there are: dev, prod); one is a file, values/environments/<name>.yaml\n",
+            "unknown environment 'staging' (available: dev, prod); one is a file, values/environments/<name>.yaml\n",
         ),
         (
             ["--environment=dev"],

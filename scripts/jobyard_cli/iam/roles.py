@@ -77,7 +77,7 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     """
     known = list(dict.fromkeys(role.part for role in roles.roles))
     if strange := [part for part in parts if part not in known]:
-        raise CannotMakeRoles([unknown("part", part, known, "there are") for part in strange])
+        raise CannotMakeRoles([unknown("part", part, known, "available") for part in strange])
     chosen = [role for role in roles.roles if role.part in parts]
     return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
 

@@ -24,7 +24,7 @@ class UnknownEnvironment(JobyardError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(
-            f"{unknown('environment', name, known, 'there are')}; one is a file, {ENVIRONMENTS}/<name>.yaml"
+            f"{unknown('environment', name, known, 'available')}; one is a file, {ENVIRONMENTS}/<name>.yaml"
         )
 
 

@@ -70,7 +70,7 @@ def test_a_broken_job_is_seen_and_its_failed_run_alerts(platform: Platform) -> N
         "SELECT is_paused, description FROM dag WHERE dag_id = %s", "risk.broken"
     )
     assert paused
-    assert description == "Broken: unknown node group 'gone' (there are: default, graviton)"
+    assert description == "Broken: unknown node group 'gone' (available: default, graviton)"
     assert platform.airflow.ask("SELECT * FROM import_error") == []
     platform.airflow.unpause("risk.broken")
     platform.airflow.wait_for_run("risk.broken", "failed")

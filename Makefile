@@ -1,10 +1,11 @@
 # `make demo` and `make test` each do all their own set-up; see README.md.
-.PHONY: help setup demo test check lint format bench docs
+.PHONY: help try setup demo test check lint format bench docs
 .DEFAULT_GOAL := help
 
 RUN := .venv/bin
 
 help:
+	@echo 'make try     a team, a job, a mistake and a plan in seconds, without a platform (FOLDER=: where to)'
 	@echo 'make demo    the main job from end to end on this machine, up until Ctrl-C (KEEP=0: ends by itself)'
 	@echo 'make test    every test, the end-to-end ones included'
 	@echo 'make check   lint, types and unit tests'
@@ -13,6 +14,9 @@ help:
 
 setup:
 	@scripts/bootstrap.sh
+
+try: setup
+	@$(RUN)/python scripts/try_jobyard.py $(FOLDER)
 
 demo: setup
 	@$(RUN)/jobyard demo $(if $(filter 0,$(KEEP)),--no-keep)

@@ -10,7 +10,7 @@ help:
 	@echo 'make test    every test, the end-to-end ones included'
 	@echo 'make check   lint, types and unit tests'
 	@echo 'make bench   measure, beside peers; writes benchmarks/RESULTS.md'
-	@echo 'make lint    lint and types;  make format  mends what can be mended'
+	@echo 'make lint    lint and types;  make format  fixes what it can'
 
 setup:
 	@scripts/bootstrap.sh
@@ -31,6 +31,7 @@ lint: setup
 	@$(RUN)/ruff check
 	@$(RUN)/ruff format --check
 	@$(RUN)/python scripts/scan_workflow.py
+	@$(RUN)/python scripts/lint_prose.py
 	@$(RUN)/python scripts/check_types.py
 
 format: setup

@@ -52,7 +52,9 @@ STEPS = (
     Step("A data scientist adds a job, on a branch.", TEAM, "git switch --quiet --create score-records"),
     Step("", TEAM, "jobyard new score-records --like batch-inference"),
     Step("", TEAM, f"cat {JOB}"),
-    Step("A typing mistake: the check names the line, the rule and the fix.", TEAM, f"sed -i s/high-cpu/high-cpus/ {JOB}"),
+    Step(
+        "A typing mistake: the check names the line, the rule and the fix.", TEAM, f"sed -i s/high-cpu/high-cpus/ {JOB}"
+    ),
     Step("", TEAM, "jobyard check", code=1),
     Step("", TEAM, f"sed -i s/high-cpus/high-cpu/ {JOB}"),
     Step("", TEAM, "jobyard check"),

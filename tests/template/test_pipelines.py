@@ -32,7 +32,7 @@ SCHEMAS = {
 ENVIRONMENTS = ["dev", "dev, prod", "dev,staging-eu, prod,"]
 ROOT = Path(__file__).resolve().parents[2]
 RELEASED = ["dev", "staging", "prod"]
-LINTER = Path(__file__).parent / "actionlint"
+LINTER = ROOT / "scripts" / "actionlint"
 
 
 @pytest.fixture(scope="module")

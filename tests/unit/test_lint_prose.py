@@ -11,7 +11,7 @@ from lint_prose import ROOT, budget_of, check, find, load_phrases
 PHRASES = load_phrases()
 PAGE = """\
 A bad name is no
-excuse: `is no` in code is not prose, nor is [a link](docs/told.md), https://example.com/told
+excuse: `is no` in code is not prose, nor is [a link](told.md), https://example.com/told
 <!-- told -->
 ```
 told

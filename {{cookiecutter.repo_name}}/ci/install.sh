@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Puts `jobyard` on PATH: the platform's repository at the commit that .cruft.json names, with the dependencies that its
 # lock file names; then fetches the platform's current branch, which has the team's bounds. Sourced by the pipeline's
 # jobs: `. ci/install.sh`. Where a cache has both, it takes a moment.

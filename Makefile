@@ -1,5 +1,5 @@
 # `make demo` and `make test` each do all their own set-up; see README.md.
-.PHONY: help try setup demo test check lint format bench docs
+.PHONY: help try setup demo test check lint format bench docs site dist
 .DEFAULT_GOAL := help
 
 RUN := .venv/bin
@@ -9,6 +9,8 @@ help:
 	@echo 'make demo    the main job from end to end on this machine, up until Ctrl-C (KEEP=0: ends by itself)'
 	@echo 'make test    every test, the end-to-end ones included'
 	@echo 'make check   lint, types and unit tests'
+	@echo 'make site    the documentation as a site, into build/site'
+	@echo 'make dist    the wheel, the charts and the bill of materials of a release, into dist'
 	@echo 'make bench   measure, beside peers; writes benchmarks/RESULTS.md'
 	@echo 'make lint    lint and types;  make format  fixes what it can'
 
@@ -46,3 +48,9 @@ docs: setup
 	@$(RUN)/python scripts/write_job_reference.py
 	@$(RUN)/python scripts/write_values_reference.py
 	@$(RUN)/python scripts/write_standalone_files.py
+
+site: setup
+	@$(RUN)/python scripts/build_site.py
+
+dist: setup
+	@$(RUN)/python scripts/release_artefacts.py dist

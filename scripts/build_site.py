@@ -1,7 +1,8 @@
 """Builds the documentation site from docs/, and fails on every warning: `make site`.
 
-Sphinx with MyST reads Markdown as git hosts do (CommonMark with tables), so that a page looks the same on a git host and on the
-site, and it checks every link between pages, headings included. It needs no network.
+Sphinx with MyST reads Markdown as git hosts do (CommonMark with tables), so that a page looks the same on a git host
+and on the site. It checks every link between pages, headings included, and needs no network. Zensical reads Markdown
+by other rules: a list right after a paragraph, or one within a list, would need other text.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def pages_of(docs: Path = ROOT / "docs") -> dict[str, list[str]]:
     existing = {file.stem for file in docs.glob("*.md")} | set(FROM_THE_TOP)
     named = {page for pages in NAVIGATION.values() for page in pages} | {"index"}
     if unnamed := existing - named:
-        raise SiteError(f"NAVIGATION in scripts/build_site.py must name every page; missing: {', '.join(sorted(unnamed))}")
+        raise SiteError(
+            f"NAVIGATION in scripts/build_site.py must name every page; missing: {', '.join(sorted(unnamed))}"
+        )
     if missing := named - existing - GENERATED_LATER:
         raise SiteError(f"NAVIGATION in scripts/build_site.py names missing pages: {', '.join(sorted(missing))}")
     return {section: [page for page in pages if page in existing] for section, pages in NAVIGATION.items()}

@@ -11,6 +11,7 @@ project = "Jobyard"
 author = "The Jobyard contributors"
 copyright = author
 extensions = ["myst_parser"]
+highlight_language = "text"
 html_theme = "furo"
 html_title = "Jobyard"
 html_static_path = [str(Path(__file__).parent / "static")]
@@ -18,7 +19,7 @@ html_css_files = ["jobyard.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
-# GitHub's and GitLab's names of headings, so that a link works on all three. A link to a heading that does not exist is a warning.
+# Headings get the names that GitHub and GitLab give them, so that a link works on all three.
 myst_heading_anchors = 4
 
 

@@ -62,9 +62,9 @@ fetch() {
         return
     fi
     echo "ci/install.sh: commit $commit of $template can't be fetched (git says why, above)." >&2
-    echo "  The address is an https one that this pipeline reaches? Else mend \"template\" in .cruft.json, or set the variable" >&2
-    echo "  JOBYARD_PLATFORM_URL. The repository is private? Allow this project in its job token permissions, or set" >&2
-    echo "  JOBYARD_TEMPLATE_TOKEN. The commit was pushed there? Push it. docs/pipelines.md of the platform's repository." >&2
+    echo "  Can this pipeline reach the address by https? If not, correct \"template\" in .cruft.json, or set the variable" >&2
+    echo "  JOBYARD_PLATFORM_URL. Is the repository private? Allow this project in its job token permissions, or set" >&2
+    echo "  JOBYARD_TEMPLATE_TOKEN. Was the commit pushed there? If not, push it. docs/pipelines.md of the platform's repository." >&2
     return 1
 }
 

@@ -21,6 +21,7 @@ import uv
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
 SUMS = "SHA256SUMS"
+Words = list[str | Path]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,7 +69,7 @@ def build_wheel(folder: Path) -> Path:
 
 def package_charts(folder: Path) -> list[Path]:
     """Package each chart with the release's version, and return the archives."""
-    options = ["--version", version(), "--app-version", version(), "--destination", folder]
+    options: Words = ["--version", version(), "--app-version", version(), "--destination", folder]
     for chart in sorted((ROOT / "charts").glob("*/Chart.yaml")):
         _run(PROGRAMS / "helm", "package", chart.parent, *options)
     return sorted(folder.glob("*.tgz"))
@@ -79,7 +80,7 @@ def describe(wheel: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pins = Path(scratch) / "pins.txt"
         environment = Path(scratch) / "environment"
-        export = [
+        export: Words = [
             "export",
             "--quiet",
             "--frozen",
@@ -92,7 +93,7 @@ def describe(wheel: Path, output: Path) -> None:
         _run(uv.find_uv_bin(), *export)
         _run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, environment)
         _run(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", environment, "--requirement", pins, wheel)
-        options = ["--output-reproducible", "--output-format", "JSON", "--pyproject", ROOT / "pyproject.toml"]
+        options: Words = ["--output-reproducible", "--output-format", "JSON", "--pyproject", ROOT / "pyproject.toml"]
         _run(PROGRAMS / "cyclonedx-py", "environment", *options, "--output-file", output, environment)
 
 
@@ -105,7 +106,7 @@ def write_sums(folder: Path) -> None:
 
 def push(charts: Sequence[Path], address: str, *, plain_http: bool) -> None:
     """Push the charts below an OCI address."""
-    options = ["--plain-http"] if plain_http else []
+    options: Words = ["--plain-http"] if plain_http else []
     for chart in charts:
         _run(PROGRAMS / "helm", "push", chart, address, *options)
 

@@ -12,6 +12,8 @@ author = "The Jobyard contributors"
 copyright = author
 extensions = ["myst_parser"]
 highlight_language = "text"
+# Examples of mistakes are not always valid YAML.
+suppress_warnings = ["misc.highlighting_failure"]
 html_theme = "furo"
 html_title = "Jobyard"
 html_static_path = [str(Path(__file__).parent / "static")]

@@ -105,7 +105,8 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     subprocess.run([*quiet, "pip", "install", "--python", str(environment), f"{wheel}[local]"], check=True)
 
     def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "JOBYARD_CACHE")}
+        variables = {**kept, "XDG_CACHE_HOME": str(environment.parent / "cache")}
         command = [str(environment / "bin" / "jobyard"), *arguments]
         return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 

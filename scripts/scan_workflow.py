@@ -1,4 +1,4 @@
-"""Scans the GitHub workflow of a generated repository with zizmor, as its strictest persona."""
+"""Scans the GitHub workflows of a generated repository and of this one with zizmor, as its strictest persona."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def main() -> int:
         bake = [str(programs / "cookiecutter"), "--no-input", "--output-dir", folder, str(root), *answers]
         # cookiecutter keeps its last answers in the home folder.
         subprocess.run(bake, check=True, env={"HOME": folder, "PATH": "/usr/local/bin:/usr/bin:/bin"})
-        workflows = str(Path(folder) / "risk-jobs" / ".github" / "workflows")
+        repositories = (Path(folder) / "risk-jobs", root)
+        workflows = [str(repository / ".github" / "workflows") for repository in repositories]
         scan = [str(programs / "zizmor"), "--offline", "--no-progress", "--quiet", "--persona=auditor"]
-        return subprocess.run([*scan, f"--config={root / 'zizmor.yml'}", workflows], check=False).returncode
+        return subprocess.run([*scan, f"--config={root / 'zizmor.yml'}", *workflows], check=False).returncode
 
 
 if __name__ == "__main__":

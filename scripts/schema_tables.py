@@ -47,7 +47,7 @@ def table(rows: Iterable[Field]) -> str:
 
 
 def _row(name: str, field: Mapping[str, Any], required: bool) -> str:
-    what = field.get("description", "").replace("|", "\\|")
+    what = as_cell(field.get("description", ""))
     if choices := field.get("enum"):
         what += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
     absent = "required" if required else code(field["default"]) if "default" in field else ""
@@ -55,6 +55,14 @@ def _row(name: str, field: Mapping[str, Any], required: bool) -> str:
     # The default is shown in its own column.
     seen = shown is None or (not required and shown == field.get("default"))
     return f"| `{name}` | {what} | {absent} | {'' if seen else code(shown)} |"
+
+
+def as_cell(text: str) -> str:
+    """A description as a table's cell: outside code, <team> would be an HTML element, which no page shows."""
+    parts = text.replace("|", "\\|").split("`")
+    outside = [part.replace("<", "\\<") for part in parts[::2]]
+    parts[::2] = outside
+    return "`".join(parts)
 
 
 def code(value: Any) -> str:

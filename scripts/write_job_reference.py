@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from jobyard import limits, template_rules
 from jobyard_cli.check.templates import NAMES
-from schema_tables import fields, table
+from schema_tables import as_cell, fields, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "schemas" / "job.schema.json"
@@ -131,10 +131,10 @@ def _task_types() -> str:
     for name, entry in yaml.safe_load(TASK_TYPES.read_text())["taskTypes"].items():
         required = entry["with"].get("required", [])
         arguments = [
-            f"`{argument}`{'' if argument in required else ' (optional)'}: {field['description']}"
+            f"`{argument}`{'' if argument in required else ' (optional)'}: {as_cell(field['description'])}"
             for argument, field in entry["with"]["properties"].items()
         ]
-        rows.append(f"| `{name}` | {entry['description']} | {' '.join(arguments)} |")
+        rows.append(f"| `{name}` | {as_cell(entry['description'])} | {' '.join(arguments)} |")
     head = "A task with a `type` runs without a pod. The platform defines the types in `values/task-types.yaml`."
     return "\n".join(["\n## Task types\n", head, "", *rows, ""])
 

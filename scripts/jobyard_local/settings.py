@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobyard_local.errors import LocalPlatformError
+
 REAL_NODE_GROUPS = ("default", "high-cpu")
 """Node groups that get a kubelet of their own, so pods really run there; kwok simulates the others."""
+
+
+class NoCheckoutError(LocalPlatformError):
+    """The local platform is made from files that no wheel has."""
+
+    def __init__(self) -> None:
+        super().__init__("the local platform needs a git clone of Jobyard's repository; run `make demo` in it")
 
 
 @dataclass(frozen=True)
@@ -17,8 +26,15 @@ class Source:
 
     @classmethod
     def find(cls) -> Source:
-        """The checkout this module belongs to (an editable install; a wheel carries no charts)."""
-        return cls(Path(__file__).resolve().parents[2])
+        """The checkout this module belongs to (an editable install; a wheel carries no charts).
+
+        Raises:
+            NoCheckoutError: this module was installed from a wheel.
+        """
+        root = Path(__file__).resolve().parents[2]
+        if not (root / "charts").is_dir():
+            raise NoCheckoutError
+        return cls(root)
 
     @property
     def charts(self) -> Path:

@@ -34,7 +34,7 @@ SCHEMAS = {
 }
 ENVIRONMENTS = ["dev", "dev, prod", "dev,staging-eu, prod,"]
 RELEASED = ["dev", "staging", "prod"]
-LINTER = Path(__file__).parent / "actionlint"
+LINTER = ROOT / "scripts" / "actionlint"
 
 
 @pytest.fixture(scope="module")

@@ -169,8 +169,8 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "overrides/prod/fraud.yaml",
             "^quota: .*",
             "quota: {cpu: 4}",
-            "values/overrides/prod/fraud.yaml:1:14: 'cpu' must be a number of cores in canonical form, such as 4 or 250m; "
-            "got 4",
+            "values/overrides/prod/fraud.yaml:1:14: 'cpu' must be a number of cores in canonical form, such as 4 or "
+            "250m; got 4",
         ),
         (
             "overrides/prod/fraud.yaml",

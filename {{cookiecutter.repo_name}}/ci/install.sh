@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Puts `jobyard` on PATH: the platform's repository at the commit that .cruft.json names, with the dependencies that its
 # lock file names; then fetches the platform's current branch, which has the team's bounds. Sourced by the pipeline's
 # jobs: `. ci/install.sh`. Where a cache has both, it takes a moment.
@@ -70,9 +71,9 @@ fetch() {
         sleep "$pause"
     done
     echo "ci/install.sh: commit $commit of $template can't be fetched (git says why, above)." >&2
-    echo "  The address is an https one that this pipeline reaches? Else mend \"template\" in .cruft.json, or set the variable" >&2
-    echo "  JOBYARD_PLATFORM_URL. The repository is private? Allow this project in its job token permissions, or set" >&2
-    echo "  JOBYARD_TEMPLATE_TOKEN. The commit was pushed there? Push it. docs/pipelines.md of the platform's repository." >&2
+    echo "  Can this pipeline reach the address by https? If not, correct \"template\" in .cruft.json, or set the variable" >&2
+    echo "  JOBYARD_PLATFORM_URL. Is the repository private? Allow this project in its job token permissions, or set" >&2
+    echo "  JOBYARD_TEMPLATE_TOKEN. Was the commit pushed there? If not, push it. docs/pipelines.md of the platform's repository." >&2
     return 1
 }
 

@@ -22,7 +22,7 @@ def program(report: Report) -> Path:
     """actionlint, built from its pinned module and cached by the module's content.
 
     Raises:
-        CommandFailed: a download or the build failed.
+        ProgramError: a download or the build failed.
     """
     content = b"".join(file.read_bytes() for file in sorted(MODULE.iterdir()))
     target = cache_dir() / f"actionlint-{hashlib.sha256(content).hexdigest()[:12]}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from jobyard import contract, limits
 from jobyard.rules import (
-    Misfit,
+    MisfitError,
     Rule,
     by_kind,
     choice,
@@ -41,23 +41,23 @@ def day(value: Any) -> None:
     try:
         year = date.fromisoformat(value).year
     except ValueError:
-        raise Misfit(f"must be an existing date; got {shown(value)}") from None
+        raise MisfitError(f"must be an existing date; got {shown(value)}") from None
     if not limits.FIRST_YEAR <= year <= limits.LAST_YEAR:
-        raise Misfit(f"must be in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}; got {value}")
+        raise MisfitError(f"must be in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}; got {value}")
 
 
 def clock(value: Any) -> None:
     """Require a cron expression or a preset."""
     if value.startswith("@"):
         if value not in contract.PRESETS:
-            raise Misfit(f"must be one of the presets {', '.join(contract.PRESETS)}; got {shown(value)}")
+            raise MisfitError(f"must be one of the presets {', '.join(contract.PRESETS)}; got {shown(value)}")
     else:
         _CRON(value)
 
 
 def too_deep(value: Any) -> None:
     """Refuse a list or an object at this depth."""
-    raise Misfit(f"must not be nested more than {limits.DEPTH} levels deep")
+    raise MisfitError(f"must not be nested more than {limits.DEPTH} levels deep")
 
 
 NAME = text(limits.NAME, contract.NAME.pattern, "a name of lower-case letters, digits and '-'", least=1)

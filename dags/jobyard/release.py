@@ -13,7 +13,7 @@ from jobyard.contract import SCHEMA_VERSION
 from jobyard.entries import Job
 from jobyard.errors import NewerSchemaError, ReleaseError, UnfitJobError
 from jobyard.reading import parse
-from jobyard.rules import Misfit, shown
+from jobyard.rules import MisfitError, shown
 from jobyard.validation import Counts, check_job, check_release
 
 
@@ -48,11 +48,11 @@ def checked_jobs(path: Path, entries: Mapping[str, object]) -> dict[str, Job | U
         try:
             counted.append(check_job(entry))
             jobs[name] = cast(Job, entry)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             jobs[name] = UnfitJobError(entry, str(misfit))
     try:
         check_release(counted)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise ReleaseError(path, str(misfit)) from None
     return jobs
 
@@ -65,7 +65,7 @@ def checked_job(entry: object) -> Job:
     """
     try:
         check_job(entry)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise UnfitJobError(entry, str(misfit)) from None
     return cast(Job, entry)
 

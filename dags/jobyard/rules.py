@@ -23,7 +23,7 @@ QUOTED = 60
 """How many characters of a value a message quotes."""
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """A value that violates its rule. `path` leads to it; `problem` follows the value's name: "must be …; got …"."""
 
     def __init__(self, problem: str) -> None:
@@ -50,9 +50,9 @@ def shown(value: object) -> str:
     return KINDS.get(type(value), "something else")
 
 
-def wrong_kind(wanted: str, value: object) -> Misfit:
+def wrong_kind(wanted: str, value: object) -> MisfitError:
     """Return the error for a value of another kind."""
-    return Misfit(f"must be {wanted}, not {KINDS.get(type(value), 'something else')}")
+    return MisfitError(f"must be {wanted}, not {KINDS.get(type(value), 'something else')}")
 
 
 def is_storable(text: str) -> bool:
@@ -81,13 +81,15 @@ def text(most: int, pattern: str = "", words: str = "", least: int = 0) -> Rule:
         if type(value) is not str:
             raise wrong_kind("a string", value)
         if len(value) > most:
-            raise Misfit(f"must have at most {most:,} characters; got {len(value):,}")
+            raise MisfitError(f"must have at most {most:,} characters; got {len(value):,}")
         if len(value) < least:
-            raise Misfit("must not be empty")
+            raise MisfitError("must not be empty")
         if not is_storable(value):
-            raise Misfit(f"must not have a NUL or half a surrogate pair, for Airflow's database; got {shown(value)}")
+            raise MisfitError(
+                f"must not have a NUL or half a surrogate pair, for Airflow's database; got {shown(value)}"
+            )
         if matches and not matches(value):
-            raise Misfit(f"must be {words}; got {shown(value)}")
+            raise MisfitError(f"must be {words}; got {shown(value)}")
 
     return check
 
@@ -99,9 +101,9 @@ def whole(least: int, most: int) -> Rule:
         if type(value) is not int:
             raise wrong_kind("a whole number", value)
         if value < least:
-            raise Misfit(f"must be at least {least:,}; got {shown(value)}")
+            raise MisfitError(f"must be at least {least:,}; got {shown(value)}")
         if value > most:
-            raise Misfit(f"must be at most {most:,}; got {shown(value)}")
+            raise MisfitError(f"must be at most {most:,}; got {shown(value)}")
 
     return check
 
@@ -112,11 +114,11 @@ def number(most: int) -> Rule:
     def check(value: Any) -> None:
         if type(value) is float:
             if not isfinite(value):
-                raise Misfit(f"must be finite; got {value}")
+                raise MisfitError(f"must be finite; got {value}")
         elif type(value) is not int:
             raise wrong_kind("a number", value)
         elif not -most <= value <= most:
-            raise Misfit(f"must be between {-most:,} and {most:,}; got {shown(value)}")
+            raise MisfitError(f"must be between {-most:,} and {most:,}; got {shown(value)}")
 
     return check
 
@@ -141,7 +143,7 @@ def choice(*words: str) -> Rule:
         if type(value) is not str:
             raise wrong_kind("a string", value)
         if value not in known:
-            raise Misfit(f"must be one of {', '.join(words)}; got {shown(value)}")
+            raise MisfitError(f"must be one of {', '.join(words)}; got {shown(value)}")
 
     return check
 
@@ -180,7 +182,7 @@ def listed(rule: Rule, most: int, least: int = 0) -> Rule:
         for index, entry in enumerate(value):
             try:
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (index, *misfit.path)
                 raise
 
@@ -198,7 +200,7 @@ def mapping(name: Rule, rule: Rule, most: int, least: int = 0) -> Rule:
             try:
                 name(key)
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (key, *misfit.path)
                 raise
 
@@ -216,20 +218,20 @@ def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule]) -> Rule:
         for key, entry in value.items():
             rule = known.get(key)
             if rule is None:
-                raise Misfit(f"must not have the unknown field {shown(key)}")
+                raise MisfitError(f"must not have the unknown field {shown(key)}")
             try:
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (key, *misfit.path)
                 raise
         if not needed <= value.keys():
-            raise Misfit(f"must have {', '.join(sorted(needed - value.keys()))}")
+            raise MisfitError(f"must have {', '.join(sorted(needed - value.keys()))}")
 
     return check
 
 
 def _check_size(value: list[Any] | dict[str, Any], least: int, most: int) -> None:
     if len(value) > most:
-        raise Misfit(f"must have at most {most:,} entries; got {len(value):,}")
+        raise MisfitError(f"must have at most {most:,} entries; got {len(value):,}")
     if len(value) < least:
-        raise Misfit("must not be empty")
+        raise MisfitError("must not be empty")

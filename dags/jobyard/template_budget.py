@@ -18,7 +18,7 @@ from jobyard.template_rules import (
     STEPS,
     TEXT_CHARACTERS,
     VALUE_DEPTH,
-    TemplateRefused,
+    TemplateRefusedError,
 )
 
 # So many characters cost as much as one step.
@@ -70,31 +70,33 @@ class Budget:
         """Take the steps.
 
         Raises:
-            TemplateRefused: there are not so many left, or the time is over.
+            TemplateRefusedError: there are not so many left, or the time is over.
         """
         self.steps -= steps
         if self.steps < 0:
-            raise TemplateRefused(f"the templates of a task must take at most {STEPS:,} steps in all")
+            raise TemplateRefusedError(f"the templates of a task must take at most {STEPS:,} steps in all")
         if self._used + self._clock() - self._begin > SECONDS:
-            raise TemplateRefused(f"the templates of a task must take at most {SECONDS:.0f} CPU seconds in all")
+            raise TemplateRefusedError(f"the templates of a task must take at most {SECONDS:.0f} CPU seconds in all")
 
     def write(self, text: str) -> str:
         """Take the text as output.
 
         Raises:
-            TemplateRefused: it is too long, by itself or with what was written before.
+            TemplateRefusedError: it is too long, by itself or with what was written before.
         """
         self.weigh(text)
         self._output += len(text)
         if self._output > OUTPUT_CHARACTERS:
-            raise TemplateRefused(f"the templates of a task must yield at most {OUTPUT_CHARACTERS:,} characters in all")
+            raise TemplateRefusedError(
+                f"the templates of a task must yield at most {OUTPUT_CHARACTERS:,} characters in all"
+            )
         return text
 
     def weigh(self, value: object) -> int:
         """Take as many steps as the value weighs, and return them.
 
         Raises:
-            TemplateRefused: it is too large, too deep, or nothing that a template may have as a value.
+            TemplateRefusedError: it is too large, too deep, or nothing that a template may have as a value.
         """
         total = 0
         rest = [(value, 0)]
@@ -102,7 +104,7 @@ class Budget:
             one, depth = rest.pop()
             total += weight(one)
             if total > ELEMENTS + 1 or depth > VALUE_DEPTH:
-                raise TemplateRefused(
+                raise TemplateRefusedError(
                     f"a value in a template must have at most {ELEMENTS:,} elements and {VALUE_DEPTH} levels"
                 )
             rest.extend((part, depth + 1) for part in _parts(one))
@@ -114,7 +116,7 @@ def weight(value: object) -> int:
     """Return what the value weighs without its parts.
 
     Raises:
-        TemplateRefused: it is too large, or nothing that a template may have as a value.
+        TemplateRefusedError: it is too large, or nothing that a template may have as a value.
     """
     kind = kind_of(value)
     if kind == "builtins.str":
@@ -122,22 +124,22 @@ def weight(value: object) -> int:
         return 1 + len(value) // CHARACTERS_A_STEP  # type: ignore[arg-type]
     if kind == "builtins.int":
         if not -NUMBER <= value <= NUMBER:  # type: ignore[operator]
-            raise TemplateRefused("a whole number in a template must have at most 64 bits")
+            raise TemplateRefusedError("a whole number in a template must have at most 64 bits")
         return 1
     if kind in LISTS or kind == "builtins.dict":
         # What its parts weigh at least: no long list is walked to find out that it is too long.
         if len(value) > ELEMENTS:  # type: ignore[arg-type]
-            raise TemplateRefused(f"a value in a template must have at most {ELEMENTS:,} elements")
+            raise TemplateRefusedError(f"a value in a template must have at most {ELEMENTS:,} elements")
         return 1
     if kind in ATOMS or isinstance(value, Undefined):
         return 1
-    raise TemplateRefused(f"a template must not use a value of type {type(value).__name__}")
+    raise TemplateRefusedError(f"a template must not use a value of type {type(value).__name__}")
 
 
 def fits(characters: int) -> None:
-    """Raise TemplateRefused unless a text may have so many characters."""
+    """Raise TemplateRefusedError unless a text may have so many characters."""
     if characters > TEXT_CHARACTERS:
-        raise TemplateRefused(
+        raise TemplateRefusedError(
             f"a string in a template must have at most {TEXT_CHARACTERS:,} characters; got {characters:,}"
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from jobyard import limits
 from jobyard.contract import CONTINUOUS
 from jobyard.entries import JOB, JOB_RULES
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 
 Counts = Mapping[str, int]
 JOB_COUNTS: Counts = {
@@ -32,17 +32,17 @@ def check_job(job: Any) -> Counts:
     """Validate a job, and return how many of each countable thing it has.
 
     Raises:
-        Misfit: a value violates its rule, or the job exceeds a limit.
+        MisfitError: a value violates its rule, or the job exceeds a limit.
     """
     try:
         JOB(job)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         misfit.path = misfit.path or ("job",)
         raise
     if job["end_date"] and job["end_date"] < job["start_date"]:
-        raise Misfit(f"end_date must not be before start_date, {job['start_date']}; got {job['end_date']}")
+        raise MisfitError(f"end_date must not be before start_date, {job['start_date']}; got {job['end_date']}")
     if job["schedule"] == CONTINUOUS and job["max_active_runs"] != 1:
-        raise Misfit(f"max_active_runs must be 1 with the schedule {CONTINUOUS}; got {job['max_active_runs']}")
+        raise MisfitError(f"max_active_runs must be 1 with the schedule {CONTINUOUS}; got {job['max_active_runs']}")
     counted = _counts(job)
     _check_counts("the job", counted, JOB_COUNTS)
     return counted
@@ -52,7 +52,7 @@ def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
     """Validate these fields of a job, as far as it has them.
 
     Raises:
-        Misfit: a value violates its rule.
+        MisfitError: a value violates its rule.
     """
     for name in names:
         if name in job:
@@ -63,7 +63,7 @@ def check_release(jobs: Iterable[Counts]) -> None:
     """Validate the totals over all jobs of a release.
 
     Raises:
-        Misfit: a total exceeds its limit.
+        MisfitError: a total exceeds its limit.
     """
     total: dict[str, int] = dict.fromkeys(RELEASE_COUNTS, 0)
     for counted in jobs:
@@ -100,4 +100,4 @@ def _instances(task: Mapping[str, Any]) -> int:
 def _check_counts(what: str, counted: Counts, most: Counts) -> None:
     for name, bound in most.items():
         if counted[name] > bound:
-            raise Misfit(f"{what} must have at most {bound:,} {name}; got {counted[name]:,}")
+            raise MisfitError(f"{what} must have at most {bound:,} {name}; got {counted[name]:,}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import AirflowError, Login, NotAllowed, RestTransport
+from jobyard_cli.airflow.transport import AirflowError, AirflowPermissionError, Login, RestTransport
 from jobyard_cli.platform.airflow_roles import make_roles
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.sync.run import go_back
@@ -257,7 +257,7 @@ def give_the_teams_roles(team: Team) -> None:
     ):
         with pytest.raises(AirflowError, match=r"\(40[34]\)"):
             ann.call("GET", refused)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(AirflowPermissionError):
         ann.call("PATCH", "dags/care.score", {"is_paused": True})
     ann.call("PATCH", "dags/risk.score", {"is_paused": True})
     assert team.client.import_errors() == {}
@@ -267,7 +267,7 @@ def seen_by(person: AirflowClient) -> set[str]:
     """The DAGs that a person sees; Airflow refuses to list any until it has given the role the first."""
     try:
         return set(person.dag_ids())
-    except NotAllowed:
+    except AirflowPermissionError:
         return set()
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import NotThere
-from jobyard_cli.platform.airflow_roles import NoRoles, make_roles
+from jobyard_cli.airflow.transport import AirflowNotFoundError
+from jobyard_cli.platform.airflow_roles import AirflowRolesError, make_roles
 
 VIEWER = {
     "name": "Viewer",
@@ -31,7 +31,7 @@ class RolesAt:
     def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """List or create roles."""
         if path != self.path:
-            raise NotThere(f"no {path}")
+            raise AirflowNotFoundError(f"no {path}")
         if method == "POST":
             self.roles.append(body)
             return body
@@ -52,7 +52,9 @@ def test_roles_are_made_where_this_airflow_has_them(path: str) -> None:
 
 
 def test_an_auth_manager_without_roles_is_an_error_that_names_the_teams() -> None:
-    with pytest.raises(NoRoles, match=r"Airflow has not these roles, .*: care, risk\. .*its API has no roles"):
+    with pytest.raises(
+        AirflowRolesError, match=r"Airflow has not these roles, .*: care, risk\. .*its API has no roles"
+    ):
         make_roles(AirflowClient(RolesAt("nowhere")), ["risk", "care"])
 
 
@@ -61,5 +63,5 @@ def test_mwaa_is_not_asked_for_a_path_that_it_does_not_serve() -> None:
         def invoke_rest_api(self, **_call: Any) -> Any:
             raise AssertionError("MWAA was asked")
 
-    with pytest.raises(NotThere, match="MWAA's prod"):
+    with pytest.raises(AirflowNotFoundError, match="MWAA's prod"):
         MwaaTransport(Client(), "prod").call("GET", "/auth/fab/v1/roles")

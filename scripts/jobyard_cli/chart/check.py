@@ -13,7 +13,7 @@ from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.current import current_platform
-from jobyard_cli.platform.environments import UnknownEnvironment, environment_names, load_teams
+from jobyard_cli.platform.environments import UnknownEnvironmentError, environment_names, load_teams
 from jobyard_cli.platform.teams import Team
 
 OLDEST = "1.32"
@@ -36,7 +36,7 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
     """The team's bounds in the platform's repository, which is asked for where it was given or can be had.
 
     Raises:
-        UnknownEnvironment: the platform has none of that name.
+        UnknownEnvironmentError: the platform has none of that name.
         JobyardError: the folder that was given is not the platform's repository, or its values are wrong.
     """
     try:
@@ -47,7 +47,7 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
             raise
         return Bounds({}, f"the team's bounds are not known: {error}")
     if environment and environment not in known:
-        raise UnknownEnvironment(environment, known)
+        raise UnknownEnvironmentError(environment, known)
     given = teams.get(team)
     here = _here(given, environment) if given else None
     if not here:

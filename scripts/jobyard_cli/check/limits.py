@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from jobyard.entries import Job
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
@@ -29,17 +29,17 @@ def check_limits(entries: Mapping[str, Job], documents: Mapping[str, Document], 
     for name, entry in entries.items():
         try:
             counts.append(check_job(entry))
-        except Misfit as misfit:
+        except MisfitError as misfit:
             findings.append(_finding(documents[name], misfit))
     if whole and not findings:
         try:
             check_release(counts)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             findings.append(Finding("dags", 1, 1, str(misfit), "limit"))
     return findings
 
 
-def _finding(document: Document, misfit: Misfit) -> Finding:
+def _finding(document: Document, misfit: MisfitError) -> Finding:
     path = _path_in_job(misfit.path)
     names = [step for step in path if isinstance(step, str)]
     message = f"'{names[-1]}' {misfit.problem}" if names else misfit.problem

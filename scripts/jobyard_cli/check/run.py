@@ -53,7 +53,7 @@ class Checked:
         return {name: document for name, document in self.jobs.items() if document.path not in wrong}
 
 
-class NothingToCheck(JobyardError):
+class NothingToCheckError(JobyardError):
     """A path to check has no job in it."""
 
     def __init__(self, path: Path) -> None:
@@ -69,15 +69,15 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     or of the work tree `platform`.
 
     Raises:
-        NotATeamRepo: the folder is not a team's repository.
-        NothingToCheck: a path of `only` has no job in it.
+        NotATeamRepoError: the folder is not a team's repository.
+        NothingToCheckError: a path of `only` has no job in it.
     """
     repo = TeamRepo.load(root, platform)
     checked = Checked(repo)
     misplaced = _misplaced(repo)
     for path in only:
         if not _chosen([*repo.job_files, *misplaced], [path]):
-            raise NothingToCheck(path)
+            raise NothingToCheckError(path)
     findings = {*_shared_files(repo), *_conflicts(repo), *check_links(repo.root)}
     for file in _chosen(misplaced, only):
         findings.add(_misplaced_finding(repo, file))

@@ -94,7 +94,7 @@ def _read(text: str) -> Template:
 
     try:
         return _analysed(text)
-    except template_rules.TemplateRefused as error:
+    except template_rules.TemplateRefusedError as error:
         return Template(problems=(str(error),))
     except TemplateSyntaxError as error:
         return Template(problems=(f"cannot parse the template: {error.message}",))
@@ -255,7 +255,7 @@ def _refusal(template: Any) -> str:
     template.set_environment(environment)
     try:
         environment.compiled(template).render({})
-    except template_rules.TemplateRefused as error:
+    except template_rules.TemplateRefusedError as error:
         return str(error)
     # Other errors occur in Airflow too; only the limits matter here.
     except Exception:

@@ -13,7 +13,7 @@ from jobyard_cli.images.errors import ImageError
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 
 
-class NoRegistry(ImageError):
+class MissingRegistryError(ImageError):
     """Nothing says where an environment's images are."""
 
     def __init__(self, environment: str) -> None:
@@ -50,8 +50,8 @@ def registry_of(environment: Environment) -> str:
     """The registry that the environment's file names, else its account's ECR.
 
     Raises:
-        NoRegistry: the file says neither.
+        MissingRegistryError: the file says neither.
     """
     if own := _own(environment.values):
         return own
-    raise NoRegistry(environment.name)
+    raise MissingRegistryError(environment.name)

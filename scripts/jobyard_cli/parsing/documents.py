@@ -138,7 +138,7 @@ def parse(document: Document, text: str) -> None:
     except yaml.YAMLError as error:
         document.refuse(1, 1, f"invalid YAML: {error}")
         document.data = None
-    except _Refused:
+    except _RefusedError:
         document.data = None
 
 
@@ -163,7 +163,7 @@ def _line(text: str, mark: Any) -> str:
     return lines[mark.line] if mark and mark.line < len(lines) else ""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The document has something that is not read on purpose; the finding is already in the document."""
 
 
@@ -214,7 +214,7 @@ class _Builder:
 
     def _refuse(self, event: Any, message: str) -> None:
         self.document.refuse(*_position(event.start_mark), message)
-        raise _Refused
+        raise _RefusedError
 
     def _start(self, event: Any, content: dict[Any, Any] | list[Any]) -> None:
         if self.open and isinstance(self.open[-1].content, dict) and self.open[-1].key is None:

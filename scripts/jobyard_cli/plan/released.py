@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class CannotRead(JobyardError):
+class UnreadableReleaseError(JobyardError):
     """The release in a bucket can't be read."""
 
 
@@ -22,7 +22,7 @@ def released(client: S3Client, bucket: str, team: str) -> Release | None:
     """The team's release, or None where there is none.
 
     Raises:
-        CannotRead: the bucket refuses, is not there, or does not answer, or what is there is no release.
+        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,9 +33,9 @@ def released(client: S3Client, bucket: str, team: str) -> Release | None:
     except ClientError as error:
         if error.response["Error"].get("Code") == "NoSuchKey":
             return None
-        raise CannotRead(f"{address}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: {error}") from error
     except BotoCoreError as error:
-        raise CannotRead(f"{address}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: {error}") from error
     return _release(content, address, team)
 
 
@@ -43,9 +43,9 @@ def _release(body: bytes, address: str, team: str) -> Release:
     try:
         release = parsed(body).content
         if release["team"] != team:
-            raise CannotRead(f"{address}: is a release of team {release['team']!r}, not of {team!r}")
+            raise UnreadableReleaseError(f"{address}: is a release of team {release['team']!r}, not of {team!r}")
         for job in release["jobs"].values():
             job["tasks"].values()
     except NO_RELEASE as error:
-        raise CannotRead(f"{address}: is no release: {type(error).__name__}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: is no release: {type(error).__name__}: {error}") from error
     return release

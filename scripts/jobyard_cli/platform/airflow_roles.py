@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import AirflowError, NotThere
+from jobyard_cli.airflow.transport import AirflowError, AirflowNotFoundError
 from jobyard_cli.errors import JobyardError
 
 MODEL = "Viewer"
@@ -36,7 +36,7 @@ ADDED = (("can_create", "DAG Runs"), ("can_edit", "Task Instances"))
 """With the right to edit their own DAGs, the team's people may start runs and clear tasks of those."""
 
 
-class NoRoles(JobyardError):
+class AirflowRolesError(JobyardError):
     """Airflow's roles can't be made from here."""
 
     def __init__(self, missing: list[str], why: str) -> None:
@@ -51,7 +51,7 @@ def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
     """Make the roles that Airflow does not have; their names.
 
     Raises:
-        NoRoles: Airflow has no API for them, or refuses.
+        AirflowRolesError: Airflow has no API for them, or refuses.
     """
     wanted = sorted(teams)
     path, existing = _existing(airflow, wanted)
@@ -60,7 +60,7 @@ def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
         try:
             airflow.call("POST", path, {"name": team, "actions": _actions(existing[MODEL])})
         except AirflowError as error:
-            raise NoRoles(missing, str(error)) from error
+            raise AirflowRolesError(missing, str(error)) from error
     return missing
 
 
@@ -69,11 +69,11 @@ def _existing(airflow: AirflowClient, wanted: list[str]) -> tuple[str, dict[str,
     for path in PATHS:
         try:
             return path, {str(role["name"]): role for role in airflow.listed(path, "roles")}
-        except NotThere:
+        except AirflowNotFoundError:
             continue
         except AirflowError as error:
-            raise NoRoles(wanted, str(error)) from error
-    raise NoRoles(wanted, "its API has no roles")
+            raise AirflowRolesError(wanted, str(error)) from error
+    raise AirflowRolesError(wanted, "its API has no roles")
 
 
 def _actions(model: Mapping[str, Any]) -> list[dict[str, Any]]:

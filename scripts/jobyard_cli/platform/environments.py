@@ -11,7 +11,7 @@ from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.platform.files import NotThePlatformRepo
+from jobyard_cli.platform.files import NotAPlatformRepoError
 from jobyard_cli.platform.teams import TEAM_SCHEMA, Team, TeamFiles, all_findings, read_teams
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
@@ -19,7 +19,7 @@ ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
 
 
-class UnknownEnvironment(JobyardError):
+class UnknownEnvironmentError(JobyardError):
     """There is no such environment."""
 
     def __init__(self, name: str, known: list[str]) -> None:
@@ -28,7 +28,7 @@ class UnknownEnvironment(JobyardError):
         )
 
 
-class InvalidValues(JobyardError):
+class InvalidValuesError(JobyardError):
     """Files of values are wrong; the message has every problem with its place."""
 
     def __init__(self, findings: list[Finding]) -> None:
@@ -36,7 +36,7 @@ class InvalidValues(JobyardError):
         self.findings = findings
 
 
-class NoBucket(JobyardError):
+class MissingBucketError(JobyardError):
     """Nothing says where Airflow's bucket is."""
 
     def __init__(self, environment: str) -> None:
@@ -61,13 +61,13 @@ def load_environment(repo: Path, name: str) -> Environment:
     """The environment of that name in the platform's repository.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        UnknownEnvironment: there is none of that name.
-        InvalidValues: its file, or one of a team, is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        UnknownEnvironmentError: there is none of that name.
+        InvalidValuesError: its file, or one of a team, is wrong.
     """
     known = environment_names(repo)
     if name not in known:
-        raise UnknownEnvironment(name, known)
+        raise UnknownEnvironmentError(name, known)
     file = _load(repo, f"{ENVIRONMENTS}/{name}.yaml")
     files = read_teams(repo)
     _raise([*_environment_findings(file, name, repo), *all_findings(files, known, repo)])
@@ -88,10 +88,10 @@ def bucket(environment: Environment) -> str:
     """Airflow's bucket.
 
     Raises:
-        NoBucket: the environment's file names none.
+        MissingBucketError: the environment's file names none.
     """
     if "bucket" not in environment.values:
-        raise NoBucket(environment.name)
+        raise MissingBucketError(environment.name)
     return str(environment.values["bucket"])
 
 
@@ -99,12 +99,12 @@ def load_node_groups(repo: Path) -> dict[str, Any]:
     """The catalogue of node groups.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        InvalidValues: the catalogue is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        InvalidValuesError: the catalogue is wrong.
     """
     for needed in (CATALOGUE, ENVIRONMENT_SCHEMA):
         if not (repo / needed).exists():
-            raise NotThePlatformRepo(repo / needed)
+            raise NotAPlatformRepoError(repo / needed)
     document = _load(repo, CATALOGUE)
     _raise(document.findings or check_values(document, repo / ENVIRONMENT_SCHEMA, "nodeGroups"))
     groups: dict[str, Any] = document.data["nodeGroups"]
@@ -115,8 +115,8 @@ def load_teams(repo: Path) -> dict[str, Team]:
     """Every team that the platform has, by name.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        InvalidValues: a team's file is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        InvalidValuesError: a team's file is wrong.
     """
     files = read_teams(repo)
     _raise(all_findings(files, environment_names(repo), repo))
@@ -127,11 +127,11 @@ def environment_names(repo: Path) -> list[str]:
     """Names of the environments there are.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
     """
     for needed in (ENVIRONMENTS, ENVIRONMENT_SCHEMA, TEAM_SCHEMA):
         if not (repo / needed).exists():
-            raise NotThePlatformRepo(repo / needed)
+            raise NotAPlatformRepoError(repo / needed)
     return sorted(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
 
 
@@ -156,4 +156,4 @@ def _load(repo: Path, name: str) -> Document:
 
 def _raise(findings: Iterable[Finding]) -> None:
     if found := sorted(findings):
-        raise InvalidValues(found)
+        raise InvalidValuesError(found)

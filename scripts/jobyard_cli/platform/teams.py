@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import compiled, part_findings
 from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -103,10 +103,10 @@ def read_teams(repo: Path) -> list[TeamFiles]:
     """Every team's files, valid or not.
 
     Raises:
-        NotThePlatformRepo: the folder of the teams' files is missing.
+        NotAPlatformRepoError: the folder of the teams' files is missing.
     """
     if not (repo / TEAMS).is_dir():
-        raise NotThePlatformRepo(repo / TEAMS)
+        raise NotAPlatformRepoError(repo / TEAMS)
     return [_read(repo, file.name) for file in sorted((repo / TEAMS).glob("*.yaml"))]
 
 

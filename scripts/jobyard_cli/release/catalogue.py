@@ -12,7 +12,7 @@ from jobyard.entries import Job
 from jobyard.job_rules import NAME
 from jobyard.limits import RELEASE_BYTES
 from jobyard.reading import parse
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 from jobyard.validation import check_job
 
 from jobyard_cli.errors import JobyardError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RELEASE = re.compile(rf"dags/([a-z0-9-]+)/{re.escape(RELEASE_FILE)}")
 
 
-class UnreadableReleases(JobyardError):
+class UnreadableReleasesError(JobyardError):
     """The bucket can't be read."""
 
 
@@ -41,7 +41,7 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
     """The jobs of the releases in a bucket: of all teams, or of some. A release that can't be read hides no other.
 
     Raises:
-        UnreadableReleases: the bucket refuses, is not there, or does not answer.
+        UnreadableReleasesError: the bucket refuses, is not there, or does not answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -52,7 +52,7 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
             # Of a release that is too large, no more than shows that it is.
             _add(catalogue, team, f"s3://{bucket}/{key}", body.read(RELEASE_BYTES + 1))
     except (BotoCoreError, ClientError) as error:
-        raise UnreadableReleases(f"s3://{bucket}/dags/: {error}") from error
+        raise UnreadableReleasesError(f"s3://{bucket}/dags/: {error}") from error
     catalogue.jobs = dict(sorted(catalogue.jobs.items()))
     return catalogue
 
@@ -81,7 +81,7 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
         try:
             NAME(name)
             check_job(job)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             catalogue.problems.append(f"{address}: job {name[:50]!r} is left out: {misfit}")
         else:
             catalogue.jobs[f"{team}.{name}"] = _shown(job)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from jobyard.entries import Release as Content
 
-from jobyard_cli.aws.errors import PublishFailed as PublishFailed
+from jobyard_cli.aws.errors import StoreError as StoreError
 from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.file import NO_RELEASE, ReleaseFile, job_digests, parsed
@@ -29,7 +29,7 @@ _TRIES = 40
 _LONGEST_PAUSE = 1.0
 
 
-class Older(JobyardError):
+class OlderReleaseError(JobyardError):
     """The bucket has a release of a later commit; it was left as it is."""
 
     def __init__(self, address: str, theirs: str, ours: str) -> None:
@@ -39,7 +39,7 @@ class Older(JobyardError):
         )
 
 
-class NoSuchRelease(JobyardError):
+class UnknownReleaseError(JobyardError):
     """There is no such release to go back to."""
 
 
@@ -84,8 +84,8 @@ def publish(
     three to `compare` with what was there before.
 
     Raises:
-        Older: what is there is of a later commit, and of other jobs.
-        PublishFailed: the bucket refuses the write, is not there, or does not answer.
+        OlderReleaseError: what is there is of a later commit, and of other jobs.
+        StoreError: the bucket refuses the write, is not there, or does not answer.
     """
     place = ReleaseObject(client, bucket, release.content["team"])
     publication = _Publication(place, release, note_of(release.content, by, uuid4().hex), is_later, compare)
@@ -94,9 +94,7 @@ def publish(
             if published := publication.attempt():
                 return published
             _pause(attempt)
-    raise PublishFailed(
-        f"{place.address}: another release went in at the same time, {_TRIES} times over; run this again"
-    )
+    raise StoreError(f"{place.address}: another release went in at the same time, {_TRIES} times over; run this again")
 
 
 @dataclass
@@ -120,7 +118,7 @@ class _Publication:
         is_later = bool(newest.commit) and self.is_later(newest.commit, commit)
         if newest.digest != self.release.content["digest"]:
             if is_later:
-                raise Older(self.place.address, newest.commit, commit)
+                raise OlderReleaseError(self.place.address, newest.commit, commit)
         elif is_later or newest.commit == commit:
             return self._is_there(newest)
         return self._put(newest)
@@ -150,7 +148,7 @@ def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
     """The newest releases of a team, the one that Airflow has first.
 
     Raises:
-        PublishFailed: the bucket refuses, is not there, or does not answer.
+        StoreError: the bucket refuses, is not there, or does not answer.
     """
     place = ReleaseObject(client, bucket, team)
     with told(place.address):
@@ -163,8 +161,8 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
     Nothing is put where the commit's release is the newest already, as after one that was interrupted.
 
     Raises:
-        NoSuchRelease: there is none.
-        PublishFailed: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
+        UnknownReleaseError: there is none.
+        StoreError: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
     """
     listed = releases(client, bucket, team)
     place = ReleaseObject(client, bucket, team)
@@ -174,7 +172,7 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
             return RolledBack(listed[0], file.content, Published(address, False, listed[0].etag))
         earlier = _earlier(listed, commit)
         if earlier is None:
-            raise NoSuchRelease(_nothing(team, commit, listed))
+            raise UnknownReleaseError(_nothing(team, commit, listed))
         file = _read(place, earlier)
         before = job_digests(place.read(listed[0].version))
         published = _put_again(place, file, by, listed[0], before)
@@ -198,7 +196,7 @@ def _put_again(
     newest = place.newest()
     if newest and newest.put == note["put"]:
         return Published(place.address, True, newest.etag, bool(newest.version), before)
-    raise PublishFailed(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
+    raise StoreError(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
 
 
 def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
@@ -206,7 +204,9 @@ def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
         file = parsed(place.read(release.version))
         note_of(file.content, "", "")
     except NO_RELEASE as error:
-        raise NoSuchRelease(f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release") from error
+        raise UnknownReleaseError(
+            f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release"
+        ) from error
     return file
 
 

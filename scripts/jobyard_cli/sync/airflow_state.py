@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from jobyard.contract import BROKEN_MARK, BROKEN_TAG, DIGEST_MARK, digest_line
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import NotThere
+from jobyard_cli.airflow.transport import AirflowNotFoundError
 
 _AT_ONCE = 4
 
@@ -126,7 +126,7 @@ class Watcher:
         for dag in dags:
             try:
                 paused[dag] = bool(self._airflow.call("GET", f"dags/{dag}")["is_paused"])
-            except NotThere:
+            except AirflowNotFoundError:
                 continue
         return paused
 
@@ -173,7 +173,7 @@ class Watcher:
         """What Airflow's page of a DAG shows: digest and breakage in one, while its list may be of another moment."""
         try:
             return str(self._airflow.call("GET", f"dags/{dag}/details").get("doc_md") or "")
-        except NotThere:
+        except AirflowNotFoundError:
             return ""
 
     def _mark(self, dag: str) -> str:

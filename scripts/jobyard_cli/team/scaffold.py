@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE = "batch-inference"
 
 
-class CannotStart(JobyardError):
+class NewJobError(JobyardError):
     """The name of the new job is invalid or taken, or the example does not exist."""
 
 
@@ -27,17 +27,17 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
     """Write `dags/<name>/job.yaml` and return its path. An existing job is never changed.
 
     Raises:
-        NotATeamRepo: the folder is not a team's repository.
-        CannotStart: the name is invalid or taken, or the example does not exist.
+        NotATeamRepoError: the folder is not a team's repository.
+        NewJobError: the name is invalid or taken, or the example does not exist.
     """
     repo = TeamRepo.load(root)
     if not NAME.fullmatch(name):
-        raise CannotStart(f"a job must have {NAME_RULE}; got '{name}'")
+        raise NewJobError(f"a job must have {NAME_RULE}; got '{name}'")
     if example not in examples():
-        raise CannotStart(unknown("example", example, examples(), "available"))
+        raise NewJobError(unknown("example", example, examples(), "available"))
     file = repo.root / "dags" / name / "job.yaml"
     if file.exists():
-        raise CannotStart(f"dags/{name}/job.yaml already exists; it was not changed")
+        raise NewJobError(f"dags/{name}/job.yaml already exists; it was not changed")
     text = (EXAMPLES / example / "job.yaml").read_text(encoding="utf-8")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text.replace("TEAM", repo.team), encoding="utf-8")

@@ -18,7 +18,7 @@ _REASON = re.compile(r"^[\w.]+: (?=\S)", re.M)
 """The start of an exception's message at the end of a traceback."""
 
 
-class TemplateFailed(JobyardError):
+class CruftError(JobyardError):
     """cruft failed; the message is that of the template's hook, or the last one of cruft."""
 
 
@@ -26,7 +26,7 @@ def create(template: str, commit: str, answers: Mapping[str, str], output: Path,
     """Make a team's repository in a folder from a commit of the template.
 
     Raises:
-        TemplateFailed: an answer is invalid, or the template cannot be fetched.
+        CruftError: an answer is invalid, or the template cannot be fetched.
     """
     options = ["--no-input", "--default-config", "--checkout", commit, "--output-dir", str(output)]
     cruft("create", template, *options, "--extra-context", json.dumps(answers), cwd=cwd)
@@ -36,14 +36,14 @@ def cruft(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run cruft and wait until it exits.
 
     Raises:
-        TemplateFailed: its exit code is not 0.
+        CruftError: its exit code is not 0.
     """
     # -P: do not import a file of the repository that has the name of one of cruft's modules.
     command = [sys.executable, "-P", "-m", "cruft", *arguments]
     environment = {**os.environ, "_TYPER_STANDARD_TRACEBACK": "1", "NO_COLOR": "1"}
     completed = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if completed.returncode != 0:
-        raise TemplateFailed(_reason(completed.stderr))
+        raise CruftError(_reason(completed.stderr))
     return completed
 
 

@@ -23,7 +23,7 @@ _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
 """git's message for a file to which it could not apply the change."""
 
 
-class CannotUpgrade(JobyardError):
+class UpgradeError(JobyardError):
     """The repository is not in a state in which it can be upgraded; it was not changed."""
 
 
@@ -44,9 +44,9 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     """Upgrade a team's repository to the template's newest commit, or to another one; nothing is committed.
 
     Raises:
-        CannotUpgrade: the repository does not name its template, or has uncommitted changes.
-        TemplateFailed: the template cannot be fetched, or refuses the repository's answers.
-        NoPlatform: the template cannot be fetched.
+        UpgradeError: the repository does not name its template, or has uncommitted changes.
+        CruftError: the template cannot be fetched, or refuses the repository's answers.
+        MissingPlatformError: the template cannot be fetched.
     """
     before = _commit(repo)
     _refuse_unclean(repo)
@@ -67,7 +67,7 @@ def _affects_pipelines(repo: Path, before: str) -> bool:
     own = f"{TeamRepo.load(repo).team}.yaml"
     try:
         names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
-    except git.GitFailed:
+    except git.GitError:
         return True  # A clone without history has no differences to look at.
     return any(_is_in_use(name, own) for name in names)
 
@@ -84,19 +84,19 @@ def _commit(repo: Path) -> str:
             return str(state["commit"])
     except FileNotFoundError as error:
         advice = "run this in the repository's top folder, or restore the file from git"
-        raise CannotUpgrade(f"{repo / STATE} is missing: {advice}") from error
+        raise UpgradeError(f"{repo / STATE} is missing: {advice}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotUpgrade(f"{repo / STATE} does not have the commit of the template: {error}") from error
+        raise UpgradeError(f"{repo / STATE} does not have the commit of the template: {error}") from error
     values = "the address of the platform's repository and the commit that this one was made from"
-    raise CannotUpgrade(f'{repo / STATE}: set "template" and "commit" to {values}')
+    raise UpgradeError(f'{repo / STATE}: set "template" and "commit" to {values}')
 
 
 def _refuse_unclean(repo: Path) -> None:
     if changed := _changed(repo):
-        raise CannotUpgrade("\n".join(["there are uncommitted changes; commit or stash them first:", *changed]))
+        raise UpgradeError("\n".join(["there are uncommitted changes; commit or stash them first:", *changed]))
     if rejected := _rejected(repo):
         names = ", ".join(rejected)
-        raise CannotUpgrade(
+        raise UpgradeError(
             f"{names}: left over from an earlier upgrade; apply the change by hand, then delete this file"
         )
 

@@ -46,7 +46,7 @@ class Bucket:
         """What in_airflow/worker.py measures, in a process of its own.
 
         Raises:
-            CommandFailed: the DAGs can't be read, or are not all there.
+            ProgramError: the DAGs can't be read, or are not all there.
         """
         dags = self.folder / "dags"
         file, counts = str(dags / FILES[side]), [str(self.jobs), str(TASKS)]
@@ -74,7 +74,7 @@ def bucket(jobs: int, version: str) -> Iterator[Bucket]:
     """A folder with the DAGs of `jobs` jobs, on every side the same ones; gone afterwards.
 
     Raises:
-        CommandFailed: Airflow can't be installed.
+        ProgramError: Airflow can't be installed.
     """
     # The same environment for all sides, so that none is at an advantage.
     installed = airflow.environment(Source.find(), cache_dir(), print, version, extra=PEERS)

@@ -26,7 +26,7 @@ ESCAPED = re.compile(r"\\{1,2}u([0-9a-f]{4})")
 """What a release has instead of each template: a call with its text, some of it escaped."""
 
 
-class NotTheSame(JobyardError):
+class DifferentResultError(JobyardError):
     """Two sides make different DAGs, so that comparing them means nothing."""
 
     def __init__(self, side: str, version: str, name: str, found: str, wanted: str) -> None:
@@ -102,4 +102,4 @@ def _compare(contents: Mapping[str, Mapping[str, str]], version: str) -> None:
                 continue
             found = GUARDED.sub(_written, content.get(name, "missing"))
             if found != wanted:
-                raise NotTheSame(side, version, name, found, wanted)
+                raise DifferentResultError(side, version, name, found, wanted)

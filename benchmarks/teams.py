@@ -15,7 +15,7 @@ from jobyard_cli.system.folders import cache_dir, state_dir
 from jobyard_local import argocd
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.story import GRANT
-from jobyard_local.errors import TookTooLong
+from jobyard_local.errors import TookTooLongError
 from jobyard_local.platform import LocalPlatform, build
 from jobyard_local.services import GitRepository
 from jobyard_local.settings import Source
@@ -121,7 +121,7 @@ def _time_to_sync(platform: LocalPlatform, grants: dict[str, dict[str, Any]]) ->
     while missing := wanted - _settled(platform):
         seconds = time.monotonic() - started
         if seconds > LONGEST:
-            raise TookTooLong("syncing all teams", LONGEST, f"{len(missing)} Applications are missing")
+            raise TookTooLongError("syncing all teams", LONGEST, f"{len(missing)} Applications are missing")
         print(f"{seconds:.0f} s: {len(wanted) - len(missing)} of {len(wanted)} Applications are synced", flush=True)
         # Looking at hundreds of Applications takes time from those who sync them.
         time.sleep(0.5 if len(missing) <= 2 else 3)

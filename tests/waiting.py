@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYet, until
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
 
-class NotSo(AssertionError):
+class NotSoError(AssertionError):
     """What was waited for did not happen."""
 
 
@@ -16,9 +16,9 @@ def wait_until(holds: Callable[[], object], seconds: float = PATIENCE_SECONDS) -
 
     def look() -> None:
         if not holds():
-            raise NotYet("it does not hold")
+            raise NotYetError("it does not hold")
 
     try:
-        until(look, seconds, lambda last: NotYet(f"not so after {seconds:.0f} s: {last}"), pause=0.1)
-    except NotYet as late:
-        raise NotSo(str(late)) from late
+        until(look, seconds, lambda last: NotYetError(f"not so after {seconds:.0f} s: {last}"), pause=0.1)
+    except NotYetError as late:
+        raise NotSoError(str(late)) from late

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobyard import limits
 from jobyard.rules import (
-    Misfit,
+    MisfitError,
     Rule,
     by_kind,
     choice,
@@ -61,23 +61,23 @@ def day(value: Any) -> None:
     try:
         year = date.fromisoformat(value).year
     except ValueError:
-        raise Misfit(f"{shown(value)} is not a day of the calendar") from None
+        raise MisfitError(f"{shown(value)} is not a day of the calendar") from None
     if not limits.FIRST_YEAR <= year <= limits.LAST_YEAR:
-        raise Misfit(f"{value} is not in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}")
+        raise MisfitError(f"{value} is not in the years {limits.FIRST_YEAR} to {limits.LAST_YEAR}")
 
 
 def clock(value: Any) -> None:
     """Check for a cron expression or one of the presets."""
     if value.startswith("@"):
         if value not in PRESETS:
-            raise Misfit(f"{shown(value)} is not one of the presets {', '.join(PRESETS)}")
+            raise MisfitError(f"{shown(value)} is not one of the presets {', '.join(PRESETS)}")
     else:
         _CRON(value)
 
 
 def too_deep(value: Any) -> None:
     """Refuse a list or an object where there have been enough around it."""
-    raise Misfit(f"is nested more than {limits.DEPTH} deep")
+    raise MisfitError(f"is nested more than {limits.DEPTH} deep")
 
 
 NAME = text(limits.NAME, "[a-z]([a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and '-'", least=1)

@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from jobyard import limits
 from jobyard.errors import NewerSchemaError, ReleaseError, UnfitJobError
 from jobyard.reading import parse
-from jobyard.rules import Misfit, shown
+from jobyard.rules import MisfitError, shown
 from jobyard.validation import Counts, check_job, check_release
 
 SCHEMA_VERSION = 3
@@ -171,11 +171,11 @@ def checked_jobs(path: Path, entries: Mapping[str, object]) -> dict[str, Job | U
         try:
             counted.append(check_job(entry))
             jobs[name] = cast(Job, entry)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             jobs[name] = UnfitJobError(entry, str(misfit))
     try:
         check_release(counted)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise ReleaseError(path, str(misfit)) from None
     return jobs
 
@@ -188,7 +188,7 @@ def checked_job(entry: object) -> Job:
     """
     try:
         check_job(entry)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         raise UnfitJobError(entry, str(misfit)) from None
     return cast(Job, entry)
 

@@ -23,7 +23,7 @@ QUOTED = 60
 """Characters of a value that a message has."""
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """A value that its rule refuses; `path` leads to it."""
 
     def __init__(self, problem: str) -> None:
@@ -50,9 +50,9 @@ def shown(value: object) -> str:
     return KINDS.get(type(value), "something else")
 
 
-def wrong_kind(wanted: str, value: object) -> Misfit:
+def wrong_kind(wanted: str, value: object) -> MisfitError:
     """Return what to raise where the value is of another kind."""
-    return Misfit(f"must be {wanted}, not {KINDS.get(type(value), 'something else')}")
+    return MisfitError(f"must be {wanted}, not {KINDS.get(type(value), 'something else')}")
 
 
 def is_storable(text: str) -> bool:
@@ -81,13 +81,15 @@ def text(most: int, pattern: str = "", words: str = "", least: int = 0) -> Rule:
         if type(value) is not str:
             raise wrong_kind("text", value)
         if len(value) > most:
-            raise Misfit(f"has {len(value):,} characters, more than {most:,}")
+            raise MisfitError(f"has {len(value):,} characters, more than {most:,}")
         if len(value) < least:
-            raise Misfit("is empty")
+            raise MisfitError("is empty")
         if not is_storable(value):
-            raise Misfit(f"{shown(value)} has a NUL or half a character in it, which Airflow's database can't hold")
+            raise MisfitError(
+                f"{shown(value)} has a NUL or half a character in it, which Airflow's database can't hold"
+            )
         if matches and not matches(value):
-            raise Misfit(f"{shown(value)} is not {words}")
+            raise MisfitError(f"{shown(value)} is not {words}")
 
     return check
 
@@ -99,9 +101,9 @@ def whole(least: int, most: int) -> Rule:
         if type(value) is not int:
             raise wrong_kind("a whole number", value)
         if value < least:
-            raise Misfit(f"{shown(value)} is less than {least:,}")
+            raise MisfitError(f"{shown(value)} is less than {least:,}")
         if value > most:
-            raise Misfit(f"{shown(value)} is more than {most:,}")
+            raise MisfitError(f"{shown(value)} is more than {most:,}")
 
     return check
 
@@ -112,11 +114,11 @@ def number(most: int) -> Rule:
     def check(value: Any) -> None:
         if type(value) is float:
             if not isfinite(value):
-                raise Misfit(f"{value} is not a number of JSON's")
+                raise MisfitError(f"{value} is not a number of JSON's")
         elif type(value) is not int:
             raise wrong_kind("a number", value)
         elif not -most <= value <= most:
-            raise Misfit(f"{shown(value)} is not between {-most:,} and {most:,}")
+            raise MisfitError(f"{shown(value)} is not between {-most:,} and {most:,}")
 
     return check
 
@@ -141,7 +143,7 @@ def choice(*words: str) -> Rule:
         if type(value) is not str:
             raise wrong_kind("text", value)
         if value not in known:
-            raise Misfit(f"{shown(value)} is not one of {', '.join(words)}")
+            raise MisfitError(f"{shown(value)} is not one of {', '.join(words)}")
 
     return check
 
@@ -180,7 +182,7 @@ def listed(rule: Rule, most: int, least: int = 0) -> Rule:
         for place, entry in enumerate(value):
             try:
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (place, *misfit.path)
                 raise
 
@@ -198,7 +200,7 @@ def mapping(name: Rule, rule: Rule, most: int, least: int = 0) -> Rule:
             try:
                 name(key)
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (key, *misfit.path)
                 raise
 
@@ -216,20 +218,20 @@ def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule]) -> Rule:
         for key, entry in value.items():
             rule = known.get(key)
             if rule is None:
-                raise Misfit(f"has the unknown field {shown(key)}")
+                raise MisfitError(f"has the unknown field {shown(key)}")
             try:
                 rule(entry)
-            except Misfit as misfit:
+            except MisfitError as misfit:
                 misfit.path = (key, *misfit.path)
                 raise
         if not needed <= value.keys():
-            raise Misfit(f"lacks {', '.join(sorted(needed - value.keys()))}")
+            raise MisfitError(f"lacks {', '.join(sorted(needed - value.keys()))}")
 
     return check
 
 
 def _check_size(value: list[Any] | dict[str, Any], least: int, most: int) -> None:
     if len(value) > most:
-        raise Misfit(f"has {len(value):,} entries, more than {most:,}")
+        raise MisfitError(f"has {len(value):,} entries, more than {most:,}")
     if len(value) < least:
-        raise Misfit("is empty")
+        raise MisfitError("is empty")

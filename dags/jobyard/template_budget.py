@@ -18,7 +18,7 @@ from jobyard.template_rules import (
     STEPS,
     TEXT_CHARACTERS,
     VALUE_DEPTH,
-    TemplateRefused,
+    TemplateRefusedError,
 )
 
 # So many characters cost as much as one step.
@@ -69,31 +69,33 @@ class Budget:
         """Take the steps.
 
         Raises:
-            TemplateRefused: there are not so many left, or the time is over.
+            TemplateRefusedError: there are not so many left, or the time is over.
         """
         self.steps -= steps
         if self.steps < 0:
-            raise TemplateRefused(f"the templates of a task may take {STEPS:,} steps together")
+            raise TemplateRefusedError(f"the templates of a task may take {STEPS:,} steps together")
         if self._used + self._clock() - self._begin > SECONDS:
-            raise TemplateRefused(f"the templates of a task may take {SECONDS:.0f} seconds of a processor together")
+            raise TemplateRefusedError(
+                f"the templates of a task may take {SECONDS:.0f} seconds of a processor together"
+            )
 
     def write(self, text: str) -> str:
         """Take the text as output.
 
         Raises:
-            TemplateRefused: it is too long, by itself or with what was written before.
+            TemplateRefusedError: it is too long, by itself or with what was written before.
         """
         self.weigh(text)
         self._output += len(text)
         if self._output > OUTPUT_CHARACTERS:
-            raise TemplateRefused(f"the templates of a task may make {OUTPUT_CHARACTERS:,} characters together")
+            raise TemplateRefusedError(f"the templates of a task may make {OUTPUT_CHARACTERS:,} characters together")
         return text
 
     def weigh(self, value: object) -> int:
         """Take as many steps as the value weighs, and return them.
 
         Raises:
-            TemplateRefused: it is too large, too deep, or nothing that a template may have as a value.
+            TemplateRefusedError: it is too large, too deep, or nothing that a template may have as a value.
         """
         total = 0
         rest = [(value, 0)]
@@ -101,7 +103,7 @@ class Budget:
             one, depth = rest.pop()
             total += weight(one)
             if total > ELEMENTS + 1 or depth > VALUE_DEPTH:
-                raise TemplateRefused(
+                raise TemplateRefusedError(
                     f"a value in a template may have {ELEMENTS:,} elements and {VALUE_DEPTH} levels at most"
                 )
             rest.extend((part, depth + 1) for part in _parts(one))
@@ -113,7 +115,7 @@ def weight(value: object) -> int:
     """Return what the value weighs without its parts.
 
     Raises:
-        TemplateRefused: it is too large, or nothing that a template may have as a value.
+        TemplateRefusedError: it is too large, or nothing that a template may have as a value.
     """
     kind = kind_of(value)
     if kind == "builtins.str":
@@ -121,22 +123,22 @@ def weight(value: object) -> int:
         return 1 + len(value) // CHARACTERS_A_STEP  # type: ignore[arg-type]
     if kind == "builtins.int":
         if not -NUMBER <= value <= NUMBER:  # type: ignore[operator]
-            raise TemplateRefused("a whole number in a template may have 64 bits at most")
+            raise TemplateRefusedError("a whole number in a template may have 64 bits at most")
         return 1
     if kind in LISTS or kind == "builtins.dict":
         # What its parts weigh at least: no long list is walked to find out that it is too long.
         if len(value) > ELEMENTS:  # type: ignore[arg-type]
-            raise TemplateRefused(f"a value in a template may have {ELEMENTS:,} elements at most")
+            raise TemplateRefusedError(f"a value in a template may have {ELEMENTS:,} elements at most")
         return 1
     if kind in ATOMS or isinstance(value, Undefined):
         return 1
-    raise TemplateRefused(f"{type(value).__name__} is not a value that a template can use")
+    raise TemplateRefusedError(f"{type(value).__name__} is not a value that a template can use")
 
 
 def fits(characters: int) -> None:
-    """Raise TemplateRefused unless a text may have so many characters."""
+    """Raise TemplateRefusedError unless a text may have so many characters."""
     if characters > TEXT_CHARACTERS:
-        raise TemplateRefused(f"a text in a template may have {TEXT_CHARACTERS:,} characters, not {characters:,}")
+        raise TemplateRefusedError(f"a text in a template may have {TEXT_CHARACTERS:,} characters, not {characters:,}")
 
 
 def _parts(value: Any) -> Iterator[object]:

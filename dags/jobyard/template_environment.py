@@ -40,7 +40,7 @@ from jobyard.template_rules import (
     STEPS_A_TEMPLATE,
     TESTS,
     TOKENS,
-    TemplateRefused,
+    TemplateRefusedError,
     problems,
 )
 
@@ -110,26 +110,26 @@ class BoundEnvironment(SandboxedEnvironment):
         """Return what the template makes.
 
         Raises:
-            TemplateRefused: it is beyond what a template may be, make or use.
+            TemplateRefusedError: it is beyond what a template may be, make or use.
             Exception: what Jinja, Python or a lazy name raises.
         """
         if len(source) > OUTPUT_CHARACTERS:
-            raise TemplateRefused(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
+            raise TemplateRefusedError(f"a template may have {OUTPUT_CHARACTERS:,} characters, not {len(source):,}")
         try:
             with self.budget.counting():
                 self.budget.spend(STEPS_A_TEMPLATE)
                 return self.compiled(self.parse(source)).render(names)
         except (RecursionError, MemoryError) as error:
-            raise TemplateRefused("the template is nested too deep") from error
+            raise TemplateRefusedError("the template is nested too deep") from error
 
     def compiled(self, tree: nodes.Template) -> Template:
         """Return the template of that tree.
 
         Raises:
-            TemplateRefused: it has something that a template may not have.
+            TemplateRefusedError: it has something that a template may not have.
         """
         for problem in problems(tree):
-            raise TemplateRefused(problem)
+            raise TemplateRefusedError(problem)
         code = self.compile(_Paid().visit(tree))
         return self.template_class.from_code(self, code, self.make_globals(None))
 
@@ -208,7 +208,7 @@ class _CountTokens(Extension):
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         for number, token in enumerate(stream, start=1):
             if number > TOKENS:
-                raise TemplateRefused(f"a template may have {TOKENS:,} tokens of Jinja at most")
+                raise TemplateRefusedError(f"a template may have {TOKENS:,} tokens of Jinja at most")
             self.environment.budget.spend(STEPS_A_TOKEN)
             yield token
 
@@ -306,7 +306,7 @@ def _range(*bounds: int) -> list[int]:
     numbers = range(*bounds)
     # `len` of a longer one fails.
     if any(abs(bound) > NUMBER for bound in bounds) or len(numbers) > ELEMENTS:
-        raise TemplateRefused(f"range in a template may have {ELEMENTS:,} numbers")
+        raise TemplateRefusedError(f"range in a template may have {ELEMENTS:,} numbers")
     return list(numbers)
 
 

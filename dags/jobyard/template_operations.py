@@ -13,7 +13,7 @@ from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from jobyard.template_budget import CHARACTERS_A_STEP, DATES, LISTS, Budget, fits, kind_of
-from jobyard.template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefused, words
+from jobyard.template_rules import ELEMENTS, TEXT_CHARACTERS, TemplateRefusedError, words
 
 _DAY = words(
     """
@@ -100,14 +100,14 @@ SLOWNESS = 4
 
 
 def check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None:
-    """Raise TemplateRefused if the result would be too large."""
+    """Raise TemplateRefusedError if the result would be too large."""
     weights = budget.weigh(left), budget.weigh(right)
     if operator == "*":
         _check_repeated(left, weights[0], right)
         _check_repeated(right, weights[1], left)
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):
         if (left.bit_length() - 1) * abs(right) > SHORT:
-            raise TemplateRefused(f"{left} ** {right} has more than 64 bits")
+            raise TemplateRefusedError(f"{left} ** {right} has more than 64 bits")
     elif operator == "%" and isinstance(left, str):
         check_format(left, right)
     elif operator == "+" and isinstance(left, str) and isinstance(right, str):
@@ -120,22 +120,22 @@ def _check_repeated(value: Any, weight: int, times: Any) -> None:
     if isinstance(value, str):
         fits(len(value) * times)
     elif kind_of(value) in LISTS and (weight - 1) * times > ELEMENTS:
-        raise TemplateRefused(f"a list in a template may have {ELEMENTS:,} elements, not {(weight - 1) * times:,}")
+        raise TemplateRefusedError(f"a list in a template may have {ELEMENTS:,} elements, not {(weight - 1) * times:,}")
 
 
 def check_format(text: str, values: object) -> None:
-    """Raise TemplateRefused if `text % values` would be too long, or is no format that can be looked at."""
+    """Raise TemplateRefusedError if `text % values` would be too long, or is no format that can be looked at."""
     place = width = conversions = 0
     while (place := text.find("%", place)) >= 0:
         found = _CONVERSION.match(text, place)
         if not found:
-            raise TemplateRefused(f"{text[place : place + 20]!r} is not a format that a template can use")
+            raise TemplateRefusedError(f"{text[place : place + 20]!r} is not a format that a template can use")
         widths = [int(digits[:9] or 0) for digits in found.groups(default="0")]
         if max(widths) > WIDEST:
-            raise TemplateRefused(f"a format in a template may be {WIDEST} characters wide, not {max(widths):,}")
+            raise TemplateRefusedError(f"a format in a template may be {WIDEST} characters wide, not {max(widths):,}")
         place, width, conversions = found.end(), width + sum(widths), conversions + 1
         if conversions > MOST_CONVERSIONS:
-            raise TemplateRefused(f"a format in a template may have {MOST_CONVERSIONS:,} parts at most")
+            raise TemplateRefusedError(f"a format in a template may have {MOST_CONVERSIONS:,} parts at most")
     fits(len(text) + width)
     if not isinstance(values, tuple):
         fits(conversions * _longest(values))
@@ -151,13 +151,13 @@ def _longest(values: object) -> int:
 
 
 def check_call(function: Any, functions: frozenset[type], arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-    """Raise TemplateRefused unless a template may call that with these arguments; `functions` are classes of ours."""
+    """Raise TemplateRefusedError unless a template may call that with these arguments (`functions`: our classes)."""
     if type(function) in functions or (isinstance(function, type) and function in CLASSES):
         return
     owner = function.__self__ if type(function) in (BuiltinMethodType, MethodType) else None
     name = function.__name__ if owner is not None else ""
     if name not in allowed_attributes(owner):
-        raise TemplateRefused(f"a template can't call {type(function).__name__}")
+        raise TemplateRefusedError(f"a template can't call {type(function).__name__}")
     given = [*arguments, *named.values()]
     if type(owner) is str:
         _check_text_method(owner, name, given)
@@ -182,20 +182,20 @@ def _check_text_method(text: str, name: str, given: list[Any]) -> None:
         if isinstance(argument, int):
             fits(abs(argument))
         elif name in _SLOW_METHODS and isinstance(argument, str) and len(argument) > SHORT:
-            raise TemplateRefused(f"{name} in a template takes {SHORT} characters at most")
+            raise TemplateRefusedError(f"{name} in a template takes {SHORT} characters at most")
 
 
 def _check_date_method(name: str, given: list[Any]) -> None:
     # Another is a locale, of which pendulum makes the name of a module.
     if name == "format" and len(given) != 1:
-        raise TemplateRefused("format of a date in a template takes one argument")
+        raise TemplateRefusedError("format of a date in a template takes one argument")
     for argument in given:
         if isinstance(argument, int | float) and not abs(argument) <= LARGEST_STEP:
-            raise TemplateRefused(f"{name} of a date in a template takes numbers up to {LARGEST_STEP:,}")
+            raise TemplateRefusedError(f"{name} of a date in a template takes numbers up to {LARGEST_STEP:,}")
         if isinstance(argument, str) and len(argument) > 200:
-            raise TemplateRefused(f"{name} of a date in a template takes 200 characters at most")
+            raise TemplateRefusedError(f"{name} of a date in a template takes 200 characters at most")
         if name == "strftime" and isinstance(argument, str) and not _DATE_FORMAT.fullmatch(argument):
-            raise TemplateRefused(f"{argument!r} is not a date's format that a template can use")
+            raise TemplateRefusedError(f"{argument!r} is not a date's format that a template can use")
 
 
 def _check_joined(glue: str, parts: Any) -> None:
@@ -209,12 +209,12 @@ def _check_replaced(text: str, given: Sequence[Any]) -> None:
 
 
 def check_filter(name: str, value: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-    """Raise TemplateRefused if the filter's result would be too large, or its work too long."""
+    """Raise TemplateRefusedError if the filter's result would be too large, or its work too long."""
     given = [*arguments, *named.values()]
     largest = _LARGEST.get(name)
     for argument in given:
         if largest is not None and isinstance(argument, int) and abs(argument) > largest:
-            raise TemplateRefused(f"'{name}' in a template takes numbers up to {largest:,}, not {argument:,}")
+            raise TemplateRefusedError(f"'{name}' in a template takes numbers up to {largest:,}, not {argument:,}")
     _check_attributes(name, arguments, named)
     if look := _LOOKS.get(name):
         look(value if isinstance(value, str | list | tuple | dict) else str(value), arguments, named)
@@ -225,7 +225,9 @@ def _check_attributes(name: str, arguments: Sequence[Any], named: Mapping[str, A
         return
     for argument in [*arguments[_ATTRIBUTE_FILTERS[name] :], named.get("attribute")]:
         if isinstance(argument, str) and argument.count(".") + argument.count(",") > ATTRIBUTE_LEVELS:
-            raise TemplateRefused(f"'{name}' in a template takes an attribute of {ATTRIBUTE_LEVELS} levels at most")
+            raise TemplateRefusedError(
+                f"'{name}' in a template takes an attribute of {ATTRIBUTE_LEVELS} levels at most"
+            )
 
 
 def _look_at_replace(value: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
@@ -252,7 +254,7 @@ def _look_at_format(value: Any, arguments: Sequence[Any], named: Mapping[str, An
 def _look_at_trim(value: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
     for characters in (*arguments, *named.values()):
         if isinstance(characters, str) and len(characters) > SHORT:
-            raise TemplateRefused(f"'trim' in a template takes {SHORT} characters at most")
+            raise TemplateRefusedError(f"'trim' in a template takes {SHORT} characters at most")
 
 
 _LOOKS: Mapping[str, Callable[[Any, Sequence[Any], Mapping[str, Any]], None]] = {

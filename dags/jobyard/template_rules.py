@@ -37,7 +37,7 @@ LIMITS = {
 """What is bounded, and to how much; docs/job.md shows both."""
 
 
-class TemplateRefused(Exception):
+class TemplateRefusedError(Exception):
     """A template is beyond what a job's templates may be, make or use."""
 
 

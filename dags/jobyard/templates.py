@@ -27,7 +27,7 @@ from jobyard.plain import plain
 from jobyard.template_budget import Budget, fits
 from jobyard.template_environment import Accessor, BoundEnvironment, Function, Lazy
 from jobyard.template_guard import JINJA_GLOBALS, RENDER, CallsAlone
-from jobyard.template_rules import TemplateRefused
+from jobyard.template_rules import TemplateRefusedError
 
 # Plain values of Airflow's own, https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
 PLAIN = frozenset(
@@ -91,7 +91,7 @@ def _rendered(context: Context, text: str) -> str:
         shared.names, shared.task = bound(context.parent, context.environment.globals), task
     try:
         rendered = shared.environment.render(text, shared.names)
-    except TemplateRefused as error:
+    except TemplateRefusedError as error:
         raise TemplateError(f"{error}; the template begins {text[:80]!r}") from error
     return rendered
 
@@ -174,7 +174,7 @@ def _ds_format(ds: str, input_format: str, output_format: str) -> str:
 # Without the hooks of Python's own, which would call whatever they are given.
 def _dumps(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
     if indent is not None and (not isinstance(indent, int) or not 0 <= indent <= 16):
-        raise TemplateRefused("json.dumps in a template takes an indent from 0 to 16")
+        raise TemplateRefusedError("json.dumps in a template takes an indent from 0 to 16")
     return json.dumps(value, indent=indent, sort_keys=bool(sort_keys))
 
 
@@ -190,7 +190,7 @@ def _short(function: Callable[..., object]) -> Function:
     def call(*arguments: object) -> object:
         for argument in arguments:
             if isinstance(argument, str) and len(argument) > 64 or isinstance(argument, int) and abs(argument) > 10**7:
-                raise TemplateRefused("macros in a template take days, formats and numbers of days")
+                raise TemplateRefusedError("macros in a template take days, formats and numbers of days")
         return function(*arguments)
 
     return Function(call)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobyard import limits
 from jobyard.job_rules import CONTINUOUS, JOB, JOB_OPTIONAL
-from jobyard.rules import Misfit, Rule, fields
+from jobyard.rules import MisfitError, Rule, fields
 
 _JOB = fields(JOB, JOB_OPTIONAL)
 _FIELDS: Mapping[str, Rule] = {**JOB, **JOB_OPTIONAL}
@@ -34,17 +34,17 @@ def check_job(job: Any) -> Counts:
     """Return how many of each thing the job has, if all of it fits.
 
     Raises:
-        Misfit: something in it does not.
+        MisfitError: something in it does not.
     """
     try:
         _JOB(job)
-    except Misfit as misfit:
+    except MisfitError as misfit:
         misfit.path = misfit.path or ("job",)
         raise
     if job["end_date"] and job["end_date"] < job["start_date"]:
-        raise Misfit(f"end_date {job['end_date']} is before start_date {job['start_date']}")
+        raise MisfitError(f"end_date {job['end_date']} is before start_date {job['start_date']}")
     if job["schedule"] == CONTINUOUS and job["max_active_runs"] != 1:
-        raise Misfit(f"max_active_runs is {job['max_active_runs']}; with the schedule {CONTINUOUS} it has to be 1")
+        raise MisfitError(f"max_active_runs is {job['max_active_runs']}; with the schedule {CONTINUOUS} it has to be 1")
     counted = _counts(job)
     _check_counts("the job", counted, JOB_COUNTS)
     return counted
@@ -54,7 +54,7 @@ def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
     """Check those fields of a job, as far as it has them.
 
     Raises:
-        Misfit: one of them does not fit.
+        MisfitError: one of them does not fit.
     """
     for name in names:
         if name in job:
@@ -65,7 +65,7 @@ def check_release(jobs: Iterable[Counts]) -> None:
     """Check how many of each thing all jobs of a release have together.
 
     Raises:
-        Misfit: too many of something.
+        MisfitError: too many of something.
     """
     total: dict[str, int] = dict.fromkeys(RELEASE_COUNTS, 0)
     for counted in jobs:
@@ -102,4 +102,4 @@ def _instances(task: Mapping[str, Any]) -> int:
 def _check_counts(what: str, counted: Counts, most: Counts) -> None:
     for name, bound in most.items():
         if counted[name] > bound:
-            raise Misfit(f"{what} has {counted[name]:,} {name}, more than {bound:,}")
+            raise MisfitError(f"{what} has {counted[name]:,} {name}, more than {bound:,}")

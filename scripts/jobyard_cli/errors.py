@@ -7,5 +7,5 @@ class JobyardError(Exception):
     """Base of every error that a person is meant to read; its text is the whole message."""
 
 
-class Unavailable(JobyardError):
+class UnavailableError(JobyardError):
     """A service did not answer, or not now: whoever may repeat what he asked does, until his deadline."""

@@ -28,7 +28,7 @@ def environment(
     """A virtual environment with this Airflow, MWAA's pins, and `extra` packages under the same pins.
 
     Raises:
-        CommandFailed: the installation failed.
+        ProgramError: the installation failed.
     """
     return airflow_environment.environment(source.mwaa, cache, report, version, extra)
 
@@ -37,7 +37,7 @@ def ensure(source: Source, cache: Path, report: Report, version: str = AIRFLOW_V
     """An environment with this Airflow, and beside it an empty database, made once.
 
     Raises:
-        CommandFailed: the installation failed.
+        ProgramError: the installation failed.
     """
     target = environment(source, cache, report, version)
     with one_builder(target.with_name(f"{target.name}.lock")):

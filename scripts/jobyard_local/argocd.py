@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from jobyard_cli.system.programs import run
-from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYet, until
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
 from jobyard_local import repo_server
 from jobyard_local.control_plane import Kubectl
-from jobyard_local.errors import TookTooLong
+from jobyard_local.errors import TookTooLongError
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, listens
 
@@ -100,9 +100,11 @@ def _wait_established(kubectl: Kubectl) -> None:
     def look() -> None:
         there = kubectl.once.json("get", "crd")["items"]
         if waiting := [crd["metadata"]["name"] for crd in there if not _established(crd)]:
-            raise NotYet(f"not yet {', '.join(waiting)}")
+            raise NotYetError(f"not yet {', '.join(waiting)}")
 
-    until(look, PATIENCE_SECONDS, TookTooLong.of("serving Argo CD's custom resources", PATIENCE_SECONDS), pause=0.2)
+    until(
+        look, PATIENCE_SECONDS, TookTooLongError.of("serving Argo CD's custom resources", PATIENCE_SECONDS), pause=0.2
+    )
 
 
 def _established(crd: dict[str, Any]) -> bool:
@@ -191,7 +193,7 @@ def wait_settled(
     """Wait until an Application is Synced and Healthy at a commit.
 
     Raises:
-        TookTooLong: it is not, with how it stands and Argo CD's messages.
+        TookTooLongError: it is not, with how it stands and Argo CD's messages.
     """
     once, look_again = kubectl.once, time.monotonic() + LOOK_AGAIN_SECONDS
 
@@ -199,13 +201,13 @@ def wait_settled(
         nonlocal look_again
         found = next((status for status in statuses(once) if status.name == application), None)
         if found is None:
-            raise NotYet("no such Application yet")
+            raise NotYetError("no such Application yet")
         if found.settled and found.revision == revision:
             return found
         # Argo CD may have looked at it before its project was there; by itself it looks again when it next polls.
         if found.sync == "Unknown" and time.monotonic() > look_again:
             refresh(once, application)
             look_again = time.monotonic() + LOOK_AGAIN_SECONDS
-        raise NotYet(str(found))
+        raise NotYetError(str(found))
 
-    return until(look, timeout, TookTooLong.of(f"Argo CD's sync of {application}", timeout))
+    return until(look, timeout, TookTooLongError.of(f"Argo CD's sync of {application}", timeout))

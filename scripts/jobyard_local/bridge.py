@@ -11,7 +11,7 @@ from typing import Any
 
 from jobyard_cli.system.programs import run
 
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 from jobyard_local.layout import Layout
 
 
@@ -19,10 +19,10 @@ def create(layout: Layout) -> None:
     """The pods' bridge, with this machine's own address on it; pods reach nothing beyond.
 
     Raises:
-        Unsupported: another platform has taken its name.
+        UnsupportedError: another platform has taken its name.
     """
     if is_anothers(layout):
-        raise Unsupported(
+        raise UnsupportedError(
             f"another platform has taken the network of this one ({layout.network}) while it was down; "
             "stop that one, or start this one anew after `jobyard local down --purge`"
         )

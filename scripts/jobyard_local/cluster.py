@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import yaml
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
-from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYet, until
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
 from jobyard_local import argocd, bridge, cgroups, control_plane, nodes, simulated_nodes
 from jobyard_local.certificates import CertificateAuthority, certificate_request
 from jobyard_local.control_plane import Kubectl
-from jobyard_local.errors import TookTooLong, Unsupported
+from jobyard_local.errors import TookTooLongError, UnsupportedError
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Supervisor
 from jobyard_local.settings import REAL_NODE_GROUPS
@@ -74,7 +74,7 @@ class EmbeddedCluster:
         self.authority = CertificateAuthority(layout.state / "pki")
 
     def start(self, steps: Steps) -> None:
-        """Raises: ProcessDied, ProcessNotReady, CommandFailed: a part did not start."""
+        """Raises: ProcessDiedError, ProcessNotReadyError, ProgramError: a part did not start."""
         with steps.step("Kubernetes control plane"):
             for process in control_plane.processes(self.layout, self.authority):
                 self.supervisor.start(process)
@@ -84,7 +84,7 @@ class EmbeddedCluster:
                     self.supervisor.start(process)
             self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
             self.kubectl.apply(*self._simulated_nodes())
-            until(self._all_ready, PATIENCE_SECONDS, TookTooLong.of("the nodes' becoming ready", PATIENCE_SECONDS))
+            until(self._all_ready, PATIENCE_SECONDS, TookTooLongError.of("the nodes' becoming ready", PATIENCE_SECONDS))
 
     def _all_ready(self) -> None:
         conditions = {
@@ -93,7 +93,7 @@ class EmbeddedCluster:
         }
         waiting = sorted(name for name, each in conditions.items() if not any(map(_is_ready, each)))
         if waiting or not conditions:
-            raise NotYet(f"not ready: {', '.join(waiting) or 'no node at all'}")
+            raise NotYetError(f"not ready: {', '.join(waiting) or 'no node at all'}")
 
     def real_nodes(self) -> list[nodes.RealNode]:
         """The nodes that run containers."""
@@ -151,7 +151,7 @@ class ExistingCluster:
         self.kubectl = Kubectl(layout)
 
     def start(self, steps: Steps) -> None:
-        """Raises: Unsupported: see `check`."""
+        """Raises: UnsupportedError: see `check`."""
         with steps.step("the existing cluster"):
             self.check()
 
@@ -159,7 +159,7 @@ class ExistingCluster:
         """See that it answers, that the kubeconfig may do everything, and that the cluster has what is needed.
 
         Raises:
-            Unsupported: it is not so.
+            UnsupportedError: it is not so.
         """
         self._check_rights()
         self._check_kinds()
@@ -168,15 +168,15 @@ class ExistingCluster:
     def _check_rights(self) -> None:
         try:
             allowed = self.kubectl.once("auth", "can-i", "*", "*", "--all-namespaces")
-        except CommandFailed as error:
-            raise Unsupported(f"the kubeconfig has to lead to a cluster as its administrator: {error}") from error
+        except ProgramError as error:
+            raise UnsupportedError(f"the kubeconfig has to lead to a cluster as its administrator: {error}") from error
         if allowed.strip() != "yes":
-            raise Unsupported("the kubeconfig has to lead to a cluster as its administrator")
+            raise UnsupportedError("the kubeconfig has to lead to a cluster as its administrator")
 
     def _check_kinds(self) -> None:
         kinds = self.kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "--output=name")
         if "mutatingadmissionpolicies" not in kinds:
-            raise Unsupported(
+            raise UnsupportedError(
                 "the cluster has no MutatingAdmissionPolicy (Kubernetes 1.36), which gives jobs their S3 key"
             )
 
@@ -184,13 +184,13 @@ class ExistingCluster:
         """Two Argo CDs would undo each other's work, and `forget` would take away another's kinds."""
         kinds = self.kubectl("get", "crd", "--output=name")
         if "applications.argoproj.io" in kinds and not argocd.is_ours(self.kubectl):
-            raise Unsupported("the cluster has Argo CD already; this needs a cluster without it")
+            raise UnsupportedError("the cluster has Argo CD already; this needs a cluster without it")
 
     def launchers(self, teams: list[str]) -> dict[str, Any]:
         """Client certificates that the cluster signs on request.
 
         Raises:
-            TookTooLong: it does not sign them, as EKS does not (there Airflow's AWS role is the user).
+            TookTooLongError: it does not sign them, as EKS does not (there Airflow's AWS role is the user).
         """
         cluster = self.kubectl.json("config", "view", "--flatten")["clusters"][0]["cluster"]
         users = [{"name": team, "user": self._issue(team)} for team in teams]
@@ -235,11 +235,11 @@ class ExistingCluster:
         def look() -> str:
             status = self.kubectl.once.json("get", "certificatesigningrequest", name).get("status", {})
             if "certificate" not in status:
-                raise NotYet(unsigned)
+                raise NotYetError(unsigned)
             return str(status["certificate"])
 
         what = f"signing a client certificate for {user(name)}"
-        certificate = until(look, ISSUE_SECONDS, TookTooLong.of(what, ISSUE_SECONDS))
+        certificate = until(look, ISSUE_SECONDS, TookTooLongError.of(what, ISSUE_SECONDS))
         self.kubectl("delete", "certificatesigningrequest", name)
         return certificate
 
@@ -251,7 +251,7 @@ class ExistingCluster:
         """Delete what the charts made, and Argo CD's kinds and namespace where it was this platform that made them.
 
         Raises:
-            CommandFailed: the cluster can't be reached, or refuses.
+            ProgramError: the cluster can't be reached, or refuses.
         """
         mine = "--selector=app.kubernetes.io/part-of=jobyard"
         if not argocd.is_ours(self.kubectl.once):
@@ -270,7 +270,7 @@ class ExistingCluster:
         for kind in ("applications.argoproj.io", "appprojects.argoproj.io"):
             try:
                 names = self.kubectl("get", kind, *there, "--output=name").split()
-            except CommandFailed:
+            except ProgramError:
                 return  # Argo CD's kinds are not there
             for name in names:
                 self.kubectl("patch", *there, name, "--type=merge", "--patch", patch)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from jobyard_local import argocd
 from jobyard_local.cluster import node_groups
-from jobyard_local.errors import NotRunning, Unsupported
+from jobyard_local.errors import NotRunningError, UnsupportedError
 from jobyard_local.platform import Existing, LocalPlatform, build
 from jobyard_local.settings import Source
 
@@ -45,7 +45,7 @@ def up(
     """Start the platform; build what it needs the first time, and repair one that was killed."""
     source, console = Source.find(), new_console()
     if kubeconfig is None and (context or address):
-        raise Unsupported("--context and --address go with --kubeconfig")
+        raise UnsupportedError("--context and --address go with --kubeconfig")
     existing = Existing(kubeconfig.absolute(), context, address) if kubeconfig else None
     platform = LocalPlatform(state_dir(name), source)
     with platform.claim(), Steps(console) as steps:
@@ -83,7 +83,7 @@ def status(
         show_applications(applications, console)
         show_addresses(platform, console)
     else:
-        console.print(str(NotRunning()))
+        console.print(str(NotRunningError()))
     if not processes or not all(processes.values()):
         raise typer.Exit(1)
 

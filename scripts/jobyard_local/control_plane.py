@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jobyard_cli.system.errors import CommandFailed, Unanswered
+from jobyard_cli.system.errors import ProgramError, UnansweredError
 from jobyard_cli.system.programs import run
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
 
@@ -227,8 +227,8 @@ class Kubectl:
         """Standard output of one call.
 
         Raises:
-            CommandFailed: kubectl refused; the message carries its words.
-            Unanswered: the API server stayed away.
+            ProgramError: kubectl refused; the message carries its words.
+            UnansweredError: the API server stayed away.
         """
         return insist(lambda: self._run(arguments, stdin), self._patience)
 
@@ -236,9 +236,9 @@ class Kubectl:
         what = f"kubectl {' '.join(arguments[:3])}"
         try:
             return run([*self._command, *arguments], what=what, stdin=stdin)
-        except CommandFailed as error:
+        except ProgramError as error:
             if _UNANSWERED.search(error.output):
-                raise Unanswered(what, error.output) from error
+                raise UnansweredError(what, error.output) from error
             raise
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:

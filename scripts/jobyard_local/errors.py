@@ -13,46 +13,46 @@ class LocalPlatformError(JobyardError):
     """The local platform can't do what was asked."""
 
 
-class Unsupported(LocalPlatformError):
+class UnsupportedError(LocalPlatformError):
     """This machine can't run the local platform."""
 
 
-class ProcessDied(LocalPlatformError):
+class ProcessDiedError(LocalPlatformError):
     """A process of the platform ended while it was starting."""
 
     def __init__(self, name: str, log: Path) -> None:
         super().__init__(f"{name} ended while starting; the end of {log}:\n{tail(_read(log))}")
 
 
-class ProcessNotReady(LocalPlatformError):
+class ProcessNotReadyError(LocalPlatformError):
     """A process of the platform runs but does not answer."""
 
     def __init__(self, name: str, seconds: float, log: Path) -> None:
         super().__init__(f"{name} did not answer within {seconds:.0f} s; the end of {log}:\n{tail(_read(log))}")
 
 
-class NotRunning(LocalPlatformError):
+class NotRunningError(LocalPlatformError):
     """A command needs a running platform and there is none."""
 
     def __init__(self) -> None:
         super().__init__("the local platform is not running; start it with `jobyard local up`")
 
 
-class Busy(LocalPlatformError):
+class PlatformBusyError(LocalPlatformError):
     """Another command is starting, stopping or using the platform."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"another jobyard command has the platform '{name}'; wait for it to end, or stop it")
 
 
-class TookTooLong(LocalPlatformError):
+class TookTooLongError(LocalPlatformError):
     """Something the platform waits for did not happen in time."""
 
     def __init__(self, what: str, seconds: float, last: str) -> None:
         super().__init__(f"{what} did not happen within {seconds:.0f} s; last seen: {last}")
 
     @classmethod
-    def of(cls, what: str, seconds: float) -> Callable[[str], TookTooLong]:
+    def of(cls, what: str, seconds: float) -> Callable[[str], TookTooLongError]:
         """What makes the error of what was seen last, for `until`."""
         return lambda last: cls(what, seconds, last)
 

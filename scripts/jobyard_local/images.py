@@ -7,7 +7,7 @@ import os
 import ssl
 from pathlib import Path
 
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import Report, run
 
 BASE_IMAGE = "docker.io/library/python:3.11-slim-bookworm"
@@ -37,7 +37,7 @@ class Builder:
         as they are. Where buildah has the image already, that one is used.
 
         Raises:
-            CommandFailed: mmdebstrap or the import failed.
+            ProgramError: mmdebstrap or the import failed.
         """
         if self._has(BASE_IMAGE):
             return
@@ -56,7 +56,7 @@ class Builder:
     def _has(self, image: str) -> bool:
         try:
             self._run("inspect", "--type", "image", image)
-        except CommandFailed:
+        except ProgramError:
             return False
         return True
 
@@ -70,7 +70,7 @@ class Builder:
         """Build the Dockerfile in a folder.
 
         Raises:
-            CommandFailed: a step failed; the message ends with that step's output.
+            ProgramError: a step failed; the message ends with that step's output.
         """
         report(f"building {context.name}")
         options = ["--isolation=chroot", "--pull=never", "--layers", "--quiet", f"--tag={tag}"]
@@ -81,7 +81,7 @@ class Builder:
         """Push to a registry on this machine and return the URL that names the image by its digest.
 
         Raises:
-            CommandFailed: the registry refused.
+            ProgramError: the registry refused.
         """
         digest_file = self._storage / "digest"
         # On loopback time counts more than size, hence the low compression.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobyard_cli.system.programs import run
 
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 from jobyard_local.machine import free_port, is_free
 
 PREFERRED_PORTS = {
@@ -85,12 +85,12 @@ class Layout:
         """Make sure that the ports are free, before the platform starts on a state that it left.
 
         Raises:
-            Unsupported: some are taken; the state has addresses with these ports in it, so others won't do.
+            UnsupportedError: some are taken; the state has addresses with these ports in it, so others won't do.
         """
         taken = [f"{port} ({name})" for name, port in self.ports.items() if not is_free(port)]
         if taken:
             advice = "end what listens there, or start anew after `jobyard local down --purge`"
-            raise Unsupported(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
+            raise UnsupportedError(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
 
     def save(self) -> None:
         """Remember this layout, so that other commands find the platform."""
@@ -114,7 +114,7 @@ class Layout:
         """Free ports near the preferred ones, and a bridge and network that nothing on this machine uses.
 
         Raises:
-            Unsupported: there is no free port or network left.
+            UnsupportedError: there is no free port or network left.
         """
         kubelets = {f"kubelet-{number}": KUBELET_PORT + number for number in range(nodes)}
         index = _free_network()
@@ -127,7 +127,7 @@ class Layout:
         """Free ports of a platform whose cluster is elsewhere and reaches this machine at `host`.
 
         Raises:
-            Unsupported: there is no free port left.
+            UnsupportedError: there is no free port left.
         """
         return cls(state, tools, _free_ports(PREFERRED_PORTS), host)
 
@@ -154,7 +154,7 @@ def _source_address(target: str) -> str:
         try:
             probe.connect((target, 9))
         except OSError as error:
-            raise Unsupported(
+            raise UnsupportedError(
                 f"no way to {target}: {error}; say with --address where pods reach this machine"
             ) from error
         return str(probe.getsockname()[0])
@@ -171,4 +171,4 @@ def _free_network() -> int:
         network = ipaddress.ip_network(f"10.{213 + index}.0.0/16")
         if f"jobyard{index}" not in bridges and not any(network.overlaps(route) for route in routes):
             return index
-    raise Unsupported("no free network between 10.213.0.0/16 and 10.228.0.0/16 for the pods")
+    raise UnsupportedError("no free network between 10.213.0.0/16 and 10.228.0.0/16 for the pods")

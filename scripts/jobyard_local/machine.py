@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobyard_cli.system.programs import Report, run
 
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 
 # package -> a program it brings, by which we see whether it is there already
 SERVICES = {
@@ -34,13 +34,13 @@ def check(embedded: bool = True) -> None:
     `embedded` is whether the platform is to have a cluster of its own.
 
     Raises:
-        Unsupported: it is not Linux on amd64, we are not root, or packages are missing and there is no apt-get.
+        UnsupportedError: it is not Linux on amd64, we are not root, or packages are missing and there is no apt-get.
     """
     reasons = [*_unfit(embedded)]
     if (missing := missing_packages(embedded)) and shutil.which("apt-get") is None:
         reasons.append(f"it lacks {', '.join(missing)}, and there is no apt-get to install them with")
     if reasons:
-        raise Unsupported("the local platform can't run here: " + "; ".join(reasons))
+        raise UnsupportedError("the local platform can't run here: " + "; ".join(reasons))
 
 
 def _unfit(embedded: bool) -> Iterator[str]:
@@ -72,7 +72,7 @@ def install_packages(embedded: bool, report: Report) -> None:
     """Install what is missing with apt-get.
 
     Raises:
-        CommandFailed: apt-get failed.
+        ProgramError: apt-get failed.
     """
     install(_wanted(embedded), report)
 
@@ -81,7 +81,7 @@ def install(wanted: Mapping[str, str], report: Report) -> None:
     """Install with apt-get those packages, given with a program of each, whose program is not here.
 
     Raises:
-        CommandFailed: apt-get failed.
+        ProgramError: apt-get failed.
     """
     missing = _missing(wanted)
     if not missing:
@@ -120,7 +120,7 @@ def free_port(preferred: int, taken: Collection[int], host: str = "127.0.0.1") -
     for port in range(preferred, preferred + 200):
         if port not in taken and is_free(port, host):
             return port
-    raise Unsupported(f"no free port between {preferred} and {preferred + 199}")
+    raise UnsupportedError(f"no free port between {preferred} and {preferred + 199}")
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -29,7 +29,7 @@ from jobyard_cli.system.folders import cache_dir
 from jobyard_local import airflow, argocd, bridge, machine, pod_identity, services, tools
 from jobyard_local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_local.control_plane import Kubectl, write_private
-from jobyard_local.errors import Busy, NotRunning, Unsupported
+from jobyard_local.errors import NotRunningError, PlatformBusyError, UnsupportedError
 from jobyard_local.layout import Layout, own_address
 from jobyard_local.processes import Supervisor
 from jobyard_local.settings import REAL_NODE_GROUPS, Source
@@ -56,8 +56,8 @@ def build(source: Source, cache: Path, steps: Steps, embedded: bool = True) -> B
     `embedded` is whether the platform is to have a cluster of its own.
 
     Raises:
-        Unsupported: this machine can't run the platform.
-        CommandFailed: an installation or a build failed.
+        UnsupportedError: this machine can't run the platform.
+        ProgramError: an installation or a build failed.
     """
     machine.check(embedded)
     cache.mkdir(parents=True, exist_ok=True)
@@ -100,15 +100,15 @@ class LocalPlatform:
 
     @cached_property
     def layout(self) -> Layout:
-        """Raises: NotRunning where `up` has not been here."""
+        """Raises: NotRunningError where `up` has not been here."""
         layout = Layout.load(self.state)
         if layout is None:
-            raise NotRunning
+            raise NotRunningError
         return layout
 
     @cached_property
     def cluster(self) -> Cluster:
-        """Raises: NotRunning where `up` has not been here."""
+        """Raises: NotRunningError where `up` has not been here."""
         if self.layout.embedded:
             return EmbeddedCluster(self.layout, self.node_groups, self.supervisor)
         return ExistingCluster(self.layout)
@@ -152,7 +152,7 @@ class LocalPlatform:
         """Keep every other command from starting or stopping this platform meanwhile.
 
         Raises:
-            Busy: another command has it.
+            PlatformBusyError: another command has it.
         """
         self.state.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder, not in it: `down` takes the folder away.
@@ -160,7 +160,7 @@ class LocalPlatform:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Busy(self.state.name) from error
+                raise PlatformBusyError(self.state.name) from error
             yield
 
     def up(self, built: Built, steps: Steps, existing: Existing | None = None, *, scheduler: bool = True) -> None:
@@ -169,9 +169,9 @@ class LocalPlatform:
         Without `scheduler` there is no Airflow, for what looks at the cluster alone.
 
         Raises:
-            Unsupported: another program took a port of the platform while it was stopped, or the existing cluster
+            UnsupportedError: another program took a port of the platform while it was stopped, or the existing cluster
                 won't do.
-            ProcessDied, ProcessNotReady, CommandFailed: a part did not start, with the end of its log.
+            ProcessDiedError, ProcessNotReadyError, ProgramError: a part did not start, with the end of its log.
         """
         self._prepare_layout(built.tools, existing)
         with ThreadPoolExecutor() as pool:
@@ -189,7 +189,7 @@ class LocalPlatform:
         if layout is None:
             layout = self._first_layout(tools, existing)
         elif existing and layout.embedded:
-            raise Unsupported(
+            raise UnsupportedError(
                 f"the platform '{self.state.name}' has a cluster of its own already; "
                 "take another --name, or end it with `jobyard local down --purge`"
             )
@@ -296,7 +296,7 @@ class LocalPlatform:
         """Register a team: its bounds through Argo CD, its loader and its kubeconfig context through the bucket.
 
         Raises:
-            TookTooLong: Argo CD could not sync the team's bounds.
+            TookTooLongError: Argo CD could not sync the team's bounds.
         """
         revision = self.register({**self.teams(), team: values})
         argocd.wait_settled(self.kubectl, f"bounds-{team}", revision)
@@ -346,7 +346,7 @@ class LocalPlatform:
         """Stop everything; with `purge` forget the state too, so that the next `up` starts anew.
 
         Raises:
-            CommandFailed: the existing cluster could not be cleaned; the state is kept, to try again.
+            ProgramError: the existing cluster could not be cleaned; the state is kept, to try again.
         """
         self.supervisor.stop(self.supervisor.names(), grace=5)
         if Layout.load(self.state) is not None:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobyard_cli.system.waiting import NotYet, until
+from jobyard_cli.system.waiting import NotYetError, until
 
-from jobyard_local.errors import ProcessDied, ProcessNotReady
+from jobyard_local.errors import ProcessDiedError, ProcessNotReadyError
 
 START_SECONDS = 900.0
 """For one process: on a machine with ten times as much to do as it has cores, Airflow needs minutes."""
@@ -55,8 +55,8 @@ class Supervisor:
         """Start a process unless it runs already, and wait until it is ready.
 
         Raises:
-            ProcessDied: it ended while starting; the message carries the end of its log.
-            ProcessNotReady: it runs but did not answer within its time.
+            ProcessDiedError: it ended while starting; the message carries the end of its log.
+            ProcessNotReadyError: it runs but did not answer within its time.
         """
         if not self.alive(process.name):
             self._spawn(process)
@@ -89,11 +89,11 @@ class Supervisor:
             if _is_ready(process.ready):
                 return
             if not self.alive(process.name):
-                raise ProcessDied(process.name, self.log(process.name))
-            raise NotYet("it does not answer")
+                raise ProcessDiedError(process.name, self.log(process.name))
+            raise NotYetError("it does not answer")
 
-        def late(_last: str) -> ProcessNotReady:
-            return ProcessNotReady(process.name, process.timeout, self.log(process.name))
+        def late(_last: str) -> ProcessNotReadyError:
+            return ProcessNotReadyError(process.name, process.timeout, self.log(process.name))
 
         until(look, process.timeout, late, pause=0.1)
 

@@ -150,7 +150,7 @@ class GitRepository:
         """Push what is checked out in a work tree to main, and return the commit.
 
         Raises:
-            CommandFailed: git refused.
+            ProgramError: git refused.
         """
         git(tree, "push", "--quiet", str(self.path), "HEAD:main")
         return git(tree, "rev-parse", "HEAD").strip()

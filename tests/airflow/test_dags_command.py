@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from jobyard_cli.airflow.dags.build import Platform, UnknownAirflow, build
+from jobyard_cli.airflow.dags.build import Platform, UnknownAirflowError, build
 from jobyard_cli.cli.dags import dags
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.release.compile import BrokenJobs
+from jobyard_cli.release.compile import InvalidJobsError
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Platform(ROOT, ROOT)
@@ -68,11 +68,11 @@ def test_the_command_fails_with_a_broken_job_and_not_without(
 
 def test_what_the_check_refuses_is_not_built(team_repo: Path, add_job: AddJob) -> None:
     add_job("score", JOB % "nowhere")
-    with pytest.raises(BrokenJobs, match="unknown node group 'nowhere'"):
+    with pytest.raises(InvalidJobsError, match="unknown node group 'nowhere'"):
         build(team_repo, HERE, "dev", None, print)
 
 
 def test_an_airflow_without_pins_is_told_with_those_that_have_some(team_repo: Path, add_job: AddJob) -> None:
     add_job("score", JOB % "default")
-    with pytest.raises(UnknownAirflow, match=r"2\.11\.1.*values/mwaa has.*2\.11\.2"):
+    with pytest.raises(UnknownAirflowError, match=r"2\.11\.1.*values/mwaa has.*2\.11\.2"):
         build(team_repo, HERE, "dev", "2.11.1", print)

@@ -26,7 +26,7 @@ def oldest_programs(cache: Path, programs: Path, report: Report) -> Path:
     """A folder with that kube-apiserver, built first where the cache does not have it, and all else as in `programs`.
 
     Raises:
-        CommandFailed: a download or the build failed.
+        ProgramError: a download or the build failed.
     """
     built = cache / "oldest" / _key()
     with one_builder(cache / "oldest.lock"):

@@ -28,7 +28,7 @@ def upstream_files(cache: Path, report: Report) -> Path:
     """The folder with these files, fetched first where the cache does not have it.
 
     Raises:
-        CommandFailed: a download failed, or what came has another checksum than go.sum has.
+        ProgramError: a download failed, or what came has another checksum than go.sum has.
     """
     target = cache / "upstream" / _key()
     if target.exists():

@@ -13,7 +13,7 @@ from jobyard.errors import TemplateError
 from jobyard.template_budget import Budget
 from jobyard.template_environment import BoundEnvironment
 from jobyard.template_guard import guarded
-from jobyard.template_rules import SECONDS, STEPS, TemplateRefused
+from jobyard.template_rules import SECONDS, STEPS, TemplateRefusedError
 from support import Bucket, context, job, task
 from template_attacks import ATTACKS, TOGETHER
 
@@ -107,7 +107,7 @@ def test_nor_do_all_templates_of_a_task_together(render: Callable[..., list[str]
 def test_a_rendering_that_takes_the_processor_too_long_ends() -> None:
     moments = iter([0.0, 1.0, SECONDS + 1])
     budget = Budget(clock=lambda: next(moments, SECONDS + 2))
-    with pytest.raises(TemplateRefused, match="may take 30 seconds of a processor together"):
+    with pytest.raises(TemplateRefusedError, match="may take 30 seconds of a processor together"):
         BoundEnvironment(budget).render("{{ a }}", {"a": 1})
 
 

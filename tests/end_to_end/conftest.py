@@ -16,7 +16,7 @@ from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import state_dir
 from jobyard_local import machine
 from jobyard_local.demo.commands import Told, tell
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.settings import Source
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if HERE in item.path.parents]
     try:
         machine.check()
-    except Unsupported as error:
+    except UnsupportedError as error:
         if os.environ.get("CI"):
             raise pytest.UsageError(f"the end-to-end tests have to run in CI: {error}") from error
         config.stash[NOT_RUN] = str(error)

@@ -52,7 +52,7 @@ class Runner:
         """The output of the jobs for a pull request, from a fork, of what is checked out.
 
         Raises:
-            CommandFailed: a job failed.
+            ProgramError: a job failed.
         """
         return self._run("pull_request", {"base": {"sha": base}, "head": {"repo": {"full_name": "another/fork"}}})
 
@@ -60,7 +60,7 @@ class Runner:
         """The output of the jobs for a push to the default branch, which is checked out.
 
         Raises:
-            CommandFailed: a job failed.
+            ProgramError: a job failed.
         """
         return self._run("push", {})
 

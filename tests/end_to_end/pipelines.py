@@ -54,7 +54,7 @@ class Runner:
         """The output of a pipeline for a merge request of what is checked out.
 
         Raises:
-            CommandFailed: a job failed.
+            ProgramError: a job failed.
         """
         request = {"CI_MERGE_REQUEST_IID": "1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
         return self._run({"CI_PIPELINE_SOURCE": "merge_request_event", **request})
@@ -63,7 +63,7 @@ class Runner:
         """The output of a pipeline for the default branch, which is checked out.
 
         Raises:
-            CommandFailed: a job failed.
+            ProgramError: a job failed.
         """
         return self._run({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"})
 

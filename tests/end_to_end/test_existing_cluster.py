@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.folders import cache_dir, state_dir
 from jobyard_local import argocd, bridge
 from jobyard_local.cluster import EmbeddedCluster
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.demo.story import Story
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 from jobyard_local.layout import Layout
 from jobyard_local.platform import AIRFLOW_BUCKET, Built, Existing, LocalPlatform, build
 from jobyard_local.processes import Supervisor
@@ -87,7 +87,7 @@ def test_airflow_starts_pods_there_as_the_team_and_they_get_their_s3_key(beside:
     environment = {one["name"]: one.get("value") for one in yaml.safe_load(made)["spec"]["containers"][0]["env"]}
     assert environment["AWS_ENDPOINT_URL_S3"] == beside.layout.s3_url
     for forbidden in (["get", "pods", "--namespace=default"], ["get", "secrets"]):
-        with pytest.raises(CommandFailed, match="(?i)forbidden"):
+        with pytest.raises(ProgramError, match="(?i)forbidden"):
             airflow(*forbidden)
 
 
@@ -105,7 +105,7 @@ def test_a_cluster_with_an_argo_cd_of_its_own_is_refused_and_nothing_is_left(
 ) -> None:
     existing.kubectl("label", "namespace", argocd.NAMESPACE, "jobyard.dev/local-platform-")
     try:
-        with pytest.raises(Unsupported, match="has Argo CD already"):
+        with pytest.raises(UnsupportedError, match="has Argo CD already"):
             up_on(existing.layout.admin_kubeconfig, Built(existing.layout.tools, Path("unused")), shown)
     finally:
         existing.kubectl.apply(
@@ -117,7 +117,7 @@ def test_a_kubeconfig_without_an_administrators_rights_is_refused_and_nothing_is
     existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown
 ) -> None:
     launcher = beside.state / "airflow-kubeconfig.yaml"
-    with pytest.raises(Unsupported, match="as its administrator"):
+    with pytest.raises(UnsupportedError, match="as its administrator"):
         up_on(launcher, Built(existing.layout.tools, Path("unused")), shown)
 
 
@@ -128,7 +128,7 @@ def test_a_kubeconfig_that_leads_nowhere_is_refused_and_nothing_is_left(
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     nowhere = tmp_path / "kubeconfig"
     nowhere.write_text(yaml.safe_dump(config))
-    with pytest.raises(Unsupported, match="refused"):
+    with pytest.raises(UnsupportedError, match="refused"):
         up_on(nowhere, Built(existing.layout.tools, Path("unused")), shown)
 
 

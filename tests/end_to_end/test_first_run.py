@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from feature_generation.features import make_features
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import Told
@@ -65,7 +65,7 @@ def test_airflow_reaches_the_cluster_as_the_team_and_no_further(platform: LocalP
         ["create", "serviceaccount", "another"],
         ["create", "clusterrolebinding", "me", "--clusterrole=cluster-admin", "--user=airflow"],
     ):
-        with pytest.raises(CommandFailed, match="(?i)forbidden"):
+        with pytest.raises(ProgramError, match="(?i)forbidden"):
             airflow(*forbidden)
 
 
@@ -86,7 +86,7 @@ def test_a_broken_job_is_pointed_at_and_never_reaches_the_bucket(told: Told, pla
     right = file.read_text()
     file.write_text(right.replace("node_group: high-cpu", "node_group: high-cpus").replace("needs: [", "need: ["))
     try:
-        with pytest.raises(CommandFailed) as caught:
+        with pytest.raises(ProgramError) as caught:
             told.story.publish(told.tree)
     finally:
         file.write_text(right)

@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 import yaml
 from jobyard_cli.go import toolchain
-from jobyard_cli.images.errors import BadLayout
+from jobyard_cli.images.errors import ImageLayoutError
 from jobyard_cli.images.layouts import digest_of
 from jobyard_cli.images.platforms import BINFMT, emulated
 from jobyard_cli.images.registry import Registry, push
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
 from jobyard_local import machine
 from jobyard_local.demo.team_repo import commit, jobyard
@@ -154,14 +154,14 @@ def test_no_step_gets_what_is_outside_of_its_image(build: Build, token: Path) ->
 
 @pytest.mark.parametrize("source", ["docker-archive:{}", "dir:{}", "oci-archive:{}", "file://{}"])
 def test_an_image_can_not_start_from_a_file_of_this_machine(build: Build, token: Path, source: str) -> None:
-    with pytest.raises(CommandFailed) as caught:
+    with pytest.raises(ProgramError) as caught:
         build({"starts": f"FROM {source.format(token)}\nCOPY sh /bin/sh\n"})
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("step", ["COPY {} /got", "ADD {} /got", "COPY ../../../../../../../../../..{} /got"])
 def test_a_file_outside_of_the_context_is_not_copied(build: Build, token: Path, step: str) -> None:
-    with pytest.raises(CommandFailed) as caught:
+    with pytest.raises(ProgramError) as caught:
         build({"copies": f"{START}{step.format(token)}\n"})
     assert SECRET not in str(caught.value)
 
@@ -196,12 +196,12 @@ def test_a_layout_whose_layer_was_changed_is_not_pushed(build: Build, registry: 
     layers[0].write_bytes(bytes(data))
     # Of the same size, so that only skopeo can see it.
     digest_of(layout, tag)
-    with pytest.raises(CommandFailed, match="pushing changed"):
+    with pytest.raises(ProgramError, match="pushing changed"):
         push(layout, registry, "changed", tag)
     assert registry.digest("changed", tag) is None
     layers[0].unlink()
     layers[0].symlink_to("/etc/passwd")
-    with pytest.raises(BadLayout, match="is no plain file"):
+    with pytest.raises(ImageLayoutError, match="is no plain file"):
         digest_of(layout, tag)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.team import template
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import Told
@@ -111,7 +111,7 @@ def test_a_job_that_the_check_refuses_stops_its_merge_request(told: Told, runner
     file = tree / "dags" / JOB / "job.yaml"
     file.write_text(TEXT.replace("image: greeting", "image: greetings"))
     team_repo.commit(tree, "A name that is wrong")
-    with pytest.raises(CommandFailed, match="unknown image 'greetings'"):
+    with pytest.raises(ProgramError, match="unknown image 'greetings'"):
         runner.merge_request(base)
     (finding,) = json.loads((tree / "gl-code-quality-report.json").read_text())
     assert finding["location"]["path"] == f"dags/{JOB}/job.yaml"

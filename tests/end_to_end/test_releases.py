@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import Told
 from jobyard_local.demo.story import SECONDS
@@ -42,7 +42,7 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
 
     # The pipeline of the commit before, when it comes late.
     git(tree, "checkout", "--quiet", good)
-    with pytest.raises(CommandFailed, match=f"is of commit {bad[:12]}, which is later than {good[:12]}"):
+    with pytest.raises(ProgramError, match=f"is of commit {bad[:12]}, which is later than {good[:12]}"):
         told.story.publish(tree)
     git(tree, "checkout", "--quiet", "main")
 

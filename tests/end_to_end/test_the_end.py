@@ -18,7 +18,7 @@ from jobyard_local import argocd, bridge
 from jobyard_local.cluster import EmbeddedCluster
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.story import SCORING
-from jobyard_local.errors import Unsupported
+from jobyard_local.errors import UnsupportedError
 from jobyard_local.nodes import PAUSE_IMAGE
 from jobyard_local.platform import LocalPlatform, build
 from jobyard_local.processes import Supervisor
@@ -32,7 +32,7 @@ DAG = f"{team_repo.TEAM}.{SCORING}"
 
 def test_a_platform_whose_network_another_has_taken_leaves_it_alone(platform: LocalPlatform) -> None:
     was_down = replace(platform.layout, state=platform.state.with_name("was-down"))
-    with pytest.raises(Unsupported, match="another platform has taken the network"):
+    with pytest.raises(UnsupportedError, match="another platform has taken the network"):
         bridge.create(was_down)
     EmbeddedCluster(was_down, platform.node_groups, Supervisor(was_down.state)).clean_up()
     assert bridge.is_anothers(was_down)

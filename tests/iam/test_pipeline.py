@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from jobyard_cli.iam.role import Role, document, policies
 from jobyard_cli.platform.publish import publish as publish_platform
 from jobyard_cli.release.catalogue import released_jobs
-from jobyard_cli.release.releases import PublishFailed, publish, releases, roll_back
+from jobyard_cli.release.releases import StoreError, publish, releases, roll_back
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
@@ -98,7 +98,7 @@ def test_a_pipeline_gets_nowhere_with_another_teams_releases(cloud: Session, be:
             lambda: publish(care, BUCKET, release("risk", "3" * 40, 3)),
             lambda: roll_back(care, BUCKET, "risk"),
         ):
-            with pytest.raises(PublishFailed, match="s3://airflow/dags/risk/jobs.json: .*(AccessDenied|403)"):
+            with pytest.raises(StoreError, match="s3://airflow/dags/risk/jobs.json: .*(AccessDenied|403)"):
                 attempt()
         with pytest.raises(ClientError, match="AccessDenied"):
             care.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=b"")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jobyard_cli.iam.role import POLICIES, POLICY_SIZE, allow, document, policies, size
 from jobyard_cli.iam.roles import Roles, all_roles, only
-from jobyard_cli.iam.template import RESOURCES, TooManyResources, as_json, cloudformation
+from jobyard_cli.iam.template import RESOURCES, TooManyResourcesError, as_json, cloudformation
 from jobyard_cli.platform.environments import Environment, load_environment
 
 from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
@@ -129,7 +129,9 @@ def test_200_teams_are_within_iams_limits() -> None:
 
 def test_what_is_too_much_for_one_template_is_deployed_in_parts() -> None:
     roles = all_roles(many(200), PLATFORM_REPO)
-    with pytest.raises(TooManyResources, match="CloudFormation takes 500 in one template: .*`--only platform`, then"):
+    with pytest.raises(
+        TooManyResourcesError, match="CloudFormation takes 500 in one template: .*`--only platform`, then"
+    ):
         cloudformation("prod", roles)
     resources = template(only(roles, ["platform"]))
     attached = [one for one in resources.values() if one["Type"] == "AWS::IAM::ManagedPolicy"]

@@ -234,7 +234,7 @@ class StandInMwaa:
     ) -> dict[str, Any]:
         """One call, with MWAA's errors."""
         from botocore.exceptions import ClientError
-        from jobyard_cli.airflow.transport import NotThere
+        from jobyard_cli.airflow.transport import AirflowNotFoundError
 
         self.calls.append(f"{Method} {Path}")
         try:
@@ -242,7 +242,7 @@ class StandInMwaa:
                 "RestApiStatusCode": 200,
                 "RestApiResponse": self._rest.call(Method, Path.strip("/"), QueryParameters, Body),
             }
-        except NotThere as error:
+        except AirflowNotFoundError as error:
             response: Any = {
                 "Error": {"Code": "RestApiClientException", "Message": ""},
                 "RestApiStatusCode": 404,

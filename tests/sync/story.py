@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import AirflowError, Login, NotAllowed, RestTransport
-from jobyard_cli.platform.airflow_roles import NoRoles, make_roles
+from jobyard_cli.airflow.transport import AirflowError, AirflowPermissionError, Login, RestTransport
+from jobyard_cli.platform.airflow_roles import AirflowRolesError, make_roles
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
@@ -231,7 +231,9 @@ def copy_nothing(team: Team) -> None:
 def give_the_teams_roles(team: Team) -> None:
     """Airflow 2 has the FAB auth manager built in: a person of a team's role sees that team's DAGs alone."""
     if not team.airflow.version.startswith("2"):
-        with pytest.raises(NoRoles, match="Airflow has not these roles, which the teams' DAGs would name: care, risk"):
+        with pytest.raises(
+            AirflowRolesError, match="Airflow has not these roles, which the teams' DAGs would name: care, risk"
+        ):
             make_roles(team.client, ["care", "risk"])
         return
     assert make_roles(team.client, ["care", "risk"]) == ["care", "risk"]
@@ -259,7 +261,7 @@ def give_the_teams_roles(team: Team) -> None:
     ):
         with pytest.raises(AirflowError, match=r"\(40[34]\)"):
             ann.call("GET", refused)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(AirflowPermissionError):
         ann.call("PATCH", "dags/care.score", {"is_paused": True})
     ann.call("PATCH", "dags/risk.score", {"is_paused": True})
     assert team.client.import_errors() == {}
@@ -269,7 +271,7 @@ def seen_by(person: AirflowClient) -> set[str]:
     """The DAGs that a person sees; Airflow refuses to list any until it has given the role the first."""
     try:
         return set(person.dag_ids())
-    except NotAllowed:
+    except AirflowPermissionError:
         return set()
 
 

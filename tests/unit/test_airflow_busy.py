@@ -16,12 +16,18 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
+from jobyard_cli.airflow.api import AirflowClient, AirflowTimeoutError
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, Conflict, NotThere, RestTransport
+from jobyard_cli.airflow.transport import (
+    AirflowBusyError,
+    AirflowConflictError,
+    AirflowError,
+    AirflowNotFoundError,
+    RestTransport,
+)
 from jobyard_cli.system.waiting import Clock
 
-BUSY = AirflowBusy("Read timed out")
+BUSY = AirflowBusyError("Read timed out")
 URL = "http://airflow.example.com"
 
 
@@ -65,22 +71,22 @@ class Airflow:
         match [method, *path.split("/")]:
             case ["GET", "variables", key]:
                 if key not in self.variables:
-                    raise NotThere(path)
+                    raise AirflowNotFoundError(path)
                 return {"value": self.variables[key]}
             case ["POST", "variables"]:
                 if body["key"] in self.variables:
-                    raise Conflict(path)
+                    raise AirflowConflictError(path)
                 self.variables[body["key"]] = body["value"]
             case ["PATCH", "variables", key]:
                 self.variables[key] = body["value"]
             case ["POST", "dags", _, "dagRuns"]:
                 if body["dag_run_id"] in self.runs:
-                    raise Conflict(path)
+                    raise AirflowConflictError(path)
                 self.runs.append(body["dag_run_id"])
                 return body
             case ["POST", "backfills"]:
                 if self.backfills:
-                    raise Conflict(path)
+                    raise AirflowConflictError(path)
                 self.backfills += 1
                 return {"id": 1}
             case ["GET", "dags"]:
@@ -123,14 +129,14 @@ def test_a_call_is_repeated_until_airflow_is_back(airflow: Airflow, call: Callab
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_call_to_an_airflow_that_stays_away_ends(airflow: Airflow, call: Callable[[AirflowClient], object]) -> None:
     airflow.away_until = 10_000
-    with pytest.raises(AirflowBusy, match="Read timed out"):
+    with pytest.raises(AirflowBusyError, match="Read timed out"):
         call(airflow.client)
     assert 300 <= airflow.time < 311
 
 
 def test_asked_once_it_is_not_asked_again(airflow: Airflow) -> None:
     airflow.away_until = 1
-    with pytest.raises(AirflowBusy):
+    with pytest.raises(AirflowBusyError):
         airflow.client.once.variable("x")
     assert airflow.asked == ["GET variables/x"]
 
@@ -149,7 +155,7 @@ def test_a_backfill_whose_answer_was_lost_is_started_once(airflow: Airflow) -> N
 
 def test_a_run_that_somebody_else_started_under_that_name_is_told(airflow: Airflow) -> None:
     airflow.runs = ["first"]
-    with pytest.raises(Conflict):
+    with pytest.raises(AirflowConflictError):
         airflow.client.trigger("risk.train", "first", None)
 
 
@@ -174,7 +180,7 @@ def test_dags_are_waited_for_through_what_airflow_cant_answer_or_import(airflow:
     airflow.away_until, airflow.dags = 50, {100: "risk.train"}
     airflow.client.wait_for_dags({"risk.train"}, 120)
     assert 100 <= airflow.time < 101
-    with pytest.raises(AirflowTimeout) as caught:
+    with pytest.raises(AirflowTimeoutError) as caught:
         airflow.client.wait_for_dags({"risk.train", "risk.score"}, 120)
     assert str(caught.value).splitlines() == [
         "Airflow does not have all of risk.score, risk.train after 120 s; last seen: risk.score is missing",
@@ -197,10 +203,10 @@ def test_a_run_is_followed_through_what_airflow_cant_answer(airflow: Airflow) ->
 
 def test_a_run_that_does_not_end_is_told_with_what_was_seen_last(airflow: Airflow) -> None:
     airflow.ends = 1000
-    with pytest.raises(AirflowTimeout, match="risk.train run first has not ended after 60 s; last seen: running"):
+    with pytest.raises(AirflowTimeoutError, match="risk.train run first has not ended after 60 s; last seen: running"):
         list(airflow.client.wait_for_run("risk.train", "first", 60))
     airflow.away_until = 1000
-    with pytest.raises(AirflowTimeout, match="last seen: Read timed out"):
+    with pytest.raises(AirflowTimeoutError, match="last seen: Read timed out"):
         list(airflow.client.wait_for_run("risk.train", "first", 60))
 
 
@@ -242,7 +248,7 @@ def test_one_answer_that_is_late_or_none_ends_nothing(
 def test_an_address_that_is_none_is_told_at_once() -> None:
     with pytest.raises(AirflowError) as caught:
         AirflowClient(RestTransport("airflow.example.com", "3")).variable("x")
-    assert not isinstance(caught.value, AirflowBusy)
+    assert not isinstance(caught.value, AirflowBusyError)
 
 
 class Mwaa:

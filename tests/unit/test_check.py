@@ -17,7 +17,7 @@ from jobyard_cli.check import report
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.check.schema import is_valid, validator
 from jobyard_cli.parsing.documents import load
-from jobyard_cli.team.repo import NotATeamRepo
+from jobyard_cli.team.repo import NotATeamRepoError
 
 AddJob = Callable[..., Path]
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "job.schema.json"
@@ -148,7 +148,7 @@ def test_values_that_lack_something_are_pointed_out(team_repo: Path, name: str) 
 
 
 def test_a_folder_that_is_no_teams_repository_is_refused_with_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(NotATeamRepo, match="lacks dags, schemas/job.schema.json, values/node-groups.yaml"):
+    with pytest.raises(NotATeamRepoError, match="lacks dags, schemas/job.schema.json, values/node-groups.yaml"):
         check_repo(tmp_path)
 
 

@@ -14,7 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from jobyard_cli.cli.comment import comment
-from jobyard_cli.merge_request.comment import LONGEST, MARK, CommentFailed, Done, NoMergeRequest, NoToken, thread
+from jobyard_cli.merge_request.comment import (
+    LONGEST,
+    MARK,
+    CommentError,
+    Done,
+    MissingTokenError,
+    NoMergeRequestError,
+    thread,
+)
 
 LISTS = {"gitlab": "/projects/7/merge_requests/3/notes", "github": "/repos/risk/risk-jobs/issues/3/comments"}
 ONES = {"gitlab": LISTS["gitlab"], "github": "/repos/risk/risk-jobs/issues/comments"}
@@ -119,13 +127,13 @@ def test_a_plan_that_is_too_long_is_cut_and_says_so(service: Service, variables:
 
 def test_a_service_that_refuses_is_told_with_its_reason(service: Service, variables: dict[str, str]) -> None:
     wrong = {name: "other" if value == "secret" else value for name, value in variables.items()}
-    with pytest.raises(CommentFailed, match="401"):
+    with pytest.raises(CommentError, match="401"):
         thread(wrong).put("text")
 
 
 def test_a_service_that_is_not_there_is_told(variables: dict[str, str], service: Service) -> None:
     gone = {name: value.replace(service.url, "http://127.0.0.1:1") for name, value in variables.items()}
-    with pytest.raises(CommentFailed, match="Connection refused"):
+    with pytest.raises(CommentError, match="Connection refused"):
         thread(gone).put("text", patience=1)
 
 
@@ -179,10 +187,10 @@ def test_the_command_says_what_became_of_the_comment(
     [{}, {"CI_PROJECT_ID": "7"}, {"GITHUB_ACTIONS": "true"}, {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "/none"}],
 )
 def test_where_there_is_no_merge_request_nothing_is_commented_on(variables: dict[str, str]) -> None:
-    with pytest.raises(NoMergeRequest):
+    with pytest.raises(NoMergeRequestError):
         thread(variables)
 
 
 def test_a_token_that_is_empty_is_none() -> None:
-    with pytest.raises(NoToken, match="project access token"):
+    with pytest.raises(MissingTokenError, match="project access token"):
         thread({"CI_MERGE_REQUEST_IID": "3", "JOBYARD_COMMENT_TOKEN": ""})

@@ -15,28 +15,28 @@ import boto3
 import pytest
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.images import ecr, platforms
-from jobyard_cli.images.addresses import NoRegistry, registry_of
+from jobyard_cli.images.addresses import MissingRegistryError, registry_of
 from jobyard_cli.images.build import PASSED
 from jobyard_cli.images.errors import (
-    BadLayout,
-    BadName,
-    MissingProgram,
-    NoEmulation,
-    NoMachines,
-    NoPlainFile,
-    NotAPlatform,
-    NotBuilt,
-    OtherCommit,
-    RegistryRefused,
-    Uncommitted,
-    UnsafeMount,
+    EmulationError,
+    ImageFileError,
+    ImageLayoutError,
+    ImageNameError,
+    ImageNotBuiltError,
+    InvalidPlatformError,
+    MissingProgramError,
+    OtherCommitError,
+    RegistryError,
+    UncommittedError,
+    UnknownProcessorsError,
+    UnsafeMountError,
 )
 from jobyard_cli.images.layouts import digest_of
 from jobyard_cli.images.publish import Origin, build_all, find_missing, publish
 from jobyard_cli.images.registry import Registry
 from jobyard_cli.images.sources import export, sources
 from jobyard_cli.platform.environments import Environment
-from jobyard_cli.system.git import GitFailed
+from jobyard_cli.system.git import GitError
 from jobyard_cli.team.repo import TeamRepo
 from moto import mock_aws
 from rich.console import Console
@@ -168,7 +168,7 @@ def test_a_folder_that_is_in_no_commit_is_refused_with_its_changes(repo: Path) -
     (repo / "images" / "inference" / "Dockerfile").write_text("FROM debian\n")
     (repo / "images" / "new").mkdir()
     (repo / "images" / "new" / "Dockerfile").write_text("FROM debian\n")
-    with pytest.raises(Uncommitted) as caught:
+    with pytest.raises(UncommittedError) as caught:
         sources(repo)
     assert str(caught.value).splitlines()[1:] == [" M images/inference/Dockerfile", "?? images/new/Dockerfile"]
 
@@ -181,7 +181,7 @@ def test_what_git_ignores_does_not_get_into_an_image(repo: Path, tmp_path: Path)
 
 
 def test_a_folder_without_a_commit_is_told(team_repo: Path) -> None:
-    with pytest.raises(GitFailed, match="git ls-tree"):
+    with pytest.raises(GitError, match="git ls-tree"):
         sources(team_repo)
 
 
@@ -191,14 +191,14 @@ def test_platforms_are_those_of_the_node_groups_that_the_team_may_use(repo: Path
     values.write_text(values.read_text().replace("[default, high-cpu, high-memory]", "[default, graviton]"))
     assert platforms.of_team(TeamRepo.load(repo)) == BOTH
     values.write_text(values.read_text().replace("[default, graviton]", "[gone]"))
-    with pytest.raises(NoMachines, match="--platforms"):
+    with pytest.raises(UnknownProcessorsError, match="--platforms"):
         platforms.of_team(TeamRepo.load(repo))
 
 
 def test_platforms_may_be_given(repo: Path) -> None:
     assert platforms.parse("linux/arm64, linux/amd64,") == BOTH
     for wrong in ("amd64", "linux", "", "linux/amd64,windows/amd64"):
-        with pytest.raises(NotAPlatform, match="write them like linux/amd64,linux/arm64"):
+        with pytest.raises(InvalidPlatformError, match="write them like linux/amd64,linux/arm64"):
             platforms.parse(wrong)
 
 
@@ -219,7 +219,7 @@ def test_without_an_emulator_only_what_runs_nothing_is_built(
     (repo / "images" / "inference" / "Dockerfile").write_text("FROM debian\nRUN true\n")
     git(repo, "commit", "--quiet", "--all", "--message=RUN")
     platforms.check(repo, sources(repo), AMD64)
-    with pytest.raises(NoEmulation) as caught:
+    with pytest.raises(EmulationError) as caught:
         platforms.check(repo, sources(repo), BOTH)
     assert str(caught.value).startswith("inference: the Dockerfile has RUN steps, and this machine (amd64)")
     assert "--platforms linux/amd64" in str(caught.value)
@@ -272,7 +272,7 @@ def test_an_image_that_the_other_environment_lacks_is_named_before_anything_is_c
 ) -> None:
     features, inference = sources(repo)
     put(log, f"{OTHER}/risk/inference:{inference.tag(AMD64)}")
-    with pytest.raises(NotBuilt) as caught:
+    with pytest.raises(ImageNotBuiltError) as caught:
         publish(repo, "risk", REGISTRY, AMD64, steps, Origin("dev", OTHER))
     assert str(caught.value).splitlines() == [
         f"{OTHER}/risk/feature-generation:{features.tag(AMD64)} is not there",
@@ -283,7 +283,7 @@ def test_an_image_that_the_other_environment_lacks_is_named_before_anything_is_c
 
 def test_a_registry_that_refuses_is_not_one_that_lacks_the_image(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAYS", "pinging the registry\nunauthorized: authentication required")
-    with pytest.raises(RegistryRefused, match="the registry 127.0.0.1:5000: unauthorized"):
+    with pytest.raises(RegistryError, match="the registry 127.0.0.1:5000: unauthorized"):
         Registry(REGISTRY, "risk").digest("inference", "x")
 
 
@@ -322,16 +322,16 @@ def test_what_keeps_skopeo_from_asking_is_not_taken_for_a_missing_image(
 ) -> None:
     # The image would be built and pushed anew each time, or over one that is there.
     monkeypatch.setenv("SAYS", FATAL % said)
-    with pytest.raises(RegistryRefused, match=f"the registry {REGISTRY}: "):
+    with pytest.raises(RegistryError, match=f"the registry {REGISTRY}: "):
         Registry(REGISTRY, "risk").digest("inference", "x")
 
 
 def test_missing_programs_are_named(repo: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingProgram, match="no skopeo.*apt-get install buildah skopeo"):
+    with pytest.raises(MissingProgramError, match="no skopeo.*apt-get install buildah skopeo"):
         publish(repo, "risk", REGISTRY, AMD64, steps)
-    with pytest.raises(MissingProgram, match="no buildah.*apt-get install buildah skopeo"):
+    with pytest.raises(MissingProgramError, match="no buildah.*apt-get install buildah skopeo"):
         build_all(repo, None, AMD64, tmp_path / "built", steps)
 
 
@@ -348,7 +348,7 @@ def test_the_registry_is_the_environments_or_its_accounts(values: dict[str, str]
 
 
 def test_an_environment_without_a_registry_is_told() -> None:
-    with pytest.raises(NoRegistry, match=r"values/environments/dev\.yaml names no registry"):
+    with pytest.raises(MissingRegistryError, match=r"values/environments/dev\.yaml names no registry"):
         registry_of(Environment("dev", {"name": "dev"}, {}))
 
 
@@ -386,7 +386,7 @@ def test_who_may_not_log_in_is_told_by_whom(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    with pytest.raises(RegistryRefused, match="444455556666.*: there are no AWS credentials: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(RegistryError, match="444455556666.*: there are no AWS credentials: set AWS_ACCESS_KEY_ID"):
         ecr.authorization("444455556666.dkr.ecr.eu-central-1.amazonaws.com")
 
 
@@ -438,12 +438,14 @@ def test_the_builder_gets_none_of_the_pipelines_variables(
 
 
 def test_images_of_another_commit_are_not_built(repo: Path, log: Path, steps: Steps, tmp_path: Path) -> None:
-    with pytest.raises(OtherCommit, match="this commit has no inference:older, else:x;"):
+    with pytest.raises(OtherCommitError, match="this commit has no inference:older, else:x;"):
         build_all(repo, {"inference": "older", "else": "x"}, AMD64, tmp_path / "built", steps)
 
 
 def test_what_the_other_job_did_not_build_is_named(repo: Path, log: Path, steps: Steps, tmp_path: Path) -> None:
-    with pytest.raises(BadLayout, match=r"built/feature-generation: it has no index.json; `jobyard build-images`"):
+    with pytest.raises(
+        ImageLayoutError, match=r"built/feature-generation: it has no index.json; `jobyard build-images`"
+    ):
         publish(repo, "risk", REGISTRY, AMD64, steps, built=tmp_path / "built")
     assert asked(log, "skopeo copy") == []
 
@@ -490,7 +492,7 @@ def test_a_layout_that_is_not_what_a_build_leaves_is_refused_before_skopeo_reads
     assert make_layout(layout, "x") == digest_of(layout, "x")
     change, problem = HOSTILE[name]
     change(layout)
-    with pytest.raises(BadLayout, match=problem):
+    with pytest.raises(ImageLayoutError, match=problem):
         digest_of(layout, "x")
 
 
@@ -509,7 +511,7 @@ def test_a_mount_is_refused_where_buildah_is_old(
 ) -> None:
     (repo / "images" / "inference" / "Dockerfile").write_text(f"FROM debian\n{step}\n")
     git(repo, "commit", "--quiet", "--all", "--message=Mount")
-    with pytest.raises(UnsafeMount, match=r"inference: .*buildah 1\.28\.2 .*buildah 1\.38\.1 or newer"):
+    with pytest.raises(UnsafeMountError, match=r"inference: .*buildah 1\.28\.2 .*buildah 1\.38\.1 or newer"):
         build_all(repo, None, AMD64, tmp_path / "built", steps)
     program = log.with_name("programs") / "buildah"
     program.write_text(program.read_text().replace("1.28.2", "1.39.3"))
@@ -522,7 +524,7 @@ def test_a_folder_whose_name_can_be_no_images_is_refused(repo: Path, name: str) 
     (repo / "images" / name / "Dockerfile").write_text("FROM debian\n")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message=Name")
-    with pytest.raises(BadName, match="the folder's name is the image's: lower-case letters"):
+    with pytest.raises(ImageNameError, match="the folder's name is the image's: lower-case letters"):
         sources(repo)
 
 
@@ -537,7 +539,7 @@ def commit_link(repo: Path, place: str, target: str) -> None:
 def test_a_link_that_leaves_an_images_folder_is_refused(repo: Path, tmp_path: Path, target: str) -> None:
     commit_link(repo, "images/inference/data", target)
     (source,) = [one for one in sources(repo) if one.name == "inference"]
-    with pytest.raises(NoPlainFile, match="images/inference/data: leaves the image's folder"):
+    with pytest.raises(ImageFileError, match="images/inference/data: leaves the image's folder"):
         export(repo, source, tmp_path)
 
 
@@ -551,5 +553,5 @@ def test_a_dockerfile_that_is_a_link_is_refused_and_a_folder_that_is_one_is_no_i
     commit_link(repo, "images/other", "/etc")
     assert [source.name for source in sources(repo)] == ["feature-generation", "inference"]
     commit_link(repo, "images/inference/Dockerfile", "/etc/shadow")
-    with pytest.raises(NoPlainFile, match="images/inference/Dockerfile: is a link"):
+    with pytest.raises(ImageFileError, match="images/inference/Dockerfile: is a link"):
         sources(repo)

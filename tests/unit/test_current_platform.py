@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.platform import current, remote
-from jobyard_cli.platform.checkout import NoPlatform, origin_of
+from jobyard_cli.platform.checkout import MissingPlatformError, origin_of
 from jobyard_cli.platform.current import age, current_platform, refresh
-from jobyard_cli.system.git import GitFailed
+from jobyard_cli.system.git import GitError
 
 from tests.unit.plan_repo import commit_all, git
 
@@ -126,7 +126,7 @@ def test_without_server_and_cache_the_commit_of_the_template_is_taken(server: Pa
 
 def test_without_anything_it_is_said_why(server: Path, team: Path) -> None:
     server.rename(server.with_name("gone"))
-    with pytest.raises(NoPlatform, match="^the platform's repository can't be had: .*server"):
+    with pytest.raises(MissingPlatformError, match="^the platform's repository can't be had: .*server"):
         current_platform(team)
 
 
@@ -205,7 +205,7 @@ def silent() -> Iterator[str]:
 
 def test_a_server_that_never_answers_is_given_up_within_the_deadline(tmp_path: Path, silent: str) -> None:
     begin = time.monotonic()
-    with pytest.raises(GitFailed, match="git ls-remote: no answer within 0.5 s"):
+    with pytest.raises(GitError, match="git ls-remote: no answer within 0.5 s"):
         remote.ask(tmp_path, "ls-remote", silent, deadline=0.5)
     assert time.monotonic() - begin < 60
 
@@ -238,7 +238,7 @@ def test_what_a_repository_lacks_is_said_with_what_to_write(team: Path, content:
     (team / ".cruft.json").unlink()
     if content is not None:
         (team / ".cruft.json").write_text(content)
-    with pytest.raises(NoPlatform) as caught:
+    with pytest.raises(MissingPlatformError) as caught:
         origin_of(team)
     assert message in str(caught.value)
     assert "--platform" in str(caught.value)

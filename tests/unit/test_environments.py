@@ -16,17 +16,17 @@ from jobyard_cli.airflow.transport import AirflowError
 from jobyard_cli.cli import main
 from jobyard_cli.platform.environments import (
     Environment,
-    InvalidValues,
-    NoBucket,
-    UnknownEnvironment,
+    InvalidValuesError,
+    MissingBucketError,
+    UnknownEnvironmentError,
     bucket,
     in_environment,
     load_environment,
     load_teams,
 )
-from jobyard_cli.platform.files import NotThePlatformRepo
-from jobyard_cli.platform.kubeconfig import UnknownRegion, kubeconfig, launcher_role
-from jobyard_cli.platform.missing_values import IncompleteEnvironment
+from jobyard_cli.platform.files import NotAPlatformRepoError
+from jobyard_cli.platform.kubeconfig import InvalidRegionError, kubeconfig, launcher_role
+from jobyard_cli.platform.missing_values import IncompleteEnvironmentError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,7 +57,7 @@ def platform_repo(tmp_path: Path) -> Path:
 
 
 def problems(repo: Path, environment: str = "prod") -> list[str]:
-    with pytest.raises(InvalidValues) as caught:
+    with pytest.raises(InvalidValuesError) as caught:
         load_environment(repo, environment)
     return str(caught.value).splitlines()
 
@@ -95,7 +95,7 @@ def test_differences_of_an_environment_are_laid_over_the_teams_values() -> None:
 
 
 def test_an_unknown_environment_is_named_with_those_there_are(platform_repo: Path) -> None:
-    with pytest.raises(UnknownEnvironment) as caught:
+    with pytest.raises(UnknownEnvironmentError) as caught:
         load_environment(platform_repo, "pord")
     assert str(caught.value) == (
         "unknown environment 'pord' (did you mean 'prod'? there are: dev, prod); "
@@ -104,7 +104,7 @@ def test_an_unknown_environment_is_named_with_those_there_are(platform_repo: Pat
 
 
 def test_a_folder_that_is_not_the_platforms_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotThePlatformRepo, match=r"values/environments is not there: run this in the top folder"):
+    with pytest.raises(NotAPlatformRepoError, match=r"values/environments is not there: run this in the top folder"):
         load_environment(tmp_path, "prod")
 
 
@@ -270,12 +270,12 @@ def test_a_role_is_in_the_partition_of_its_region(region: str, arn: str) -> None
 
 def test_a_region_that_aws_does_not_have_is_named() -> None:
     nowhere = Environment("prod", {**PROD.values, "region": "mars-north-1"}, PROD.teams)
-    with pytest.raises(UnknownRegion, match=r"^values/environments/prod.yaml: AWS has no region 'mars-north-1'$"):
+    with pytest.raises(InvalidRegionError, match=r"^values/environments/prod.yaml: AWS has no region 'mars-north-1'$"):
         kubeconfig(nowhere)
 
 
 def test_what_an_environment_lacks_is_told_with_what_to_write() -> None:
-    with pytest.raises(IncompleteEnvironment) as caught:
+    with pytest.raises(IncompleteEnvironmentError) as caught:
         kubeconfig(Environment("dev", {"name": "dev", "cluster": {"name": "x"}}, {}))
     assert str(caught.value) == (
         "values/environments/dev.yaml lacks what Airflow's kubeconfig is made of; write under `environment`:\n"
@@ -289,7 +289,7 @@ def test_what_an_environment_lacks_is_told_with_what_to_write() -> None:
 
 
 def test_an_environment_without_a_bucket_says_what_to_write() -> None:
-    with pytest.raises(NoBucket) as caught:
+    with pytest.raises(MissingBucketError) as caught:
         bucket(PROD)
     assert str(caught.value) == (
         "values/environments/prod.yaml names no bucket: write `bucket: <name>` under `environment`, or give --bucket"

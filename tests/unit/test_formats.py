@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jobyard_cli.check import formats
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.check.run import NothingToCheck, check_repo
+from jobyard_cli.check.run import NothingToCheckError, check_repo
 from jobyard_cli.team.repo import TeamRepo
 
 AddJob = Callable[..., Path]
@@ -75,9 +75,9 @@ def test_only_what_is_asked_for_is_checked(add_job: AddJob, team_repo: Path) -> 
 
 def test_a_path_without_a_job_is_a_mistake(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
-    with pytest.raises(NothingToCheck, match="there is no such file or folder"):
+    with pytest.raises(NothingToCheckError, match="there is no such file or folder"):
         check_repo(team_repo, [team_repo / "dags" / "scores"])
-    with pytest.raises(NothingToCheck, match="no dags/<job>/job.yaml is in it"):
+    with pytest.raises(NothingToCheckError, match="no dags/<job>/job.yaml is in it"):
         check_repo(team_repo, [team_repo / "images"])
 
 

@@ -14,10 +14,10 @@ import inference.__main__ as inference_job
 import numpy as np
 import pandas as pd
 import pytest
-from feature_generation.features import MEASUREMENTS, BadRows, make_features
+from feature_generation.features import MEASUREMENTS, RowsError, make_features
 from inference.drift import drift, expected_by_chance, stability_index
-from inference.model import BadTable, area_under_curve, predict, train
-from inference.selection import BadCandidates, best
+from inference.model import TableError, area_under_curve, predict, train
+from inference.selection import CandidatesError, best
 from jobyard_local.demo.data import land, raw_days
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_features_are_the_measurements_and_what_is_made_of_them() -> None:
 )
 def test_rows_that_would_make_wrong_features_are_refused(damage: object, message: str) -> None:
     assert callable(damage)
-    with pytest.raises(BadRows, match=message):
+    with pytest.raises(RowsError, match=message):
         make_features(damage(raw()))
 
 
@@ -77,15 +77,15 @@ def test_a_model_finds_patients_that_it_has_not_seen() -> None:
 def test_a_model_refuses_features_that_it_was_not_trained_on() -> None:
     features = make_features(raw())
     trained = train(features)
-    with pytest.raises(BadTable, match=r"missing: \['mean_area'\]"):
+    with pytest.raises(TableError, match=r"missing: \['mean_area'\]"):
         predict(trained.booster, trained.features, features.drop(columns="mean_area"))
 
 
 def test_a_model_needs_both_diagnoses() -> None:
     features = make_features(raw())
-    with pytest.raises(BadTable, match="needs patients of both diagnoses"):
+    with pytest.raises(TableError, match="needs patients of both diagnoses"):
         train(features[features["label"] == 1])
-    with pytest.raises(BadTable, match="has rows without a label"):
+    with pytest.raises(TableError, match="has rows without a label"):
         train(features.drop(columns="label"))
 
 
@@ -160,7 +160,7 @@ def test_the_best_of_several_trainings_becomes_the_latest(s3: S3Client, result: 
     ],
 )
 def test_what_is_no_list_of_results_is_refused(candidates: str, message: str) -> None:
-    with pytest.raises(BadCandidates, match=message):
+    with pytest.raises(CandidatesError, match=message):
         best(candidates)
 
 
@@ -197,9 +197,9 @@ def test_drift_names_the_feature_that_moved() -> None:
     names = [name for name in features.columns if name not in ("patient_id", "label")]
     moved = drift(features, features.assign(mean_area=features["mean_area"] * 1.5), names, 10)
     assert (moved.index[0], moved.iloc[0] > 0.2, moved.iloc[1]) == ("mean_area", True, 0)
-    with pytest.raises(BadTable, match="no rows"):
+    with pytest.raises(TableError, match="no rows"):
         drift(features, features.head(0), names, 10)
-    with pytest.raises(BadTable, match=r"missing: \['mean_area'\]"):
+    with pytest.raises(TableError, match=r"missing: \['mean_area'\]"):
         drift(features, features.drop(columns="mean_area"), names, 10)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from jobyard import job_rules, limits, validation
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 from jobyard.validation import check_job, check_release
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.parsing.documents import load
-from jobyard_cli.release.compile import TooLarge, compile_release, job_entry
+from jobyard_cli.release.compile import ReleaseTooLargeError, compile_release, job_entry
 from jobyard_cli.team.repo import TeamRepo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def test_a_parameter_has_the_schemas_keywords_and_no_others(keyword: str) -> Non
     every = {"default": 1, "title": "T", "description": "D", "enum": [1], "minimum": 0, "maximum": 9, "type": "integer"}
     job_rules.PARAM(every)
     assert known == every.keys()
-    with pytest.raises(Misfit, match="has the unknown field"):
+    with pytest.raises(MisfitError, match="has the unknown field"):
         job_rules.PARAM({"default": 1, keyword: {}})
 
 
@@ -164,14 +164,14 @@ def test_the_check_and_the_library_draw_the_line_at_the_same_place(
     file.write_text(json.dumps(make(most + 1)))
     (finding, *_) = check_repo(team_repo).findings
     assert (finding.path, finding.line) == ("dags/score/job.yaml", 1)
-    with pytest.raises(Misfit):
+    with pytest.raises(MisfitError):
         check_job(job_entry(load(file, "dags/score/job.yaml"), repo))
 
 
 def test_a_release_has_no_more_jobs_than_the_library_reads() -> None:
     counted = dict.fromkeys(validation.RELEASE_COUNTS, 0) | {"jobs": 1}
     check_release([counted] * limits.RELEASE_JOBS)
-    with pytest.raises(Misfit, match="the release has 1,001 jobs, more than 1,000"):
+    with pytest.raises(MisfitError, match="the release has 1,001 jobs, more than 1,000"):
         check_release([counted] * (limits.RELEASE_JOBS + 1))
 
 
@@ -187,5 +187,5 @@ def test_jobs_that_are_too_many_together_are_pointed_out(team_repo: Path, add_jo
 def test_a_release_that_airflow_would_not_read_is_not_made(team_repo: Path, add_job: Callable[..., Path]) -> None:
     for number in range(50):
         add_job(f"j{number}", json.dumps(score(args=["x" * 30_000] * 6)))
-    with pytest.raises(TooLarge, match="it has more than 8,388,608 bytes; nothing was released"):
+    with pytest.raises(ReleaseTooLargeError, match="it has more than 8,388,608 bytes; nothing was released"):
         compile_release(team_repo, "")

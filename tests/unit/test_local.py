@@ -15,12 +15,18 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run, stream
 from jobyard_local import control_plane, machine
 from jobyard_local.certificates import CertificateAuthority, certificate_request
 from jobyard_local.cluster import group, user
-from jobyard_local.errors import Busy, NotRunning, ProcessDied, ProcessNotReady, Unsupported
+from jobyard_local.errors import (
+    NotRunningError,
+    PlatformBusyError,
+    ProcessDiedError,
+    ProcessNotReadyError,
+    UnsupportedError,
+)
 from jobyard_local.layout import Layout, own_address
 from jobyard_local.platform import Existing, LocalPlatform
 from jobyard_local.processes import Process, Supervisor, listens
@@ -74,12 +80,12 @@ class TestSupervisor:
 
     def test_one_that_ends_while_starting_is_reported_with_the_end_of_its_log(self, supervisor: Supervisor) -> None:
         process = Process("broken", python("import sys; sys.exit('no such disk')"), ready=lambda: False)
-        with pytest.raises(ProcessDied, match="broken ended while starting; the end of .*\n  no such disk"):
+        with pytest.raises(ProcessDiedError, match="broken ended while starting; the end of .*\n  no such disk"):
             supervisor.start(process)
 
     def test_one_that_never_serves_is_reported(self, supervisor: Supervisor, port: int) -> None:
         process = Process("deaf", python(FOREVER), ready=listens("127.0.0.1", port), timeout=0.3)
-        with pytest.raises(ProcessNotReady, match="deaf did not answer within 0 s"):
+        with pytest.raises(ProcessNotReadyError, match="deaf did not answer within 0 s"):
             supervisor.start(process)
 
     def test_stop_ends_children_and_one_that_ignores_the_signal(self, supervisor: Supervisor) -> None:
@@ -143,14 +149,16 @@ class TestMachine:
 
     def test_another_system_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("platform.system", lambda: "Darwin")
-        with pytest.raises(Unsupported, match=r"it needs Linux \(this is Darwin\); a Linux virtual machine will do"):
+        with pytest.raises(
+            UnsupportedError, match=r"it needs Linux \(this is Darwin\); a Linux virtual machine will do"
+        ):
             machine.check()
 
     def test_all_that_is_missing_is_said_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("platform.machine", lambda: "aarch64")
         monkeypatch.setattr("os.geteuid", lambda: 1000)
         monkeypatch.setattr("shutil.which", lambda _name: None)
-        with pytest.raises(Unsupported) as caught:
+        with pytest.raises(UnsupportedError) as caught:
             machine.check()
         message = str(caught.value)
         assert "it needs an x86-64 processor (this is aarch64)" in message
@@ -163,7 +171,7 @@ class TestMachine:
         monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
         machine.check(embedded=False)
         monkeypatch.setattr("shutil.which", lambda name: None if name == "redis-server" else f"/usr/bin/{name}")
-        with pytest.raises(Unsupported, match="it needs root, to install packages"):
+        with pytest.raises(UnsupportedError, match="it needs root, to install packages"):
             machine.check(embedded=False)
 
 
@@ -228,7 +236,7 @@ class TestLayout:
     def test_a_port_that_somebody_took_meanwhile_is_named(self, tmp_path: Path, port: int) -> None:
         layout = Layout(tmp_path, tmp_path, {"s3": port}, "10.213.0.1")
         layout.check_ports()
-        with socket.create_server(("127.0.0.1", port)), pytest.raises(Unsupported, match=rf"{port} \(s3\)"):
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(UnsupportedError, match=rf"{port} \(s3\)"):
             layout.check_ports()
 
     def test_two_layouts_share_no_port(self, tmp_path: Path) -> None:
@@ -240,7 +248,7 @@ class TestLayout:
             assert own_address("127.0.0.1") != "127.0.0.1"
 
     def test_a_host_that_is_not_there_asks_for_the_address(self) -> None:
-        with pytest.raises(Unsupported, match="say with --address where pods reach this machine"):
+        with pytest.raises(UnsupportedError, match="say with --address where pods reach this machine"):
             own_address("no-such-host.invalid")
 
 
@@ -269,12 +277,16 @@ class TestCertificates:
 
 class TestPlatform:
     def test_one_that_was_never_started_says_how_to(self, tmp_path: Path) -> None:
-        with pytest.raises(NotRunning, match="start it with `jobyard local up`"):
+        with pytest.raises(NotRunningError, match="start it with `jobyard local up`"):
             _ = LocalPlatform(tmp_path / "state", Source.find()).layout
 
     def test_two_commands_cannot_have_it_at_once(self, tmp_path: Path) -> None:
         one, other = (LocalPlatform(tmp_path / "state", Source.find()) for _ in range(2))
-        with one.claim(), pytest.raises(Busy, match="another jobyard command has the platform 'state'"), other.claim():
+        with (
+            one.claim(),
+            pytest.raises(PlatformBusyError, match="another jobyard command has the platform 'state'"),
+            other.claim(),
+        ):
             pass
         with other.claim():
             pass
@@ -294,7 +306,7 @@ class TestPlatform:
 
 class TestShell:
     def test_a_failed_program_is_reported_with_its_output(self) -> None:
-        with pytest.raises(CommandFailed, match="baking failed:\n  no flour"):
+        with pytest.raises(ProgramError, match="baking failed:\n  no flour"):
             run(python("import sys; sys.exit('no flour')"), what="baking")
 
     def test_a_streamed_program_hands_over_its_lines(self, tmp_path: Path) -> None:
@@ -302,6 +314,6 @@ class TestShell:
         program = "import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(int(sys.argv[1]))"
         stream(python("import sys; print('one')"), lines.append, what="it", environment={}, cwd=tmp_path)
         assert lines == ["one"]
-        with pytest.raises(CommandFailed, match="it failed"):
+        with pytest.raises(ProgramError, match="it failed"):
             stream(python(program, "3"), lines.append, what="it", environment={}, cwd=tmp_path)
         assert sorted(lines) == ["one", "one", "two"]

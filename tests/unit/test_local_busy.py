@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_cli.system.errors import CommandFailed, Unanswered
+from jobyard_cli.system.errors import ProgramError, UnansweredError
 from jobyard_local import argocd
 from jobyard_local.control_plane import Kubectl
-from jobyard_local.errors import TookTooLong
+from jobyard_local.errors import TookTooLongError
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, Supervisor
 from jobyard_local.usage import UsageWatcher
@@ -71,14 +71,14 @@ def test_a_call_that_the_api_server_did_not_answer_is_repeated(kubectl: KubectlT
 
 @pytest.mark.parametrize("says", REFUSALS)
 def test_a_refusal_is_told_at_once(kubectl: KubectlThat, says: str, tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="Error from server") as caught:
+    with pytest.raises(ProgramError, match="Error from server") as caught:
         kubectl(says, times=1)("get", "nodes")
-    assert not isinstance(caught.value, Unanswered)
+    assert not isinstance(caught.value, UnansweredError)
     assert calls(tmp_path) == 1
 
 
 def test_an_api_server_that_stays_away_is_told_in_kubectls_words(kubectl: KubectlThat, tmp_path: Path) -> None:
-    with pytest.raises(Unanswered, match="kubectl get nodes failed:\n  Unable to connect"):
+    with pytest.raises(UnansweredError, match="kubectl get nodes failed:\n  Unable to connect"):
         kubectl(NOT_NOW[0], times=99, patience=1)("get", "nodes")
     assert calls(tmp_path) > 1
 
@@ -91,7 +91,7 @@ def test_argo_cds_sync_is_waited_for_through_what_the_api_server_did_not_answer(
 
 
 def test_argo_cds_sync_that_does_not_come_is_told_with_what_was_seen_last(kubectl: KubectlThat) -> None:
-    with pytest.raises(TookTooLong, match="within 0 s; last seen: team-risk: Synced, Healthy"):
+    with pytest.raises(TookTooLongError, match="within 0 s; last seen: team-risk: Synced, Healthy"):
         argocd.wait_settled(kubectl("", 0, APPLICATION), "team-risk", "2", timeout=0)
 
 

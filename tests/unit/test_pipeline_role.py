@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.cli.pipeline_role import pipeline_role
-from jobyard_cli.iam.pipeline_role import NoAccount, Right, role_name, variables
+from jobyard_cli.iam.pipeline_role import MissingAccountError, Right, role_name, variables
 from jobyard_cli.platform.environments import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ def test_the_role_is_the_teams_in_the_environments_account(region: str, right: R
 
 
 def test_an_environment_that_is_nowhere_is_told() -> None:
-    with pytest.raises(NoAccount, match=r"values/environments/dev\.yaml needs `account` and `region`"):
+    with pytest.raises(MissingAccountError, match=r"values/environments/dev\.yaml needs `account` and `region`"):
         variables(Environment("dev", {"region": "eu-central-1"}, {}), "jobyard-risk-ci")
 
 

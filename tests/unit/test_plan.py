@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobyard_cli.plan import markdown, model, text
-from jobyard_cli.plan.base import NoBase, commit_base, environment_base
+from jobyard_cli.plan.base import MissingBaseError, commit_base, environment_base
 from jobyard_cli.plan.make import make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
-from jobyard_cli.plan.released import CannotRead
-from jobyard_cli.release.compile import BrokenJobs, compile_release
+from jobyard_cli.plan.released import UnreadableReleaseError
+from jobyard_cli.release.compile import InvalidJobsError, compile_release
 
 from tests.unit.plan_repo import FIXTURES, NO_PLATFORM, NOW, ROOT, commit_all, git, planned, the_platform, with_chart
 
@@ -121,7 +121,7 @@ def test_a_chart_that_is_new_is_added(add_job: AddJob, team_repo: Path) -> None:
 def test_an_unknown_base_is_refused(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     commit_all(team_repo)
-    with pytest.raises(NoBase, match="there is no commit '--output=x' here"):
+    with pytest.raises(MissingBaseError, match="there is no commit '--output=x' here"):
         planned(team_repo, ref="--output=x")
 
 
@@ -131,7 +131,7 @@ def test_branches_that_share_nothing_are_pointed_out(add_job: AddJob, team_repo:
     git(team_repo, "checkout", "--quiet", "--orphan", "other")
     add_job("train")
     commit_all(team_repo)
-    with pytest.raises(NoBase, match="no commit that main and HEAD share: fetch more"):
+    with pytest.raises(MissingBaseError, match="no commit that main and HEAD share: fetch more"):
         planned(team_repo)
 
 
@@ -168,7 +168,7 @@ def test_a_link_that_leads_out_of_the_base_is_not_followed(add_job: AddJob, team
 
 def test_an_invalid_work_tree_has_findings_and_no_plan(add_job: AddJob, team_repo: Path) -> None:
     add_job("score", "apiVersion: jobyard/v1\n")
-    with pytest.raises(BrokenJobs) as caught:
+    with pytest.raises(InvalidJobsError) as caught:
         planned(team_repo)
     assert str(caught.value).splitlines() == [
         "dags/score/job.yaml:1:1: the file lacks 'schedule'",
@@ -245,13 +245,13 @@ def test_what_is_no_release_is_told(add_job: AddJob, team_repo: Path, s3: S3Clie
     add_job("score")
     commit_all(team_repo)
     s3.put_object(Bucket="airflow", Key="dags/risk/jobs.json", Body=body)
-    with pytest.raises(CannotRead, match=message):
+    with pytest.raises(UnreadableReleaseError, match=message):
         against_dev(team_repo, s3)
 
 
 def test_a_bucket_that_is_not_there_is_told(add_job: AddJob, team_repo: Path, s3: S3Client) -> None:
     with (
-        pytest.raises(CannotRead, match="s3://nowhere/dags/risk/jobs.json: .*NoSuchBucket"),
+        pytest.raises(UnreadableReleaseError, match="s3://nowhere/dags/risk/jobs.json: .*NoSuchBucket"),
         environment_base(team_repo, s3, "nowhere", "risk", "dev"),
     ):
         pass

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import (
-    NotThePlatformRepo,
+    NotAPlatformRepoError,
     PlatformFiles,
-    UnreadableValues,
+    UnreadableValuesError,
     loader_source,
     node_groups,
     platform_files,
@@ -87,11 +87,11 @@ def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, t
 
 
 def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NotThePlatformRepo, match="node-groups.yaml is not there: run this in the top folder"):
+    with pytest.raises(NotAPlatformRepoError, match="node-groups.yaml is not there: run this in the top folder"):
         node_groups(tmp_path)
     (tmp_path / "node-groups.yaml").write_text("nodeGroups: [gpu]\n")
-    with pytest.raises(UnreadableValues, match="node-groups.yaml: must have a mapping under 'nodeGroups'"):
+    with pytest.raises(UnreadableValuesError, match="node-groups.yaml: must have a mapping under 'nodeGroups'"):
         node_groups(tmp_path)
     (tmp_path / "node-groups.yaml").write_text("nodeGroups: {gpu\n")
-    with pytest.raises(UnreadableValues, match="node-groups.yaml:2:1: not YAML"):
+    with pytest.raises(UnreadableValuesError, match="node-groups.yaml:2:1: not YAML"):
         node_groups(tmp_path)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobyard_cli.aws.errors import PublishFailed
+from jobyard_cli.aws.errors import StoreError
 from jobyard_cli.platform import publish as platform_publish
 from jobyard_cli.platform.files import PlatformFiles, loader_source
-from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatform, publish
+from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatformError, publish
 from jobyard_local.bucket_copy import copy_once
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def test_the_layout_without_versions_is_replaced(s3: S3Client, tmp_path: Path) -
 
 def test_an_older_commit_does_not_replace_a_later_one(s3: S3Client) -> None:
     publish(s3, BUCKET, a_library("2"), "2")
-    with pytest.raises(OlderPlatform, match="is of commit 2, which is later than 1, checked out here; nothing was put"):
+    with pytest.raises(
+        OlderPlatformError, match="is of commit 2, which is later than 1, checked out here; nothing was put"
+    ):
         publish(s3, BUCKET, a_library("1"), "1", lambda theirs, ours: theirs > ours)
     assert publish(s3, BUCKET, a_library("3"), "3", lambda theirs, ours: theirs > ours).put
 
@@ -138,7 +140,7 @@ def test_who_is_overtaken_begins_anew_and_finds_the_later_commit(s3: S3Client) -
             publish(s3, BUCKET, a_library("2", "risk"), "2")
         return theirs > ours
 
-    with pytest.raises(OlderPlatform):
+    with pytest.raises(OlderPlatformError):
         publish(s3, BUCKET, a_library("1", kubeconfig="old"), "1", later)
     assert s3.get_object(Bucket=BUCKET, Key="dags/jobyard/kubeconfig.yaml")["Body"].read() == b"kind: Config"
     index = json.loads(s3.get_object(Bucket=BUCKET, Key=f"dags/{INDEX}")["Body"].read())
@@ -146,7 +148,7 @@ def test_who_is_overtaken_begins_anew_and_finds_the_later_commit(s3: S3Client) -
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
-    with pytest.raises(PublishFailed, match="s3://nowhere/dags/: .*NoSuchBucket"):
+    with pytest.raises(StoreError, match="s3://nowhere/dags/: .*NoSuchBucket"):
         publish(s3, "nowhere", a_library("1"))
 
 

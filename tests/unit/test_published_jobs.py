@@ -16,9 +16,9 @@ from jobyard_cli.check.run import check_repo
 from jobyard_cli.cli import main
 from jobyard_cli.platform.current import PUBLISHED, refresh
 from jobyard_cli.platform.published import PublishedJobs, list_text, published_jobs
-from jobyard_cli.release.catalogue import UnreadableReleases, released_jobs
+from jobyard_cli.release.catalogue import UnreadableReleasesError, released_jobs
 from jobyard_cli.release.compile import compile_release
-from jobyard_cli.release.push_list import CannotPush, push_list
+from jobyard_cli.release.push_list import PushError, push_list
 
 from tests.unit.plan_repo import commit_all, git
 
@@ -127,7 +127,7 @@ def test_a_release_that_cannot_be_read_is_named_and_hides_no_other(
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: S3Client) -> None:
-    with pytest.raises(UnreadableReleases, match="^s3://nothing/dags/: .*NoSuchBucket"):
+    with pytest.raises(UnreadableReleasesError, match="^s3://nothing/dags/: .*NoSuchBucket"):
         released_jobs(s3, "nothing")
 
 
@@ -253,7 +253,7 @@ def test_a_server_that_refuses_the_push_is_quoted(platform: Path, origin: Path) 
     hook = origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(CannotPush, match="dev's list is not on the branch published-jobs: (?s:.*)branch is protected"):
+    with pytest.raises(PushError, match="dev's list is not on the branch published-jobs: (?s:.*)branch is protected"):
         put(platform, dev=["care.ingest"])
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard_cli.release.compile import SCHEMA_VERSION, BrokenJobs, compile_release
-from jobyard_cli.release.releases import Older, PublishFailed, publish
-from jobyard_cli.team.scaffold import CannotStart, examples, new_job
+from jobyard_cli.release.compile import SCHEMA_VERSION, InvalidJobsError, compile_release
+from jobyard_cli.release.releases import OlderReleaseError, StoreError, publish
+from jobyard_cli.team.scaffold import NewJobError, examples, new_job
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -188,7 +188,7 @@ def test_images_are_part_of_the_release_and_of_its_digest(add_job: AddJob, team_
 def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_repo: Path) -> None:
     add_job("right")
     add_job("wrong", "apiVersion: jobyard/v1\nschedule: null\ntasks: {}\nowner: me\n")
-    with pytest.raises(BrokenJobs) as caught:
+    with pytest.raises(InvalidJobsError) as caught:
         compile_release(team_repo, "")
     lines = str(caught.value).splitlines()
     assert [line.partition(": ")[0] for line in lines[:2]] == ["dags/wrong/job.yaml:3:8", "dags/wrong/job.yaml:4:8"]
@@ -206,7 +206,7 @@ def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: s
 def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:
     file = add_job("score")
     before = file.read_text()
-    with pytest.raises(CannotStart, match="is there already"):
+    with pytest.raises(NewJobError, match="is there already"):
         new_job(team_repo, "score")
     assert file.read_text() == before
 
@@ -220,7 +220,7 @@ def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:
     ],
 )
 def test_what_cannot_be_a_new_job_is_refused(team_repo: Path, name: str, example: str, message: str) -> None:
-    with pytest.raises(CannotStart, match=message):
+    with pytest.raises(NewJobError, match=message):
         new_job(team_repo, name, example)
     assert list((team_repo / "dags").iterdir()) == []
 
@@ -253,7 +253,7 @@ def test_a_later_commit_with_the_same_jobs_is_noted_so_that_none_between_goes_ov
     file.write_text(text)
     restored = compile_release(team_repo, "3")
     assert not publish(s3, BUCKET, restored, is_later=later).changed
-    with pytest.raises(Older, match="is of commit 3, which is later than 2"):
+    with pytest.raises(OlderReleaseError, match="is of commit 3, which is later than 2"):
         publish(s3, BUCKET, between, is_later=later)
     assert not publish(s3, BUCKET, compile_release(team_repo, "1"), is_later=later).changed
     assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == restored
@@ -302,13 +302,13 @@ def test_one_that_always_comes_second_gives_up_and_says_so(
     monkeypatch.setattr("jobyard_cli.release.releases._LONGEST_PAUSE", 0)
     add_job("score")
     client: Any = Interrupted(s3, 99)
-    with pytest.raises(PublishFailed, match="another release went in at the same time, 40 times over; run this again"):
+    with pytest.raises(StoreError, match="another release went in at the same time, 40 times over; run this again"):
         publish(client, BUCKET, compile_release(team_repo, "1"))
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: S3Client, add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
-    with pytest.raises(PublishFailed, match="s3://nowhere/dags/risk/jobs.json: NoSuchBucket: The specified bucket"):
+    with pytest.raises(StoreError, match="s3://nowhere/dags/risk/jobs.json: NoSuchBucket: The specified bucket"):
         publish(s3, "nowhere", compile_release(team_repo, "1"))
 
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobyard_cli.cli import main
 from jobyard_cli.release.compile import compile_release
-from jobyard_cli.release.releases import NoSuchRelease, Older, PublishFailed, publish, releases, roll_back
+from jobyard_cli.release.releases import (
+    OlderReleaseError,
+    StoreError,
+    UnknownReleaseError,
+    publish,
+    releases,
+    roll_back,
+)
 from jobyard_cli.system.git import is_later
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ def test_the_newest_release_is_listed_first_with_who_put_it(three: S3Client) -> 
 
 def test_a_team_that_has_released_nothing_has_no_release(three: S3Client) -> None:
     assert releases(three, BUCKET, "care") == []
-    with pytest.raises(NoSuchRelease, match="team care has released nothing yet"):
+    with pytest.raises(UnknownReleaseError, match="team care has released nothing yet"):
         roll_back(three, BUCKET, "care")
 
 
@@ -79,7 +86,7 @@ def test_going_back_to_a_commit_takes_the_beginning_of_its_name(three: S3Client)
 
 
 def test_a_commit_without_a_release_is_answered_with_those_that_have_one(three: S3Client) -> None:
-    with pytest.raises(NoSuchRelease) as caught:
+    with pytest.raises(UnknownReleaseError) as caught:
         roll_back(three, BUCKET, "risk", "abc")
     assert str(caught.value) == (
         "there is no earlier release of commit abc among the newest 3 of team risk "
@@ -93,7 +100,7 @@ def test_what_is_no_release_is_not_gone_back_to(s3: S3Client, add_job: AddJob, t
     add_job("score")
     release = compile_release(team_repo, FIRST)
     publish(s3, BUCKET, release)
-    with pytest.raises(NoSuchRelease, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is no release"):
+    with pytest.raises(UnknownReleaseError, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is no release"):
         roll_back(s3, BUCKET, "risk")
     assert body(s3) == release
 
@@ -114,7 +121,7 @@ class Overtaken:
 
 def test_going_back_never_goes_over_a_release_that_came_meanwhile(three: S3Client) -> None:
     client: Any = Overtaken(three)
-    with pytest.raises(PublishFailed, match="another release went in at the same time; look at `jobyard releases`"):
+    with pytest.raises(StoreError, match="another release went in at the same time; look at `jobyard releases`"):
         roll_back(client, BUCKET, "risk")
     assert body(three) == b'{"digest": "other"}'
 
@@ -139,7 +146,7 @@ def test_a_late_pipeline_does_not_put_an_older_commit_over_a_later_one(
     add_job("score")
     publish(s3, BUCKET, compile_release(team_repo, later))
     add_job("train")
-    with pytest.raises(Older) as caught:
+    with pytest.raises(OlderReleaseError) as caught:
         publish(s3, BUCKET, compile_release(team_repo, older), is_later=partial(is_later, clone))
     assert str(caught.value) == (
         f"s3://airflow/dags/risk/jobs.json is of commit {later[:12]}, which is later than {older[:12]}, "

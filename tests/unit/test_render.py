@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from jobyard_cli.chart.check import OLDEST, check_manifests, known_bounds
-from jobyard_cli.chart.helm import CannotRender
-from jobyard_cli.chart.manifests import NoChart, manifests
-from jobyard_cli.platform.environments import UnknownEnvironment
-from jobyard_cli.platform.files import NotThePlatformRepo
+from jobyard_cli.chart.helm import RenderError
+from jobyard_cli.chart.manifests import MissingChartError, manifests
+from jobyard_cli.platform.environments import UnknownEnvironmentError
+from jobyard_cli.platform.files import NotAPlatformRepoError
 
 from tests.unit.plan_repo import ROOT, with_chart
 
@@ -144,20 +144,20 @@ def test_without_the_platform_only_what_it_does_not_set_is_checked(team_repo: Pa
 
 
 def test_an_unknown_environment_and_another_repository_are_refused(team_repo: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownEnvironment, match="unknown environment 'prd'"):
+    with pytest.raises(UnknownEnvironmentError, match="unknown environment 'prd'"):
         known_bounds(team_repo, "risk", "prd", ROOT)
-    with pytest.raises(NotThePlatformRepo):
+    with pytest.raises(NotAPlatformRepoError):
         known_bounds(team_repo, "risk", "", tmp_path)
 
 
 def test_helms_refusal_is_told_in_its_words(team_repo: Path) -> None:
     values(with_chart(team_repo), "viewerGroups", "viewersGroups")
-    with pytest.raises(CannotRender, match="Additional property viewersGroups is not allowed"):
+    with pytest.raises(RenderError, match="Additional property viewersGroups is not allowed"):
         manifests(team_repo)
 
 
 def test_a_repository_without_a_chart_is_told(team_repo: Path) -> None:
-    with pytest.raises(NoChart, match="has no charts/team"):
+    with pytest.raises(MissingChartError, match="has no charts/team"):
         manifests(team_repo)
 
 

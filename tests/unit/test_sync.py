@@ -14,16 +14,16 @@ import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotThere, RestTransport
-from jobyard_cli.aws.errors import PublishFailed
+from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, RestTransport
+from jobyard_cli.aws.errors import StoreError
 from jobyard_cli.cli import main
-from jobyard_cli.images.addresses_file import BadImages, read_images
+from jobyard_cli.images.addresses_file import ImagesFileError, read_images
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.compile import compile_release
 from jobyard_cli.release.object import ReleaseObject
-from jobyard_cli.release.releases import Older, publish, releases, roll_back
+from jobyard_cli.release.releases import OlderReleaseError, publish, releases, roll_back
 from jobyard_cli.sync.run import sync
-from jobyard_cli.sync.target import Given, NoTarget, Target, find_target
+from jobyard_cli.sync.target import Given, MissingTargetError, Target, find_target
 from jobyard_cli.sync.variables import Parameter, converge
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def test_a_file_of_images_that_is_wrong_is_told_with_every_problem(
 ) -> None:
     file = tmp_path / "images.json"
     file.write_text(text)
-    with pytest.raises(BadImages) as caught:
+    with pytest.raises(ImagesFileError) as caught:
         read_images(file)
     assert str(caught.value).splitlines() == [f"{file}: {problem}" for problem in problems]
 
 
 def test_a_file_of_images_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadImages, match="images.json: can't be read: "):
+    with pytest.raises(ImagesFileError, match="images.json: can't be read: "):
         read_images(tmp_path / "images.json")
 
 
@@ -142,7 +142,7 @@ def test_an_older_pipeline_makes_sure_of_the_newest_releases_images(
     released(SECOND, 2)
     variable = Memory(json.dumps({"inference": url(1)}))
     older = compile_release(team_repo, FIRST, {"inference": url(1)})
-    with pytest.raises(Older):
+    with pytest.raises(OlderReleaseError):
         sync(Target("risk", BUCKET, s3, None, variable), older, "", lambda theirs, _: theirs == SECOND, 0, print)
     assert json.loads(variable.value or "") == {"inference": url(2)}
 
@@ -210,7 +210,7 @@ def test_who_may_list_the_releases_key_alone_publishes_a_first_one(
 
     s3.meta.events.register("before-call.s3.HeadObject", refused)
     assert publish(s3, BUCKET, compile_release(team_repo, FIRST)).changed
-    with pytest.raises(PublishFailed, match="403"):
+    with pytest.raises(StoreError, match="403"):
         publish(s3, BUCKET, compile_release(team_repo, SECOND))
 
 
@@ -262,7 +262,7 @@ def test_the_parameter_store_needs_no_airflow(s3: S3Client) -> None:
     ],
 )
 def test_everything_that_lacks_is_told_at_once(environment: Environment | None, problems: list[str]) -> None:
-    with pytest.raises(NoTarget) as caught:
+    with pytest.raises(MissingTargetError) as caught:
         find_target("risk", environment, Given())
     assert str(caught.value).splitlines() == problems
 
@@ -283,14 +283,18 @@ class Refusing:
 @pytest.mark.parametrize(
     ("response", "kind", "message"),
     [
-        ({"RestApiStatusCode": 404, "RestApiResponse": {"detail": "no"}}, NotThere, r"refused GET dags \(404\): "),
-        ({"RestApiStatusCode": 503, "RestApiResponse": "away"}, AirflowBusy, r"refused GET dags \(503\): away"),
+        (
+            {"RestApiStatusCode": 404, "RestApiResponse": {"detail": "no"}},
+            AirflowNotFoundError,
+            r"refused GET dags \(404\): ",
+        ),
+        ({"RestApiStatusCode": 503, "RestApiResponse": "away"}, AirflowBusyError, r"refused GET dags \(503\): away"),
         (
             {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}},
             AirflowError,
             r"MWAA's prod: GET dags: AccessDeniedException: not authorized \(the role needs airflow:InvokeRestApi",
         ),
-        ({"Error": {"Code": "InternalServerException", "Message": ""}}, AirflowBusy, "InternalServerException"),
+        ({"Error": {"Code": "InternalServerException", "Message": ""}}, AirflowBusyError, "InternalServerException"),
         (
             {"Error": {"Code": "ResourceNotFoundException", "Message": ""}},
             AirflowError,
@@ -313,7 +317,7 @@ def test_an_airflow_that_is_not_there_is_told_before_anything_is_put(
 ) -> None:
     add_job("score")
     target = Target("risk", BUCKET, s3, AirflowClient(RestTransport("http://127.0.0.1:1"), patience=2))
-    with pytest.raises(AirflowBusy, match="Airflow at http://127.0.0.1:1 can't be reached"):
+    with pytest.raises(AirflowBusyError, match="Airflow at http://127.0.0.1:1 can't be reached"):
         sync(target, compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)
     assert releases(s3, BUCKET, "risk") == []
 

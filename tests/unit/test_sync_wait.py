@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
-from jobyard_cli.aws.errors import StoreBusy
+from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, AirflowPermissionError
+from jobyard_cli.aws.errors import StoreBusyError
 from jobyard_cli.sync.airflow_state import ImportFailure, Watcher
-from jobyard_cli.sync.wait import SETTLE_SECONDS, Broken, NotImportable, NotInTime, Wait, Waited
+from jobyard_cli.sync.wait import SETTLE_SECONDS, BrokenDagsError, NotImportableError, ReleaseTimeoutError, Wait, Waited
 from jobyard_cli.system.waiting import Clock
 
 OLD, NEW = "0" * 12, "1" * 12
@@ -52,7 +52,7 @@ class StandIn:
         """One call of the REST API."""
         self.asked.append(f"{method} {path}")
         if self.busy:
-            raise AirflowBusy("Airflow is away")
+            raise AirflowBusyError("Airflow is away")
         match [method, *path.split("/")]:
             case ["GET", "dags"]:
                 return self._page("dags", [self._dag(dag) for dag in sorted(self.pages)], query or {})
@@ -67,11 +67,11 @@ class StandIn:
             case ["GET", "dags", dag] if dag in {*self.pages, *self.known}:
                 return self._dag(dag)
             case ["PATCH", *_] if self.read_only:
-                raise NotAllowed("Forbidden")
+                raise AirflowPermissionError("Forbidden")
             case ["PATCH", "dags", dag] if dag in {*self.pages, *self.known}:
                 self.paused.add(dag)
                 return {}
-        raise NotThere(path)
+        raise AirflowNotFoundError(path)
 
     def _error(self, file: str, trace: str) -> dict[str, Any]:
         parse = int(self.time // PARSE_SECONDS)
@@ -158,7 +158,7 @@ def test_what_broke_between_the_list_and_a_page_is_seen(airflow: StandIn, monkey
         return ask(method, path, query, body)
 
     monkeypatch.setattr(airflow, "call", call)
-    with pytest.raises(Broken, match="risk.train is broken in Airflow: no node group"):
+    with pytest.raises(BrokenDagsError, match="risk.train is broken in Airflow: no node group"):
         wait(airflow, "score", "train", changed=["train"])
 
 
@@ -173,7 +173,7 @@ def test_while_the_first_jobs_are_old_the_others_are_not_asked_for(airflow: Stan
     jobs = [f"job-{number}" for number in range(100)]
     for job in jobs:
         airflow.show(f"risk.{job}", OLD)
-    with pytest.raises(NotInTime, match="not yet as released: risk.job-0, .* and 95 more"):
+    with pytest.raises(ReleaseTimeoutError, match="not yet as released: risk.job-0, .* and 95 more"):
         wait(airflow, *jobs, timeout=0)
     assert sum("details" in call for call in airflow.asked) == 4
 
@@ -248,7 +248,7 @@ def test_a_broken_job_ends_it_with_airflows_reason(airflow: StandIn) -> None:
         airflow.show(dag)
         airflow.broken[dag] = f"{dag} has no node group"
         airflow.listed_as_broken.add(dag)
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenDagsError) as caught:
         wait(airflow, "score", "train", changed=[])
     assert str(caught.value).splitlines() == [
         "risk.score is broken in Airflow: risk.score has no node group",
@@ -259,7 +259,7 @@ def test_a_broken_job_ends_it_with_airflows_reason(airflow: StandIn) -> None:
 def test_a_broken_job_is_found_out_also_where_the_list_does_not_say_so_yet(airflow: StandIn) -> None:
     airflow.show("risk.score")
     airflow.broken["risk.score"] = "no node group"
-    with pytest.raises(Broken, match="risk.score is broken in Airflow: no node group"):
+    with pytest.raises(BrokenDagsError, match="risk.score is broken in Airflow: no node group"):
         wait(airflow, "score")
 
 
@@ -284,7 +284,7 @@ def test_a_job_that_was_broken_before_is_given_time(airflow: StandIn) -> None:
 
 def test_an_import_error_of_the_teams_file_ends_it_with_the_trace(airflow: StandIn) -> None:
     airflow.errors = {"/dags/care.py": "not ours", "/dags/risk.py": "ReleaseError: it is no release"}
-    with pytest.raises(NotImportable) as caught:
+    with pytest.raises(NotImportableError) as caught:
         wait(airflow, "score")
     assert str(caught.value) == "Airflow can't import /dags/risk.py:\nReleaseError: it is no release"
     # As soon as Airflow has met it twice.
@@ -306,14 +306,14 @@ def test_an_import_error_that_airflow_met_once_ends_nothing(airflow: StandIn) ->
 
 def test_out_of_time_an_import_error_is_told_with_its_trace(airflow: StandIn) -> None:
     airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
-    with pytest.raises(NotImportable, match="ReleaseError: it is no release"):
+    with pytest.raises(NotImportableError, match="ReleaseError: it is no release"):
         wait(airflow, "score", timeout=PARSE_SECONDS / 2)
 
 
 def test_where_airflow_cant_read_the_file_there_is_no_success_whatever_its_pages_show(airflow: StandIn) -> None:
     airflow.show("risk.score")
     airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
-    with pytest.raises(NotImportable):
+    with pytest.raises(NotImportableError):
         wait(airflow, "score", changed=[])
 
 
@@ -332,7 +332,7 @@ def test_an_import_error_that_was_there_before_is_given_time_to_go(airflow: Stan
 
 def test_an_import_error_that_stays_is_believed_in_the_end(airflow: StandIn) -> None:
     airflow.errors = {"risk.py": "for ever"}
-    with pytest.raises(NotImportable):
+    with pytest.raises(NotImportableError):
         wait(airflow, "score", before={"risk.py": ImportFailure("for ever")})
     assert airflow.time >= SETTLE_SECONDS
 
@@ -340,7 +340,7 @@ def test_an_import_error_that_stays_is_believed_in_the_end(airflow: StandIn) -> 
 def test_out_of_time_it_says_what_is_not_there_and_that_it_may_come(airflow: StandIn) -> None:
     airflow.show("risk.score", OLD)
     airflow.show("risk.gone", OLD)
-    with pytest.raises(NotInTime) as caught:
+    with pytest.raises(ReleaseTimeoutError) as caught:
         wait(airflow, "score", "train", timeout=30)
     assert str(caught.value).splitlines() == [
         "Airflow does not have the release after 30 s: not there yet: risk.train; not yet as released: risk.score; "
@@ -367,7 +367,7 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(airflow: StandIn) -> 
 
 def test_an_airflow_that_stays_away_is_told(airflow: StandIn) -> None:
     airflow.busy = True
-    with pytest.raises(NotInTime, match="after 20 s: Airflow is away"):
+    with pytest.raises(ReleaseTimeoutError, match="after 20 s: Airflow is away"):
         wait(airflow, "score", timeout=20)
 
 
@@ -399,7 +399,7 @@ def test_a_later_release_is_looked_for_as_seldom_as_something_is_said(airflow: S
         looks.append(airflow.time)
         return False
 
-    with pytest.raises(NotInTime):
+    with pytest.raises(ReleaseTimeoutError):
         wait(airflow, "score", superseded=look, timeout=150)
     assert len(looks) <= 150 / 15 + 1
 
@@ -410,7 +410,7 @@ def test_a_bucket_that_does_not_answer_for_a_while_ends_nothing(airflow: StandIn
 
     def superseded() -> bool:
         if airflow.time < 100:
-            raise StoreBusy("SlowDown")
+            raise StoreBusyError("SlowDown")
         return False
 
     def take(it: StandIn) -> None:
@@ -425,8 +425,8 @@ def test_a_bucket_that_does_not_answer_for_a_while_ends_nothing(airflow: StandIn
 
 def test_a_bucket_that_stays_away_is_told_at_the_deadline(airflow: StandIn) -> None:
     def superseded() -> bool:
-        raise StoreBusy("SlowDown")
+        raise StoreBusyError("SlowDown")
 
     airflow.show("risk.score", OLD)
-    with pytest.raises(NotInTime, match="after 60 s: SlowDown"):
+    with pytest.raises(ReleaseTimeoutError, match="after 60 s: SlowDown"):
         wait(airflow, "score", superseded=superseded, timeout=60)

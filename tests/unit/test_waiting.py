@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from jobyard_cli.errors import JobyardError, Unavailable
-from jobyard_cli.system.waiting import Clock, NotYet, insist, until
+from jobyard_cli.errors import JobyardError, UnavailableError
+from jobyard_cli.system.waiting import Clock, NotYetError, insist, until
 
 
 class Hands:
@@ -21,7 +21,7 @@ class Hands:
         self.time += seconds
 
 
-class Refused(JobyardError):
+class RefusedError(JobyardError):
     """No repetition mends it."""
 
 
@@ -41,29 +41,29 @@ def hands() -> Hands:
     return Hands()
 
 
-@pytest.mark.parametrize("reason", [NotYet("half done"), Unavailable("Read timed out")])
+@pytest.mark.parametrize("reason", [NotYetError("half done"), UnavailableError("Read timed out")])
 def test_a_wait_goes_on_until_its_deadline_whatever_single_answers_were(hands: Hands, reason: JobyardError) -> None:
     look = answering(hands, 290, reason)
-    assert until(look, 300, Refused, clock=hands.clock) == "answer"
+    assert until(look, 300, RefusedError, clock=hands.clock) == "answer"
     assert 290 <= hands.time < 291
 
 
-@pytest.mark.parametrize("reason", [NotYet("half done"), Unavailable("Read timed out")])
+@pytest.mark.parametrize("reason", [NotYetError("half done"), UnavailableError("Read timed out")])
 def test_out_of_time_a_wait_says_what_it_saw_last(hands: Hands, reason: JobyardError) -> None:
-    with pytest.raises(Refused, match=f"late: {reason}"):
-        until(answering(hands, 1000, reason), 300, lambda last: Refused(f"late: {last}"), clock=hands.clock)
+    with pytest.raises(RefusedError, match=f"late: {reason}"):
+        until(answering(hands, 1000, reason), 300, lambda last: RefusedError(f"late: {last}"), clock=hands.clock)
     assert 300 <= hands.time < 302
 
 
 def test_a_wait_looks_at_least_once(hands: Hands) -> None:
-    assert until(answering(hands, 0, NotYet("")), 0, Refused, clock=hands.clock) == "answer"
+    assert until(answering(hands, 0, NotYetError("")), 0, RefusedError, clock=hands.clock) == "answer"
 
 
 def test_what_no_waiting_mends_ends_it_at_once(hands: Hands) -> None:
-    refused = answering(hands, 1, Refused("no right"))
-    with pytest.raises(Refused, match="no right"):
-        until(refused, 300, Refused, clock=hands.clock)
-    with pytest.raises(Refused, match="no right"):
+    refused = answering(hands, 1, RefusedError("no right"))
+    with pytest.raises(RefusedError, match="no right"):
+        until(refused, 300, RefusedError, clock=hands.clock)
+    with pytest.raises(RefusedError, match="no right"):
         insist(refused, 300, clock=hands.clock)
     assert hands.time == 0
 
@@ -71,7 +71,7 @@ def test_what_no_waiting_mends_ends_it_at_once(hands: Hands) -> None:
 def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(hands: Hands) -> None:
     said: list[str] = []
     asked: list[float] = []
-    answer = answering(hands, 100, Unavailable("503"))
+    answer = answering(hands, 100, UnavailableError("503"))
 
     def call() -> str:
         asked.append(hands.time)
@@ -86,12 +86,12 @@ def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(ha
 
 
 def test_a_service_that_stays_away_is_told_in_its_own_words(hands: Hands) -> None:
-    with pytest.raises(Unavailable, match="Connection refused"):
-        insist(answering(hands, 1000, Unavailable("Connection refused")), 300, clock=hands.clock)
+    with pytest.raises(UnavailableError, match="Connection refused"):
+        insist(answering(hands, 1000, UnavailableError("Connection refused")), 300, clock=hands.clock)
     assert 300 <= hands.time < 302
 
 
 def test_a_call_without_patience_is_made_once(hands: Hands) -> None:
-    with pytest.raises(Unavailable):
-        insist(answering(hands, 1, Unavailable("away")), 0, clock=hands.clock)
+    with pytest.raises(UnavailableError):
+        insist(answering(hands, 1, UnavailableError("away")), 0, clock=hands.clock)
     assert hands.time == 0

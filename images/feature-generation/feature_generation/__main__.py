@@ -13,10 +13,10 @@ import pandas as pd
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from feature_generation.features import BadRows, make_features
+from feature_generation.features import RowsError, make_features
 
 
-class JobFailed(Exception):
+class JobFailedError(Exception):
     """The job can't go on; the message is all a person needs."""
 
 
@@ -26,13 +26,13 @@ def generate_day(client: Any, bucket: str, team: str, table: str, day: date) -> 
     The table is one object, put in one request: running the day again replaces it, and a reader never sees half of it.
 
     Raises:
-        JobFailed: the day's raw rows are missing or can't be used.
+        JobFailedError: the day's raw rows are missing or can't be used.
     """
     source = f"raw/{team}/{table}/dt={day}/rows.csv"
     try:
         features = make_features(pd.read_csv(io.BytesIO(_read(client, bucket, source))))
-    except (BadRows, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise JobFailed(f"s3://{bucket}/{source} {error}") from error
+    except (RowsError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise JobFailedError(f"s3://{bucket}/{source} {error}") from error
     target = f"feature-store/{team}/{table}/dt={day}/features.parquet"
     client.put_object(Bucket=bucket, Key=target, Body=features.to_parquet(index=False))
     print(f"{day}: {len(features)} rows, {features.shape[1]} columns -> s3://{bucket}/{target}", flush=True)
@@ -43,7 +43,9 @@ def _read(client: Any, bucket: str, key: str) -> bytes:
     try:
         content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        raise JobFailed(f"can't read s3://{bucket}/{key}: {error.response['Error'].get('Message', error)}") from error
+        raise JobFailedError(
+            f"can't read s3://{bucket}/{key}: {error.response['Error'].get('Message', error)}"
+        ) from error
     return content
 
 
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         for back in reversed(range(options.days)):
             day = options.date - timedelta(days=back)
             generate_day(client, options.bucket, options.team, options.table, day)
-    except JobFailed as error:
+    except JobFailedError as error:
         print(f"feature-generation: {error}", file=sys.stderr, flush=True)
         return 1
     return 0

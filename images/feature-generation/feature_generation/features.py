@@ -28,7 +28,7 @@ MEASUREMENTS = tuple(
 """Ten traits of a cell nucleus: their mean over the picture, its standard error, and the mean of the three largest."""
 
 
-class BadRows(Exception):
+class RowsError(Exception):
     """Raw rows that no feature can be made of; the message says which and why."""
 
 
@@ -36,20 +36,20 @@ def validate(raw: pd.DataFrame) -> None:
     """Refuse rows that would make wrong features.
 
     Raises:
-        BadRows: columns are missing, there is no row, a patient comes twice, or a measurement is no number.
+        RowsError: columns are missing, there is no row, a patient comes twice, or a measurement is no number.
     """
     missing = [name for name in (KEY, *MEASUREMENTS) if name not in raw.columns]
     if missing:
-        raise BadRows(f"lacks the columns {', '.join(missing)}")
+        raise RowsError(f"lacks the columns {', '.join(missing)}")
     if raw.empty:
-        raise BadRows("has no rows")
+        raise RowsError("has no rows")
     if (twice := raw[KEY][raw[KEY].duplicated()]).size:
-        raise BadRows(f"has patient {twice.iloc[0]} more than once (row {twice.index[0] + 2})")
+        raise RowsError(f"has patient {twice.iloc[0]} more than once (row {twice.index[0] + 2})")
     for name in MEASUREMENTS:
         wrong = pd.to_numeric(raw[name], errors="coerce").isna()
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise BadRows(f"row {row + 2}: {name} is {raw[name].iloc[row]!r}, not a number")
+            raise RowsError(f"row {row + 2}: {name} is {raw[name].iloc[row]!r}, not a number")
 
 
 def make_features(raw: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def make_features(raw: pd.DataFrame) -> pd.DataFrame:
     0 benign).
 
     Raises:
-        BadRows: see `validate`.
+        RowsError: see `validate`.
     """
     validate(raw)
     measurements = raw[list(MEASUREMENTS)].astype("float64")

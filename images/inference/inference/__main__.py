@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from inference.drift import drift, expected_by_chance
-from inference.model import DEPTH, KEY, ROUNDS, BadTable, predict, train
-from inference.selection import BadCandidates, best
-from inference.store import Store, Unreadable
+from inference.model import DEPTH, KEY, ROUNDS, TableError, predict, train
+from inference.selection import CandidatesError, best
+from inference.store import Store, UnreadableError
 
 XCOM = Path("/airflow/xcom/return.json")
 """What a task writes here is its result for the tasks after it: less than 4 KiB of JSON."""
@@ -28,8 +28,8 @@ def run_training(store: Store, options: Options) -> Result:
     """Train on the days up to the last, and make the model the latest; its key and metrics.
 
     Raises:
-        Unreadable: a day's feature table is missing.
-        BadTable: the tables can't be learned from.
+        UnreadableError: a day's feature table is missing.
+        TableError: the tables can't be learned from.
     """
     days = _days(options)
     trained = train(_rows(store, options.table, days), options.depth, options.rounds)
@@ -43,8 +43,8 @@ def run_prediction(store: Store, options: Options) -> Result:
     """Predict for every patient of a day; how many there were, and how many were found malignant.
 
     Raises:
-        Unreadable: the day's features or the model are missing.
-        BadTable: the features are not the model's.
+        UnreadableError: the day's features or the model are missing.
+        TableError: the features are not the model's.
     """
     day, pointer = options.date, store.latest(options.model)
     table = store.features(options.table, day)
@@ -59,12 +59,12 @@ def run_drift(store: Store, options: Options) -> Result:
     """Compare the features of the days up to the last with those the latest model learned from; the largest PSI.
 
     Raises:
-        Unreadable: there is no model yet, it does not say its days, or a day's feature table is missing.
-        BadTable: the features are not the model's.
+        UnreadableError: there is no model yet, it does not say its days, or a day's feature table is missing.
+        TableError: the features are not the model's.
     """
     pointer = store.latest(options.model)
     if "days" not in pointer:
-        raise Unreadable(f"the model of {pointer['dt']} does not say which days it learned from; train it anew")
+        raise UnreadableError(f"the model of {pointer['dt']} does not say which days it learned from; train it anew")
     learned = _rows(store, options.table, map(date.fromisoformat, pointer["days"]))
     rows = _rows(store, options.table, _days(options))
     found = drift(learned, rows, pointer["features"], options.bins)
@@ -84,8 +84,8 @@ def run_selection(store: Store, options: Options) -> Result:
     """Make the best of several trained models the latest of a name of its own; its key and AUC.
 
     Raises:
-        BadCandidates: they are no results of trainings.
-        Unreadable: the best one's model is not there.
+        CandidatesError: they are no results of trainings.
+        UnreadableError: the best one's model is not there.
     """
     chosen = best(options.candidates)
     store.make_latest(options.model, store.pointer(chosen["model"]))
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         result = options.run(Store(options.bucket, options.team), options)
-    except (Unreadable, BadTable, BadCandidates) as error:
+    except (UnreadableError, TableError, CandidatesError) as error:
         print(f"inference: {error}", file=sys.stderr, flush=True)
         return 1
     if XCOM.parent.is_dir():

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from inference.model import BadTable, check_features
+from inference.model import TableError, check_features
 
 
 def drift(reference: pd.DataFrame, table: pd.DataFrame, features: list[str], bins: int) -> pd.Series[float]:
     """The population stability index of each feature between two tables, the largest first.
 
     Raises:
-        BadTable: the table is empty, or its features are not those that the model was trained on.
+        TableError: the table is empty, or its features are not those that the model was trained on.
     """
     check_features(features, table)
     if table.empty or reference.empty:
-        raise BadTable("has no rows to compare")
+        raise TableError("has no rows to compare")
     found = {
         name: stability_index(reference[name].to_numpy("float64"), table[name].to_numpy("float64"), bins)
         for name in features

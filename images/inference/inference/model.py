@@ -22,7 +22,7 @@ PARAMETERS = {
 }
 
 
-class BadTable(Exception):
+class TableError(Exception):
     """A feature table that the model can't use; the message says why."""
 
 
@@ -39,14 +39,14 @@ def train(table: pd.DataFrame, depth: int = DEPTH, rounds: int = ROUNDS) -> Trai
     """Train on four fifths of the patients and measure on the rest; the split is by a hash of the patient.
 
     Raises:
-        BadTable: the table has no labels, or only one kind of them.
+        TableError: the table has no labels, or only one kind of them.
     """
     if LABEL not in table.columns or table[LABEL].isna().any():
-        raise BadTable("has rows without a label")
+        raise TableError("has rows without a label")
     held_out = table[KEY].map(_bucket) == 0
     learn, test = table[~held_out], table[held_out]
     if learn[LABEL].nunique() < 2 or test[LABEL].nunique() < 2:
-        raise BadTable("needs patients of both diagnoses, to learn from and to measure on; take more days")
+        raise TableError("needs patients of both diagnoses, to learn from and to measure on; take more days")
     features = [name for name in table.columns if name not in (KEY, LABEL)]
     parameters = {**PARAMETERS, "max_depth": depth}
     booster = xgb.train(parameters, xgb.DMatrix(learn[features], label=learn[LABEL]), num_boost_round=rounds)
@@ -64,7 +64,7 @@ def predict(booster: xgb.Booster, features: list[str], table: pd.DataFrame) -> p
     """One row a patient: `patient_id`, `probability` of a malignant finding, and `prediction` (1 from 0.5 on).
 
     Raises:
-        BadTable: the table's features are not those that the model was trained on.
+        TableError: the table's features are not those that the model was trained on.
     """
     check_features(features, table)
     probability = booster.predict(xgb.DMatrix(table[features])).astype("float64")
@@ -73,11 +73,11 @@ def predict(booster: xgb.Booster, features: list[str], table: pd.DataFrame) -> p
 
 
 def check_features(features: list[str], table: pd.DataFrame) -> None:
-    """Raise BadTable unless the table's features are those that a model was trained on."""
+    """Raise TableError unless the table's features are those that a model was trained on."""
     found = [name for name in table.columns if name not in (KEY, LABEL)]
     if sorted(found) != sorted(features):
         missing, extra = sorted(set(features) - set(found)), sorted(set(found) - set(features))
-        raise BadTable(f"has other features than the model was trained on (missing: {missing}, unknown: {extra})")
+        raise TableError(f"has other features than the model was trained on (missing: {missing}, unknown: {extra})")
 
 
 def area_under_curve(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 
-class BadCandidates(Exception):
+class CandidatesError(Exception):
     """Results that no model can be chosen by; the message says why."""
 
 
@@ -14,17 +14,17 @@ def best(candidates: str) -> dict[str, Any]:
     """Of a JSON list of what `train` leaves (`model`, `auc` and more), the one of the largest AUC, of equals the first.
 
     Raises:
-        BadCandidates: it is no such list, or it is empty.
+        CandidatesError: it is no such list, or it is empty.
     """
     try:
         results = json.loads(candidates)
     except ValueError as error:
-        raise BadCandidates(f"the candidates are no JSON: {error}") from error
+        raise CandidatesError(f"the candidates are no JSON: {error}") from error
     if not isinstance(results, list) or not results:
-        raise BadCandidates("the candidates are no list with results of trainings in it")
+        raise CandidatesError("the candidates are no list with results of trainings in it")
     for number, result in enumerate(results, start=1):
         if not (isinstance(result, dict) and isinstance(result.get("model"), str) and _is_number(result.get("auc"))):
-            raise BadCandidates(f"candidate {number} is no training's result, which has a model and an auc: {result}")
+            raise CandidatesError(f"candidate {number} is no training's result, which has a model and an auc: {result}")
     chosen: dict[str, Any] = max(results, key=lambda result: result["auc"])
     return chosen
 

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from inference.model import Trained
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """An object that is missing or may not be read."""
 
 
@@ -32,7 +32,7 @@ class Store:
         """One day's feature table.
 
         Raises:
-            Unreadable: there is none.
+            UnreadableError: there is none.
         """
         return pd.read_parquet(io.BytesIO(self._read(f"feature-store/{self.team}/{table}/dt={day}/features.parquet")))
 
@@ -66,10 +66,10 @@ class Store:
         """What was written with a model, given its key; of this team's alone.
 
         Raises:
-            Unreadable: there is no such model.
+            UnreadableError: there is no such model.
         """
         if not model.startswith(f"models/{self.team}/"):
-            raise Unreadable(f"{model} is no model of team {self.team}")
+            raise UnreadableError(f"{model} is no model of team {self.team}")
         pointer: dict[str, Any] = json.loads(self._read(f"{model.rpartition('/')[0]}/pointer.json"))
         return pointer
 
@@ -77,19 +77,19 @@ class Store:
         """The pointer to the newest model: `dt`, `days` that it learned from, `model`, `features` and the metrics.
 
         Raises:
-            Unreadable: no model of this name has been trained.
+            UnreadableError: no model of this name has been trained.
         """
         try:
             pointer: dict[str, Any] = json.loads(self._read(f"models/{self.team}/{name}/latest.json"))
-        except Unreadable as error:
-            raise Unreadable(f"{error}; a model {name!r} has to be trained first") from error
+        except UnreadableError as error:
+            raise UnreadableError(f"{error}; a model {name!r} has to be trained first") from error
         return pointer
 
     def booster(self, pointer: dict[str, Any]) -> xgb.Booster:
         """The model that a pointer points to.
 
         Raises:
-            Unreadable: it is gone.
+            UnreadableError: it is gone.
         """
         booster = xgb.Booster()
         booster.load_model(bytearray(self._read(pointer["model"])))
@@ -100,7 +100,7 @@ class Store:
             content: bytes = _client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
         except ClientError as error:
             reason = error.response["Error"].get("Message", str(error))
-            raise Unreadable(f"can't read s3://{self.bucket}/{key}: {reason}") from error
+            raise UnreadableError(f"can't read s3://{self.bucket}/{key}: {reason}") from error
         return content
 
     def _write(self, key: str, content: bytes) -> str:

@@ -7,10 +7,16 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from jobyard_cli.airflow.transport import AirflowBusy, Conflict, NotThere, RestTransport, Transport
+from jobyard_cli.airflow.transport import (
+    AirflowBusyError,
+    AirflowConflictError,
+    AirflowNotFoundError,
+    RestTransport,
+    Transport,
+)
 from jobyard_cli.airflow.transport import AirflowError as AirflowError
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.system.waiting import CLOCK, PATIENCE_SECONDS, Clock, Deadline, NotYet, insist, until
+from jobyard_cli.system.waiting import CLOCK, PATIENCE_SECONDS, Clock, Deadline, NotYetError, insist, until
 
 FINISHED = ("success", "failed")
 PAGE = 100
@@ -19,7 +25,7 @@ PAGE = 100
 T = TypeVar("T")
 
 
-class AirflowTimeout(JobyardError):
+class AirflowTimeoutError(JobyardError):
     """Airflow did not get somewhere in time."""
 
 
@@ -57,7 +63,7 @@ class AirflowClient:
         """A POST, repeated: the answer, or None where one whose answer was lost had created it.
 
         Raises:
-            Conflict: it was there before.
+            AirflowConflictError: it was there before.
             AirflowError: unreachable, or refused.
         """
         lost = False
@@ -66,10 +72,10 @@ class AirflowClient:
             nonlocal lost
             try:
                 return self._transport.call("POST", path, None, body)
-            except AirflowBusy:
+            except AirflowBusyError:
                 lost = True
                 raise
-            except Conflict:
+            except AirflowConflictError:
                 if lost:
                     return None
                 raise
@@ -98,7 +104,7 @@ class AirflowClient:
         """
         try:
             return str(self.call("GET", f"variables/{key}")["value"])
-        except NotThere:
+        except AirflowNotFoundError:
             return None
 
     def set_variable(self, key: str, value: str) -> None:
@@ -112,7 +118,7 @@ class AirflowClient:
             try:
                 self._create("variables", body)
                 return
-            except Conflict:
+            except AirflowConflictError:
                 # Somebody else was quicker.
                 pass
         self.call("PATCH", f"variables/{key}", body)
@@ -129,7 +135,7 @@ class AirflowClient:
         """Wait until Airflow has parsed these DAGs.
 
         Raises:
-            AirflowTimeout: some are still missing, with what Airflow can't import.
+            AirflowTimeoutError: some are still missing, with what Airflow can't import.
             AirflowError: it refused.
         """
         airflow = self.once
@@ -137,7 +143,7 @@ class AirflowClient:
         def look() -> None:
             if missing := wanted - airflow.dag_ids():
                 errors = [f"\nAirflow can't import {name}:\n{trace}" for name, trace in airflow.import_errors().items()]
-                raise NotYet(f"{', '.join(sorted(missing))} is missing{''.join(errors)}")
+                raise NotYetError(f"{', '.join(sorted(missing))} is missing{''.join(errors)}")
 
         self._until(look, timeout, f"Airflow does not have all of {', '.join(sorted(wanted))}")
 
@@ -162,12 +168,12 @@ class AirflowClient:
         """The first run that the scheduler made of a DAG.
 
         Raises:
-            AirflowTimeout: it made none in time.
+            AirflowTimeoutError: it made none in time.
         """
 
         def look() -> dict[str, Any]:
             if not (runs := self.once.runs(dag_id)):
-                raise NotYet("it has none")
+                raise NotYetError("it has none")
             return runs[0]
 
         return self._until(look, timeout, f"Airflow started no run of {dag_id}")
@@ -176,16 +182,18 @@ class AirflowClient:
         """Yield the run's task instances about every second, the last time when it has finished.
 
         Raises:
-            AirflowTimeout: it has not finished in time.
+            AirflowTimeoutError: it has not finished in time.
         """
         deadline, seen, airflow = Deadline(timeout, self._clock), "unknown", self.once
         while seen not in FINISHED:
             if deadline.is_over:
-                raise AirflowTimeout(f"{dag_id} run {run_id} has not ended after {timeout:.0f} s; last seen: {seen}")
+                raise AirflowTimeoutError(
+                    f"{dag_id} run {run_id} has not ended after {timeout:.0f} s; last seen: {seen}"
+                )
             try:
                 state = str(airflow.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
                 tasks = airflow.tasks(dag_id, run_id)
-            except AirflowBusy as error:
+            except AirflowBusyError as error:
                 seen = str(error)
             else:
                 seen = state
@@ -194,8 +202,8 @@ class AirflowClient:
                 deadline.pause(1)
 
     def _until(self, look: Callable[[], T], seconds: float, what: str) -> T:
-        def late(last: str) -> AirflowTimeout:
-            return AirflowTimeout(f"{what} after {seconds:.0f} s; last seen: {last}")
+        def late(last: str) -> AirflowTimeoutError:
+            return AirflowTimeoutError(f"{what} after {seconds:.0f} s; last seen: {last}")
 
         return until(look, seconds, late, clock=self._clock)
 

@@ -20,7 +20,7 @@ def airflow_client(values: Mapping[str, Any], url: str | None = None) -> Airflow
     """The Airflow at the address that was given, or else that of the environment's file.
 
     Raises:
-        NoClient: AWS's own settings on this machine can't be used.
+        AwsClientError: AWS's own settings on this machine can't be used.
     """
     if address := url or values.get("airflowUrl"):
         # An address that was given may be of another version than the environment's.

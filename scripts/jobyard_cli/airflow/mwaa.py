@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, refusal
+from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, refusal
 from jobyard_cli.aws.errors import failure, is_busy, is_passing
 
 _HINTS = {
@@ -29,8 +29,8 @@ class MwaaTransport:
 
         Raises:
             AirflowError: refused, with Airflow's or AWS's own words.
-            AirflowBusy: no answer, or not now.
-            NotThere: no such thing.
+            AirflowBusyError: no answer, or not now.
+            AirflowNotFoundError: no such thing.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,7 +41,7 @@ class MwaaTransport:
             raise self._refusal(f"{method} {path}", error.response) from error
         except BotoCoreError as error:
             if is_passing(error):
-                raise AirflowBusy(f"{self.address} can't be reached: {error}") from error
+                raise AirflowBusyError(f"{self.address} can't be reached: {error}") from error
             raise AirflowError(f"{self.address}: {failure(error)}") from error
         return answer.get("RestApiResponse")
 
@@ -53,5 +53,5 @@ class MwaaTransport:
         name = str(problem.get("Code"))
         text = f"{self.address}: {call}: {name}: {problem.get('Message')}"
         if is_busy(name):
-            return AirflowBusy(text)
+            return AirflowBusyError(text)
         return AirflowError(f"{text} ({_HINTS[name]})" if name in _HINTS else text)

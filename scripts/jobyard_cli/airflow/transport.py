@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import requests
 
-from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.errors import JobyardError, UnavailableError
 
 USERNAME, PASSWORD, TOKEN = "JOBYARD_AIRFLOW_USERNAME", "JOBYARD_AIRFLOW_PASSWORD", "JOBYARD_AIRFLOW_TOKEN"
 _SECONDS = 60
@@ -19,19 +19,19 @@ class AirflowError(JobyardError):
     """Airflow refused a call, or could not be reached."""
 
 
-class AirflowBusy(AirflowError, Unavailable):
+class AirflowBusyError(AirflowError, UnavailableError):
     """Airflow did not answer, or not now: it may be asked again."""
 
 
-class NotThere(AirflowError):
+class AirflowNotFoundError(AirflowError):
     """Airflow has no such thing."""
 
 
-class Conflict(AirflowError):
+class AirflowConflictError(AirflowError):
     """Airflow has it already."""
 
 
-class NotAllowed(AirflowError):
+class AirflowPermissionError(AirflowError):
     """Airflow knows who asks, and does not let them."""
 
 
@@ -59,8 +59,8 @@ class Transport(Protocol):
 
         Raises:
             AirflowError: refused, with Airflow's own words.
-            AirflowBusy: no answer, or not now.
-            NotThere: no such thing.
+            AirflowBusyError: no answer, or not now.
+            AirflowNotFoundError: no such thing.
         """
         ...
 
@@ -69,13 +69,13 @@ def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
     """The error for an answer of 400 and above."""
     text = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
     if status == 404:
-        return NotThere(text)
+        return AirflowNotFoundError(text)
     if status == 409:
-        return Conflict(text)
+        return AirflowConflictError(text)
     if _is_busy(status):
-        return AirflowBusy(text)
+        return AirflowBusyError(text)
     if status in (401, 403):
-        kind = NotAllowed if status == 403 else AirflowError
+        kind = AirflowPermissionError if status == 403 else AirflowError
         return kind(f"{text} ({_rights()})")
     return AirflowError(text)
 
@@ -107,8 +107,8 @@ class RestTransport:
 
         Raises:
             AirflowError: refused, with Airflow's own words.
-            AirflowBusy: no answer, or not now.
-            NotThere: no such thing.
+            AirflowBusyError: no answer, or not now.
+            AirflowNotFoundError: no such thing.
         """
         self._log_in()
         answer = self._send(method, f"{self._base}/{path}", query, body)
@@ -155,7 +155,7 @@ class RestTransport:
             )
         except requests.RequestException as error:
             # An address that is none at all is a ValueError too.
-            kind = AirflowError if isinstance(error, ValueError) else AirflowBusy
+            kind = AirflowError if isinstance(error, ValueError) else AirflowBusyError
             raise kind(f"Airflow at {self.address} can't be reached: {error}") from error
 
 

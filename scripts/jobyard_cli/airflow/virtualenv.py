@@ -22,7 +22,7 @@ def environment(mwaa: Path, cache: Path, report: Report, version: str, extra: Se
     """An environment with this Airflow and `extra` packages, under the pins of `mwaa/<version>/`.
 
     Raises:
-        CommandFailed: the installation failed.
+        ProgramError: the installation failed.
     """
     pins = mwaa / version
     digest = hashlib.sha256(repr((sys.version, extra)).encode())

@@ -16,7 +16,7 @@ ATTEMPTS = 6
 _CONNECT_SECONDS, _READ_SECONDS = 5, 20
 
 
-class NoClient(JobyardError):
+class AwsClientError(JobyardError):
     """What the machine says of AWS can't be used."""
 
 
@@ -24,7 +24,7 @@ def s3(endpoint_url: str | None = None, region: str | None = None) -> S3Client:
     """A client for S3, or for the server at that address.
 
     Raises:
-        NoClient: the profile, the region or the address can't be used.
+        AwsClientError: the profile, the region or the address can't be used.
     """
     client: S3Client = _client("s3", endpoint_url=endpoint_url, region_name=region)
     return client
@@ -34,7 +34,7 @@ def ssm(region: str | None = None) -> Any:
     """A client for the Parameter Store.
 
     Raises:
-        NoClient: the profile or the region can't be used.
+        AwsClientError: the profile or the region can't be used.
     """
     return _client("ssm", region_name=region)
 
@@ -43,7 +43,7 @@ def mwaa(region: str | None = None) -> Any:
     """A client for MWAA.
 
     Raises:
-        NoClient: the profile or the region can't be used.
+        AwsClientError: the profile or the region can't be used.
     """
     return _client("mwaa", region_name=region)
 
@@ -52,7 +52,7 @@ def ecr(region: str | None = None) -> Any:
     """A client for ECR.
 
     Raises:
-        NoClient: the profile or the region can't be used.
+        AwsClientError: the profile or the region can't be used.
     """
     return _client("ecr", region_name=region)
 
@@ -64,7 +64,7 @@ def _client(service: Any, **arguments: Any) -> Any:
     try:
         return boto3.session.Session().client(service, config=_config(), **arguments)
     except (BotoCoreError, ValueError) as error:
-        raise NoClient(f"no client for AWS's {service}: {error}") from error
+        raise AwsClientError(f"no client for AWS's {service}: {error}") from error
 
 
 def _config() -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.errors import JobyardError, UnavailableError
 
 _NEW_KEY = "get new credentials (`aws sso login`, or start the pipeline's job again) and run this again"
 _WRONG_KEY = "these are not the credentials of this account: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -59,11 +59,11 @@ _NO_KEY = (
 )
 
 
-class PublishFailed(JobyardError):
+class StoreError(JobyardError):
     """The bucket did not take what was to be put, or can't be read; run again, it goes on where it ended."""
 
 
-class StoreBusy(PublishFailed, Unavailable):
+class StoreBusyError(StoreError, UnavailableError):
     """Likewise, where a later try may well get another answer."""
 
 
@@ -72,18 +72,18 @@ def told(address: str) -> Iterator[str]:
     """The address; what goes wrong with it inside is told with it.
 
     Raises:
-        PublishFailed: the server refused.
-        StoreBusy: it did not answer, or not now.
+        StoreError: the server refused.
+        StoreBusyError: it did not answer, or not now.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield address
     except ClientError as error:
-        kind = StoreBusy if is_busy(code(error)) else PublishFailed
+        kind = StoreBusyError if is_busy(code(error)) else StoreError
         raise kind(f"{address}: {_refusal(error)}") from error
     except BotoCoreError as error:
-        kind = StoreBusy if is_passing(error) else PublishFailed
+        kind = StoreBusyError if is_passing(error) else StoreError
         raise kind(f"{address}: {failure(error)}") from error
 
 

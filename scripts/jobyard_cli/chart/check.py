@@ -11,7 +11,7 @@ from jobyard_cli.chart.manifests import Manifest
 from jobyard_cli.check.findings import printable
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.current import current_platform
-from jobyard_cli.platform.environments import UnknownEnvironment, environment_names, in_environment, load_teams
+from jobyard_cli.platform.environments import UnknownEnvironmentError, environment_names, in_environment, load_teams
 
 OLDEST = "1.32"
 """What the chart asks for (`kubeVersion`)."""
@@ -33,7 +33,7 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
     """The team's bounds in the platform's repository, which is asked for where it was given or can be had.
 
     Raises:
-        UnknownEnvironment: the platform has none of that name.
+        UnknownEnvironmentError: the platform has none of that name.
         JobyardError: the folder that was given is not the platform's repository, or its values are wrong.
     """
     try:
@@ -44,7 +44,7 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
             raise
         return Bounds({}, f"the team's bounds are not known: {error}")
     if environment and environment not in known:
-        raise UnknownEnvironment(environment, known)
+        raise UnknownEnvironmentError(environment, known)
     values = teams.get(team)
     here = in_environment(values, environment) if values and environment else values
     if not here:

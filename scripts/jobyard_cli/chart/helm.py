@@ -10,7 +10,7 @@ from pathlib import Path
 from jobyard_cli.errors import JobyardError
 
 
-class CannotRender(JobyardError):
+class RenderError(JobyardError):
     """Helm refuses the values; the message is Helm's."""
 
 
@@ -18,11 +18,11 @@ def render(chart: Path, values: Iterable[Path]) -> str:
     """`helm template` of a chart.
 
     Raises:
-        CannotRender: it refuses.
+        RenderError: it refuses.
     """
     files = [argument for file in values for argument in ("-f", str(file))]
     command = [str(Path(sys.executable).parent / "helm"), "template", chart.name, str(chart), *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise CannotRender(done.stderr.strip())
+        raise RenderError(done.stderr.strip())
     return done.stdout

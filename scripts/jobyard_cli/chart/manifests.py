@@ -19,7 +19,7 @@ _SEPARATOR = re.compile(r"^---\n", re.MULTILINE)
 _SOURCE = re.compile(r"# Source: team/(\S+)")
 
 
-class NoChart(JobyardError):
+class MissingChartError(JobyardError):
     """The repository lacks the team's chart."""
 
     def __init__(self, repo: Path) -> None:
@@ -52,11 +52,11 @@ def manifests(repo: Path, environment: str = "") -> list[Manifest]:
     """All objects of the team's chart.
 
     Raises:
-        NoChart: the repository has no chart.
-        CannotRender: Helm refuses the values.
+        MissingChartError: the repository has no chart.
+        RenderError: Helm refuses the values.
     """
     if not (repo / CHART / "Chart.yaml").is_file():
-        raise NoChart(repo)
+        raise MissingChartError(repo)
     text = render(repo / CHART, value_files(repo, environment))
     return [_manifest(part) for part in _SEPARATOR.split(text) if part.strip()]
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from jobyard_cli.chart.manifests import CHART, NoChart
+from jobyard_cli.chart.manifests import CHART, MissingChartError
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.go.modules import KUBERNETES
 from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
@@ -17,7 +17,7 @@ NAME = "helm-unittest"
 MODULE = "github.com/helm-unittest/helm-unittest"
 
 
-class NoSuites(JobyardError):
+class MissingSuitesError(JobyardError):
     """The chart has no suite, so that nothing would be tested."""
 
     def __init__(self, repo: Path) -> None:
@@ -28,14 +28,14 @@ def find_suites(repo: Path) -> list[Path]:
     """The suites of the team's chart.
 
     Raises:
-        NoChart: the repository has no chart.
-        NoSuites: it has no suite.
+        MissingChartError: the repository has no chart.
+        MissingSuitesError: it has no suite.
     """
     if not (repo / CHART / "Chart.yaml").is_file():
-        raise NoChart(repo)
+        raise MissingChartError(repo)
     if found := sorted((repo / CHART / "tests").glob("*_test.yaml")):
         return found
-    raise NoSuites(repo)
+    raise MissingSuitesError(repo)
 
 
 def run_suites(repo: Path, runner: Path) -> int:
@@ -47,7 +47,7 @@ def program(cache: Path, report: Report) -> Path:
     """helm-unittest: the machine's own, or else the one of `gomod/kubernetes`, built once from source.
 
     Raises:
-        CommandFailed: a download or the build failed.
+        ProgramError: a download or the build failed.
     """
     if own := shutil.which(NAME):
         return Path(own)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
@@ -35,17 +35,17 @@ def check_limits(documents: Iterable[Document], repo: TeamRepo, *, whole: bool) 
     for document in documents:
         try:
             counted.append(check_job(job_entry(document, repo)))
-        except Misfit as misfit:
+        except MisfitError as misfit:
             findings.append(_finding(document, misfit))
     if whole and not findings:
         try:
             check_release(counted)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             findings.append(Finding("dags", 1, 1, str(misfit), RULE))
     return findings
 
 
-def _finding(document: Document, misfit: Misfit) -> Finding:
+def _finding(document: Document, misfit: MisfitError) -> Finding:
     path = _written(misfit.path)
     names = [step for step in path if isinstance(step, str)]
     message = f"'{names[-1]}': {misfit.problem}" if names else misfit.problem

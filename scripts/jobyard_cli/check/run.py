@@ -50,7 +50,7 @@ class Checked:
         return {name: document for name, document in self.jobs.items() if document.path not in wrong}
 
 
-class NothingToCheck(JobyardError):
+class NothingToCheckError(JobyardError):
     """A path that was asked for has no job in it."""
 
     def __init__(self, path: Path) -> None:
@@ -65,8 +65,8 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     checked. The jobs of other teams are those that the platform lists: its current branch, or the work tree `platform`.
 
     Raises:
-        NotATeamRepo: the folder is no team's repository.
-        NothingToCheck: a path of `only` has no job in it.
+        NotATeamRepoError: the folder is no team's repository.
+        NothingToCheckError: a path of `only` has no job in it.
     """
     repo = TeamRepo.load(root, platform)
     checked = Checked(repo)
@@ -75,7 +75,7 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     misplaced = _misplaced(repo)
     for path in only:
         if not any(_is_in(file, path) for file in (*repo.job_files, *misplaced)):
-            raise NothingToCheck(path)
+            raise NothingToCheckError(path)
     findings += [_misplaced_finding(repo, file) for file in _chosen(misplaced, only)]
     for file in _chosen(repo.job_files, only):
         document = load(file, file.relative_to(repo.root).as_posix())

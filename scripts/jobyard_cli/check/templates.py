@@ -92,7 +92,7 @@ def _read(text: str) -> Template:
 
     try:
         return _analysed(text)
-    except template_rules.TemplateRefused as error:
+    except template_rules.TemplateRefusedError as error:
         return Template(problems=(str(error),))
     except TemplateSyntaxError as error:
         return Template(problems=(f"the template does not parse: {error.message}",))
@@ -234,7 +234,7 @@ def _refusal(part: Any) -> str:
     part.set_environment(environment := _environment())
     try:
         environment.compiled(part).render({})
-    except template_rules.TemplateRefused as error:
+    except template_rules.TemplateRefusedError as error:
         return str(error)
     # Whatever else it raises, it raises in Airflow too; the limits are what is asked here.
     except Exception:

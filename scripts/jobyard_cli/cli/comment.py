@@ -14,12 +14,12 @@ def comment(
     file: Annotated[Path, typer.Argument(help="Markdown to show, such as what `jobyard plan` wrote.", exists=True)],
 ) -> None:
     """Show a file as the one comment of the pipeline's merge request; without a token for that, print it."""
-    from jobyard_cli.merge_request.comment import NoMergeRequest, NoToken, thread
+    from jobyard_cli.merge_request.comment import MissingTokenError, NoMergeRequestError, thread
 
     text = file.read_text(encoding="utf-8")
     try:
         found = thread(os.environ)
-    except (NoToken, NoMergeRequest) as reason:
+    except (MissingTokenError, NoMergeRequestError) as reason:
         # The plan is what counts: a pipeline without the right to comment still shows it, and does not fail.
         print(text)
         print(reason, file=sys.stderr)

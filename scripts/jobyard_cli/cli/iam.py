@@ -54,7 +54,7 @@ def iam(
 
     if permissions_boundary and not BOUNDARY.fullmatch(permissions_boundary):
         example = "arn:aws:iam::111122223333:policy/boundary"
-        raise roles.CannotMakeRoles([f"'{permissions_boundary}' is no ARN of a policy; one is {example}"])
+        raise roles.IamRolesError([f"'{permissions_boundary}' is no ARN of a policy; one is {example}"])
     chosen = load_environment(repo, environment)
     others = [load_environment(repo, name) for name in environment_names(repo) if name != environment]
     address = platform_repo or git.origin(repo)

@@ -31,7 +31,7 @@ PlatformFolder = Annotated[
 ]
 
 
-class OneBase(JobyardError):
+class TwoBasesError(JobyardError):
     """Two things to compare with were named."""
 
 
@@ -69,7 +69,7 @@ def plan(
     from jobyard_cli.plan.make import find_platform, make_plan, valid_repo
 
     if base and environment:
-        raise OneBase("give --base or --environment, not both: a plan compares with one of them")
+        raise TwoBasesError("give --base or --environment, not both: a plan compares with one of them")
     root = repo.absolute() if repo else TeamRepo.find(Path())
     checked = valid_repo(root, platform)
     there = find_platform(root, platform)
@@ -95,10 +95,10 @@ def _base(
 
 def _bucket(platform: Platform, environment: str) -> str:
     from jobyard_cli.platform import environments
-    from jobyard_cli.platform.checkout import NoPlatform
+    from jobyard_cli.platform.checkout import MissingPlatformError
 
     if platform.repo is None:
-        raise NoPlatform(f"{platform.why}; or name the bucket with --bucket")
+        raise MissingPlatformError(f"{platform.why}; or name the bucket with --bucket")
     return environments.bucket(environments.load_environment(platform.repo, environment))
 
 

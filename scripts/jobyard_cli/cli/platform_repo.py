@@ -15,7 +15,7 @@ def platform_tree(root: Path, given: Path | None) -> Path:
     """The platform's files as they are now. Where no newer could be had, standard error says of what age they are.
 
     Raises:
-        NoPlatform: nothing of the platform can be had.
+        MissingPlatformError: nothing of the platform can be had.
     """
     from jobyard_cli.platform.current import current_platform
 

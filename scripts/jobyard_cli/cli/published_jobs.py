@@ -12,7 +12,7 @@ from jobyard_cli.cli.team import PlatformRepo
 from jobyard_cli.errors import JobyardError
 
 
-class WhichList(JobyardError):
+class WhichListError(JobyardError):
     """Neither an environment nor a bucket was named, or what is to be pushed has no environment."""
 
 
@@ -44,7 +44,9 @@ def catalogue(
     from jobyard_cli.release.push_list import push_list
 
     if not environment and (push or not bucket):
-        raise WhichList("name the environment with --environment; --bucket alone lists a bucket, and pushes nothing")
+        raise WhichListError(
+            "name the environment with --environment; --bucket alone lists a bucket, and pushes nothing"
+        )
     chosen = environments.load_environment(repo, environment) if environment else None
     source = bucket or (environments.bucket(chosen) if chosen else "")
     client = aws.s3(endpoint_url, chosen.values.get("region") if chosen else None)

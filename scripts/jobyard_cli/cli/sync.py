@@ -40,14 +40,14 @@ By = Annotated[
 ]
 
 
-class CommitWithoutRollback(JobyardError):
+class CommitWithoutRollbackError(JobyardError):
     """A commit was given, and not said what for."""
 
     def __init__(self, commit: str) -> None:
         super().__init__(f"'{commit}': a commit is what --rollback goes back to; what is checked out is what is synced")
 
 
-class NothingToRollBackWith(JobyardError):
+class ImagesWithRollbackError(JobyardError):
     """Images were given to a rollback."""
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ def sync(
     from jobyard_cli.sync.target import Given, find_target
 
     if commit and not rollback:
-        raise CommitWithoutRollback(commit)
+        raise CommitWithoutRollbackError(commit)
     if images and rollback:
-        raise NothingToRollBackWith
+        raise ImagesWithRollbackError
     root = repo.absolute() if repo else TeamRepo.find(Path())
     given = Given(bucket or _bucket(environment), endpoint_url, airflow_url, not no_wait)
     # A mistake in the jobs is told before anybody is asked for anything.
@@ -144,7 +144,7 @@ def _say(line: str) -> None:
 
 
 def _tell(synced: Synced, bucket: str) -> None:
-    from jobyard_cli.sync.run import NotVersioned
+    from jobyard_cli.sync.run import BucketNotVersionedError
 
     if waited := synced.waited:
         for dag in waited.stopped:
@@ -164,4 +164,4 @@ def _tell(synced: Synced, bucket: str) -> None:
     elif synced.images and not synced.told_images:
         _say("the release has images, which Airflow was not told, as --no-wait asks it for nothing")
     if not synced.published.versioned:
-        raise NotVersioned(bucket)
+        raise BucketNotVersionedError(bucket)

@@ -27,11 +27,11 @@ class Ci(StrEnum):
 
 
 def _band(text: str) -> tuple[int, int]:
-    from jobyard_cli.team.new import CannotAddTeam
+    from jobyard_cli.team.new import AddTeamError
 
     if found := BAND.fullmatch(text.replace(" ", "")):
         return int(found[1]), int(found[2])
-    raise CannotAddTeam([f"'{text}' is no band of priorities; write one like 1000-9999"])
+    raise AddTeamError([f"'{text}' is no band of priorities; write one like 1000-9999"])
 
 
 def _names(text: str) -> list[str]:

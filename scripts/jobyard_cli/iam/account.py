@@ -71,8 +71,8 @@ def account(environment: Environment) -> Account:
     """What the environment's file says of its account.
 
     Raises:
-        IncompleteEnvironment: it lacks something that every role needs.
-        UnknownRegion: AWS has no such region.
+        IncompleteEnvironmentError: it lacks something that every role needs.
+        InvalidRegionError: AWS has no such region.
     """
     require(environment, "its IAM roles are", NEEDED)
     values: dict[str, Any] = dict(environment.values)

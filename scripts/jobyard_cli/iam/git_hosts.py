@@ -22,7 +22,7 @@ NO_BRANCH = re.compile(r"v?[0-9]+(\.[0-9]+)+.*|[0-9a-f]{40}|[0-9a-f]{64}")
 """Tags and commits, on which no pipeline releases."""
 
 
-class NoPipelines(JobyardError):
+class UnknownPipelinesError(JobyardError):
     """IAM can't know the pipelines of such an address or revision."""
 
 
@@ -77,7 +77,7 @@ def project(address: str, ci: str = "") -> Project:
     """The repository at an address; on GitHub where nothing else is said of github.com, else on GitLab.
 
     Raises:
-        NoPipelines: it is on no git host whose tokens IAM takes.
+        UnknownPipelinesError: it is on no git host whose tokens IAM takes.
     """
     host, path = _parts(address)
     path = path.strip("/").removesuffix(".git")
@@ -86,7 +86,9 @@ def project(address: str, ci: str = "") -> Project:
         example = (
             "https://github.com/risk/risk-jobs.git" if kind == "github" else "https://git.example.com/risk/jobs.git"
         )
-        raise NoPipelines(f"'{address}' is no repository on a {kind} host, whose tokens IAM takes; one is {example}")
+        raise UnknownPipelinesError(
+            f"'{address}' is no repository on a {kind} host, whose tokens IAM takes; one is {example}"
+        )
     return Project(kind, host, path)
 
 
@@ -95,7 +97,7 @@ def _parts(address: str) -> tuple[str, str]:
         return found[1], found[2]
     parts = urlsplit(address)
     if parts.scheme == "https" and ":" in parts.netloc.rpartition("@")[2]:
-        raise NoPipelines(f"'{address}': IAM takes no tokens of a git host with a port in its address")
+        raise UnknownPipelinesError(f"'{address}': IAM takes no tokens of a git host with a port in its address")
     return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
 
 
@@ -103,10 +105,10 @@ def release_branch(revision: str) -> str:
     """The branch whose pipeline releases: what Argo CD syncs, or `main` where that is a tag or a commit.
 
     Raises:
-        NoPipelines: it is no name of a branch.
+        UnknownPipelinesError: it is no name of a branch.
     """
     if not REVISION.fullmatch(revision):
-        raise NoPipelines(f"'{revision}' is no branch, tag or commit")
+        raise UnknownPipelinesError(f"'{revision}' is no branch, tag or commit")
     return "main" if NO_BRANCH.fullmatch(revision) else revision
 
 

@@ -9,7 +9,7 @@ from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 from jobyard_cli.platform.kubeconfig import partition
 
 
-class NoAccount(JobyardError):
+class MissingAccountError(JobyardError):
     """An environment's file does not say in which account and region it is."""
 
     def __init__(self, environment: str) -> None:
@@ -38,11 +38,11 @@ def variables(environment: Environment, name: str) -> dict[str, str]:
     """The variables by which AWS's libraries take the role of that name in the environment's account.
 
     Raises:
-        NoAccount: the environment's file does not say where it is.
-        UnknownRegion: AWS has no such region.
+        MissingAccountError: the environment's file does not say where it is.
+        InvalidRegionError: AWS has no such region.
     """
     values = environment.values
     if "account" not in values or "region" not in values:
-        raise NoAccount(environment.name)
+        raise MissingAccountError(environment.name)
     arn = f"arn:{partition(environment)}:iam::{values['account']}:role/{name}"
     return {"AWS_REGION": str(values["region"]), "AWS_ROLE_ARN": arn, "AWS_ROLE_SESSION_NAME": name}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.iam.account import Account, account
-from jobyard_cli.iam.git_hosts import NoPipelines, Project, project, release_branch
+from jobyard_cli.iam.git_hosts import Project, UnknownPipelinesError, project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images
 from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
@@ -19,7 +19,7 @@ NAME_LENGTH = 64
 RESERVED = (PLATFORM, "jobyard")
 
 
-class CannotMakeRoles(JobyardError):
+class IamRolesError(JobyardError):
     """IAM would not take the roles; the message has every reason."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -43,9 +43,9 @@ def all_roles(
     From the other environments, a team's pipeline may copy the team's images.
 
     Raises:
-        IncompleteEnvironment: the environment's file lacks something.
-        UnknownRegion: AWS has no such region.
-        CannotMakeRoles: a repository's pipelines can't be known, or IAM would not take a role.
+        IncompleteEnvironmentError: the environment's file lacks something.
+        InvalidRegionError: AWS has no such region.
+        IamRolesError: a repository's pipelines can't be known, or IAM would not take a role.
     """
     where = account(environment)
     problems: list[str] = []
@@ -55,16 +55,16 @@ def all_roles(
         own = project(repo, ci) if repo else _nowhere()
         issuers[own.issuer] = own.audience
         found += platform_roles(where, environment.teams, own, release_branch(branch))
-    except NoPipelines as error:
+    except UnknownPipelinesError as error:
         problems.append(f"the platform's repository {error}; give its address with --platform-repo")
     for team, theirs in _projects(environment, problems).items():
         issuers[theirs.issuer] = theirs.audience
         try:
             found += team_roles(where, team, environment.teams[team], theirs, _images(where, team, environment, others))
-        except NoPipelines as error:
+        except UnknownPipelinesError as error:
             problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
     if problems := [*problems, *_refused(found)]:
-        raise CannotMakeRoles(problems)
+        raise IamRolesError(problems)
     return Roles(where, found, dict(sorted(issuers.items())))
 
 
@@ -72,11 +72,11 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     """The roles of the named teams alone, or of the `platform`, which has the git hosts too.
 
     Raises:
-        CannotMakeRoles: there is no such team.
+        IamRolesError: there is no such team.
     """
     known = list(dict.fromkeys(role.part for role in roles.roles))
     if strange := [part for part in parts if part not in known]:
-        raise CannotMakeRoles([unknown("part", part, known, "there are") for part in strange])
+        raise IamRolesError([unknown("part", part, known, "there are") for part in strange])
     chosen = [role for role in roles.roles if role.part in parts]
     return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
 
@@ -88,7 +88,7 @@ def _images(where: Account, team: str, environment: Environment, others: Iterabl
 
 
 def _nowhere() -> Project:
-    raise NoPipelines("has no remote `origin`")
+    raise UnknownPipelinesError("has no remote `origin`")
 
 
 def _projects(environment: Environment, problems: list[str]) -> dict[str, Project]:
@@ -98,7 +98,7 @@ def _projects(environment: Environment, problems: list[str]) -> dict[str, Projec
             problems.append(f"{TEAMS}/{team}.yaml: '{team}' is a name of the platform's own")
         try:
             found[team] = project(values["repo"], values.get("ci", "gitlab"))
-        except NoPipelines as error:
+        except UnknownPipelinesError as error:
             problems.append(f"{TEAMS}/{team}.yaml: repo {error}")
     return found
 

@@ -26,7 +26,7 @@ def team_roles(
     """All roles of a team.
 
     Raises:
-        NoPipelines: what Argo CD syncs of the team's repository is no name of a branch.
+        UnknownPipelinesError: what Argo CD syncs of the team's repository is no name of a branch.
     """
     yield release_role(account, team, project, release_branch(values.get("revision", "main")), images)
     yield review_role(account, team, project)

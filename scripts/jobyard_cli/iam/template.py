@@ -18,7 +18,7 @@ MAKE_PROVIDERS = "CreateIdentityProviders"
 Resource = dict[str, Any]
 
 
-class TooManyResources(JobyardError):
+class TooManyResourcesError(JobyardError):
     """CloudFormation would not take the template."""
 
     def __init__(self, count: int) -> None:
@@ -32,11 +32,11 @@ def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
     """A template that can be deployed as it is; what a person should know of a role is a comment before it.
 
     Raises:
-        TooManyResources: CloudFormation would not take it.
+        TooManyResourcesError: CloudFormation would not take it.
     """
     parts = list(_resources(roles, boundary))
     if len(parts) > RESOURCES:
-        raise TooManyResources(len(parts))
+        raise TooManyResourcesError(len(parts))
     head = f"# Made by `jobyard iam --environment {environment}` from values/; change those, and not this.\n"
     text = head + _yaml({"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Jobyard: roles of {environment}"})
     if roles.issuers:

@@ -13,7 +13,7 @@ LONGEST_TASK = 7 * 24 * 60 * 60
 """Seconds that a pod may run where the environment does not say, as in charts/platform."""
 
 
-class NoRegistry(ImageError):
+class MissingRegistryError(ImageError):
     """Nothing says where an environment's images are."""
 
     def __init__(self, environment: str) -> None:
@@ -49,8 +49,8 @@ def registry_of(environment: Environment) -> str:
     """The registry that the environment's file names, else its account's ECR.
 
     Raises:
-        NoRegistry: the file says neither.
+        MissingRegistryError: the file says neither.
     """
     if own := _own(environment.values):
         return own
-    raise NoRegistry(environment.name)
+    raise MissingRegistryError(environment.name)

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _URL = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
 
-class BadImages(JobyardError):
+class ImagesFileError(JobyardError):
     """The file is not what it has to be; the message has every problem with its place."""
 
     def __init__(self, file: Path, problems: list[str]) -> None:
@@ -26,18 +26,20 @@ def read_images(file: Path) -> dict[str, str]:
     """Image to address, by digest: `{"inference": "registry.example.com/risk/inference@sha256:…"}`.
 
     Raises:
-        BadImages: it can't be read, or is something else.
+        ImagesFileError: it can't be read, or is something else.
     """
     try:
         pairs = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
     except (OSError, UnicodeError) as error:
-        raise BadImages(file, [f"can't be read: {error}"]) from error
+        raise ImagesFileError(file, [f"can't be read: {error}"]) from error
     except ValueError as error:
-        raise BadImages(file, [f"is not JSON: {error}"]) from error
+        raise ImagesFileError(file, [f"is not JSON: {error}"]) from error
     if not isinstance(pairs, _Pairs):
-        raise BadImages(file, ['has to be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}'])
+        raise ImagesFileError(
+            file, ['has to be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}']
+        )
     if problems := list(_problems(pairs)):
-        raise BadImages(file, problems)
+        raise ImagesFileError(file, problems)
     return dict(pairs)
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobyard_cli.images.errors import UnsafeMount
+from jobyard_cli.images.errors import UnsafeMountError
 from jobyard_cli.images.sources import Source, dockerfile
 from jobyard_cli.system.programs import Report, run, stream
 
@@ -31,7 +31,7 @@ def build(context: Path, name: str, tag: str, platforms: Sequence[str], layout: 
     """Build the Dockerfile in a folder for each platform, into an OCI layout in which the image has its tag.
 
     Raises:
-        CommandFailed: a step failed; the message ends with that step's output.
+        ProgramError: a step failed; the message ends with that step's output.
     """
     # Two commands may build at once. buildah adds to a list that is there, so each has its own.
     listed = f"localhost/jobyard/{name}:{tag}-{os.getpid()}"
@@ -50,11 +50,11 @@ def check_mounts(root: Path, sources: Sequence[Source]) -> None:
     """Make sure that no Dockerfile has a `RUN --mount` that an old buildah lets read this machine's files.
 
     Raises:
-        UnsafeMount: some have.
+        UnsafeMountError: some have.
     """
     mounting = [source.name for source in sources if "--mount" in CONTINUED.sub("", dockerfile(root, source))]
     if mounting and (version := _version()) < SAFE_MOUNTS:
-        raise UnsafeMount(mounting, version, SAFE_MOUNTS)
+        raise UnsafeMountError(mounting, version, SAFE_MOUNTS)
 
 
 def _version() -> tuple[int, ...]:

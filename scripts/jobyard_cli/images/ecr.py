@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jobyard_cli.aws.errors import failure
-from jobyard_cli.images.errors import RegistryRefused
+from jobyard_cli.images.errors import RegistryError
 
 HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 
@@ -29,7 +29,7 @@ def authorization(registry: str) -> str:
     """What logs in to the registry: `user:password`, in base64.
 
     Raises:
-        RegistryRefused: AWS does not know who we are, or does not let us.
+        RegistryError: AWS does not know who we are, or does not let us.
     """
     with _told(registry):
         token: str = _client(registry).get_authorization_token()["authorizationData"][0]["authorizationToken"]
@@ -40,7 +40,7 @@ def ensure_repository(registry: str, name: str) -> None:
     """Make the image's repository unless it is there: a tag in it never changes, and what is pushed is scanned.
 
     Raises:
-        RegistryRefused: it can't be looked at, or made.
+        RegistryError: it can't be looked at, or made.
     """
     host = registry.partition("/")[0]
     client = _client(registry)
@@ -70,8 +70,6 @@ def _told(registry: str) -> Iterator[None]:
         yield
     except ClientError as error:
         problem = error.response["Error"]
-        raise RegistryRefused(
-            registry, f"{problem.get('Code')}: {problem.get('Message', 'no reason given')}"
-        ) from error
+        raise RegistryError(registry, f"{problem.get('Code')}: {problem.get('Message', 'no reason given')}") from error
     except BotoCoreError as error:
-        raise RegistryRefused(registry, failure(error)) from error
+        raise RegistryError(registry, failure(error)) from error

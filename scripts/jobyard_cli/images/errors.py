@@ -12,7 +12,7 @@ class ImageError(JobyardError):
     """An image can't be built, found or pushed."""
 
 
-class Uncommitted(ImageError):
+class UncommittedError(ImageError):
     """Folders of images have changes that are in no commit."""
 
     def __init__(self, changes: Sequence[str]) -> None:
@@ -20,7 +20,7 @@ class Uncommitted(ImageError):
         super().__init__("\n".join([why, *changes]))
 
 
-class NoMachines(ImageError):
+class UnknownProcessorsError(ImageError):
     """Nothing says for which processors to build."""
 
     def __init__(self) -> None:
@@ -30,14 +30,14 @@ class NoMachines(ImageError):
         )
 
 
-class NotAPlatform(ImageError):
+class InvalidPlatformError(ImageError):
     """An option names no processor to build for."""
 
     def __init__(self, given: str) -> None:
         super().__init__(f"'{given}' is no platform to build for; write them like linux/amd64,linux/arm64")
 
 
-class NoEmulation(ImageError):
+class EmulationError(ImageError):
     """This machine can't run another processor's programs, which a RUN of a Dockerfile has to."""
 
     def __init__(self, names: Sequence[str], architecture: str, host: str) -> None:
@@ -48,7 +48,7 @@ class NoEmulation(ImageError):
         )
 
 
-class MissingProgram(ImageError):
+class MissingProgramError(ImageError):
     """A program that works with images is not installed."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ class MissingProgram(ImageError):
         )
 
 
-class BadName(ImageError):
+class ImageNameError(ImageError):
     """A folder's name can't be an image's."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -66,14 +66,14 @@ class BadName(ImageError):
         super().__init__(f"images/: {shown}: the folder's name is the image's: {rule}")
 
 
-class NoPlainFile(ImageError):
+class ImageFileError(ImageError):
     """A file of an image is a link that leaves the image's folder, or a Dockerfile that is a link."""
 
     def __init__(self, file: str, why: str) -> None:
         super().__init__(f"{file}: {why}; an image is built from the files of its folder alone")
 
 
-class UnsafeMount(ImageError):
+class UnsafeMountError(ImageError):
     """A Dockerfile mounts something, with a buildah that lets it mount this machine's files."""
 
     def __init__(self, names: Sequence[str], version: Sequence[int], safe: Sequence[int]) -> None:
@@ -84,21 +84,21 @@ class UnsafeMount(ImageError):
         )
 
 
-class BadLayout(ImageError):
+class ImageLayoutError(ImageError):
     """A folder is not the image that a build was to leave there."""
 
     def __init__(self, layout: Path, problem: str) -> None:
         super().__init__(f"{layout}: {problem}; `jobyard build-images`, in this commit, writes it")
 
 
-class OtherCommit(ImageError):
+class OtherCommitError(ImageError):
     """Images are to be built that this commit does not have."""
 
     def __init__(self, wanted: Sequence[str]) -> None:
         super().__init__(f"this commit has no {', '.join(wanted)}; list what is missing in the commit that builds it")
 
 
-class NotBuilt(ImageError):
+class ImageNotBuiltError(ImageError):
     """Images are not in the registry that they are to be copied from."""
 
     def __init__(self, addresses: Sequence[str], environment: str) -> None:
@@ -107,7 +107,7 @@ class NotBuilt(ImageError):
         super().__init__("\n".join([*lines, advice]))
 
 
-class RegistryRefused(ImageError):
+class RegistryError(ImageError):
     """The registry does not answer, or says no."""
 
     def __init__(self, registry: str, reason: str) -> None:

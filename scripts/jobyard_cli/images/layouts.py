@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.images.errors import BadLayout
+from jobyard_cli.images.errors import ImageLayoutError
 
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 TAG = "org.opencontainers.image.ref.name"
@@ -29,17 +29,17 @@ def digest_of(layout: Path, tag: str) -> str:
     """The digest of the image with a tag in a layout, whose every part is there.
 
     Raises:
-        BadLayout: the layout is not there, or not what buildah makes.
+        ImageLayoutError: the layout is not there, or not what buildah makes.
     """
     for path in _irregular(layout):
-        raise BadLayout(layout, f"{path.relative_to(layout)} is no plain file")
+        raise ImageLayoutError(layout, f"{path.relative_to(layout)} is no plain file")
     try:
         listed = _objects(json.loads(_read(layout, layout / "index.json")), "manifests")
         (chosen,) = [one for one in listed if one.get("annotations", {}).get(TAG) == tag]
         _check_image(layout, chosen)
         return str(chosen["digest"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadLayout(layout, f"no image with the tag {tag} that can be read") from error
+        raise ImageLayoutError(layout, f"no image with the tag {tag} that can be read") from error
 
 
 def _irregular(layout: Path) -> Iterator[Path]:
@@ -58,7 +58,7 @@ def _check_image(layout: Path, image: dict[str, Any]) -> None:
     several = image["mediaType"] == INDEX
     for manifest in _objects(_blob(layout, image), "manifests") if several else [image]:
         if manifest["mediaType"] != MANIFEST:
-            raise BadLayout(layout, "a list in a list of platforms")
+            raise ImageLayoutError(layout, "a list in a list of platforms")
         content = _blob(layout, manifest)
         for part in (content["config"], *_objects(content, "layers")):
             _sized(layout, part)
@@ -72,7 +72,7 @@ def _blob(layout: Path, described: dict[str, Any]) -> dict[str, Any]:
     """A manifest's content, which has the digest that it is named by."""
     content = _read(layout, _sized(layout, described))
     if f"sha256:{sha256(content).hexdigest()}" != described["digest"]:
-        raise BadLayout(layout, f"{described['digest']} has other content")
+        raise ImageLayoutError(layout, f"{described['digest']} has other content")
     found: dict[str, Any] = json.loads(content)
     return found
 
@@ -81,18 +81,18 @@ def _sized(layout: Path, described: dict[str, Any]) -> Path:
     """The file of a part, which has the size that is said of it and comes from nowhere else."""
     digest = DIGEST.fullmatch(described["digest"])
     if digest is None:
-        raise BadLayout(layout, "a digest that is not of SHA-256")
+        raise ImageLayoutError(layout, "a digest that is not of SHA-256")
     if described.get("urls"):
-        raise BadLayout(layout, f"{described['digest']} is to be fetched from an address")
+        raise ImageLayoutError(layout, f"{described['digest']} is to be fetched from an address")
     file = layout / "blobs" / "sha256" / digest[1]
     if not file.is_file() or file.stat().st_size != described["size"]:
-        raise BadLayout(layout, f"{described['digest']} is not there, or has another size")
+        raise ImageLayoutError(layout, f"{described['digest']} is not there, or has another size")
     return file
 
 
 def _read(layout: Path, file: Path) -> bytes:
     if not file.is_file():
-        raise BadLayout(layout, f"it has no {file.name}")
+        raise ImageLayoutError(layout, f"it has no {file.name}")
     if file.stat().st_size > MAXIMUM_MANIFEST:
-        raise BadLayout(layout, f"{file.name} has more than {MAXIMUM_MANIFEST >> 20} MiB")
+        raise ImageLayoutError(layout, f"{file.name} has more than {MAXIMUM_MANIFEST >> 20} MiB")
     return file.read_bytes()

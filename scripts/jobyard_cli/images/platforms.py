@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from jobyard_cli.images.errors import NoEmulation, NoMachines, NotAPlatform
+from jobyard_cli.images.errors import EmulationError, InvalidPlatformError, UnknownProcessorsError
 from jobyard_cli.images.sources import Source, has_run_steps
 from jobyard_cli.team.repo import TeamRepo
 
@@ -23,12 +23,12 @@ def parse(text: str) -> list[str]:
     """Platforms with commas between.
 
     Raises:
-        NotAPlatform: one has another form.
+        InvalidPlatformError: one has another form.
     """
     found = sorted({word.strip() for word in text.split(",") if word.strip()})
     for word in found or [text]:
         if not FORM.fullmatch(word):
-            raise NotAPlatform(word)
+            raise InvalidPlatformError(word)
     return found
 
 
@@ -38,13 +38,13 @@ def of_team(repo: TeamRepo) -> list[str]:
     Its own values say which, as its jobs are checked by them: one image, the same in every environment.
 
     Raises:
-        NoMachines: they name no group that is in the catalogue.
+        UnknownProcessorsError: they name no group that is in the catalogue.
     """
     groups = repo.node_groups
     known = [groups[name] for name in repo.allowed_node_groups if name in groups]
     found = sorted({f"linux/{group['architecture']}" for group in known if "architecture" in group})
     if not found:
-        raise NoMachines
+        raise UnknownProcessorsError
     return found
 
 
@@ -52,13 +52,13 @@ def check(root: Path, sources: Iterable[Source], platforms: Sequence[str]) -> No
     """Make sure that this machine can build these images for these platforms.
 
     Raises:
-        NoEmulation: it can't run the programs of one.
+        EmulationError: it can't run the programs of one.
     """
     running = [source.name for source in sources if has_run_steps(root, source)]
     host = ARCHITECTURES.get(platform.machine(), platform.machine())
     for architecture in (one.split("/")[1] for one in platforms):
         if running and architecture != host and not emulated(architecture):
-            raise NoEmulation(running, architecture, host)
+            raise EmulationError(running, architecture, host)
 
 
 def emulated(architecture: str, binfmt: Path = BINFMT) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.images import platforms as processors
 from jobyard_cli.images.build import build, check_mounts
-from jobyard_cli.images.errors import MissingProgram, NotBuilt, OtherCommit
+from jobyard_cli.images.errors import ImageNotBuiltError, MissingProgramError, OtherCommitError
 from jobyard_cli.images.layouts import digest_of
 from jobyard_cli.images.registry import Registry, copy, login, push
 from jobyard_cli.images.sources import Source, export, sources
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ def build_all(
     """Build images into `output`, a layout each; the names. `wanted` has names and tags, None stands for all.
 
     Raises:
-        MissingProgram: buildah is not installed.
-        OtherCommit: an image that is wanted is not this commit's.
-        Uncommitted, BadName, NoPlainFile: see `sources`.
-        UnsafeMount, NoEmulation: a Dockerfile can't be built safely, or not for one of the platforms, on this machine.
-        CommandFailed: a build failed.
+        MissingProgramError: buildah is not installed.
+        OtherCommitError: an image that is wanted is not this commit's.
+        UncommittedError, ImageNameError, ImageFileError: see `sources`.
+        UnsafeMountError, EmulationError: a Dockerfile can't be built safely, or for a platform, here.
+        ProgramError: a build failed.
     """
     own = {source.name: source for source in sources(root)}
     chosen = dict(wanted) if wanted is not None else {name: one.tag(platforms) for name, one in own.items()}
     foreign = [f"{name}:{tag}" for name, tag in chosen.items() if name not in own or own[name].tag(platforms) != tag]
     if foreign:
-        raise OtherCommit(foreign)
+        raise OtherCommitError(foreign)
     _build([own[name] for name in chosen], root, platforms, output, steps)
     return sorted(chosen)
 
@@ -95,10 +95,10 @@ def publish(
     `built` is the folder of layouts that another job built, which may hold anything.
 
     Raises:
-        MissingProgram: buildah or skopeo is not installed.
-        NotBuilt: an image that is to be copied is not where it should come from.
-        BadLayout: an image is not in `built` as it has to be.
-        RegistryRefused, CommandFailed: a registry refused, or a build failed.
+        MissingProgramError: buildah or skopeo is not installed.
+        ImageNotBuiltError: an image that is to be copied is not where it should come from.
+        ImageLayoutError: an image is not in `built` as it has to be.
+        RegistryError, ProgramError: a registry refused, or a build failed.
         Others: see `build_all`.
     """
     _need("skopeo")
@@ -118,7 +118,7 @@ def publish(
 
 def _need(*programs: str) -> None:
     if missing := [program for program in programs if shutil.which(program) is None]:
-        raise MissingProgram(missing)
+        raise MissingProgramError(missing)
 
 
 def _look(root: Path, registry: Registry, platforms: Sequence[str], steps: Steps) -> Target:
@@ -135,7 +135,7 @@ def _copy(target: Target, origin: Registry, steps: Steps, environment: str) -> d
     digests = {source: origin.digest(source.name, source.tag(platforms)) for source in target.missing}
     found = {source: digest for source, digest in digests.items() if digest is not None}
     if absent := [source for source in target.missing if source not in found]:
-        raise NotBuilt([f"{origin.image(one.name)}:{one.tag(platforms)}" for one in absent], environment)
+        raise ImageNotBuiltError([f"{origin.image(one.name)}:{one.tag(platforms)}" for one in absent], environment)
     for source, digest in found.items():
         with steps.step(f"{source.name}, copied from {origin.address}"):
             target.registry.prepare(source.name)
@@ -171,7 +171,7 @@ def _push(target: Target, layouts: Path, steps: Steps) -> dict[Source, str]:
 def _pushed(registry: Registry, layout: Path, name: str, tag: str, digest: str) -> str:
     try:
         push(layout, registry, name, tag)
-    except CommandFailed:
+    except ProgramError:
         # A tag never changes: another pipeline may have pushed the same content meanwhile.
         if there := registry.digest(name, tag):
             return there

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from jobyard_cli.images import ecr
-from jobyard_cli.images.errors import RegistryRefused
+from jobyard_cli.images.errors import RegistryError
 from jobyard_cli.system.programs import run
 
 RETRIES = "--retry-times=5"
@@ -53,7 +53,7 @@ class Registry:
         """The digest of an image that is there, of all its platforms together; None where there is none.
 
         Raises:
-            RegistryRefused: the registry does not answer, or says no.
+            RegistryError: the registry does not answer, or says no.
         """
         address = f"docker://{self.image(name)}:{tag}"
         done = subprocess.run(
@@ -64,13 +64,13 @@ class Registry:
         said = done.stderr.decode("utf-8", "replace").strip()
         if NOT_THERE.search(said):
             return None
-        raise RegistryRefused(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
+        raise RegistryError(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
 
     def prepare(self, name: str) -> None:
         """Make a place for an image, where the registry wants that.
 
         Raises:
-            RegistryRefused: it can't be made.
+            RegistryError: it can't be made.
         """
         if ecr.region_of(self.address):
             # An address may have a path, as ECR's pull-through and shared registries do.
@@ -82,7 +82,7 @@ def login(address: str, others: Iterable[str], team: str, folder: Path) -> list[
     """A registry and others, logged in to those that are Amazon's; skopeo and buildah log in to others by themselves.
 
     Raises:
-        RegistryRefused: AWS does not let us in.
+        RegistryError: AWS does not let us in.
     """
     addresses = [address, *others]
     amazons = {one.partition("/")[0] for one in addresses if ecr.region_of(one)}
@@ -98,7 +98,7 @@ def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -
     """Copy an image with all its platforms, unchanged.
 
     Raises:
-        CommandFailed: a registry refused.
+        ProgramError: a registry refused.
     """
     options = [*source.options("src-"), *target.options("dest-")]
     _copy([*options, f"docker://{source.image(name)}@{digest}", _place(target, name, tag)], f"copying {name}")
@@ -108,7 +108,7 @@ def push(layout: Path, target: Registry, name: str, tag: str) -> None:
     """Push an image with all its platforms from an OCI layout, unchanged.
 
     Raises:
-        CommandFailed: the registry refused, or a part of the layout has not the digest that it is named by.
+        ProgramError: the registry refused, or a part of the layout has not the digest that it is named by.
     """
     _copy([*target.options("dest-"), f"oci:{layout}:{tag}", _place(target, name, tag)], f"pushing {name}")
 

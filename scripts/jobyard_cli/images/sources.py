@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobyard_cli.images.errors import BadName, NoPlainFile, Uncommitted
+from jobyard_cli.images.errors import ImageFileError, ImageNameError, UncommittedError
 from jobyard_cli.system.git import git
 
 DOCKERFILE = re.compile(r"(\d{6}) \w+ \w+\timages/([^/]+)/Dockerfile", re.DOTALL)
@@ -33,19 +33,19 @@ def sources(root: Path) -> list[Source]:
     """The images of the commit that is checked out.
 
     Raises:
-        Uncommitted: the work tree has others.
-        BadName: a folder's name can't be an image's.
-        NoPlainFile: a Dockerfile is a link.
-        GitFailed: the folder is no git work tree with a commit.
+        UncommittedError: the work tree has others.
+        ImageNameError: a folder's name can't be an image's.
+        ImageFileError: a Dockerfile is a link.
+        GitError: the folder is no git work tree with a commit.
     """
     entries = git(root, "ls-tree", "-r", "-z", "HEAD", "--", "images").split("\0")
     if changed := git(root, "status", "--porcelain", "--untracked-files=all", "--", "images").splitlines():
-        raise Uncommitted(changed)
+        raise UncommittedError(changed)
     modes = {found[2]: found[1] for entry in entries if (found := DOCKERFILE.fullmatch(entry))}
     if bad := [name for name in sorted(modes) if not NAME.fullmatch(name)]:
-        raise BadName(bad)
+        raise ImageNameError(bad)
     for name in (name for name, mode in sorted(modes.items()) if mode == LINK):
-        raise NoPlainFile(f"images/{name}/Dockerfile", "is a link")
+        raise ImageFileError(f"images/{name}/Dockerfile", "is a link")
     return [Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()) for name in sorted(modes)]
 
 
@@ -63,8 +63,8 @@ def export(root: Path, source: Source, folder: Path) -> Path:
     """Write the image's folder as git has it, so that no ignored file gets into the image; where it is.
 
     Raises:
-        NoPlainFile: a link leaves the folder.
-        GitFailed: the content is not there.
+        ImageFileError: a link leaves the folder.
+        GitError: the content is not there.
     """
     packed = folder / f"{source.name}.tar"
     git(root, "archive", "--format=tar", f"--output={packed}", source.tree)
@@ -73,6 +73,6 @@ def export(root: Path, source: Source, folder: Path) -> Path:
         try:
             archive.extractall(target, filter="data")
         except tarfile.FilterError as error:
-            raise NoPlainFile(f"images/{source.name}/{error.tarinfo.name}", "leaves the image's folder") from error
+            raise ImageFileError(f"images/{source.name}/{error.tarinfo.name}", "leaves the image's folder") from error
     packed.unlink()
     return target

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.errors import JobyardError, UnavailableError
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
 
 MARK = "<!-- jobyard: plan -->"
@@ -20,25 +20,25 @@ LONGEST = 65_000
 SECONDS = 30
 
 
-class CommentFailed(JobyardError):
+class CommentError(JobyardError):
     """The service did not take the comment."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"the comment could not be put at {url}: {reason}")
 
 
-class NotNow(CommentFailed, Unavailable):
+class CommentBusyError(CommentError, UnavailableError):
     """Likewise, as it did not answer, or not now."""
 
 
-class NoMergeRequest(JobyardError):
+class NoMergeRequestError(JobyardError):
     """There is nothing to comment on."""
 
     def __init__(self) -> None:
         super().__init__("this is no pipeline of a merge request of GitLab's, nor of a pull request of GitHub's")
 
 
-class NoToken(JobyardError):
+class MissingTokenError(JobyardError):
     """There is a merge request, and nothing that lets us write to it."""
 
     def __init__(self, how: str) -> None:
@@ -67,7 +67,7 @@ class Thread:
         """Make the text the one comment with our mark; while the service does not answer, try again.
 
         Raises:
-            CommentFailed: the service stays away, or refuses.
+            CommentError: the service stays away, or refuses.
         """
         # It looks first what is there, so a comment whose answer was lost is not written twice.
         return insist(lambda: self._put(text), patience)
@@ -100,34 +100,34 @@ class Thread:
         try:
             answer = requests.request(verb, url, json=content, headers=dict(self.headers), timeout=SECONDS)
             if not answer.ok:
-                kind = NotNow if answer.status_code >= 500 or answer.status_code == 429 else CommentFailed
+                kind = CommentBusyError if answer.status_code >= 500 or answer.status_code == 429 else CommentError
                 raise kind(url, f"{answer.status_code} {answer.reason}: {answer.text[:200]}")
             return answer.json()
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise NotNow(url, str(error)) from error
+            raise CommentBusyError(url, str(error)) from error
         except (requests.RequestException, ValueError) as error:
-            raise CommentFailed(url, str(error)) from error
+            raise CommentError(url, str(error)) from error
 
 
 def thread(variables: Mapping[str, str]) -> Thread:
     """The merge request of the pipeline that we are in.
 
     Raises:
-        NoMergeRequest: there is none.
-        NoToken: there is one, and no token.
+        NoMergeRequestError: there is none.
+        MissingTokenError: there is one, and no token.
     """
     if variables.get("CI_MERGE_REQUEST_IID"):
         return _gitlab(variables)
     if variables.get("GITHUB_ACTIONS") and (number := _pull_request(variables)):
         return _github(variables, number)
-    raise NoMergeRequest
+    raise NoMergeRequestError
 
 
 def _gitlab(variables: Mapping[str, str]) -> Thread:
     # The pipeline's own CI_JOB_TOKEN may not write comments.
     token = variables.get("JOBYARD_COMMENT_TOKEN")
     if not token:
-        raise NoToken(
+        raise MissingTokenError(
             "to have this as a comment on the merge request, make a project access token (role Reporter, scope `api`) "
             "and give it to the pipeline as the masked CI/CD variable JOBYARD_COMMENT_TOKEN"
         )
@@ -139,7 +139,7 @@ def _gitlab(variables: Mapping[str, str]) -> Thread:
 def _github(variables: Mapping[str, str], number: int) -> Thread:
     token = variables.get("GITHUB_TOKEN")
     if not token:
-        raise NoToken(
+        raise MissingTokenError(
             "to have this as a comment on the pull request, give the step GITHUB_TOKEN (`${{ github.token }}`) and the "
             "job `permissions: pull-requests: write`"
         )

@@ -132,7 +132,7 @@ def parse(document: Document, text: str) -> None:
     except yaml.YAMLError as error:
         document.refuse(1, 1, f"not YAML: {error}")
         document.data = None
-    except _Refused:
+    except _RefusedError:
         document.data = None
 
 
@@ -147,7 +147,7 @@ def _words(error: yaml.MarkedYAMLError, text: str) -> str:
     return f"not YAML: {problem}{context}"
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The document holds something that is not read on purpose; the finding is noted already."""
 
 
@@ -198,7 +198,7 @@ class _Builder:
 
     def _refuse(self, event: Any, message: str) -> None:
         self.document.refuse(event.start_mark.line + 1, event.start_mark.column + 1, message)
-        raise _Refused
+        raise _RefusedError
 
     def _start(self, event: Any, content: dict[Any, Any] | list[Any]) -> None:
         if self.open and isinstance(self.open[-1].content, dict) and self.open[-1].key is None:

@@ -17,7 +17,7 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.released import released
 from jobyard_cli.release.compile import compile_jobs
 from jobyard_cli.system import git
-from jobyard_cli.team.repo import NotATeamRepo
+from jobyard_cli.team.repo import NotATeamRepoError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "mast
 _READ = ("charts", "dags", "images", "schemas", "values")
 
 
-class NoBase(JobyardError):
+class MissingBaseError(JobyardError):
     """There is no such commit to compare with."""
 
 
@@ -45,7 +45,7 @@ def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
     """The repository as it was in a commit: by default, in the newest that the default branch has too.
 
     Raises:
-        NoBase: there is no such commit, or none in common.
+        MissingBaseError: there is no such commit, or none in common.
     """
     found = _commit(root, ref)
     if found is None:
@@ -61,7 +61,7 @@ def environment_base(root: Path, client: S3Client, bucket: str, team: str, envir
     """What a team has released in an environment, with the files of the commit that it was made from.
 
     Raises:
-        CannotRead: the bucket refuses, is not there, or does not answer, or what is there is no release.
+        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
     """
     there = released(client, bucket, team)
     if there is None:
@@ -79,14 +79,14 @@ def _is_here(root: Path, commit: str) -> bool:
         return False
     try:
         return git.git(root, "cat-file", "-t", commit).strip() == "commit"
-    except git.GitFailed:
+    except git.GitError:
         return False
 
 
 def _compiled(tree: Path, words: str) -> Base:
     try:
         checked = check_repo(tree)
-    except NotATeamRepo as error:
+    except NotATeamRepoError as error:
         return Base(words, notes=[f"the base is no team's repository, as it lacks {', '.join(error.missing)}"])
     jobs = compile_jobs(checked)
     wrong = sorted(set(checked.jobs) - set(jobs))
@@ -99,29 +99,31 @@ def _commit(root: Path, ref: str) -> tuple[str, str] | None:
     if ref:
         commit = _resolved(root, ref)
         if commit is None:
-            raise NoBase(f"there is no commit '{ref}' here; if it is on the server, fetch it first (git fetch origin)")
+            raise MissingBaseError(
+                f"there is no commit '{ref}' here; if it is on the server, fetch it first (git fetch origin)"
+            )
         return commit, f"{ref} ({commit[:12]})"
     if _resolved(root, "HEAD") is None:
         return None
     for branch in DEFAULT_BRANCHES:
         if _resolved(root, branch) is not None:
             return _merge_base(root, branch)
-    raise NoBase(f"there is no default branch here (looked for {', '.join(DEFAULT_BRANCHES)}); give --base")
+    raise MissingBaseError(f"there is no default branch here (looked for {', '.join(DEFAULT_BRANCHES)}); give --base")
 
 
 def _merge_base(root: Path, branch: str) -> tuple[str, str]:
     try:
         commit = git.git(root, "merge-base", branch, "HEAD").strip()
-    except git.GitFailed as error:
+    except git.GitError as error:
         hint = "fetch more of both (git fetch --unshallow), or give --base"
-        raise NoBase(f"this clone has no commit that {branch} and HEAD share: {hint}") from error
+        raise MissingBaseError(f"this clone has no commit that {branch} and HEAD share: {hint}") from error
     return commit, f"{branch} ({commit[:12]})"
 
 
 def _resolved(root: Path, ref: str) -> str | None:
     try:
         return git.git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()
-    except git.GitFailed:
+    except git.GitError:
         return None
 
 
@@ -141,7 +143,7 @@ def _archive(root: Path, commit: str, paths: list[str]) -> bytes:
     command = ["git", "-C", str(root), "archive", "--format=tar", commit, "--", *paths]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
-        raise git.GitFailed(f"git archive in {root}: {done.stderr.decode('utf-8', 'replace').strip()}")
+        raise git.GitError(f"git archive in {root}: {done.stderr.decode('utf-8', 'replace').strip()}")
     return done.stdout
 
 

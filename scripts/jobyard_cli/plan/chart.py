@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.chart.helm import CannotRender
+from jobyard_cli.chart.helm import RenderError
 from jobyard_cli.chart.manifests import CHART, VALUES, manifests
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, ObjectChange
 
 
-class CannotRenderBase(JobyardError):
+class BaseRenderError(JobyardError):
     """Helm refuses the values that a plan compares with."""
 
 
@@ -37,9 +37,9 @@ def chart_changes(before: Path | None, after: Path, environments: Iterable[str])
     """Each object that is not as it was; a change that is the same in several environments is told once.
 
     Raises:
-        CannotRender: Helm refuses the values that are there now.
-        CannotRenderBase: Helm refuses those that were there.
-        NoChart: one of the two has no chart.
+        RenderError: Helm refuses the values that are there now.
+        BaseRenderError: Helm refuses those that were there.
+        MissingChartError: one of the two has no chart.
     """
     if before is not None and _files(before) == _files(after):
         return []
@@ -67,8 +67,8 @@ def _changes(before: Objects, after: Objects) -> Iterator[Change]:
 def _old_objects(repo: Path | None, environment: str) -> Objects:
     try:
         return _objects(repo, environment)
-    except CannotRender as error:
-        raise CannotRenderBase(f"no objects are compared, as the base's chart can't be rendered: {error}") from error
+    except RenderError as error:
+        raise BaseRenderError(f"no objects are compared, as the base's chart can't be rendered: {error}") from error
 
 
 def _objects(repo: Path | None, environment: str) -> Objects:

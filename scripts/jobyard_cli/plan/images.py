@@ -20,7 +20,7 @@ def image_changes(root: Path, before: Path, jobs: Mapping[str, Mapping[str, Any]
     """An entry for each image whose folder differs from what it was in another tree.
 
     Raises:
-        GitFailed: the folder is no git work tree.
+        GitError: the folder is no git work tree.
     """
     # What git ignores gets into no image.
     listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", FOLDER).split("\0")

@@ -14,7 +14,7 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.images.addresses import pod_limits
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.plan.base import Base
-from jobyard_cli.plan.chart import OTHERS, CannotRenderBase, chart_changes, environments_with_values
+from jobyard_cli.plan.chart import OTHERS, BaseRenderError, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.images import image_changes
 from jobyard_cli.plan.model import ObjectChange, Plan
@@ -23,7 +23,7 @@ from jobyard_cli.plan.warnings import Situation, warnings
 from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import Environment, load_environment, load_teams
-from jobyard_cli.release.compile import BrokenJobs, compile_jobs
+from jobyard_cli.release.compile import InvalidJobsError, compile_jobs
 from jobyard_cli.team.repo import TeamRepo
 
 
@@ -42,8 +42,8 @@ def find_platform(root: Path, given: Path | None) -> Platform:
     was given.
 
     Raises:
-        NotThePlatformRepo: the folder that was given is another.
-        InvalidValues: a team's file in it is wrong.
+        NotAPlatformRepoError: the folder that was given is another.
+        InvalidValuesError: a team's file in it is wrong.
     """
     try:
         current = current_platform(root, given)
@@ -59,12 +59,12 @@ def valid_repo(root: Path, platform: Path | None = None) -> Checked:
     """The checked repository, with the platform's work tree where one was given.
 
     Raises:
-        NotATeamRepo: the folder is no team's repository.
-        BrokenJobs: the check found something.
+        NotATeamRepoError: the folder is no team's repository.
+        InvalidJobsError: the check found something.
     """
     checked = check_repo(root, platform=platform)
     if checked.findings:
-        raise BrokenJobs(checked, "there is no plan until these are mended")
+        raise InvalidJobsError(checked, "there is no plan until these are mended")
     return checked
 
 
@@ -72,8 +72,8 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     """What would change from the base to the work tree, in one environment or in all.
 
     Raises:
-        CannotRender: Helm refuses the values of the work tree.
-        InvalidValues: the values of the platform's repository are wrong.
+        RenderError: Helm refuses the values of the work tree.
+        InvalidValuesError: the values of the platform's repository are wrong.
     """
     repo, jobs = checked.repo, compile_jobs(checked)
     notes = list(base.notes)
@@ -139,6 +139,6 @@ def _objects(
     names = [environment] if environment else _environments(bounds, with_values)
     try:
         return chart_changes(before, root, names)
-    except CannotRenderBase as error:
+    except BaseRenderError as error:
         notes.append(str(error))
         return []

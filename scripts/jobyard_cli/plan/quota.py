@@ -56,8 +56,8 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
     """The team's quota in each environment that it is in.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        InvalidValues: a team's file is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        InvalidValuesError: a team's file is wrong.
     """
     values = load_teams(platform).get(team)
     if values is None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class CannotRead(JobyardError):
+class UnreadableReleaseError(JobyardError):
     """The release in a bucket can't be read."""
 
 
@@ -19,7 +19,7 @@ def released(client: S3Client, bucket: str, team: str) -> dict[str, Any] | None:
     """The team's release, or None where there is none.
 
     Raises:
-        CannotRead: the bucket refuses, is not there, or does not answer, or what is there is no release.
+        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -30,9 +30,9 @@ def released(client: S3Client, bucket: str, team: str) -> dict[str, Any] | None:
     except ClientError as error:
         if error.response["Error"].get("Code") == "NoSuchKey":
             return None
-        raise CannotRead(f"{address}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: {error}") from error
     except BotoCoreError as error:
-        raise CannotRead(f"{address}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: {error}") from error
     return _release(content, address, team)
 
 
@@ -40,9 +40,9 @@ def _release(content: bytes, address: str, team: str) -> dict[str, Any]:
     try:
         release = json.loads(content)
         if release["team"] != team:
-            raise CannotRead(f"{address}: is a release of team {release['team']!r}, not of {team!r}")
+            raise UnreadableReleaseError(f"{address}: is a release of team {release['team']!r}, not of {team!r}")
         for job in release["jobs"].values():
             job["tasks"].values()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CannotRead(f"{address}: is no release: {type(error).__name__}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: is no release: {type(error).__name__}: {error}") from error
     return dict(release)

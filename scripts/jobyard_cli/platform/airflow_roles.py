@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import AirflowError, NotThere
+from jobyard_cli.airflow.transport import AirflowError, AirflowNotFoundError
 from jobyard_cli.errors import JobyardError
 
 MODEL = "Viewer"
@@ -34,7 +34,7 @@ ADDED = (("can_create", "DAG Runs"), ("can_edit", "Task Instances"))
 """With the right to edit their own DAGs, the team's people may start runs and clear tasks of those."""
 
 
-class NoRoles(JobyardError):
+class AirflowRolesError(JobyardError):
     """Airflow's roles can't be made from here."""
 
     def __init__(self, missing: list[str], why: str) -> None:
@@ -49,20 +49,20 @@ def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
     """Make the roles that Airflow does not have; their names.
 
     Raises:
-        NoRoles: Airflow has no API for them, or refuses.
+        AirflowRolesError: Airflow has no API for them, or refuses.
     """
     wanted = sorted(teams)
     try:
         there = {str(role["name"]): role for role in airflow.listed("roles", "roles")}
     except AirflowError as error:
-        why = "its API has no roles" if isinstance(error, NotThere) else str(error)
-        raise NoRoles(wanted, why) from error
+        why = "its API has no roles" if isinstance(error, AirflowNotFoundError) else str(error)
+        raise AirflowRolesError(wanted, why) from error
     missing = [team for team in wanted if team not in there]
     for team in missing:
         try:
             airflow.call("POST", "roles", {"name": team, "actions": _actions(there[MODEL])})
         except AirflowError as error:
-            raise NoRoles(missing, str(error)) from error
+            raise AirflowRolesError(missing, str(error)) from error
     return missing
 
 

@@ -20,7 +20,7 @@ ADDRESS = "JOBYARD_PLATFORM_URL"
 HINT = "or name a work tree of the platform's repository with --platform"
 
 
-class NoPlatform(JobyardError):
+class MissingPlatformError(JobyardError):
     """The platform's repository can't be had."""
 
 
@@ -43,7 +43,7 @@ def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
     Clones are kept among the user's caches, so that a commit is fetched once.
 
     Raises:
-        NoPlatform: the team's repository does not say where it came from, or git can't fetch it.
+        MissingPlatformError: the team's repository does not say where it came from, or git can't fetch it.
     """
     if given is not None:
         return given
@@ -58,7 +58,7 @@ def origin_of(team_repo: Path) -> Origin:
     """Where a team's repository came from.
 
     Raises:
-        NoPlatform: it does not say so.
+        MissingPlatformError: it does not say so.
     """
     file = team_repo / STATE
     try:
@@ -66,14 +66,16 @@ def origin_of(team_repo: Path) -> Origin:
         address, commit = _address(state), str(state["commit"])
     except FileNotFoundError as error:
         how = "`cookiecutter`, `cruft create` and `jobyard team new` write it"
-        raise NoPlatform(f"{file} is missing; {how}. Restore it from git, {HINT}") from error
+        raise MissingPlatformError(f"{file} is missing; {how}. Restore it from git, {HINT}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise NoPlatform(f"{file} can't be read ({type(error).__name__}: {error}); restore it, {HINT}") from error
+        raise MissingPlatformError(
+            f"{file} can't be read ({type(error).__name__}: {error}); restore it, {HINT}"
+        ) from error
     if not address:
-        raise NoPlatform(f'{file}: write the address of the platform\'s repository under "template", {HINT}')
+        raise MissingPlatformError(f'{file}: write the address of the platform\'s repository under "template", {HINT}')
     if not git.COMMIT.fullmatch(commit):
         what = 'write the full id of a commit of the platform\'s repository under "commit"'
-        raise NoPlatform(f"{file}: '{commit}' is not the full id of a commit; {what}, {HINT}")
+        raise MissingPlatformError(f"{file}: '{commit}' is not the full id of a commit; {what}, {HINT}")
     return Origin(address, commit)
 
 
@@ -91,8 +93,8 @@ def _clone(origin: Origin, target: Path) -> None:
         try:
             git.git(Path(folder), "clone", "--quiet", "--no-checkout", "--", origin.address, str(work_tree))
             git.git(work_tree, "checkout", "--quiet", "--detach", origin.commit)
-        except git.GitFailed as error:
-            raise NoPlatform(f"the platform's repository can't be had: {error}") from error
+        except git.GitError as error:
+            raise MissingPlatformError(f"the platform's repository can't be had: {error}") from error
         put(work_tree, target)
 
 

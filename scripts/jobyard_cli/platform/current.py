@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobyard_cli.platform import remote
-from jobyard_cli.platform.checkout import NoPlatform, Origin, origin_of, platform_repo, put
+from jobyard_cli.platform.checkout import MissingPlatformError, Origin, origin_of, platform_repo, put
 from jobyard_cli.system import git
 
 BRANCH = "JOBYARD_PLATFORM_BRANCH"
@@ -70,7 +70,7 @@ def current_platform(team_repo: Path, given: Path | None = None) -> Current:
     """The platform's files as they are now, or as they were when they could be had last.
 
     Raises:
-        NoPlatform: the team's repository does not say where it came from, or nothing of the platform can be had.
+        MissingPlatformError: the team's repository does not say where it came from, or nothing can be had.
     """
     if given is not None:
         return Current(given, f"the work tree {given}")
@@ -85,7 +85,7 @@ def refresh(team_repo: Path) -> Current:
     """Fetch the platform's files whatever the age of those that are kept.
 
     Raises:
-        NoPlatform: the team's repository does not say where it came from, or nothing of the platform can be had.
+        MissingPlatformError: the team's repository does not say where it came from, or nothing can be had.
     """
     origin = origin_of(team_repo)
     note = _try(origin, _read(origin))
@@ -104,8 +104,8 @@ def _kept(origin: Origin, note: _Note) -> Current | None:
 def _of_template(team_repo: Path, origin: Origin, error: str) -> Current:
     try:
         tree = platform_repo(team_repo)
-    except NoPlatform as both:
-        raise NoPlatform(f"the platform's repository can't be had: {error or both}") from both
+    except MissingPlatformError as both:
+        raise MissingPlatformError(f"the platform's repository can't be had: {error or both}") from both
     return Current(tree, f"commit {origin.commit[:12]} of the platform, which this repository was made from", error)
 
 
@@ -127,7 +127,7 @@ def _try(origin: Origin, note: _Note) -> _Note:
     for left in reversed(range(_TRIES)):
         try:
             fetched = _fetch(origin)
-        except git.GitFailed as error:
+        except git.GitError as error:
             # A branch may have moved since it was asked for.
             if left and "no answer within" not in str(error):
                 continue
@@ -146,7 +146,7 @@ def _fetch(origin: Origin) -> _Note:
         listed = remote.ask(scratch, "ls-remote", "--symref", "--", origin.address, head, published)
         named = _commits(listed)
         if head not in named:
-            raise git.GitFailed(f"the platform's repository has no branch {asked}" if asked else "it has no commit")
+            raise git.GitError(f"the platform's repository has no branch {asked}" if asked else "it has no commit")
         note = _Note(asked or _default(listed), named[head], named.get(published, ""), time.time(), asked)
         if not _folder(origin, note).is_dir():
             _check_out(origin, note, scratch)

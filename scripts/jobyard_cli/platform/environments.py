@@ -11,7 +11,7 @@ from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 TEAM_SCHEMA = "charts/bounds/values.schema.json"
@@ -22,7 +22,7 @@ WORKER_SLOTS = 16
 """Of a team whose file does not say."""
 
 
-class UnknownEnvironment(JobyardError):
+class UnknownEnvironmentError(JobyardError):
     """There is no such environment."""
 
     def __init__(self, name: str, known: list[str]) -> None:
@@ -31,7 +31,7 @@ class UnknownEnvironment(JobyardError):
         )
 
 
-class InvalidValues(JobyardError):
+class InvalidValuesError(JobyardError):
     """Files of values are wrong; the message has every problem with its place."""
 
     def __init__(self, findings: list[Finding]) -> None:
@@ -39,7 +39,7 @@ class InvalidValues(JobyardError):
         self.findings = findings
 
 
-class NoBucket(JobyardError):
+class MissingBucketError(JobyardError):
     """Nothing says where Airflow's bucket is."""
 
     def __init__(self, environment: str) -> None:
@@ -64,13 +64,13 @@ def load_environment(repo: Path, name: str) -> Environment:
     """The environment of that name in the platform's repository.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        UnknownEnvironment: there is none of that name.
-        InvalidValues: its file, or one of a team, is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        UnknownEnvironmentError: there is none of that name.
+        InvalidValuesError: its file, or one of a team, is wrong.
     """
     known = environment_names(repo)
     if name not in known:
-        raise UnknownEnvironment(name, known)
+        raise UnknownEnvironmentError(name, known)
     file = _load(repo, f"{ENVIRONMENTS}/{name}.yaml")
     files = _team_files(repo)
     _raise([*_environment_findings(file, name, repo), *_team_findings(files, known, repo)])
@@ -91,10 +91,10 @@ def bucket(environment: Environment) -> str:
     """Airflow's bucket.
 
     Raises:
-        NoBucket: the environment's file names none.
+        MissingBucketError: the environment's file names none.
     """
     if "bucket" not in environment.values:
-        raise NoBucket(environment.name)
+        raise MissingBucketError(environment.name)
     return str(environment.values["bucket"])
 
 
@@ -102,12 +102,12 @@ def load_node_groups(repo: Path) -> dict[str, Any]:
     """The catalogue of node groups.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        InvalidValues: the catalogue is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        InvalidValuesError: the catalogue is wrong.
     """
     for needed in (CATALOGUE, ENVIRONMENT_SCHEMA):
         if not (repo / needed).exists():
-            raise NotThePlatformRepo(repo / needed)
+            raise NotAPlatformRepoError(repo / needed)
     document = _load(repo, CATALOGUE)
     _raise(document.findings or check_values(document, repo / ENVIRONMENT_SCHEMA, "nodeGroups"))
     groups: dict[str, Any] = document.data["nodeGroups"]
@@ -118,8 +118,8 @@ def load_teams(repo: Path) -> dict[str, dict[str, Any]]:
     """Every team that the platform has, with all that its file says.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
-        InvalidValues: a team's file is wrong.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+        InvalidValuesError: a team's file is wrong.
     """
     files = _team_files(repo)
     _raise(_team_findings(files, environment_names(repo), repo))
@@ -130,11 +130,11 @@ def environment_names(repo: Path) -> list[str]:
     """Names of the environments there are.
 
     Raises:
-        NotThePlatformRepo: a folder or file of the platform's is not there.
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
     """
     for needed in (ENVIRONMENTS, ENVIRONMENT_SCHEMA, TEAM_SCHEMA):
         if not (repo / needed).exists():
-            raise NotThePlatformRepo(repo / needed)
+            raise NotAPlatformRepoError(repo / needed)
     return sorted(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
 
 
@@ -225,7 +225,7 @@ def _team_findings(files: list[Document], environments: list[str], repo: Path) -
 def _team_files(repo: Path) -> list[Document]:
     folder = repo / TEAMS
     if not folder.is_dir():
-        raise NotThePlatformRepo(folder)
+        raise NotAPlatformRepoError(folder)
     return [_load(repo, f"{TEAMS}/{file.name}") for file in sorted(folder.glob("*.yaml"))]
 
 
@@ -239,7 +239,7 @@ def _load(repo: Path, name: str) -> Document:
 
 def _raise(findings: Iterable[Finding]) -> None:
     if found := sorted(findings):
-        raise InvalidValues(found)
+        raise InvalidValuesError(found)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
 
 
-class NotThePlatformRepo(JobyardError):
+class NotAPlatformRepoError(JobyardError):
     """A file that the platform's repository has is not there."""
 
     def __init__(self, missing: Path) -> None:
         super().__init__(f"{missing} is not there: run this in the top folder of the platform's repository")
 
 
-class UnreadableValues(JobyardError):
+class UnreadableValuesError(JobyardError):
     """A file of values can't be used; the message says where and why."""
 
 
@@ -81,8 +81,8 @@ def node_groups(values: Path) -> dict[str, Any]:
     """The catalogue of node groups.
 
     Raises:
-        NotThePlatformRepo: the file is not there.
-        UnreadableValues: it is no YAML, or not of this form.
+        NotAPlatformRepoError: the file is not there.
+        UnreadableValuesError: it is no YAML, or not of this form.
     """
     return _mapping(values / "node-groups.yaml", "nodeGroups")
 
@@ -91,14 +91,14 @@ def task_types(values: Path) -> dict[str, Any]:
     """The catalogue of task types.
 
     Raises:
-        NotThePlatformRepo: the file is not there.
-        UnreadableValues: it is no YAML, or not of this form; or a type would leave a task a connection that is not the
-            team's.
+        NotAPlatformRepoError: the file is not there.
+        UnreadableValuesError: it is no YAML, or not of this form; or a type would leave a task a
+            connection that is not the team's.
     """
     file = values / "task-types.yaml"
     types = _mapping(file, "taskTypes")
     if problems := [problem for name, entry in types.items() for problem in connection_problems(name, entry)]:
-        raise UnreadableValues("\n".join(f"{file}: {problem}" for problem in problems))
+        raise UnreadableValuesError("\n".join(f"{file}: {problem}" for problem in problems))
     return types
 
 
@@ -106,13 +106,13 @@ def shared_variables(values: Path) -> list[str]:
     """The Airflow Variables that every team's templates may read, from the catalogue of task types.
 
     Raises:
-        NotThePlatformRepo: the file is not there.
-        UnreadableValues: it is no YAML, or a name can't be that of a Variable, or is another team's.
+        NotAPlatformRepoError: the file is not there.
+        UnreadableValuesError: it is no YAML, or a name can't be that of a Variable, or is another team's.
     """
     file = values / "task-types.yaml"
     names = _data(file).get("sharedVariables", [])
     if not isinstance(names, list) or not all(isinstance(name, str) and _SHARED.fullmatch(name) for name in names):
-        raise UnreadableValues(
+        raise UnreadableValuesError(
             f"{file}: sharedVariables must be a list of names of Airflow Variables, none of them jobyard_images_*"
         )
     return list(names)
@@ -121,14 +121,14 @@ def shared_variables(values: Path) -> list[str]:
 def _mapping(file: Path, key: str) -> dict[str, Any]:
     found = _data(file).get(key)
     if not isinstance(found, dict):
-        raise UnreadableValues(f"{file}: must have a mapping under '{key}'")
+        raise UnreadableValuesError(f"{file}: must have a mapping under '{key}'")
     return found
 
 
 def _data(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise NotThePlatformRepo(file)
+        raise NotAPlatformRepoError(file)
     document = load(file, str(file))
     if document.findings:
-        raise UnreadableValues("\n".join(str(finding) for finding in document.findings))
+        raise UnreadableValuesError("\n".join(str(finding) for finding in document.findings))
     return dict(document.data) if isinstance(document.data, dict) else {}

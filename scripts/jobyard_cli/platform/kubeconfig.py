@@ -23,7 +23,7 @@ NEEDED = {
 """What the kubeconfig is made of, below `environment` in its file, and what one looks like."""
 
 
-class UnknownRegion(JobyardError):
+class InvalidRegionError(JobyardError):
     """AWS has no such region."""
 
     def __init__(self, environment: str, region: str) -> None:
@@ -34,8 +34,8 @@ def kubeconfig(environment: Environment) -> str:
     """The file's text, the same for the same values. No context is the current one: whoever uses it says as which team.
 
     Raises:
-        IncompleteEnvironment: the environment's file lacks something that is needed.
-        UnknownRegion: AWS has no such region.
+        IncompleteEnvironmentError: the environment's file lacks something that is needed.
+        InvalidRegionError: AWS has no such region.
     """
     require(environment, "Airflow's kubeconfig is", NEEDED)
     cluster = environment.values["cluster"]
@@ -58,7 +58,7 @@ def launcher_role(environment: Environment, team: str) -> str:
     """ARN of the IAM role that Airflow assumes to start the team's pods.
 
     Raises:
-        UnknownRegion: AWS has no such region.
+        InvalidRegionError: AWS has no such region.
     """
     name = launcher_name(environment.teams[team], team)
     return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
@@ -89,7 +89,7 @@ def partition(environment: Environment) -> str:
     """What ARNs begin with there: China and the governments' regions have account numbers of their own.
 
     Raises:
-        UnknownRegion: AWS has no such region.
+        InvalidRegionError: AWS has no such region.
     """
     from botocore.exceptions import UnknownRegionError
     from botocore.session import Session
@@ -98,4 +98,4 @@ def partition(environment: Environment) -> str:
     try:
         return str(Session().get_partition_for_region(region))
     except UnknownRegionError as error:
-        raise UnknownRegion(environment.name, region) from error
+        raise InvalidRegionError(environment.name, region) from error

@@ -9,7 +9,7 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 
 
-class IncompleteEnvironment(JobyardError):
+class IncompleteEnvironmentError(JobyardError):
     """The environment's file lacks something; the message has every value, with an example of each."""
 
     def __init__(self, environment: str, purpose: str, examples: Mapping[str, str], missing: list[str]) -> None:
@@ -25,10 +25,10 @@ def require(environment: Environment, purpose: str, examples: Mapping[str, str])
     """Refuse an environment whose file lacks one of the values that the examples name, with dots between levels.
 
     Raises:
-        IncompleteEnvironment: it lacks some.
+        IncompleteEnvironmentError: it lacks some.
     """
     if missing := [name for name in examples if _value(environment.values, name) is None]:
-        raise IncompleteEnvironment(environment.name, purpose, examples, missing)
+        raise IncompleteEnvironmentError(environment.name, purpose, examples, missing)
 
 
 def _value(values: Mapping[str, Any], name: str) -> Any:

@@ -15,7 +15,7 @@ AUTOSCALER = "k8s.io/cluster-autoscaler"
 TEMPLATE = f"{AUTOSCALER}/node-template"
 
 
-class NoCluster(JobyardError):
+class MissingClusterError(JobyardError):
     """The environment's file does not say where its cluster is."""
 
     def __init__(self, environment: str) -> None:
@@ -30,11 +30,11 @@ def eksctl_text(environment: Environment, groups: Mapping[str, Any]) -> str:
     """What `eksctl create nodegroup --config-file` takes, for the environment's cluster.
 
     Raises:
-        NoCluster: the environment's file does not name its cluster and region.
+        MissingClusterError: the environment's file does not name its cluster and region.
     """
     cluster, region = environment.values.get("cluster"), environment.values.get("region")
     if cluster is None or region is None:
-        raise NoCluster(environment.name)
+        raise MissingClusterError(environment.name)
     head = f"# Made from values/node-groups.yaml by `jobyard node-groups --environment {environment.name}`.\n"
     return head + yaml.safe_dump(eksctl_config(groups, cluster["name"], region), sort_keys=False, width=120)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed
+from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowPermissionError
 from jobyard_cli.platform.environments import WORKER_SLOTS
 
 DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
@@ -68,7 +68,7 @@ def _change(airflow: AirflowClient, name: str, slots: int) -> None:
     body = {"slots": slots, "include_deferred": False}
     try:
         airflow.call("PATCH", f"pools/{name}", {"pool": name, **body})
-    except (AirflowBusy, NotAllowed):
+    except (AirflowBusyError, AirflowPermissionError):
         raise
     except AirflowError:
         airflow.call("PATCH", f"pools/{name}", {"name": name, **body})

@@ -11,7 +11,7 @@ from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 
 
-class NoAirflow(JobyardError):
+class MissingAirflowError(JobyardError):
     """Nothing says where Airflow is."""
 
     def __init__(self, environment: str) -> None:
@@ -25,13 +25,13 @@ def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
     """Make what is missing; a line for each that was made or changed.
 
     Raises:
-        NoAirflow: neither the environment's file nor `url` says where Airflow is.
+        MissingAirflowError: neither the environment's file nor `url` says where Airflow is.
         AirflowError: unreachable, or refused.
-        NoRoles: the teams are to have roles, which can't be made through this Airflow's API.
+        AirflowRolesError: the teams are to have roles, which can't be made through this Airflow's API.
     """
     values = environment.values
     if not names_airflow(values, url):
-        raise NoAirflow(environment.name)
+        raise MissingAirflowError(environment.name)
     airflow = airflow_client(values, url)
     wanted = wanted_pools(environment.teams)
     for name in make_pools(airflow, wanted):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobyard_cli.aws.errors import CHANGED, PublishFailed, code, told
+from jobyard_cli.aws.errors import CHANGED, StoreError, code, told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.files import PlatformFiles, loader_source
 
@@ -32,7 +32,7 @@ _SETTLED = timedelta(days=1)
 _TRIES = 5
 
 
-class OlderPlatform(JobyardError):
+class OlderPlatformError(JobyardError):
     """The bucket has the platform's files of a later commit; they were left as they are."""
 
     def __init__(self, bucket: str, theirs: str, ours: str) -> None:
@@ -42,7 +42,7 @@ class OlderPlatform(JobyardError):
         )
 
 
-class _Raced(Exception):
+class _RacedError(Exception):
     """Somebody else changed the same object meanwhile."""
 
 
@@ -76,20 +76,18 @@ def publish(
     `is_later` tells whether the commit that is there is later than the one to be put.
 
     Raises:
-        OlderPlatform: what is there is of a later commit.
-        PublishFailed: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
+        OlderPlatformError: what is there is of a later commit.
+        StoreError: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
     """
     done = Published()
     with told(f"s3://{bucket}/{PREFIX}"):
         for _ in range(_TRIES):
             try:
                 _Publication(client, bucket, files, commit, done).run(is_later, now or datetime.now(UTC))
-            except _Raced:
+            except _RacedError:
                 continue
             return done
-    raise PublishFailed(
-        f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again"
-    )
+    raise StoreError(f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again")
 
 
 class _Publication:
@@ -103,7 +101,7 @@ class _Publication:
     def run(self, is_later: Callable[[str, str], bool], now: datetime) -> None:
         theirs = str(self.index.get("commit", ""))
         if theirs and is_later(theirs, self.commit):
-            raise OlderPlatform(self.bucket, theirs, self.commit)
+            raise OlderPlatformError(self.bucket, theirs, self.commit)
         self.done.unchanged = 0
         for name, content in self._version().items():
             # The folder's name follows from what is in it, so whoever puts it too puts the same.
@@ -152,7 +150,7 @@ class _Publication:
             )
         except ClientError as error:
             if code(error) in CHANGED:
-                raise _Raced from error
+                raise _RacedError from error
             raise
         self.done.put.append(name)
         return answer["ETag"].strip('"')
@@ -203,7 +201,7 @@ class _Publication:
             return
         answer = self.client.head_object(Bucket=self.bucket, Key=PREFIX + INDEX)
         if answer["ETag"].strip('"') != etag:
-            raise PublishFailed(
+            raise StoreError(
                 f"s3://{self.bucket}/{PREFIX}: another commit was published at the same time; "
                 "run this again for the newer of the two"
             )

@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from jobyard_cli.system.git import GitFailed
+from jobyard_cli.system.git import GitError
 
 DEADLINE = 30.0
 """Seconds for one command."""
@@ -19,7 +19,7 @@ def ask(folder: Path, *arguments: str, deadline: float = DEADLINE) -> str:
     """git's standard output, run in a folder.
 
     Raises:
-        GitFailed: git refused, wanted a login, did not end in time, or is not installed.
+        GitError: git refused, wanted a login, did not end in time, or is not installed.
     """
     command = ["git", "-C", str(folder), *arguments]
     try:
@@ -34,16 +34,16 @@ def ask(folder: Path, *arguments: str, deadline: float = DEADLINE) -> str:
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise GitFailed("there is no `git` on this machine") from error
+        raise GitError("there is no `git` on this machine") from error
     with process:
         try:
             said, complaint = process.communicate(timeout=deadline)
         except subprocess.TimeoutExpired as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            raise GitFailed(f"git {arguments[0]}: no answer within {deadline:g} s") from error
+            raise GitError(f"git {arguments[0]}: no answer within {deadline:g} s") from error
     if process.returncode != 0:
-        raise GitFailed(f"git {arguments[0]}: {complaint.strip() or f'exit code {process.returncode}'}")
+        raise GitError(f"git {arguments[0]}: {complaint.strip() or f'exit code {process.returncode}'}")
     return said
 
 

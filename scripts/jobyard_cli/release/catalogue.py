@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jobyard.job_rules import NAME
 from jobyard.limits import RELEASE_BYTES
 from jobyard.reading import parse
-from jobyard.rules import Misfit
+from jobyard.rules import MisfitError
 from jobyard.validation import check_job
 
 from jobyard_cli.errors import JobyardError
@@ -22,7 +22,7 @@ _RELEASE = re.compile(r"dags/([a-z0-9-]+)/jobs\.json")
 _SHOWN = ("schedule", "timezone", "owner")
 
 
-class UnreadableReleases(JobyardError):
+class UnreadableReleasesError(JobyardError):
     """The bucket can't be read."""
 
 
@@ -39,7 +39,7 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
     """The jobs of the releases in a bucket: of all teams, or of some. A release that can't be read hides no other.
 
     Raises:
-        UnreadableReleases: the bucket refuses, is not there, or does not answer.
+        UnreadableReleasesError: the bucket refuses, is not there, or does not answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -50,7 +50,7 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
             # Of a release that is too large, no more than shows that it is.
             _add(catalogue, team, f"s3://{bucket}/{key}", body.read(RELEASE_BYTES + 1))
     except (BotoCoreError, ClientError) as error:
-        raise UnreadableReleases(f"s3://{bucket}/dags/: {error}") from error
+        raise UnreadableReleasesError(f"s3://{bucket}/dags/: {error}") from error
     catalogue.jobs = dict(sorted(catalogue.jobs.items()))
     return catalogue
 
@@ -78,7 +78,7 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
         try:
             NAME(name)
             check_job(job)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             catalogue.problems.append(f"{address}: job {name[:50]!r} is left out: {misfit}")
         else:
             catalogue.jobs[f"{team}.{name}"] = _shown(job)

@@ -28,14 +28,14 @@ JOB_DIGEST = 12
 """Hexadecimal digits of a job's digest: enough to tell its versions apart."""
 
 
-class BrokenJobs(JobyardError):
+class InvalidJobsError(JobyardError):
     """The repository has problems, so there is no release; the message lists them all."""
 
     def __init__(self, checked: Checked, so: str = "nothing was released") -> None:
         super().__init__("\n".join([*lines(checked, snippets=False), so]))
 
 
-class TooLarge(JobyardError):
+class ReleaseTooLargeError(JobyardError):
     """The jobs fit a release one by one, and all together make one that Airflow would not read."""
 
     def __init__(self, error: ValueError) -> None:
@@ -49,13 +49,13 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     back to them too; they are part of the release's digest, the commit is not.
 
     Raises:
-        NotATeamRepo: the folder is no team's repository.
-        BrokenJobs: the check found something.
-        TooLarge: Airflow would not read the release.
+        NotATeamRepoError: the folder is no team's repository.
+        InvalidJobsError: the check found something.
+        ReleaseTooLargeError: Airflow would not read the release.
     """
     checked = check_repo(root)
     if checked.findings:
-        raise BrokenJobs(checked)
+        raise InvalidJobsError(checked)
     jobs = compile_jobs(checked)
     content = {"jobs": jobs, "images": dict(images or {})}
     release = _dump(
@@ -71,7 +71,7 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     try:
         parse(release)
     except ValueError as error:
-        raise TooLarge(error) from error
+        raise ReleaseTooLargeError(error) from error
     return release
 
 

@@ -23,7 +23,7 @@ _OVERTAKEN = ("stale info", "fetch first", "cannot lock ref")
 _WHO = {"NAME": "Jobyard", "EMAIL": "jobyard@localhost"}
 
 
-class CannotPush(JobyardError):
+class PushError(JobyardError):
     """The list could not be put on its branch."""
 
 
@@ -31,21 +31,21 @@ def push_list(repo: Path, environment: str, text: str) -> str:
     """Put the list beside those of the other environments; the branch's new commit.
 
     Raises:
-        CannotPush: the remote refuses, does not answer, or others keep pushing at the same time.
+        PushError: the remote refuses, does not answer, or others keep pushing at the same time.
     """
     for attempt in range(_TRIES):
         try:
             there = _there(repo)
             commit = _commit(repo, there, environment, text)
             remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
-        except git.GitFailed as error:
+        except git.GitError as error:
             if not any(word in str(error) for word in _OVERTAKEN):
-                raise CannotPush(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
+                raise PushError(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
             # Another environment's pipeline was quicker.
             time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
             continue
         return commit
-    raise CannotPush(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again")
+    raise PushError(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again")
 
 
 def _there(repo: Path) -> str:

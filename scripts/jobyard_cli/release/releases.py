@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jobyard_cli.aws.errors import PublishFailed as PublishFailed
+from jobyard_cli.aws.errors import StoreError as StoreError
 from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import Release as Release
@@ -27,7 +27,7 @@ _TRIES = 40
 _LONGEST_PAUSE = 1.0
 
 
-class Older(JobyardError):
+class OlderReleaseError(JobyardError):
     """The bucket has a release of a later commit; it was left as it is."""
 
     def __init__(self, address: str, theirs: str, ours: str) -> None:
@@ -37,7 +37,7 @@ class Older(JobyardError):
         )
 
 
-class NoSuchRelease(JobyardError):
+class UnknownReleaseError(JobyardError):
     """There is no such release to go back to."""
 
 
@@ -79,8 +79,8 @@ def publish(
     was there before.
 
     Raises:
-        Older: what is there is of a later commit, and of other jobs.
-        PublishFailed: the bucket refuses the write, is not there, or does not answer.
+        OlderReleaseError: what is there is of a later commit, and of other jobs.
+        StoreError: the bucket refuses the write, is not there, or does not answer.
     """
     content = json.loads(release)
     place, note = ReleaseObject(client, bucket, content["team"]), note_of(content, by, uuid4().hex)
@@ -96,21 +96,21 @@ def publish(
                 ours = there.put == note["put"]
                 return Published(address, ours and changed, there.etag, bool(there.version), before if ours else None)
             if there and later:
-                raise Older(address, there.commit, content["commit"])
+                raise OlderReleaseError(address, there.commit, content["commit"])
             changed = not same
             if compare and changed:
                 before = _job_digests(place.read()) if there else {}
             if put := place.put(release, note, there):
                 return Published(address, changed, put.etag, put.versioned, before)
             _pause(attempt)
-    raise PublishFailed(f"{address}: another release went in at the same time, {_TRIES} times over; run this again")
+    raise StoreError(f"{address}: another release went in at the same time, {_TRIES} times over; run this again")
 
 
 def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
     """The newest releases of a team, the one that Airflow has first.
 
     Raises:
-        PublishFailed: the bucket refuses, is not there, or does not answer.
+        StoreError: the bucket refuses, is not there, or does not answer.
     """
     place = ReleaseObject(client, bucket, team)
     with told(place.address):
@@ -123,8 +123,8 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
     Nothing is put where the commit's release is the newest already, as after one that was interrupted.
 
     Raises:
-        NoSuchRelease: there is none.
-        PublishFailed: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
+        UnknownReleaseError: there is none.
+        StoreError: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
     """
     found = releases(client, bucket, team)
     place = ReleaseObject(client, bucket, team)
@@ -134,7 +134,7 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
             return RolledBack(found[0], content, Published(address, False, found[0].etag))
         earlier = [one for one in found[1:] if one.digest != found[0].digest and one.commit.startswith(commit)]
         if not earlier:
-            raise NoSuchRelease(_nothing(team, commit, found))
+            raise UnknownReleaseError(_nothing(team, commit, found))
         content, body = _content(place, earlier[0])
         before = _job_digests(place.read(found[0].version))
         published = _put_again(place, body, note_of(content, by, uuid4().hex), found[0], before)
@@ -149,7 +149,7 @@ def _put_again(
     newest = place.newest()
     if newest and newest.put == note["put"]:
         return Published(place.address, True, newest.etag, bool(newest.version), before)
-    raise PublishFailed(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
+    raise StoreError(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
 
 
 def _content(place: ReleaseObject, release: Release) -> tuple[dict[str, Any], bytes]:
@@ -158,7 +158,9 @@ def _content(place: ReleaseObject, release: Release) -> tuple[dict[str, Any], by
         content: dict[str, Any] = json.loads(body)
         note_of(content, "", "")
     except (ValueError, KeyError, TypeError) as error:
-        raise NoSuchRelease(f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release") from error
+        raise UnknownReleaseError(
+            f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release"
+        ) from error
     return content, body
 
 

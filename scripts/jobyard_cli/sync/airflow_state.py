@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.airflow.transport import NotThere
+from jobyard_cli.airflow.transport import AirflowNotFoundError
 
 _AT_ONCE = 4
 _BROKEN = "**This job is broken, and does not run:**"
@@ -119,7 +119,7 @@ class Watcher:
         for dag in dags:
             try:
                 found[dag] = bool(self._airflow.call("GET", f"dags/{dag}")["is_paused"])
-            except NotThere:
+            except AirflowNotFoundError:
                 continue
         return found
 
@@ -162,7 +162,7 @@ class Watcher:
         """What Airflow's page of a DAG shows: digest and breakage in one, while its list may be of another moment."""
         try:
             return str(self._airflow.call("GET", f"dags/{dag}/details").get("doc_md") or "")
-        except NotThere:
+        except AirflowNotFoundError:
             return ""
 
     def _mark(self, dag: str) -> str:

@@ -11,7 +11,7 @@ from jobyard_cli.airflow.transport import AirflowError
 from jobyard_cli.aws.errors import told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.pools import missing_pools
-from jobyard_cli.release.releases import Older, Published, Release, publish, roll_back
+from jobyard_cli.release.releases import OlderReleaseError, Published, Release, publish, roll_back
 from jobyard_cli.sync.airflow_state import ImportFailure, Watcher, import_errors
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import converge, newest_images
@@ -21,7 +21,7 @@ from jobyard_cli.system.waiting import insist
 Report = Callable[[str], None]
 
 
-class NoPool(AirflowError):
+class MissingPoolError(AirflowError):
     """Airflow lacks a pool that the platform makes; nothing was released."""
 
     def __init__(self, pools: list[str]) -> None:
@@ -31,7 +31,7 @@ class NoPool(AirflowError):
         )
 
 
-class NotVersioned(JobyardError):
+class BucketNotVersionedError(JobyardError):
     """The release is in, but the bucket keeps none before it."""
 
     def __init__(self, bucket: str) -> None:
@@ -63,19 +63,19 @@ def sync(
     """Put a release, then its images, then wait until Airflow has it.
 
     Raises:
-        NoPool: Airflow lacks a pool of the team's.
-        Older: the bucket has a later commit's; its images were made sure of.
-        PublishFailed: the bucket refuses or does not answer.
+        MissingPoolError: Airflow lacks a pool of the team's.
+        OlderReleaseError: the bucket has a later commit's; its images were made sure of.
+        StoreError: the bucket refuses or does not answer.
         AirflowError: Airflow refuses, or can't use the release.
-        AirflowTimeout: Airflow does not have it in time.
-        VariableFailed: the images could not be told to Airflow.
+        AirflowTimeoutError: Airflow does not have it in time.
+        SetVariableError: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
     content = json.loads(release)
     _refuse_missing_pools(target, content["jobs"])
     try:
         published = publish(target.s3, target.bucket, release, by, is_later, compare=target.airflow is not None)
-    except Older:
+    except OlderReleaseError:
         # Who put that release may have been killed before it came to the images.
         if target.variable:
             newest_images(target.variable, target.place)
@@ -88,11 +88,11 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
     """Put an earlier release again, then its images, then wait until Airflow has it.
 
     Raises:
-        NoSuchRelease: there is none to go back to.
-        PublishFailed: the bucket refuses or does not answer, or another release went in meanwhile.
+        UnknownReleaseError: there is none to go back to.
+        StoreError: the bucket refuses or does not answer, or another release went in meanwhile.
         AirflowError: Airflow refuses, or can't use the release.
-        AirflowTimeout: Airflow does not have it in time.
-        VariableFailed: the images could not be told to Airflow.
+        AirflowTimeoutError: Airflow does not have it in time.
+        SetVariableError: the images could not be told to Airflow.
     """
     errors = _errors_before(target, report)
     _refuse_missing_pools(target, {})
@@ -111,7 +111,7 @@ def _refuse_missing_pools(target: Target, jobs: Mapping[str, Any]) -> None:
     tasks = (task for job in jobs.values() for task in job["tasks"].values())
     named = {str(task["pool"]) for task in tasks if task.get("pool")}
     if missing := missing_pools(target.airflow, {target.team, *named}):
-        raise NoPool(missing)
+        raise MissingPoolError(missing)
 
 
 def _errors_before(target: Target, report: Report) -> Mapping[str, ImportFailure]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class NoTarget(JobyardError):
+class MissingTargetError(JobyardError):
     """What was given does not say where to; the message has everything that lacks."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -55,14 +55,14 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
     """What the environment's file says, with what was given in its place.
 
     Raises:
-        NoTarget: nothing says which bucket or which Airflow, or the team is not in the environment.
-        NoClient: AWS's own settings on this machine can't be used.
+        MissingTargetError: nothing says which bucket or which Airflow, or the team is not in the environment.
+        AwsClientError: AWS's own settings on this machine can't be used.
     """
     values = environment.values if environment else {}
     bucket = given.bucket or values.get("bucket")
     has_airflow = names_airflow(values, given.airflow_url)
     if problems := _problems(team, environment, bucket, has_airflow or not given.wait):
-        raise NoTarget(problems)
+        raise MissingTargetError(problems)
     region = values.get("region")
     airflow = airflow_client(values, given.airflow_url) if given.wait else None
     s3 = aws.s3(given.endpoint_url, region)

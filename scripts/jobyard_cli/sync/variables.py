@@ -15,7 +15,7 @@ from jobyard_cli.release.object import ReleaseObject
 _TRIES = 40
 
 
-class VariableFailed(JobyardError):
+class SetVariableError(JobyardError):
     """The Variable could not be read or written."""
 
 
@@ -76,7 +76,7 @@ class Parameter:
         """What it is, or None where there is none.
 
         Raises:
-            VariableFailed: refused, or no answer.
+            SetVariableError: refused, or no answer.
         """
         with self._told("ssm:GetParameter"):
             try:
@@ -89,7 +89,7 @@ class Parameter:
         """Make it that; a new one is a plain string, one that is there stays of its type.
 
         Raises:
-            VariableFailed: refused, or no answer.
+            SetVariableError: refused, or no answer.
         """
         with self._told("ssm:PutParameter"):
             change = {"Name": self._name, "Value": value, "Tier": "Intelligent-Tiering"}
@@ -108,9 +108,9 @@ class Parameter:
             problem = error.response["Error"]
             refused = problem.get("Code") == "AccessDeniedException"
             hint = f" (the role needs {right} on it)" if refused else ""
-            raise VariableFailed(f"{self.address}: {problem.get('Code')}: {problem.get('Message')}{hint}") from error
+            raise SetVariableError(f"{self.address}: {problem.get('Code')}: {problem.get('Message')}{hint}") from error
         except BotoCoreError as error:
-            raise VariableFailed(f"{self.address}: {error}") from error
+            raise SetVariableError(f"{self.address}: {error}") from error
 
 
 def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
@@ -120,9 +120,9 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
     it is not: so of two syncs at once the older one's images never stay. `etag` is the release's.
 
     Raises:
-        VariableFailed: the Variable can't be read or written, or releases kept coming.
+        SetVariableError: the Variable can't be read or written, or releases kept coming.
         AirflowError: likewise, of Airflow.
-        PublishFailed: the bucket refuses or does not answer.
+        StoreError: the bucket refuses or does not answer.
     """
     wrote = False
     for _ in range(_TRIES):
@@ -134,7 +134,7 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
             if newest is None or newest.etag == etag:
                 return True
             etag, images = newest.etag, images_in(place.read())
-    raise VariableFailed(
+    raise SetVariableError(
         f"{store.address}: another release went in at the same time, {_TRIES} times over; run it again"
     )
 
@@ -143,9 +143,9 @@ def newest_images(store: VariableStore, place: ReleaseObject) -> None:
     """Give the Variable the images of the release that is there, which somebody else may not have come to do.
 
     Raises:
-        VariableFailed: the Variable can't be read or written.
+        SetVariableError: the Variable can't be read or written.
         AirflowError: likewise, of Airflow.
-        PublishFailed: the bucket refuses or does not answer.
+        StoreError: the bucket refuses or does not answer.
     """
     with told(place.address):
         newest = place.newest()

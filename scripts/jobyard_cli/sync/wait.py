@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from jobyard_cli.airflow.api import AirflowClient, AirflowTimeout
-from jobyard_cli.airflow.transport import AirflowBusy, AirflowError, NotAllowed, NotThere
-from jobyard_cli.errors import Unavailable
+from jobyard_cli.airflow.api import AirflowClient, AirflowTimeoutError
+from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, AirflowPermissionError
+from jobyard_cli.errors import UnavailableError
 from jobyard_cli.sync.airflow_state import ImportFailure, State, Watcher
 from jobyard_cli.system.waiting import CLOCK, REPORT_SECONDS, Clock, Deadline
 
@@ -16,7 +16,7 @@ SETTLE_SECONDS = 120
 _LONGEST_PAUSE = 10.0
 
 
-class NotImportable(AirflowError):
+class NotImportableError(AirflowError):
     """Airflow can't read the team's file at all."""
 
     def __init__(self, errors: Mapping[str, ImportFailure]) -> None:
@@ -24,14 +24,14 @@ class NotImportable(AirflowError):
         super().__init__("\n".join(lines))
 
 
-class Broken(AirflowError):
+class BrokenDagsError(AirflowError):
     """Airflow has the release, but can't make DAGs of some jobs."""
 
     def __init__(self, broken: Mapping[str, str]) -> None:
         super().__init__("\n".join(f"{dag} is broken in Airflow: {reason}" for dag, reason in broken.items()))
 
 
-class NotInTime(AirflowTimeout):
+class ReleaseTimeoutError(AirflowTimeoutError):
     """Airflow does not have the release yet."""
 
     def __init__(self, state: object, seconds: float) -> None:
@@ -88,9 +88,9 @@ class Wait:
         Neither an Airflow nor a bucket that does not answer for a while ends it.
 
         Raises:
-            NotImportable: Airflow can't read the team's file.
-            Broken: it can't make DAGs of some jobs.
-            NotInTime: it does not have the release in time.
+            NotImportableError: Airflow can't read the team's file.
+            BrokenDagsError: it can't make DAGs of some jobs.
+            ReleaseTimeoutError: it does not have the release in time.
             AirflowError: it refused.
         """
         self._deadline = Deadline(timeout, self._clock)
@@ -105,12 +105,12 @@ class Wait:
             self._deadline.pause(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _look(self) -> tuple[State | Unavailable, Waited | None]:
+    def _look(self) -> tuple[State | UnavailableError, Waited | None]:
         """How it stands, or why nobody knows; and how the wait ended, if it did."""
         try:
             state = self._watcher.look()
             return state, self._judge(state)
-        except Unavailable as error:
+        except UnavailableError as error:
             return error, None
 
     def _judge(self, state: State) -> Waited | None:
@@ -129,8 +129,8 @@ class Wait:
     def _failure(self, state: State) -> AirflowError | None:
         """What no waiting mends."""
         if errors := self._lasting(state.import_errors):
-            return NotImportable(errors)
-        return Broken(state.broken) if state.broken else None
+            return NotImportableError(errors)
+        return BrokenDagsError(state.broken) if state.broken else None
 
     def _lasting(self, errors: Mapping[str, ImportFailure]) -> dict[str, ImportFailure]:
         """Those that Airflow met twice, or that have had time to go.
@@ -151,12 +151,12 @@ class Wait:
         """Whether a later release went in; looked at where it matters now, else as seldom as something is reported.
 
         Raises:
-            Unavailable: nobody knows.
+            UnavailableError: nobody knows.
         """
         return (now or self._due()) and self._is_superseded()
 
-    def _late(self, state: State | Unavailable) -> NotInTime:
-        return NotInTime(state, self._passed())
+    def _late(self, state: State | UnavailableError) -> ReleaseTimeoutError:
+        return ReleaseTimeoutError(state, self._passed())
 
     def _to_stop(self, state: State) -> list[str]:
         seen = (*self._stopped, *self._unpaused, *self._forgotten)
@@ -166,11 +166,11 @@ class Wait:
         for dag in dags:
             try:
                 self._airflow.call("PATCH", f"dags/{dag}", {"is_paused": True})
-            except AirflowBusy:
+            except AirflowBusyError:
                 continue
-            except NotThere:
+            except AirflowNotFoundError:
                 self._forgotten.append(dag)
-            except NotAllowed:
+            except AirflowPermissionError:
                 self._unpaused.append(dag)
             else:
                 self._stopped.append(dag)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.errors import JobyardError, UnavailableError
 
 
-class CommandFailed(JobyardError):
+class ProgramError(JobyardError):
     """A program that Jobyard called ended with an error."""
 
     def __init__(self, what: str, output: str) -> None:
@@ -13,7 +13,7 @@ class CommandFailed(JobyardError):
         self.output = output
 
 
-class Unanswered(CommandFailed, Unavailable):
+class UnansweredError(ProgramError, UnavailableError):
     """Likewise, as the server that it asked did not answer, or not now."""
 
 

@@ -14,7 +14,7 @@ from jobyard_cli.errors import JobyardError
 COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
-class GitFailed(JobyardError):
+class GitError(JobyardError):
     """git refused, or is not there."""
 
 
@@ -22,7 +22,7 @@ def git(repo: Path, *arguments: str, variables: Mapping[str, str] | None = None,
     """git's standard output, in a work tree; `variables` are added to its environment.
 
     Raises:
-        GitFailed: it exited with another code than 0, or is not installed.
+        GitError: it exited with another code than 0, or is not installed.
     """
     command = ["git", "-C", str(repo), *arguments]
     try:
@@ -30,9 +30,9 @@ def git(repo: Path, *arguments: str, variables: Mapping[str, str] | None = None,
             command, input=stdin, env={**os.environ, **(variables or {})}, capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
-        raise GitFailed("there is no `git` on this machine") from error
+        raise GitError("there is no `git` on this machine") from error
     if done.returncode != 0:
-        raise GitFailed(f"git {arguments[0]} in {repo}: {done.stderr.strip()}")
+        raise GitError(f"git {arguments[0]} in {repo}: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -64,7 +64,7 @@ def is_later(repo: Path, one: str, other: str) -> bool:
         _asked(repo, "fetch", "--quiet", "origin", one)
     try:
         git(repo, "merge-base", "--is-ancestor", other, one)
-    except GitFailed:
+    except GitError:
         return False
     return True
 
@@ -72,5 +72,5 @@ def is_later(repo: Path, one: str, other: str) -> bool:
 def _asked(repo: Path, *arguments: str) -> str:
     try:
         return git(repo, *arguments).strip()
-    except GitFailed:
+    except GitError:
         return ""

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 
 Report = Callable[[str], None]
 """Where a long step says what it is doing, one short line at a time."""
@@ -24,7 +24,7 @@ def run(
     """The program's standard output.
 
     Raises:
-        CommandFailed: it exited with another code than 0; `what` names the step, the message ends with its output.
+        ProgramError: it exited with another code than 0; `what` names the step, the message ends with its output.
     """
     words = [str(word) for word in command]
     done = subprocess.run(
@@ -37,7 +37,7 @@ def run(
         check=False,
     )
     if done.returncode != 0:
-        raise CommandFailed(what or " ".join(words[:3]), done.stdout + done.stderr)
+        raise ProgramError(what or " ".join(words[:3]), done.stdout + done.stderr)
     return done.stdout
 
 
@@ -55,7 +55,7 @@ def stream(
     `environment` is added to ours, or where it is `alone` is all that the program gets.
 
     Raises:
-        CommandFailed: it exited with another code than 0.
+        ProgramError: it exited with another code than 0.
     """
     lines: list[str] = []
     with subprocess.Popen(
@@ -72,4 +72,4 @@ def stream(
             lines.append(line)
             on_line(line.rstrip())
     if child.returncode != 0:
-        raise CommandFailed(what, "".join(lines[-40:]))
+        raise ProgramError(what, "".join(lines[-40:]))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from jobyard_cli.errors import JobyardError, Unavailable
+from jobyard_cli.errors import JobyardError, UnavailableError
 
 PATIENCE_SECONDS = 300.0
 """How long a call that may be repeated is repeated. Generous, as it is spent only where a service stays away."""
@@ -21,7 +21,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 T = TypeVar("T")
 
 
-class NotYet(JobyardError):
+class NotYetError(JobyardError):
     """What is waited for has not happened; the text says how far it is."""
 
 
@@ -67,7 +67,7 @@ def until(
     pause: float = 0.5,
     clock: Clock = CLOCK,
 ) -> T:
-    """Return what `look` returns, as soon as it raises neither `NotYet` nor `Unavailable`.
+    """Return what `look` returns, as soon as it raises neither `NotYetError` nor `Unavailable`.
 
     Raises:
         JobyardError: what `late` makes of the text of the last of these, once `seconds` have passed.
@@ -76,7 +76,7 @@ def until(
     while True:
         try:
             return look()
-        except (NotYet, Unavailable) as error:
+        except (NotYetError, UnavailableError) as error:
             if deadline.is_over:
                 raise late(str(error)) from error
         deadline.pause(pause)
@@ -94,14 +94,14 @@ def insist(
     `report` is given the reason about every 15 s.
 
     Raises:
-        Unavailable: the service stayed away; the last reason.
+        UnavailableError: the service stayed away; the last reason.
     """
     deadline = Deadline(seconds, clock)
     pause, reported = _FIRST_PAUSE, 0.0
     while True:
         try:
             return call()
-        except Unavailable as error:
+        except UnavailableError as error:
             if deadline.is_over:
                 raise
             if deadline.passed - reported >= REPORT_SECONDS:

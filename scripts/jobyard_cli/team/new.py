@@ -15,7 +15,7 @@ from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Document, parse
 from jobyard_cli.platform.environments import ENVIRONMENTS, TEAMS, environment_names, load_teams, team_findings
-from jobyard_cli.platform.files import NotThePlatformRepo, node_groups
+from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
 from jobyard_cli.system import git
 from jobyard_cli.team import template
 
@@ -24,7 +24,7 @@ UNKNOWN_GROUP = "allowed_node_groups: unknown node group "
 """How the template begins what it says of a node group that the catalogue lacks."""
 
 
-class CannotAddTeam(JobyardError):
+class AddTeamError(JobyardError):
     """The team can't be added; nothing was written. The message has every problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -78,22 +78,22 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
     """Write `values/teams/<team>.yaml` and make the team's repository in a folder, unless that is there already.
 
     Raises:
-        NotThePlatformRepo: a part of the platform's repository is not there.
-        InvalidValues: a file of a team that is there already is wrong.
-        CannotAddTeam: an answer is wrong, something of that name is there, or the template can't be had.
+        NotAPlatformRepoError: a part of the platform's repository is not there.
+        InvalidValuesError: a file of a team that is there already is wrong.
+        AddTeamError: an answer is wrong, something of that name is there, or the template can't be had.
     """
     platform, output = platform.absolute(), output.absolute()
     for needed in NEEDED:
         if not (platform / needed).exists():
-            raise NotThePlatformRepo(platform / needed)
+            raise NotAPlatformRepoError(platform / needed)
     if not output.is_dir():
-        raise CannotAddTeam([f"{output} is no folder"])
+        raise AddTeamError([f"{output} is no folder"])
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")
         told = [*_in_the_way(platform, team, None if file_only else output), *hook]
         if problems := [*told, *_value_problems(platform, team, text, hook)]:
-            raise CannotAddTeam(problems)
+            raise AddTeamError(problems)
         (baked,) = (Path(scratch) / "repo").iterdir()
         _try(platform, team, text, baked, Path(scratch))
         file = platform / TEAMS / f"{team.name}.yaml"
@@ -189,7 +189,7 @@ class _Source:
         commit, origin = git.commit(platform), git.origin(platform)
         if not commit:
             why = "a team's repository is made from a commit of the platform's"
-            raise CannotAddTeam([f"{platform} is no git work tree with a commit: {why}"])
+            raise AddTeamError([f"{platform} is no git work tree with a commit: {why}"])
         # Teams are data of the platform's, and not of the template.
         changes = git.git(platform, "status", "--porcelain", "--", ".", f":!{TEAMS}")
         return cls(platform, origin or str(platform), commit, not origin, bool(changes.strip()))
@@ -212,7 +212,7 @@ def _bake(source: _Source, team: NewTeam, folder: Path) -> list[str]:
     try:
         # Git takes a relative address of `origin` from the repository's top folder.
         template.create(source.address, source.commit, answers, folder, source.platform)
-    except template.TemplateFailed as error:
+    except template.CruftError as error:
         return [*str(error).splitlines(), *_advice(source, str(error))]
     return []
 
@@ -225,15 +225,15 @@ def _advice(source: _Source, reason: str) -> Iterator[str]:
 def _try(platform: Path, team: NewTeam, text: str, repo: Path, scratch: Path) -> None:
     """Check the repository as its pipeline does, and render the team's bounds as Argo CD does."""
     if findings := check_repo(repo).findings:
-        raise CannotAddTeam([f"the new repository does not pass its check: {finding}" for finding in findings])
+        raise AddTeamError([f"the new repository does not pass its check: {finding}" for finding in findings])
     file = scratch / f"{team.name}.yaml"
     file.write_text(text, encoding="utf-8")
     groups = platform / "values" / "node-groups.yaml"
     for name in team.environments or environment_names(platform):
         try:
             helm.render(platform / "charts" / "bounds", [groups, platform / ENVIRONMENTS / f"{name}.yaml", file])
-        except helm.CannotRender as error:
-            raise CannotAddTeam([str(error)]) from error
+        except helm.RenderError as error:
+            raise AddTeamError([str(error)]) from error
 
 
 def _put(file: Path, text: str, baked: Path, repo: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
-from jobyard_cli.platform.checkout import NoPlatform
+from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.published import PublishedJobs, published_jobs, sound_jobs
 from jobyard_cli.team.conflicts import Conflict, conflicts
@@ -18,7 +18,7 @@ from jobyard_cli.team.conflicts import Conflict, conflicts
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
 
 
-class NotATeamRepo(JobyardError):
+class NotATeamRepoError(JobyardError):
     """The folder is no team's repository."""
 
     def __init__(self, root: Path, missing: list[str]) -> None:
@@ -68,11 +68,11 @@ class TeamRepo:
         """Read what the check needs besides the jobs.
 
         Raises:
-            NotATeamRepo: a part that every team's repository has is not there.
+            NotATeamRepoError: a part that every team's repository has is not there.
         """
         root = root.absolute()
         if missing := _missing(root):
-            raise NotATeamRepo(root, missing)
+            raise NotATeamRepoError(root, missing)
         return cls(
             root=root,
             team_values=load(root / "values/team.yaml", "values/team.yaml"),
@@ -153,7 +153,7 @@ class TeamRepo:
     def _platforms_list(self) -> PublishedJobs | None:
         try:
             return published_jobs(current_platform(self.root, self.platform).tree, self.team)
-        except NoPlatform:
+        except MissingPlatformError:
             return None
 
     def _own_list(self) -> PublishedJobs | None:

@@ -18,7 +18,7 @@ _REASON = re.compile(r"^[\w.]+: (?=\S)", re.M)
 """Where Python's traceback ends with an exception's message."""
 
 
-class TemplateFailed(JobyardError):
+class CruftError(JobyardError):
     """cruft could not do it; the message is the hook's, or the last one of cruft's own."""
 
 
@@ -26,7 +26,7 @@ def create(template: str, commit: str, answers: Mapping[str, str], output: Path,
     """Make a team's repository in a folder from one commit of the template.
 
     Raises:
-        TemplateFailed: an answer is wrong, or the template can't be had.
+        CruftError: an answer is wrong, or the template can't be had.
     """
     options = ["--no-input", "--default-config", "--checkout", commit, "--output-dir", str(output)]
     cruft("create", template, *options, "--extra-context", json.dumps(answers), cwd=cwd)
@@ -36,14 +36,14 @@ def cruft(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run cruft to its end.
 
     Raises:
-        TemplateFailed: it exited with another code than 0.
+        CruftError: it exited with another code than 0.
     """
     # -P: a file of the repository that is called like a module of cruft's is not taken for it.
     command = [sys.executable, "-P", "-m", "cruft", *arguments]
     environment = {**os.environ, "_TYPER_STANDARD_TRACEBACK": "1", "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise TemplateFailed(_reason(done.stderr))
+        raise CruftError(_reason(done.stderr))
     return done
 
 

@@ -21,7 +21,7 @@ _ERROR = re.compile(r"^error: ([^:\n]+: [^:\n]+)$", re.M)
 """What git says of a file to which it could not apply the change."""
 
 
-class CannotUpgrade(JobyardError):
+class UpgradeError(JobyardError):
     """The repository is not in a state in which it can be upgraded; it was left as it is."""
 
 
@@ -42,9 +42,9 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     """Bring a team's repository to the template's newest commit, or to another; nothing is committed.
 
     Raises:
-        CannotUpgrade: it does not say where it came from, or has changes of its own that are in no commit.
-        TemplateFailed: the template can't be had, or refuses the repository's answers.
-        NoPlatform: the template can't be had.
+        UpgradeError: it does not say where it came from, or has changes of its own that are in no commit.
+        CruftError: the template can't be had, or refuses the repository's answers.
+        MissingPlatformError: the template can't be had.
     """
     before = _commit(repo)
     _refuse_unclean(repo)
@@ -64,7 +64,7 @@ def _is_of_use(repo: Path, before: str) -> bool:
     clone, own = platform_repo(repo), f"values/teams/{TeamRepo.load(repo).team}.yaml"
     try:
         names = git.git(clone, "diff", "--name-only", before, "HEAD").splitlines()
-    except git.GitFailed:
+    except git.GitError:
         return True  # a clone without history, which can't tell
     parts = [name.split("/") for name in names]
     others = [name for name in names if name.startswith("values/teams/") and name != own]
@@ -78,19 +78,19 @@ def _commit(repo: Path) -> str:
             return str(state["commit"])
     except FileNotFoundError as error:
         why = "run this in the repository's top folder, or restore the file from git"
-        raise CannotUpgrade(f"{repo / STATE} is missing: {why}") from error
+        raise UpgradeError(f"{repo / STATE} is missing: {why}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotUpgrade(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
+        raise UpgradeError(f"{repo / STATE} does not say which commit of the template this is: {error}") from error
     what = "the address of the platform's repository and the commit that this one is made from"
-    raise CannotUpgrade(f'{repo / STATE}: write {what} under "template" and "commit"')
+    raise UpgradeError(f'{repo / STATE}: write {what} under "template" and "commit"')
 
 
 def _refuse_unclean(repo: Path) -> None:
     if changed := _changed(repo):
-        raise CannotUpgrade("\n".join(["changes here are in no commit; commit or stash them first:", *changed]))
+        raise UpgradeError("\n".join(["changes here are in no commit; commit or stash them first:", *changed]))
     if rejected := _rejected(repo):
         names = ", ".join(rejected)
-        raise CannotUpgrade(f"{names}: left of an earlier upgrade; put what is right into the file, then delete it")
+        raise UpgradeError(f"{names}: left of an earlier upgrade; put what is right into the file, then delete it")
 
 
 def _changed(repo: Path) -> list[str]:

@@ -19,7 +19,7 @@ from rich.tree import Tree
 from jobyard_local import argocd
 from jobyard_local.cluster import node_groups
 from jobyard_local.commands import show_addresses, show_applications
-from jobyard_local.demo.story import SCORING, TRAINING, DemoFailed, Story
+from jobyard_local.demo.story import SCORING, TRAINING, DemoError, Story
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform, build
 from jobyard_local.settings import Source
@@ -97,7 +97,7 @@ def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None
     """The result, each part of it checked.
 
     Raises:
-        DemoFailed: a pod ran on another node group than its job says, an Application is not in sync, or there are no
+        DemoError: a pod ran on another node group than its job says, an Application is not in sync, or there are no
             predictions.
     """
     _show_predictions(story, day, console)
@@ -105,14 +105,14 @@ def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None
     applications = argocd.statuses(story.platform.kubectl)
     show_applications(applications, console)
     if not all(application.settled for application in applications):
-        raise DemoFailed("an Argo CD Application is not Synced and Healthy")
+        raise DemoError("an Argo CD Application is not Synced and Healthy")
     show_addresses(story.platform, console)
 
 
 def _show_predictions(story: Story, day: str, console: Console) -> None:
     predictions, model = story.predictions(day), story.model()
     if predictions.empty:
-        raise DemoFailed(f"there are no predictions for {day}")
+        raise DemoError(f"there are no predictions for {day}")
     title = f"Predictions for {day}: {len(predictions)} rows, by the model of {model['dt']} (AUC {model['auc']:.3f})"
     table = Table(*predictions.columns, title=title, title_justify="left")
     for row in predictions.head().itertuples(index=False):
@@ -139,7 +139,7 @@ def _show_pods(story: Story, pods: list[PodUsage], console: Console) -> None:
     console.print(table)
     placed = {(pod.job, pod.task): nodes.get(pod.node, "?") for pod in pods}
     if placed != EXPECTED_GROUPS:
-        raise DemoFailed(f"pods ran on {placed}, where the jobs say {EXPECTED_GROUPS}")
+        raise DemoError(f"pods ran on {placed}, where the jobs say {EXPECTED_GROUPS}")
 
 
 def _quote(console: Console, command: str, answer: str) -> None:

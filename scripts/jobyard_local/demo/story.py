@@ -37,7 +37,7 @@ GRANT: Mapping[str, Any] = {
 """What the platform gives the team: the content of its file in `values/teams/`."""
 
 
-class DemoFailed(JobyardError):
+class DemoError(JobyardError):
     """Something that the demo promises did not hold."""
 
 
@@ -106,7 +106,7 @@ class Story:
         """Put the release of the work tree into Airflow's bucket, and don't wait until Airflow has it.
 
         Raises:
-            CommandFailed: the check found something, or the bucket refused.
+            ProgramError: the check found something, or the bucket refused.
         """
         self.with_bucket(tree, "sync", "--no-wait")
 
@@ -114,7 +114,7 @@ class Story:
         """What a `jobyard` command on Airflow's bucket answers, in the team's repository.
 
         Raises:
-            CommandFailed: it exited with another code than 0.
+            ProgramError: it exited with another code than 0.
         """
         layout, key = self.platform.layout, self.platform.root_credentials
         environment = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
@@ -147,7 +147,7 @@ class Story:
                 report(", ".join(f"{task['task_id']} {task['state'] or 'waiting'}" for task in tasks))
             if failed := [task["task_id"] for task in tasks if task["state"] != "success"]:
                 log = self.platform.airflow.log(dag, run, failed[0])
-                raise DemoFailed(f"{dag}: {', '.join(failed)} did not succeed; the end of the log:\n{log[-3000:]}")
+                raise DemoError(f"{dag}: {', '.join(failed)} did not succeed; the end of the log:\n{log[-3000:]}")
 
     def predictions(self, day: str) -> pd.DataFrame:
         """The predictions of a day, as any reader gets them from S3."""

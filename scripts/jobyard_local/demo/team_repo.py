@@ -44,7 +44,7 @@ def jobyard(tree: Path, *arguments: str, environment: Mapping[str, str] | None =
     """The `jobyard` command, as a person or the pipeline runs it in the team's repository.
 
     Raises:
-        CommandFailed: it exited with another code than 0.
+        ProgramError: it exited with another code than 0.
     """
     return run(
         [sys.executable, "-m", "jobyard_cli", *arguments],

@@ -28,7 +28,7 @@ WORKER = Path(__file__).with_name("worker.py")
 MWAA = "values/mwaa"
 
 
-class UnknownAirflow(JobyardError):
+class UnknownAirflowError(JobyardError):
     """The platform has no pins for this version of Airflow."""
 
     def __init__(self, version: str, known: list[str]) -> None:
@@ -56,16 +56,17 @@ def build(root: Path, platform: Platform, name: str, version: str | None, report
     """Build all DAGs of a team's work tree on the Airflow of an environment, or on another version.
 
     Raises:
-        BrokenJobs: the check found something already.
-        UnknownEnvironment, UnknownAirflow, InvalidValues, NotThePlatformRepo: there is no such thing to build for.
-        CommandFailed: Airflow could not be installed, or not start.
+        InvalidJobsError: the check found something already.
+        UnknownEnvironmentError, UnknownAirflowError, InvalidValuesError, NotAPlatformRepoError:
+            nothing to build for.
+        ProgramError: Airflow could not be installed, or not start.
     """
     release = compile_release(root, commit(root))
     chosen, pins = load_environment(platform.now, name), platform.now / MWAA
     airflow = version or str(chosen.values.get("airflowVersion", AIRFLOW_VERSION))
     known = sorted(folder.name for folder in pins.iterdir() if folder.is_dir())
     if airflow not in known:
-        raise UnknownAirflow(airflow, known)
+        raise UnknownAirflowError(airflow, known)
     installed = airflow_environment(pins, cache_dir(), report, airflow)
     report(f"building the DAGs on Airflow {airflow}")
     with tempfile.TemporaryDirectory(prefix="jobyard-dags-") as folder:

@@ -25,7 +25,7 @@ def ensure(cache: Path, report: Report) -> Path:
     """The folder with every program, built first where the cache does not have it.
 
     Raises:
-        ProgramError: a download or a build failed; the message ends with the Go toolchain's own words.
+        CommandFailed: a download or a build failed; the message ends with the Go toolchain's own words.
     """
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / "bin" / _key(*ALL)

@@ -216,7 +216,8 @@ def test_a_name_that_iam_does_not_take_is_told(platform: Path, jobyard: Run, nam
         ("--only=rsik", "unknown part 'rsik' (did you mean 'risk'? there are: platform, risk)\n"),
         (
             "--permissions-boundary=boundary",
-            "'boundary' is no ARN of a policy; one is arn:aws:iam::111122223333:policy/boundary\n",
+            "--permissions-boundary must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary; "
+            "got 'boundary'\n",
         ),
     ],
 )
@@ -224,4 +225,4 @@ def test_a_wrong_option_is_told_with_what_would_be_right(
     platform: Path, jobyard: Run, option: str, message: str
 ) -> None:
     write_team(platform, "risk")
-    assert jobyard(option) == (1, "", message)
+    assert jobyard(option) == (2, "", message)

@@ -125,28 +125,31 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(jobyard: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "expected", "message"),
     [
         (
             ["--environment=staging"],
+            2,
             "unknown environment 'staging' (there are: dev, prod); one is a file, values/environments/<name>.yaml\n",
         ),
         (
             ["--environment=dev"],
+            1,
             "values/environments/dev.yaml does not say where the cluster is; write under `environment`:\n"
             "  region: eu-central-1\n"
             "  cluster: {name: jobyard-prod}\n",
         ),
         (
             ["--environment=prod", "--repo=values"],
+            2,
             "values/values/environments is not there: run this in the top folder of the platform's repository\n",
         ),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(
-    jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
+    jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], expected: int, message: str
 ) -> None:
-    assert jobyard(*arguments) == (1, "", message)
+    assert jobyard(*arguments) == (expected, "", message)
 
 
 def test_an_environment_that_is_no_yaml_is_told_with_its_place(

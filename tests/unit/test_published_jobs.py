@@ -141,7 +141,7 @@ def test_from_the_bucket_to_a_teams_check(
 ) -> None:
     add_job("features")
     s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team, ""))
-    monkeypatch.setattr(sys, "argv", ["jobyard", "catalogue", "--environment=dev", f"--bucket={BUCKET}", "--push"])
+    monkeypatch.setattr(sys, "argv", ["jobyard", "published-jobs", "--environment=dev", f"--bucket={BUCKET}", "--push"])
     monkeypatch.chdir(platform)
     with pytest.raises(SystemExit) as ended:
         main.run()

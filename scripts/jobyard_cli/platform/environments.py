@@ -9,7 +9,7 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
 
@@ -22,7 +22,7 @@ WORKER_SLOTS = 16
 """Of a team whose file does not say."""
 
 
-class UnknownEnvironmentError(JobyardError):
+class UnknownEnvironmentError(UsageError):
     """There is no such environment."""
 
     def __init__(self, name: str, known: list[str]) -> None:

@@ -10,12 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
 
 
-class NotAPlatformRepoError(JobyardError):
+class NotAPlatformRepoError(UsageError):
     """A file that the platform's repository has is not there."""
 
     def __init__(self, missing: Path) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
@@ -18,7 +18,7 @@ from jobyard_cli.team.conflicts import Conflict, conflicts
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
 
 
-class NotATeamRepoError(JobyardError):
+class NotATeamRepoError(UsageError):
     """The folder is no team's repository."""
 
     def __init__(self, root: Path, missing: list[str]) -> None:
@@ -29,8 +29,7 @@ class NotATeamRepoError(JobyardError):
 TEXTS = (".vscode", "charts", "schemas", "values")
 """Folders in which files are the template's, besides those at the top."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
-"""A list of released jobs of the repository's own, as `jobyard catalogue` writes it, for where the platform's can't be
-had."""
+"""The repository's own list of released jobs, as `jobyard published-jobs` writes it: a fallback for the platform's."""
 ENVIRONMENTS = "values/platform"
 """The platform's `values/environments`; those of a team's own are of its chart."""
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import JOB_NAME
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.team.repo import TeamRepo
 
 EXAMPLES = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE = "batch-inference"
 
 
-class NewJobError(JobyardError):
+class NewJobError(UsageError):
     """The new job's name can't be used, or there is no such example."""
 
 

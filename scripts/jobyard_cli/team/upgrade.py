@@ -50,7 +50,7 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     _refuse_unclean(repo)
     target = ["--checkout", checkout] if checkout else []
     # cruft ends with 0 even where its changes and the team's meet.
-    said = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
+    said = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).complaint
     changed = _changed(repo)
     if [line[3:] for line in changed] == [STATE] and not _is_of_use(repo, before):
         # Nothing but the note of a later commit, which would be a merge request about nothing.

@@ -135,3 +135,12 @@ def test_every_service_refuses_in_one_wording(name: str, reason: str, text: str,
     with pytest.raises(JobyardError, match="^the oven: ") as caught, refused("the oven", JobyardError, BusyError):
         raise refusal
     assert isinstance(caught.value, UnavailableError) is passes
+
+
+def test_a_connection_that_broke_may_be_tried_again() -> None:
+    from botocore.exceptions import NoCredentialsError, ReadTimeoutError
+
+    late = ReadTimeoutError(endpoint_url="https://s3.example.com")
+    assert (may_pass(late), may_pass(NoCredentialsError())) == (True, False)
+    assert explain(late).endswith("what is there is whole: run this again")
+    assert explain(NoCredentialsError()).startswith("there are no AWS credentials: set AWS_ACCESS_KEY_ID")

@@ -139,4 +139,6 @@ def may_pass(error: Exception) -> bool:
 
 def code(error: Exception) -> str:
     """AWS's name for what is wrong."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    # A connection that broke has a response, too, which is None.
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))

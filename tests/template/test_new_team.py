@@ -271,7 +271,7 @@ def test_where_the_repository_cannot_be_put_the_file_is_taken_back(tmp_path: Pat
 
 def test_only_the_platforms_repository_gets_teams(tmp_path: Path, crufted: Path, run: Run) -> None:
     refused = run("jobyard", "team", "new", "fraud", *WANTED, cwd=crufted)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
     why = "is not there: run this in the top folder of the platform's repository"
     assert refused.stderr == f"{crufted}/cookiecutter.json {why}\n"
     assert run("jobyard", "team", "list", cwd=crufted).stderr == f"values/environments {why}\n"

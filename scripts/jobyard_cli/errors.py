@@ -1,11 +1,133 @@
-"""The one family of exceptions that Jobyard raises for a person's mistake or a service's refusal."""
+"""The one family of exceptions that Jobyard raises for a mistake in what it is given or a service's refusal.
+
+A command that ends with one prints its text and exits with its code: 2 for those marked (2), where the command itself
+is wrong, and 1 for all others. Each is declared in the package that raises it.
+
+JobyardError
+    MissingExtraError
+    UnavailableError
+    UsageError (2)
+        MissingTargetError (2)
+        NewJobError (2)
+        NotAPlatformRepoError (2)
+        NotATeamRepoError (2)
+        NothingToCheckError (2)
+        UnknownAirflowError (2)
+        UnknownEnvironmentError (2)
+
+    -- team repository: check, chart, plan, upgrade
+    AddTeamError
+        TeamAnswersError (2)
+    BaseRenderError
+    CruftError
+        AnswersRefusedError (2)
+    MissingBaseError
+    MissingChartError
+    MissingSuitesError
+    RenderError
+    UnreadableReleaseError
+    UpgradeError
+
+    -- platform repository and IAM
+    AirflowRolesError
+    IamRolesError
+        UnknownPartError (2)
+    IncompleteEnvironmentError
+    InvalidRegionError
+    InvalidValuesError
+    MissingAccountError
+    MissingAirflowError
+    MissingBucketError
+    MissingClusterError
+    MissingPlatformError
+    OlderPlatformError
+    TooManyResourcesError
+    UnknownPipelinesError
+    UnreadableValuesError
+
+    -- images
+    ImageError
+        EmulationError
+        ImageFileError
+        ImageLayoutError
+        ImageNameError
+        ImageNotBuiltError
+        InvalidPlatformError (2)
+        MissingProgramError
+        MissingRegistryError
+        OtherCommitError
+        RegistryError
+        UncommittedError
+        UnknownProcessorsError
+        UnsafeMountError
+    ImagesFileError
+
+    -- releases: compile, publish, wait
+    BucketNotVersionedError
+    InvalidJobsError
+    OlderReleaseError
+    PushError
+    ReleaseTooLargeError
+    SetVariableError
+    UnknownReleaseError
+    UnreadableReleasesError
+
+    -- services: Airflow, AWS, the git host
+    AirflowError
+        AirflowBusyError
+        AirflowConflictError
+        AirflowNotFoundError
+        AirflowPermissionError
+        BrokenDagsError
+        MissingPoolError
+        NotImportableError
+    AirflowTimeoutError
+        ReleaseTimeoutError
+    AwsClientError
+    CommentError
+        CommentBusyError
+    MissingTokenError
+    NoMergeRequestError
+    StoreError
+        StoreBusyError
+
+    -- local platform and demo
+    DemoError
+    LocalPlatformError
+        NoCheckoutError
+        NotRunningError
+        PlatformBusyError
+        ProcessDiedError
+        ProcessNotReadyError
+        TookTooLongError
+        UnsupportedError
+
+    -- programs, waiting and everything else
+    GitError
+    NotYetError
+    ProgramError
+        ProgramNotFoundError
+        ProgramTimeoutError
+        UnansweredError
+"""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 
 class JobyardError(Exception):
     """Base of every error that a person is meant to read; its text is the whole message."""
 
+    exit_code: ClassVar[int] = 1
+    """Exit code of a command that ends with this error."""
+
+
+class UsageError(JobyardError):
+    """The command itself is wrong: an argument, an option, a combination of options, or the directory it runs in."""
+
+    exit_code = 2
+
 
 class UnavailableError(JobyardError):
-    """A service did not answer, or not now: whoever may repeat what he asked does, until his deadline."""
+    """A service did not answer, or not now. A caller that may repeat the call does so until its deadline."""

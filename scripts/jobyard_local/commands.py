@@ -9,19 +9,20 @@ from typing import Annotated
 
 import typer
 from jobyard_cli.cli.steps import Steps, new_console
+from jobyard_cli.errors import UsageError
 from jobyard_cli.system.folders import cache_dir, state_dir
 from rich.console import Console
 from rich.table import Table
 
 from jobyard_local import argocd
 from jobyard_local.cluster import node_groups
-from jobyard_local.errors import NotRunningError, UnsupportedError
+from jobyard_local.errors import NotRunningError
 from jobyard_local.platform import Existing, LocalPlatform, build
 from jobyard_local.settings import Source
 
 app = typer.Typer(no_args_is_help=True, help="A whole platform on this machine: Kubernetes, Argo CD, S3 and Airflow.")
 
-Name = Annotated[str, typer.Option(help="Which platform; each name has a state folder of its own.")]
+Name = Annotated[str, typer.Option(help="Name of the platform; each has its own state directory.")]
 
 
 @app.command()
@@ -30,22 +31,26 @@ def up(
     kubeconfig: Annotated[
         Path | None,
         typer.Option(
-            help="Use this cluster, as its administrator, instead of one of its own.", exists=True, dir_okay=False
+            help="Kubeconfig of an existing cluster to use, as its administrator, instead of starting one.",
+            exists=True,
+            dir_okay=False,
         ),
     ] = None,
-    context: Annotated[str | None, typer.Option(help="Context in --kubeconfig; the current one by default.")] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context in --kubeconfig.", show_default="the current one")
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(
-            help="With --kubeconfig, this machine's address as the cluster's pods reach it. The S3 server (with keys) "
-            "and the image registry (open to all) listen there."
+            help="With --kubeconfig: address at which the cluster's pods reach this machine. The S3 server (with keys) "
+            "and the image registry (without authentication) listen there."
         ),
     ] = None,
 ) -> None:
-    """Start the platform; build what it needs the first time, and repair one that was killed."""
+    """Start the platform, or restart what ended; the first start builds its programs."""
     source, console = Source.find(), new_console()
     if kubeconfig is None and (context or address):
-        raise UnsupportedError("--context and --address go with --kubeconfig")
+        raise UsageError("--context and --address need --kubeconfig")
     existing = Existing(kubeconfig.absolute(), context, address) if kubeconfig else None
     platform = LocalPlatform(state_dir(name), source)
     with platform.claim(), Steps(console) as steps:
@@ -58,9 +63,9 @@ def up(
 @app.command()
 def down(
     name: Name = "local",
-    purge: Annotated[bool, typer.Option(help="Forget its state too: the next `up` starts anew.")] = False,
+    purge: Annotated[bool, typer.Option(help="Also delete its state: the next `up` starts from scratch.")] = False,
 ) -> None:
-    """Stop the platform; what was built stays in the cache."""
+    """Stop the platform, and keep the programs that were built."""
     platform = LocalPlatform(state_dir(name), Source.find())
     with platform.claim():
         platform.down(purge)
@@ -69,9 +74,9 @@ def down(
 @app.command()
 def status(
     name: Name = "local",
-    output: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    output: Annotated[str, typer.Option("--format", help="Output format: text or json.")] = "text",
 ) -> None:
-    """Show the platform's processes, and how each Argo CD Application stands."""
+    """Show the platform's processes and the status of each Argo CD Application."""
     platform, console = LocalPlatform(state_dir(name), Source.find()), new_console()
     processes = platform.processes()
     serves = processes.get("kube-apiserver", False)

@@ -7,7 +7,6 @@ import ipaddress
 import json
 import re
 import ssl
-import subprocess
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import yaml
 from jobyard_cli.system.errors import ProgramError, UnansweredError
-from jobyard_cli.system.programs import run
+from jobyard_cli.system.programs import Running, run, start
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
 
 from jobyard_local.certificates import CertificateAuthority, KeyPair
@@ -223,7 +222,7 @@ class Kubectl:
         """The same, whose calls are made once: for waits that have a deadline of their own."""
         return Kubectl(self._layout, self._kubeconfig, 0)
 
-    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
         """Standard output of one call.
 
         Raises:
@@ -232,7 +231,7 @@ class Kubectl:
         """
         return insist(lambda: self._run(arguments, stdin), self._patience)
 
-    def _run(self, arguments: tuple[str, ...], stdin: str | None) -> str:
+    def _run(self, arguments: tuple[str, ...], stdin: str) -> str:
         what = f"kubectl {' '.join(arguments[:3])}"
         try:
             return run([*self._command, *arguments], what=what, stdin=stdin)
@@ -241,9 +240,9 @@ class Kubectl:
                 raise UnansweredError(what, error.output) from error
             raise
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> Running:
         """Start a call that goes on until it is ended; its output is read line by line."""
-        return subprocess.Popen([*self._command, *arguments], stdout=subprocess.PIPE)
+        return start([*self._command, *arguments])
 
     def json(self, *arguments: str) -> Any:
         """The parsed answer of one call with `-o json`."""

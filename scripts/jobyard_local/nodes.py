@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from jobyard_cli.system.programs import run
 
@@ -29,6 +30,7 @@ from jobyard_local.layout import Layout
 from jobyard_local.machine import CNI_PLUGINS
 from jobyard_local.processes import Process, listens_on_socket
 
+SHIM = "containerd-shim-runc-v2"
 PAUSE_IMAGE = "jobyard.local/pause:1"
 
 
@@ -190,15 +192,9 @@ def remove_containers(node: RealNode) -> None:
 
 def _shims(node: RealNode) -> set[int]:
     """containerd's helpers, one a container; each names containerd's socket on its command line."""
-    return {int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _is_shim(path, node.socket)}
-
-
-def _is_shim(command_line: Path, socket: Path) -> bool:
-    try:
-        words = command_line.read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return words[0].endswith(b"containerd-shim-runc-v2") and str(socket).encode() in words
+    # A process without a command line is the kernel's, or has just ended.
+    commands = {process.pid: process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])}
+    return {pid for pid, words in commands.items() if words[0].endswith(SHIM) and str(node.socket) in words}
 
 
 def _kill(pid: int) -> None:

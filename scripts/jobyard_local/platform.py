@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from jobyard_cli.platform.files import platform_files, shared_variables, task_ty
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.platform.publish import publish
 from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import no_waiting
 
 from jobyard_local import airflow, argocd, bridge, machine, pod_identity, services, tools
 from jobyard_local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
@@ -154,13 +154,10 @@ class LocalPlatform:
         Raises:
             PlatformBusyError: another command has it.
         """
-        self.state.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder, not in it: `down` takes the folder away.
-        with self.state.with_suffix(".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise PlatformBusyError(self.state.name) from error
+        with no_waiting(self.state.with_suffix(".lock")) as is_ours:
+            if not is_ours:
+                raise PlatformBusyError(self.state.name)
             yield
 
     def up(self, built: Built, steps: Steps, existing: Existing | None = None, *, scheduler: bool = True) -> None:

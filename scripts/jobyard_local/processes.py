@@ -11,13 +11,14 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+from jobyard_cli.system.programs import Running, start
 from jobyard_cli.system.waiting import NotYetError, until
 
 from jobyard_local.errors import ProcessDiedError, ProcessNotReadyError
@@ -49,7 +50,7 @@ class Supervisor:
     def __init__(self, state: Path) -> None:
         self.run = state / "run"
         self.logs = state / "logs"
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Running] = {}
 
     def start(self, process: Process) -> None:
         """Start a process unless it runs already, and wait until it is ready.
@@ -69,15 +70,7 @@ class Supervisor:
         if (group := self._group(process.name)) is not None:
             _end_group(group)
         with self.log(process.name).open("wb") as log:
-            child = subprocess.Popen(
-                list(process.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **process.environment},
-                cwd=self.run,
-                start_new_session=True,
-            )
+            child = start(process.command, output=log, environment=process.environment, cwd=self.run, session=True)
         if (before := self._children.pop(process.name, None)) is not None:
             before.wait()
         self._children[process.name] = child
@@ -191,18 +184,16 @@ def _is_ready(ready: Callable[[], bool]) -> bool:
 
 
 def _start_time(pid: int) -> str | None:
-    """The kernel's start time of a process, in clock ticks; None when it ended."""
-    fields = _stat(pid)
-    return None if fields is None else fields[19]
+    """The kernel's start time of a process, in clock ticks since it booted; None when it ended or is a zombie.
 
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields after the name in /proc/PID/stat, the state first (see proc(5)); None when it ended or is a zombie."""
+    psutil's is a time of day, which changes when the machine's clock is set. These are the fields after the name in
+    /proc/PID/stat, the state first (see proc(5)).
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] == "Z" else fields
+    return None if fields[0] == "Z" else fields[19]
 
 
 def _end_group(group: int, timeout: float = 60) -> None:
@@ -215,12 +206,16 @@ def _end_group(group: int, timeout: float = 60) -> None:
 
 def _members(group: int) -> list[int]:
     """Processes of a group that have not ended."""
-    return [pid for path in Path("/proc").glob("[0-9]*") if _group_of(pid := int(path.name)) == group]
+    return [process.pid for process in psutil.process_iter(["status"]) if _is_alive_in(group, process)]
 
 
-def _group_of(pid: int) -> int | None:
-    fields = _stat(pid)
-    return None if fields is None else int(fields[2])
+def _is_alive_in(group: int, process: psutil.Process) -> bool:
+    if process.info["status"] == psutil.STATUS_ZOMBIE:
+        return False
+    try:
+        return os.getpgid(process.pid) == group
+    except ProcessLookupError:
+        return False
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from jobyard_cli.system.programs import Running
 
 from jobyard_local.cluster import Cluster
 
@@ -46,7 +47,7 @@ class UsageWatcher:
         self.pods: dict[str, PodUsage] = {}
         self._cluster = cluster
         self._namespace = namespace
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._watch, self._sample)]
 

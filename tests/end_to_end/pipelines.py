@@ -113,11 +113,21 @@ def platform_repository(platform: LocalPlatform, folder: Path) -> Path:
     return folder
 
 
+KEPT = ("airflow", "helm-unittest", "uv")
+"""Parts of this machine's cache that pipelines share; what they fetch of the platform is their own."""
+
+
 def caches(user: Path) -> dict[str, str]:
     """What keeps a pipeline from installing anew what this machine has: wheels, and Airflow."""
+    own = user / "jobyard"
+    own.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        (cache_dir() / name).mkdir(parents=True, exist_ok=True)
+        if not (own / name).exists():
+            (own / name).symlink_to(cache_dir() / name)
     return {
         "XDG_CACHE_HOME": str(user),
-        "JOBYARD_CACHE": str(cache_dir()),
+        "JOBYARD_CACHE": str(own),
         "UV_CACHE_DIR": run([uv.find_uv_bin(), "cache", "dir"], what="uv cache dir").strip(),
     }
 

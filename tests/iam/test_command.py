@@ -206,10 +206,11 @@ def test_a_name_that_iam_does_not_take_is_told(platform: Path, iam: Run, name: s
         ("--only=rsik", "unknown part 'rsik' (did you mean 'risk'? available: platform, risk)\n"),
         (
             "--permissions-boundary=boundary",
-            "'boundary' is no ARN of a policy; one is arn:aws:iam::111122223333:policy/boundary\n",
+            "--permissions-boundary must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary; "
+            "got 'boundary'\n",
         ),
     ],
 )
 def test_a_wrong_option_is_told_with_what_would_be_right(platform: Path, iam: Run, option: str, message: str) -> None:
     write_team(platform, "risk")
-    assert iam(option) == (1, "", message)
+    assert iam(option) == (2, "", message)

@@ -160,7 +160,7 @@ def test_without_origin_the_folder_is_the_template_and_changes_in_no_commit_do_n
 def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left(template: Path, output: Path, new: Run) -> None:
     wrong = ["--owner=nobody", "--node-groups=high-mem", "--priority-band=9-1", "--cpu=4000m", "--pods=0"]
     refused = new("fraud", *wrong)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.splitlines() == [
         "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
         "priority_band '9-1' is not the lowest and the highest of at least three priorities from 1 to 1000000000; "
@@ -202,20 +202,24 @@ def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: P
         ("airflow", [], "team 'airflow' is reserved for the platform"),
         ("risk", [], "team 'risk' is there already, in values/teams/risk.yaml; it was left as it is"),
         ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (available: dev, prod)"),
-        ("fraud", ["--priority-band=high"], "'high' is no band of priorities; write one like 1000-9999"),
+        (
+            "fraud",
+            ["--priority-band=high"],
+            "--priority-band must be a band of priorities, such as 1000-9999; got 'high'",
+        ),
         (
             "fraud",
             ["--cost-center=ünits"],
             "'costCenter' must be a label of letters, digits, '.', '_' and '-', such as risk-ml; got 'ünits'",
         ),
-        ("fraud", ["--output=/nowhere"], "/nowhere is no folder"),
+        ("fraud", ["--output=/nowhere"], "--output must be a directory; got /nowhere"),
     ],
 )
 def test_a_wrong_answer_leaves_nothing(
     template: Path, output: Path, new: Run, name: str, arguments: list[str], message: str
 ) -> None:
     refused = new(name, *arguments)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith(message)
     assert refused.stderr.endswith("\nnothing was written\n")
     assert nothing_is_left(template, output)
@@ -224,7 +228,7 @@ def test_a_wrong_answer_leaves_nothing(
 def test_a_folder_of_that_name_is_left_as_it_is(template: Path, output: Path, new: Run) -> None:
     (output / "fraud-jobs").mkdir()
     refused = new("fraud")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert refused.stderr.startswith(f"{output}/fraud-jobs is there already; it was left as it is\n")
     assert list((output / "fraud-jobs").iterdir()) == []
     (output / "fraud-jobs").rmdir()
@@ -256,7 +260,7 @@ def test_where_the_repository_cannot_be_put_the_file_is_taken_back(tmp_path: Pat
 
 def test_only_the_platforms_repository_gets_teams(tmp_path: Path, crufted: Path, run: Run) -> None:
     refused = run("jobyard", "team", "new", "fraud", *WANTED, cwd=crufted)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout) == (2, "")
     why = "is not there: run this in the top folder of the platform's repository"
     assert refused.stderr == f"{crufted}/cookiecutter.json {why}\n"
     assert run("jobyard", "team", "list", cwd=crufted).stderr == f"values/environments {why}\n"

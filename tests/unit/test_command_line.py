@@ -58,11 +58,11 @@ def test_a_check_in_json_has_the_findings_and_exits_with_1(
         ),
     ],
 )
-def test_a_mistake_ends_with_one_line_and_exit_code_1(
+def test_a_mistake_in_the_command_ends_with_one_line_and_exit_code_2(
     jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
 ) -> None:
     code, out, err = jobyard(*arguments)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err.startswith(message)
     assert err.count("\n") == 1
 

@@ -114,26 +114,31 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(node_groups: Jobyard) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "expected", "message"),
     [
         (
             ["--environment=staging"],
+            2,
             "unknown environment 'staging' (available: dev, prod); one is a file, values/environments/<name>.yaml\n",
         ),
         (
             ["--environment=dev"],
+            1,
             "values/environments/dev.yaml does not say where the cluster is; write under `environment`:\n"
             "  region: eu-central-1\n"
             "  cluster: {name: jobyard-prod}\n",
         ),
         (
             ["--environment=prod", "--repo=values"],
+            2,
             "values/values/environments is not there: run this in the top folder of the platform's repository\n",
         ),
     ],
 )
-def test_a_mistake_is_told_with_what_would_be_right(node_groups: Jobyard, arguments: list[str], message: str) -> None:
-    assert node_groups(*arguments) == (1, "", message)
+def test_a_mistake_is_told_with_what_would_be_right(
+    node_groups: Jobyard, arguments: list[str], expected: int, message: str
+) -> None:
+    assert node_groups(*arguments) == (expected, "", message)
 
 
 def test_an_environment_that_is_no_yaml_is_told_with_its_place(platform: Path, node_groups: Jobyard) -> None:

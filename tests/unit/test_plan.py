@@ -310,21 +310,21 @@ def test_the_command_reads_the_buckets_name_in_the_environments_file(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "expected", "message"),
     [
-        (("--base", "main", "--environment", "dev"), "give --base or --environment, not both"),
-        (("--base", "nowhere"), "there is no commit 'nowhere' here"),
-        (("--environment", "dev"), ".cruft.json is missing"),
-        (("--environment", "prd", "--platform", str(ROOT)), "unknown environment 'prd' (did you mean 'prod'?"),
+        (("--base", "main", "--environment", "dev"), 2, "--base and --environment exclude each other"),
+        (("--base", "nowhere"), 1, "there is no commit 'nowhere' here"),
+        (("--environment", "dev"), 1, ".cruft.json is missing"),
+        (("--environment", "prd", "--platform", str(ROOT)), 2, "unknown environment 'prd' (did you mean 'prod'?"),
     ],
 )
 def test_a_mistake_ends_with_its_message(
-    add_job: AddJob, team_repo: Path, jobyard: Run, arguments: tuple[str, ...], message: str
+    add_job: AddJob, team_repo: Path, jobyard: Run, arguments: tuple[str, ...], expected: int, message: str
 ) -> None:
     add_job("score")
     commit_all(team_repo)
     code, out, err = jobyard("plan", *arguments)
-    assert (code, out) == (1, "")
+    assert (code, out) == (expected, "")
     assert message in err
     assert "Traceback" not in err
 
@@ -340,7 +340,7 @@ def test_a_platform_that_was_given_has_to_be_one(add_job: AddJob, team_repo: Pat
     add_job("score")
     commit_all(team_repo)
     code, _, err = jobyard("plan", "--platform", str(team_repo / "dags"))
-    assert code == 1
+    assert code == 2
     assert "dags/values/teams is not there: run this in the top folder of the platform's repository" in err
 
 

@@ -143,8 +143,8 @@ def test_from_the_bucket_to_a_teams_check(
 ) -> None:
     add_job("features")
     s3.put_object(Bucket=BUCKET, Key="dags/risk/jobs.json", Body=compile_release(team, "").body)
-    catalogue = ("catalogue", "--environment=dev", f"--bucket={BUCKET}", "--push")
-    code, out, _ = jobyard_in(platform, capsys, monkeypatch)(*catalogue)
+    listing = ("published-jobs", "--environment=dev", f"--bucket={BUCKET}", "--push")
+    code, out, _ = jobyard_in(platform, capsys, monkeypatch)(*listing)
     assert code == 0
     assert out.startswith("1 jobs of dev are on the branch published-jobs, in commit ")
     put(platform, prod=["risk.features", "care.ingest"])

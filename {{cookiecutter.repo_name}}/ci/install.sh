@@ -84,7 +84,7 @@ template=$(as_https "${JOBYARD_PLATFORM_URL:-$template}")
 [ -n "$template" ] || fail "write the https address of the platform's repository under \"template\" in .cruft.json"
 [ -n "$commit" ] || fail "write the full id of a commit of the platform's repository under \"commit\" in .cruft.json"
 # Where `jobyard` itself looks for it.
-platform=${XDG_CACHE_HOME:-$HOME/.cache}/jobyard/platform/$(printf %s "$template" | sha256sum | cut -c1-12)/$commit
+platform=${JOBYARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jobyard}/platform/$(printf %s "$template" | sha256sum | cut -c1-12)/$commit
 
 if [ ! -d "$platform" ]; then
     rm -rf "$platform.partial"

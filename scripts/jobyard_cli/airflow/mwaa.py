@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, refusal
-from jobyard_cli.aws.errors import failure, is_busy, is_passing
+from jobyard_cli.aws.errors import explain, may_pass
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
     "ResourceNotFoundException": "look at `airflow` and `region` in the environment's file",
-    "ExpiredTokenException": "the credentials have expired: get new ones and run this again",
-    "UnrecognizedClientException": "these are not the credentials of this account",
 }
 
 
@@ -40,20 +38,17 @@ class MwaaTransport:
         try:
             answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)
         except ClientError as error:
-            raise self._refusal(f"{method} {path}", error.response) from error
+            raise self._refusal(f"{method} {path}", error) from error
         except BotoCoreError as error:
-            if is_passing(error):
+            if may_pass(error):
                 raise AirflowBusyError(f"{self.address} can't be reached: {error}") from error
-            raise AirflowError(f"{self.address}: {failure(error)}") from error
+            raise AirflowError(f"{self.address}: {explain(error)}") from error
         return answer.get("RestApiResponse")
 
-    def _refusal(self, call: str, response: Any) -> AirflowError:
+    def _refusal(self, call: str, error: Any) -> AirflowError:
         """Airflow's own answer where it gave one, else AWS's."""
+        response = error.response
         if status := response.get("RestApiStatusCode"):
             return refusal(self.address, call, int(status), str(response.get("RestApiResponse")))
-        problem = response.get("Error", {})
-        name = str(problem.get("Code"))
-        text = f"{self.address}: {call}: {name}: {problem.get('Message')}"
-        if is_busy(name):
-            return AirflowBusyError(text)
-        return AirflowError(f"{text} ({_HINTS[name]})" if name in _HINTS else text)
+        kind = AirflowBusyError if may_pass(error) else AirflowError
+        return kind(f"{self.address}: {call}: {explain(error, _HINTS)}")

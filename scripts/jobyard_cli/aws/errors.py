@@ -1,9 +1,10 @@
-"""What goes wrong with AWS, or a bucket of another server, told with the address and with what to do about it."""
+"""What goes wrong with AWS, or with a bucket of another server: one wording, with the address and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from jobyard_cli.errors import JobyardError, UnavailableError
 
@@ -17,12 +18,9 @@ _HINTS = {
     "TokenRefreshRequired": _NEW_KEY,
     "InvalidToken": _NEW_KEY,
     "InvalidAccessKeyId": _WRONG_KEY,
+    "InvalidClientTokenId": _WRONG_KEY,
     "SignatureDoesNotMatch": _WRONG_KEY,
-    "AccessDenied": (
-        "the role needs s3:GetObject and s3:PutObject on it, and s3:ListBucket on the bucket, "
-        "without which S3 refuses to say that nothing is there yet"
-    ),
-    "NoSuchBucket": "look at `bucket` in the environment's file, or at --bucket",
+    "UnrecognizedClientException": _WRONG_KEY,
     "RequestTimeTooSkewed": "the clock of this machine is wrong: set it (timedatectl set-ntp true) and run this again",
     "SlowDown": _BUSY,
     "ServiceUnavailable": _BUSY,
@@ -30,9 +28,18 @@ _HINTS = {
     "RequestTimeout": _BUSY,
     "503": _BUSY,
     "500": _BUSY,
+}
+"""By the name that AWS has for a refusal of any of its services: what to do."""
+BUCKET_HINTS = {
+    "AccessDenied": (
+        "the role needs s3:GetObject and s3:PutObject on it, and s3:ListBucket on the bucket, "
+        "without which S3 refuses to say that nothing is there yet"
+    ),
+    "NoSuchBucket": "look at `bucket` in the environment's file, or at --bucket",
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
 }
+"""Likewise for what only a bucket's server says."""
 CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 """What S3 says where an object is no longer the one that a write's condition names."""
 _PASSING = (
@@ -69,59 +76,69 @@ class StoreBusyError(StoreError, UnavailableError):
 
 @contextmanager
 def told(address: str) -> Iterator[str]:
-    """The address; what goes wrong with it inside is told with it.
+    """The address of something in a bucket; what goes wrong with it inside is told with it.
 
     Raises:
         StoreError: the server refused.
         StoreBusyError: it did not answer, or not now.
     """
+    with refused(address, StoreError, StoreBusyError, BUCKET_HINTS):
+        yield address
+
+
+@contextmanager
+def refused(
+    address: str,
+    failed: Callable[[str], JobyardError],
+    busy: Callable[[str], JobyardError] | None = None,
+    hints: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[None]:
+    """Turn what goes wrong with AWS inside into one of our errors, which begins with the address.
+
+    Raises:
+        JobyardError: what `failed` makes of the text, or `busy` where a later try may well get another answer.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        yield address
-    except ClientError as error:
-        kind = StoreBusyError if is_busy(code(error)) else StoreError
-        raise kind(f"{address}: {_refusal(error)}") from error
-    except BotoCoreError as error:
-        kind = StoreBusyError if is_passing(error) else StoreError
-        raise kind(f"{address}: {failure(error)}") from error
+        yield
+    except (BotoCoreError, ClientError) as error:
+        make = busy if busy and may_pass(error) else failed
+        raise make(f"{address}: {explain(error, hints)}") from error
 
 
-def is_busy(code: str) -> bool:
-    """Whether AWS's name for what is wrong says that a later try may well get another answer."""
-    return code in _PASSING
+def explain(error: Exception, hints: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What AWS refused or what kept a request from an answer, and what to do about it.
 
-
-def is_passing(error: Exception) -> bool:
-    """Whether a request got no answer for a reason that may pass: a time-out, a connection that broke or failed."""
-    from botocore import exceptions as known
-
-    return isinstance(
-        error,
-        known.HTTPClientError | known.ConnectionError | known.IncompleteReadError | known.MetadataRetrievalError,
-    )
-
-
-def code(error: Exception) -> str:
-    """S3's name for what is wrong."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
-
-
-def _refusal(error: Exception) -> str:
-    problem = getattr(error, "response", {}).get("Error", {})
-    said = f"{problem.get('Code')}: {problem.get('Message') or 'no reason given'}"
-    hint = _HINTS.get(str(problem.get("Code")))
-    return f"{said} ({hint})" if hint else said
-
-
-def failure(error: Exception) -> str:
-    """What keeps a request from an answer, and what to do."""
+    `hints` are by the name that AWS has for the refusal, and go before those that fit every service.
+    """
     from botocore import exceptions
 
     match error:
+        case exceptions.ClientError():
+            reason = str(error.response.get("Error", {}).get("Message") or "no reason given")
+            hint = hints.get(code(error)) or _HINTS.get(code(error))
+            return f"{code(error)}: {reason} ({hint})" if hint else f"{code(error)}: {reason}"
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
             return _NO_KEY
         case exceptions.HTTPClientError():
             return f"{error}; what is there is whole: run this again"
         case _:
             return str(error)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a later try may well get another answer: the service is busy, or a connection broke or failed."""
+    from botocore import exceptions as known
+
+    return code(error) in _PASSING or isinstance(
+        error,
+        known.HTTPClientError | known.ConnectionError | known.IncompleteReadError | known.MetadataRetrievalError,
+    )
+
+
+def code(error: Exception) -> str:
+    """AWS's name for what is wrong."""
+    # A connection that broke has a response, too, which is None.
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.system.programs import finish
+
+DEADLINE = 300.0
+"""Seconds for one chart; one takes less than a second on an idle machine."""
 
 
 class RenderError(JobyardError):
@@ -21,8 +24,9 @@ def render(chart: Path, values: Iterable[Path], release: str = "") -> str:
         RenderError: it refuses.
     """
     files = [argument for file in values for argument in ("-f", str(file))]
-    command = [str(Path(sys.executable).parent / "helm"), "template", release or chart.name, str(chart), *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RenderError(done.stderr.strip())
-    return done.stdout
+    name = release or chart.name
+    command = [str(Path(sys.executable).parent / "helm"), "template", name, str(chart), *files]
+    done = finish(command, what=f"helm template {name}", deadline=DEADLINE)
+    if done.code != 0:
+        raise RenderError(done.complaint)
+    return done.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from jobyard_cli.chart.manifests import CHART, MissingChartError
@@ -11,7 +10,7 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.go.modules import KUBERNETES
 from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
 from jobyard_cli.system.locks import one_builder
-from jobyard_cli.system.programs import Report, run
+from jobyard_cli.system.programs import Report, attach, run
 
 NAME = "helm-unittest"
 MODULE = "github.com/helm-unittest/helm-unittest"
@@ -40,7 +39,7 @@ def find_suites(repo: Path) -> list[Path]:
 
 def run_suites(repo: Path, runner: Path) -> int:
     """Run them all, with helm-unittest's words on standard output; its exit code."""
-    return subprocess.run([str(runner), "--strict", CHART], cwd=repo, check=False).returncode
+    return attach([runner, "--strict", CHART], cwd=repo)
 
 
 def program(cache: Path, report: Report) -> Path:

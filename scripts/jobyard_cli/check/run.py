@@ -16,7 +16,7 @@ from jobyard_cli.check.meaning import check_meaning
 from jobyard_cli.check.other_jobs import check_trust
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.release.entry import job_entry
 from jobyard_cli.team.repo import TeamRepo
@@ -53,7 +53,7 @@ class Checked:
         return {name: document for name, document in self.jobs.items() if document.path not in wrong}
 
 
-class NothingToCheckError(JobyardError):
+class NothingToCheckError(UsageError):
     """A path to check has no job in it."""
 
     def __init__(self, path: Path) -> None:

@@ -11,16 +11,16 @@ import typer
 
 
 def comment(
-    file: Annotated[Path, typer.Argument(help="Markdown to show, such as what `jobyard plan` wrote.", exists=True)],
+    file: Annotated[Path, typer.Argument(help="Markdown file, such as the output of `jobyard plan`.", exists=True)],
 ) -> None:
-    """Show a file as the one comment of the pipeline's merge request; without a token for that, print it."""
+    """Post a file as the pipeline's one comment on its merge request; without a token, print it."""
     from jobyard_cli.merge_request.comment import MissingTokenError, NoMergeRequestError, thread
 
     text = file.read_text(encoding="utf-8")
     try:
         found = thread(os.environ)
     except (MissingTokenError, NoMergeRequestError) as reason:
-        # The plan is what counts: a pipeline without the right to comment still shows it, and does not fail.
+        # The plan is what counts: a pipeline that may not comment still shows it, and does not fail.
         print(text)
         print(reason, file=sys.stderr)
         return

@@ -10,42 +10,44 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.cli.team import PlatformRepo
+from jobyard_cli.cli.options import EnvironmentName, PlatformRepository
+from jobyard_cli.errors import UsageError
 
 BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+")
 
 
 class RolesFormat(StrEnum):
-    """A template to deploy, or what is in it for another tool."""
+    """A template to deploy, or its content for another tool."""
 
     cloudformation = "cloudformation"
     json = "json"
 
 
 class CI(StrEnum):
-    """Whose pipelines the platform's repository has."""
+    """The CI system that runs the pipelines of the platform's repository."""
 
     gitlab = "gitlab"
     github = "github"
 
 
 def iam(
-    environment: Annotated[str, typer.Option("--environment", help="Name of a file of values/environments.")],
-    output: Annotated[RolesFormat, typer.Option("--format", help="What to print.")] = RolesFormat.cloudformation,
+    environment: EnvironmentName,
+    output: Annotated[RolesFormat, typer.Option("--format", help="Output format.")] = RolesFormat.cloudformation,
     only: Annotated[
-        list[str] | None, typer.Option(help="`platform`, or a team: these roles alone. May be given again.")
+        list[str] | None, typer.Option(help="Print only these roles: `platform`, or a team. Can be repeated.")
     ] = None,
     platform_repo: Annotated[
-        str, typer.Option(help="Address of the platform's repository.", show_default="that of its remote `origin`")
+        str, typer.Option(help="URL of the platform repository.", show_default="that of its remote `origin`")
     ] = "",
     platform_ci: Annotated[
-        CI | None, typer.Option(help="Whose pipelines it has.", show_default="github on github.com, else gitlab")
+        CI | None,
+        typer.Option(help="CI system of the platform repository.", show_default="github on github.com, else gitlab"),
     ] = None,
     platform_branch: Annotated[str, typer.Option(help="Branch that its pipeline publishes.")] = "main",
     permissions_boundary: Annotated[
         str, typer.Option(help="ARN of a policy that bounds every role.", show_default=False)
     ] = "",
-    repo: PlatformRepo = Path(),
+    repo: PlatformRepository = Path(),
 ) -> None:
     """Print the IAM roles of an environment: Airflow's, the pipelines', and each team's."""
     from jobyard_cli.iam import roles, template
@@ -54,7 +56,9 @@ def iam(
 
     if permissions_boundary and not BOUNDARY.fullmatch(permissions_boundary):
         example = "arn:aws:iam::111122223333:policy/boundary"
-        raise roles.IamRolesError([f"'{permissions_boundary}' is no ARN of a policy; one is {example}"])
+        raise UsageError(
+            f"--permissions-boundary must be the ARN of a policy, such as {example}; got '{permissions_boundary}'"
+        )
     chosen = load_environment(repo, environment)
     others = [load_environment(repo, name) for name in environment_names(repo) if name != environment]
     address = platform_repo or git.origin(repo)

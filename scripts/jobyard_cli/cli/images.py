@@ -8,94 +8,63 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.team.repo import TeamRepo
-
-PLATFORM_HELP = "A work tree of the platform's repository."
-PLATFORM_DEFAULT = "its current branch, fetched"
+from jobyard_cli.cli.options import (
+    BuildPlatforms,
+    EnvironmentName,
+    PlatformWorkTree,
+    TeamRepository,
+    build_platforms,
+    platform_tree,
+    team_root,
+)
+from jobyard_cli.errors import UsageError
 
 
 def images(
-    environment: Annotated[str, typer.Option("--environment", help="Environment whose registry gets the images.")],
+    environment: EnvironmentName,
     output: Annotated[
-        Path | None, typer.Option(help="File that gets each image's address, by digest, as JSON.")
+        Path | None, typer.Option(help="JSON file to write: the address of each image, by digest.")
     ] = None,
     missing: Annotated[
-        Path | None, typer.Option(help="File that gets what the registry lacks, as JSON; nothing else is done.")
+        Path | None, typer.Option(help="JSON file to write: the images that the registry lacks. Builds nothing.")
     ] = None,
     built: Annotated[
-        Path | None, typer.Option(help="Folder with what `jobyard build-images` built, to push it instead of building.")
+        Path | None, typer.Option(help="Directory that `jobyard build-images` wrote, to push instead of building.")
     ] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="Environment to copy the images from, instead of building them.")
     ] = None,
     registry: Annotated[
-        str | None, typer.Option(help="Registry to push to.", show_default="the environment's, else its account's ECR")
+        str | None,
+        typer.Option(help="Registry to push to.", show_default="the environment's, or the ECR of its account"),
     ] = None,
-    platforms: Annotated[
-        str, typer.Option(help="Processors to build for.", show_default="those of the team's node groups")
-    ] = "",
-    platform: Annotated[Path | None, typer.Option(help=PLATFORM_HELP, show_default=PLATFORM_DEFAULT)] = None,
-    repo: Annotated[
-        Path | None, typer.Option(help="Top folder of the team's repository.", show_default="the one we are in")
-    ] = None,
+    platforms: BuildPlatforms = "",
+    platform: PlatformWorkTree = None,
+    repo: TeamRepository = None,
 ) -> None:
-    """Build and push the images whose folder changed, and write where all of them are."""
-    from jobyard_cli.cli.platform_repo import platform_tree
+    """Build and push the images whose directory changed, and write the addresses of all of them."""
     from jobyard_cli.cli.steps import Steps, new_console
     from jobyard_cli.images.addresses import registry_of
     from jobyard_cli.images.publish import Origin, find_missing, publish
     from jobyard_cli.platform.environments import load_environment
+    from jobyard_cli.team.repo import TeamRepo
 
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    ours = TeamRepo.load(root)
-    found = platform_tree(root, platform)
-    address = registry or registry_of(load_environment(found, environment))
-    origin = Origin(source, registry_of(load_environment(found, source))) if source else None
-    chosen = _platforms(platforms, ours)
-    if missing is not None:
-        with Steps(new_console()) as steps:
-            _write(missing, find_missing(root, ours.team, address, chosen, steps))
-        return
-    if output is None:
-        raise typer.BadParameter("give --output or --missing")
+    if output is None and missing is None:
+        raise UsageError("give --output or --missing")
+    root = team_root(repo)
+    team, chosen = TeamRepo.load(root).team, build_platforms(platforms, root)
+    tree = platform_tree(root, platform)
+    address = registry or registry_of(load_environment(tree, environment))
+    origin = Origin(source, registry_of(load_environment(tree, source))) if source else None
     with Steps(new_console()) as steps:
-        published = publish(root, ours.team, address, chosen, steps, origin, built)
-    for one in published:
-        print(f"{one.done}: {one.url}")
-    _write(output, {one.name: one.url for one in published})
-
-
-def build_images(
-    output: Annotated[Path, typer.Option(help="Folder that gets a folder for each image, an OCI layout.")],
-    missing: Annotated[
-        Path | None, typer.Option(help="File of `jobyard images --missing`.", show_default="every image is built")
-    ] = None,
-    platforms: Annotated[
-        str, typer.Option(help="Processors to build for.", show_default="those of the team's node groups")
-    ] = "",
-    repo: Annotated[
-        Path | None, typer.Option(help="Top folder of the team's repository.", show_default="the one we are in")
-    ] = None,
-) -> None:
-    """Build images into a folder, without any login: for a job that has none, as a Dockerfile runs what it likes."""
-    from jobyard_cli.cli.steps import Steps, new_console
-    from jobyard_cli.images.publish import build_all
-
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    wanted = json.loads(missing.read_text(encoding="utf-8")) if missing else None
-    chosen = _platforms(platforms, TeamRepo.load(root))
-    with Steps(new_console()) as steps:
-        names = build_all(root, wanted, chosen, output.absolute(), steps)
-    # Never an empty folder, which no pipeline hands on.
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "built.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    print(f"built: {', '.join(names) or 'nothing, the registry has all'}")
-
-
-def _platforms(given: str, repo: TeamRepo) -> list[str]:
-    from jobyard_cli.images import platforms as processors
-
-    return processors.parse(given) if given else processors.of_team(repo)
+        if missing is not None:
+            _write(missing, find_missing(root, team, address, chosen, steps))
+            return
+        published = publish(root, team, address, chosen, steps, origin, built)
+    for image in published:
+        print(f"{image.done}: {image.url}")
+    assert output is not None
+    _write(output, {image.name: image.url for image in published})
 
 
 def _write(file: Path, content: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`jobyard plan` and `jobyard render`."""
+"""`jobyard plan`: what merging or releasing would change."""
 
 from __future__ import annotations
 
@@ -6,37 +6,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.errors import JobyardError
-from jobyard_cli.team.repo import TeamRepo
+from jobyard_cli.cli.options import Bucket, EndpointUrl, PlatformWorkTree, TeamRepository, exclusive, team_root
 
 if TYPE_CHECKING:
     from jobyard_cli.plan.base import Base
     from jobyard_cli.plan.make import Platform
     from jobyard_cli.plan.model import Plan
-
-Repo = Annotated[
-    Path | None,
-    typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
-]
-PlatformFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--platform", help="Work tree of the platform's repository.", show_default="its current branch, fetched"
-    ),
-]
-
-
-class TwoBasesError(JobyardError):
-    """Two things to compare with were named."""
+    from jobyard_cli.team.repo import TeamRepo
 
 
 class PlanFormat(StrEnum):
-    """How a plan is told: to a person, as a comment of a merge request, to a program."""
+    """For a person, for a comment on a merge request, or for a program."""
 
     text = "text"
     markdown = "markdown"
@@ -45,32 +29,29 @@ class PlanFormat(StrEnum):
 
 def plan(
     base: Annotated[
-        str, typer.Option(help="Commit to compare with.", show_default="the newest in common with the default branch")
+        str,
+        typer.Option(help="Commit to compare with.", show_default="the merge base with the default branch"),
     ] = "",
     environment: Annotated[
-        str, typer.Option(help="Compare with what is released in this environment.", show_default="none")
+        str, typer.Option(help="Compare with the release of this environment.", show_default="none")
     ] = "",
-    platform: PlatformFolder = None,
-    output: Annotated[PlanFormat, typer.Option("--format", help="For a person, a comment, or a program.")] = (
-        PlanFormat.text
-    ),
-    bucket: Annotated[
-        str | None, typer.Option(help="Airflow's bucket.", show_default="the one in the environment's file")
-    ] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="An S3 server other than AWS.")] = None,
-    repo: Repo = None,
+    platform: PlatformWorkTree = None,
+    output: Annotated[PlanFormat, typer.Option("--format", help="Output format.")] = PlanFormat.text,
+    bucket: Bucket = None,
+    endpoint_url: EndpointUrl = None,
+    repo: TeamRepository = None,
 ) -> None:
-    """Say what would change: jobs, pods, the chart's objects, and what to think of before merging.
+    """Show what would change: jobs, pods, objects of the chart, and what to consider before merging.
 
-    Exit code: 0 whether something changes or not, 1 where the jobs are not valid or there is nothing to compare with.
+    Exit codes: 0 whether anything changes or not, 1 the jobs are not valid or there is nothing to compare with, 2 the
+    command itself is wrong.
     """
     from datetime import UTC, datetime
 
     from jobyard_cli.plan.make import find_platform, make_plan, valid_repo
 
-    if base and environment:
-        raise TwoBasesError("give --base or --environment, not both: a plan compares with one of them")
-    root = repo.absolute() if repo else TeamRepo.find(Path())
+    exclusive(given={"--base": base, "--environment": environment}, why="a plan compares with one of them")
+    root = team_root(repo)
     checked = valid_repo(root, platform)
     there = find_platform(root, platform)
     with _base(checked.repo, base, environment, there, bucket, endpoint_url) as chosen:
@@ -130,33 +111,3 @@ def _show(lines: Iterator[str]) -> None:
 def _style(line: str) -> str:
     mark = line.strip().removeprefix("| ")[:2]
     return {"+ ": "green", "- ": "red", "~ ": "yellow", "> ": "cyan", "! ": "bold yellow"}.get(mark, "")
-
-
-def render(
-    environment: Annotated[
-        str, typer.Option(help="With the values of this environment over the team's.", show_default="none")
-    ] = "",
-    platform: PlatformFolder = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print one line and no manifests.")] = False,
-    repo: Repo = None,
-) -> None:
-    """Render the team's chart, and check each object against Kubernetes' schemas and the team's bounds.
-
-    Exit code: 0 without a problem, 1 with one.
-    """
-    from jobyard_cli.chart.check import check_manifests, known_bounds
-    from jobyard_cli.chart.manifests import manifests
-
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    team = TeamRepo.load(root).team
-    made = manifests(root, environment)
-    bounds = known_bounds(root, team, environment, platform)
-    findings = check_manifests(made, team, bounds)
-    if not quiet:
-        print("".join(f"---\n{manifest.text}" for manifest in made), end="")
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    if findings:
-        raise typer.Exit(1)
-    if quiet:
-        print(f"{len(made)} objects, no problems{f' ({bounds.why})' if bounds.why else ''}")

@@ -1,96 +1,83 @@
-"""`jobyard sync` and `jobyard releases`."""
+"""`jobyard sync`: a release on its way to Airflow."""
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.errors import JobyardError
-from jobyard_cli.team.repo import TeamRepo
+from jobyard_cli.cli.options import (
+    AirflowUrl,
+    Bucket,
+    EndpointUrl,
+    OptionalEnvironmentName,
+    PlatformWorkTree,
+    TeamRepository,
+    exclusive,
+    pipeline_bucket,
+    team_environment,
+    team_root,
+)
+from jobyard_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from jobyard_cli.platform.environments import Environment
     from jobyard_cli.release.file import ReleaseFile
     from jobyard_cli.sync.run import Synced
 
-EnvironmentOption = Annotated[
-    str | None,
-    typer.Option("--environment", help="Name of a file of values/environments in the platform's repository."),
-]
-Platform = Annotated[
-    Path | None,
-    typer.Option(help="Work tree of the platform's repository.", show_default="its current branch, fetched"),
-]
-Bucket = Annotated[
-    str | None,
-    typer.Option(help="Airflow's bucket.", show_default="the one in the environment's file, or $JOBYARD_BUCKET"),
-]
-EndpointUrl = Annotated[str | None, typer.Option(help="An S3 server other than AWS.")]
-Repo = Annotated[
-    Path | None, typer.Option(help="Top folder of the team's repository.", show_default="the one we are in")
-]
 By = Annotated[
     str,
     typer.Option(
-        envvar=["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER"], help="Who does it, for `jobyard releases` to show."
+        "--by",
+        envvar=["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER"],
+        help="Who releases, for `jobyard releases` to show.",
     ),
 ]
 
 
-class CommitWithoutRollbackError(JobyardError):
-    """A commit was given, and not said what for."""
-
-    def __init__(self, commit: str) -> None:
-        super().__init__(f"'{commit}': a commit is what --rollback goes back to; what is checked out is what is synced")
-
-
-class ImagesWithRollbackError(JobyardError):
-    """Images were given to a rollback."""
-
-    def __init__(self) -> None:
-        super().__init__("--images and --rollback: an earlier release has its own images")
-
-
 def sync(
-    environment: EnvironmentOption = None,
+    environment: OptionalEnvironmentName = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Put an earlier release again: COMMIT's, or the newest with other jobs.")
+        bool,
+        typer.Option(
+            "--rollback", help="Restore an earlier release: the newest of COMMIT, or the newest with other jobs."
+        ),
     ] = False,
-    commit: Annotated[str, typer.Argument(metavar="[COMMIT]", help="With --rollback: what to go back to.")] = "",
+    commit: Annotated[str, typer.Argument(metavar="COMMIT", help="With --rollback: commit to roll back to.")] = "",
     images: Annotated[
-        Path | None, typer.Option(help="JSON file of the jobs' images: name to address by digest.")
+        Path | None,
+        typer.Option(help="JSON file with the address of each image, by digest: `jobyard images` writes it."),
     ] = None,
-    platform: Platform = None,
+    platform: PlatformWorkTree = None,
     bucket: Bucket = None,
     endpoint_url: EndpointUrl = None,
-    airflow_url: Annotated[
-        str | None, typer.Option(help="An Airflow that is not MWAA's.", show_default="what the environment's file says")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait until Airflow has the release.", min=0)] = 600,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask Airflow for nothing.")] = False,
+    airflow_url: AirflowUrl = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait until Airflow has the release.", min=0)
+    ] = 600,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not call Airflow's API, and do not wait.")] = False,
     by: By = "",
-    repo: Repo = None,
+    repo: TeamRepository = None,
 ) -> None:
-    """Release all jobs: check and compile them, put them where Airflow reads them, and wait until Airflow has them.
+    """Release all jobs: check, compile and publish them, and wait until Airflow has them.
 
-    Exit code: 0 when Airflow has them, or has a later release meanwhile; 1 when not.
+    Without --environment, the bucket is --bucket or $JOBYARD_BUCKET.
+
+    Exit codes: 0 Airflow has this release or a later one, 1 it does not, 2 the command itself is wrong.
     """
     from jobyard_cli.sync.run import go_back
     from jobyard_cli.sync.target import Given, find_target
+    from jobyard_cli.team.repo import TeamRepo
 
     if commit and not rollback:
-        raise CommitWithoutRollbackError(commit)
-    if images and rollback:
-        raise ImagesWithRollbackError
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    given = Given(bucket or _bucket(environment), endpoint_url, airflow_url, not no_wait)
-    # A mistake in the jobs is told before anybody is asked for anything.
+        raise UsageError(f"commit '{commit}' needs --rollback: a sync releases the commit that is checked out")
+    exclusive(given={"--images": images, "--rollback": rollback}, why="an earlier release has its own images")
+    root = team_root(repo)
+    given = Given(bucket or pipeline_bucket(environment), endpoint_url, airflow_url, not no_wait)
+    # A mistake in the jobs is reported before any service is called.
     release = None if rollback else _release(root, images)
-    target = find_target(TeamRepo.load(root).team, _environment(root, environment, platform), given)
+    target = find_target(TeamRepo.load(root).team, team_environment(root, environment, platform), given)
     if release is None:
         _tell(go_back(target, commit, by, timeout, _say), target.bucket)
     else:
@@ -100,43 +87,12 @@ def sync(
         _tell(run(target, release, by, partial(is_later, root), timeout, _say), target.bucket)
 
 
-def releases(
-    environment: EnvironmentOption = None,
-    platform: Platform = None,
-    bucket: Bucket = None,
-    endpoint_url: EndpointUrl = None,
-    repo: Repo = None,
-) -> None:
-    """List the team's newest releases: when, commit, number of jobs, who. Airflow has the first."""
-    from jobyard_cli.release.releases import releases as listed
-    from jobyard_cli.sync.target import Given, find_target
-
-    root = repo.absolute() if repo else TeamRepo.find(Path())
-    given = Given(bucket or _bucket(environment), endpoint_url, wait=False)
-    target = find_target(TeamRepo.load(root).team, _environment(root, environment, platform), given)
-    for one in listed(target.s3, target.bucket, target.team):
-        jobs = "?" if one.jobs is None else str(one.jobs)
-        print(f"{one.time:%Y-%m-%d %H:%M:%S}Z  {one.commit[:12] or '?':12}  {jobs:>4} jobs  {one.by or '?'}")
-
-
 def _release(root: Path, images: Path | None) -> ReleaseFile:
     from jobyard_cli.images.addresses_file import read_images
     from jobyard_cli.release.compile import compile_release
     from jobyard_cli.system.git import commit
 
     return compile_release(root, commit(root), read_images(images) if images else None)
-
-
-def _environment(root: Path, name: str | None, platform: Path | None) -> Environment | None:
-    from jobyard_cli.cli.platform_repo import platform_tree
-    from jobyard_cli.platform.environments import load_environment
-
-    return load_environment(platform_tree(root, platform), name) if name else None
-
-
-def _bucket(environment: str | None) -> str | None:
-    """The pipeline's own bucket; an environment that is named has its own."""
-    return None if environment else os.environ.get("JOBYARD_BUCKET")
 
 
 def _say(line: str) -> None:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from jobyard_cli.team.repo import TeamRepo
+from jobyard_cli.cli.options import TeamRepository, team_root
 
 
-def test_chart(
-    repo: Annotated[
-        Path | None,
-        typer.Option("--repo", help="Top folder of the team's repository.", show_default="the one we are in"),
-    ] = None,
-) -> None:
-    """Run the suites in charts/team/tests with helm-unittest: the machine's own, or one built from source and kept.
+def test_chart(repo: TeamRepository = None) -> None:
+    """Run the helm-unittest suites in charts/team/tests.
 
-    Exit code: 0 where all pass, 1 where one fails.
+    It uses the installed helm-unittest, or builds one from source and caches it.
+
+    Exit codes: 0 all suites pass, 1 a suite fails.
     """
     from jobyard_cli.chart.suites import find_suites, program, run_suites
     from jobyard_cli.cli.steps import Steps, new_console
     from jobyard_cli.system.folders import cache_dir
 
-    root = repo.absolute() if repo else TeamRepo.find(Path())
+    root = team_root(repo)
     find_suites(root)
     with Steps(new_console()) as steps, steps.step("helm-unittest") as report:
         runner = program(cache_dir(), report)

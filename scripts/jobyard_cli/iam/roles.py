@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.iam.account import Account, account
 from jobyard_cli.iam.git_hosts import Project, UnknownPipelinesError, project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images
@@ -25,6 +25,10 @@ class IamRolesError(JobyardError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
+
+
+class UnknownPartError(IamRolesError, UsageError):
+    """A part to print has no roles."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,11 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     """The roles of the named teams alone, or of the `platform`, which has the git hosts too.
 
     Raises:
-        IamRolesError: there is no such team.
+        UnknownPartError: there is no such team.
     """
     known = list(dict.fromkeys(role.part for role in roles.roles))
     if strange := [part for part in parts if part not in known]:
-        raise IamRolesError([unknown("part", part, known, "available") for part in strange])
+        raise UnknownPartError([unknown("part", part, known, "available") for part in strange])
     chosen = [role for role in roles.roles if role.part in parts]
     return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from jobyard_cli.images.errors import UnsafeMountError
 from jobyard_cli.images.sources import Source, dockerfile
-from jobyard_cli.system.programs import Report, run, stream
+from jobyard_cli.system.programs import Report, finish, run, stream
 
 DROPPED = "CAP_SYS_CHROOT"
 """What buildah gives a RUN step by default, and with which a second chroot leaves the one that the step is in."""
@@ -68,4 +67,4 @@ def _environment() -> dict[str, str]:
 
 def _forget(listed: str) -> None:
     """Take the list out of buildah's storage; the layers stay, for the next build."""
-    subprocess.run(["buildah", "manifest", "rm", listed], capture_output=True, check=False)
+    finish(["buildah", "manifest", "rm", listed], deadline=300)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from jobyard_cli.aws.errors import failure
+from jobyard_cli.aws.errors import refused
 from jobyard_cli.images.errors import RegistryError
 
 HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
@@ -62,14 +61,5 @@ def _client(registry: str) -> Any:
     return ecr(region_of(registry))
 
 
-@contextmanager
-def _told(registry: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        problem = error.response["Error"]
-        raise RegistryError(registry, f"{problem.get('Code')}: {problem.get('Message', 'no reason given')}") from error
-    except BotoCoreError as error:
-        raise RegistryError(registry, failure(error)) from error
+def _told(registry: str) -> AbstractContextManager[None]:
+    return refused(f"the registry {registry}", RegistryError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 
 
 class ImageError(JobyardError):
@@ -30,11 +30,11 @@ class UnknownProcessorsError(ImageError):
         )
 
 
-class InvalidPlatformError(ImageError):
-    """An option names no processor to build for."""
+class InvalidPlatformError(ImageError, UsageError):
+    """A platform to build for is not of the form that images have."""
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"'{given}' is no platform to build for; write them like linux/amd64,linux/arm64")
+        super().__init__(f"--platforms must be platforms to build for, such as linux/amd64,linux/arm64; got '{given}'")
 
 
 class EmulationError(ImageError):
@@ -109,6 +109,3 @@ class ImageNotBuiltError(ImageError):
 
 class RegistryError(ImageError):
     """The registry does not answer, or says no."""
-
-    def __init__(self, registry: str, reason: str) -> None:
-        super().__init__(f"the registry {registry}: {reason}")

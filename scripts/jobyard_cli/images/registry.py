@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from jobyard_cli.images import ecr
 from jobyard_cli.images.errors import RegistryError
-from jobyard_cli.system.programs import run
+from jobyard_cli.system.programs import finish, run
 
 RETRIES = "--retry-times=5"
 """skopeo repeats what failed on the way or by the server's fault, with growing pauses."""
@@ -56,15 +55,13 @@ class Registry:
             RegistryError: the registry does not answer, or says no.
         """
         address = f"docker://{self.image(name)}:{tag}"
-        done = subprocess.run(
-            ["skopeo", "inspect", "--raw", RETRIES, *self.options(), address], capture_output=True, check=False
-        )
-        if done.returncode == 0:
+        done = finish(["skopeo", "inspect", "--raw", RETRIES, *self.options(), address], what="skopeo inspect")
+        if done.code == 0:
             return f"sha256:{sha256(done.stdout).hexdigest()}"
-        said = done.stderr.decode("utf-8", "replace").strip()
-        if NOT_THERE.search(said):
+        if NOT_THERE.search(done.complaint):
             return None
-        raise RegistryError(self.address, said.splitlines()[-1] if said else "skopeo said nothing")
+        reason = done.complaint.splitlines()[-1] if done.complaint else "skopeo said nothing"
+        raise RegistryError(f"the registry {self.address}: {reason}")
 
     def prepare(self, name: str) -> None:
         """Make a place for an image, where the registry wants that.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -138,16 +137,8 @@ def _exported(root: Path, commit: str) -> Iterator[Path | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="jobyard-plan-") as folder:
-        _unpack(_archive(root, commit, folders), Path(folder))
+        _unpack(git.archive(root, commit, folders), Path(folder))
         yield Path(folder)
-
-
-def _archive(root: Path, commit: str, paths: list[str]) -> bytes:
-    command = ["git", "-C", str(root), "archive", "--format=tar", commit, "--", *paths]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise git.GitError(f"git archive in {root}: {done.stderr.decode('utf-8', 'replace').strip()}")
-    return done.stdout
 
 
 def _unpack(archive: bytes, folder: Path) -> None:

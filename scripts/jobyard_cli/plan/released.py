@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobyard.contract import release_path
 from jobyard.entries import Release
 
+from jobyard_cli.aws.errors import BUCKET_HINTS, refused
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.file import NO_RELEASE, parsed
 
@@ -24,18 +25,13 @@ def released(client: S3Client, bucket: str, team: str) -> Release | None:
     Raises:
         UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     key = f"dags/{release_path(team)}"
     address = f"s3://{bucket}/{key}"
-    try:
-        content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"].get("Code") == "NoSuchKey":
+    with refused(address, UnreadableReleaseError, hints=BUCKET_HINTS):
+        try:
+            content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
             return None
-        raise UnreadableReleaseError(f"{address}: {error}") from error
-    except BotoCoreError as error:
-        raise UnreadableReleaseError(f"{address}: {error}") from error
     return _release(content, address, team)
 
 

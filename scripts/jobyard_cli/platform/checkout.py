@@ -12,6 +12,7 @@ from typing import Any
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.system import git
+from jobyard_cli.system.folders import cache_dir
 
 STATE = ".cruft.json"
 """What cruft, or the template's hook, notes in a team's repository of the template that it came from."""
@@ -34,7 +35,7 @@ class Origin:
     @property
     def folder(self) -> Path:
         """Where the user's caches have what was fetched from the address; `ci/install.sh` knows this place too."""
-        return _cache() / sha256(self.address.encode()).hexdigest()[:12]
+        return cache_dir() / "platform" / sha256(self.address.encode()).hexdigest()[:12]
 
 
 def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
@@ -105,8 +106,3 @@ def put(made: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
-
-
-def _cache() -> Path:
-    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(caches) / "jobyard" / "platform"

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.schema import check_values
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError
 from jobyard_cli.platform.teams import TEAM_SCHEMA, Team, TeamFiles, all_findings, read_teams
@@ -19,7 +19,7 @@ ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
 
 
-class UnknownEnvironmentError(JobyardError):
+class UnknownEnvironmentError(UsageError):
     """There is no such environment."""
 
     def __init__(self, name: str, known: list[str]) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from jobyard.contract import images_variable
 from jobyard.platform_entries import PlatformFile
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
 from jobyard_cli.platform.loader import loader_source
 
 
-class NotAPlatformRepoError(JobyardError):
+class NotAPlatformRepoError(UsageError):
     """A file that the platform's repository has is not there."""
 
     def __init__(self, missing: Path) -> None:

@@ -15,6 +15,7 @@ from jobyard.reading import parse
 from jobyard.rules import MisfitError
 from jobyard.validation import check_job
 
+from jobyard_cli.aws.errors import BUCKET_HINTS, refused
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.published import KnownJob
 
@@ -43,16 +44,12 @@ def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None =
     Raises:
         UnreadableReleasesError: the bucket refuses, is not there, or does not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     catalogue = Catalogue()
-    try:
+    with refused(f"s3://{bucket}/dags/", UnreadableReleasesError, hints=BUCKET_HINTS):
         for team, key in _releases(client, bucket, teams):
             body = client.get_object(Bucket=bucket, Key=key)["Body"]
             # Of a release that is too large, no more than shows that it is.
             _add(catalogue, team, f"s3://{bucket}/{key}", body.read(RELEASE_BYTES + 1))
-    except (BotoCoreError, ClientError) as error:
-        raise UnreadableReleasesError(f"s3://{bucket}/dags/: {error}") from error
     catalogue.jobs = dict(sorted(catalogue.jobs.items()))
     return catalogue
 

@@ -5,10 +5,10 @@ The branch is always one commit without a parent: nobody needs the lists of earl
 
 from __future__ import annotations
 
-import random
 import tempfile
-import time
 from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform import remote
@@ -18,6 +18,7 @@ from jobyard_cli.system import git
 REMOTE = "origin"
 _REF = f"refs/heads/{PUBLISHED_BRANCH}"
 _TRIES = 8
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _OVERTAKEN = ("stale info", "fetch first", "cannot lock ref")
 """What git says where the branch is no longer what was read."""
 _WHO = {"NAME": "Jobyard", "EMAIL": "jobyard@localhost"}
@@ -33,19 +34,30 @@ def push_list(repo: Path, environment: str, text: str) -> str:
     Raises:
         PushError: the remote refuses, does not answer, or others keep pushing at the same time.
     """
-    for attempt in range(_TRIES):
-        try:
-            there = _there(repo)
-            commit = _commit(repo, there, environment, text)
-            remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
-        except git.GitError as error:
-            if not any(word in str(error) for word in _OVERTAKEN):
-                raise PushError(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
-            # Another environment's pipeline was quicker.
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
-            continue
-        return commit
-    raise PushError(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again")
+    tries = Retrying(
+        # Another environment's pipeline was quicker.
+        retry=retry_if_exception(_is_overtaken),
+        wait=wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+        stop=stop_after_attempt(_TRIES),
+        reraise=True,
+    )
+    try:
+        return tries(_push, repo, environment, text)
+    except git.GitError as error:
+        if _is_overtaken(error):
+            raise PushError(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again") from error
+        raise PushError(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
+
+
+def _push(repo: Path, environment: str, text: str) -> str:
+    there = _there(repo)
+    commit = _commit(repo, there, environment, text)
+    remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
+    return commit
+
+
+def _is_overtaken(error: BaseException) -> bool:
+    return isinstance(error, git.GitError) and any(word in str(error) for word in _OVERTAKEN)
 
 
 def _there(repo: Path) -> str:

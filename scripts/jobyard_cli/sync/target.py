@@ -10,7 +10,7 @@ from jobyard.contract import images_variable
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.client import airflow_client, names_airflow
 from jobyard_cli.aws import clients as aws
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release.object import ReleaseObject
 from jobyard_cli.sync.variables import AirflowVariable, Parameter, VariableStore
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class MissingTargetError(JobyardError):
+class MissingTargetError(UsageError):
     """What was given does not say where to; the message has everything that lacks."""
 
     def __init__(self, problems: list[str]) -> None:

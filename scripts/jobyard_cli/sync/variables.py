@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.aws.errors import told
+from jobyard_cli.aws.errors import refused, told
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import ReleaseObject
 
@@ -93,19 +93,9 @@ class Parameter:
             else:
                 self._client.put_parameter(**change, Overwrite=True)
 
-    @contextmanager
-    def _told(self, right: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            yield
-        except ClientError as error:
-            problem = error.response["Error"]
-            refused = problem.get("Code") == "AccessDeniedException"
-            hint = f" (the role needs {right} on it)" if refused else ""
-            raise SetVariableError(f"{self.address}: {problem.get('Code')}: {problem.get('Message')}{hint}") from error
-        except BotoCoreError as error:
-            raise SetVariableError(f"{self.address}: {error}") from error
+    def _told(self, right: str) -> AbstractContextManager[None]:
+        hints = {"AccessDeniedException": f"the role needs {right} on it"}
+        return refused(self.address, SetVariableError, hints=hints)
 
 
 def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:

@@ -6,15 +6,31 @@ from jobyard_cli.errors import JobyardError, UnavailableError
 
 
 class ProgramError(JobyardError):
-    """A program that Jobyard called ended with an error."""
+    """A program that Jobyard ran ended with an error."""
 
     def __init__(self, what: str, output: str) -> None:
         super().__init__(f"{what} failed:\n{tail(output)}")
         self.output = output
 
 
+class ProgramNotFoundError(ProgramError):
+    """A program is not installed."""
+
+    def __init__(self, program: str) -> None:
+        JobyardError.__init__(self, f"there is no `{program}` on this machine")
+        self.output = ""
+
+
+class ProgramTimeoutError(ProgramError):
+    """A program did not end by its deadline; it was killed with its children."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        JobyardError.__init__(self, f"{what}: no answer within {seconds:g} s")
+        self.output = ""
+
+
 class UnansweredError(ProgramError, UnavailableError):
-    """Likewise, as the server that it asked did not answer, or not now."""
+    """A program ended with an error, as the server that it called did not answer, or not now."""
 
 
 def tail(text: str, lines: int = 15) -> str:

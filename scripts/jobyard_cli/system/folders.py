@@ -1,18 +1,29 @@
-"""Where the machine keeps what is built once, and what runs on it."""
+"""Where the machine keeps what is built once, and what runs on it: each directory of the user's that Jobyard writes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from platformdirs.unix import Unix
 
 
 def cache_dir() -> Path:
-    """What is built once and kept, keyed by its pins (`JOBYARD_CACHE`, default `~/.cache/jobyard`)."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "jobyard"
-    return Path(os.environ.get("JOBYARD_CACHE", default)).absolute()
+    """What is built or fetched once and kept (`JOBYARD_CACHE`, default `$XDG_CACHE_HOME/jobyard`)."""
+    given = os.environ.get("JOBYARD_CACHE")
+    return Path(given).absolute() if given else _directories().user_cache_path.absolute()
 
 
 def state_dir(name: str = "local") -> Path:
-    """What one running platform owns (`JOBYARD_STATE`, default `~/.local/state/jobyard`), one folder a platform."""
-    default = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "jobyard"
-    return Path(os.environ.get("JOBYARD_STATE", default)).absolute() / name
+    """What one running platform owns (`JOBYARD_STATE`, default `$XDG_STATE_HOME/jobyard`), one folder a platform."""
+    given = os.environ.get("JOBYARD_STATE")
+    return (Path(given) if given else _directories().user_state_path).absolute() / name
+
+
+def _directories() -> Unix:
+    # The XDG directories on every system: the shell scripts `bootstrap.sh` and `ci/install.sh` know these places too.
+    from platformdirs.unix import Unix
+
+    return Unix("jobyard")

@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.system.errors import ProgramNotFoundError, ProgramTimeoutError
+from jobyard_cli.system.programs import DEADLINE, Finished, finish
 
 COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 class GitError(JobyardError):
-    """git refused, or is not there."""
+    """git refused, did not end in time, or is not installed."""
 
 
-def git(repo: Path, *arguments: str, variables: Mapping[str, str] | None = None, stdin: str = "") -> str:
+def git(
+    repo: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    stdin: str = "",
+    deadline: float = DEADLINE,
+    session: bool = False,
+) -> str:
     """git's standard output, in a work tree; `variables` are added to its environment.
 
     Raises:
-        GitError: it exited with another code than 0, or is not installed.
+        GitError: it exited with another code than 0, did not end within `deadline` seconds, or is not installed.
     """
+    return _done(repo, arguments, variables, stdin, deadline, session).text
+
+
+def archive(repo: Path, commit: str, paths: list[str]) -> bytes:
+    """A tar archive of these paths as a commit has them.
+
+    Raises:
+        GitError: it has not all of them.
+    """
+    return _done(repo, ("archive", "--format=tar", commit, "--", *paths)).stdout
+
+
+def _done(
+    repo: Path,
+    arguments: tuple[str, ...],
+    variables: Mapping[str, str] | None = None,
+    stdin: str = "",
+    deadline: float = DEADLINE,
+    session: bool = False,
+) -> Finished:
+    what = f"git {arguments[0]}"
     command = ["git", "-C", str(repo), *arguments]
     try:
-        done = subprocess.run(
-            command, input=stdin, env={**os.environ, **(variables or {})}, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise GitError("there is no `git` on this machine") from error
-    if done.returncode != 0:
-        raise GitError(f"git {arguments[0]} in {repo}: {done.stderr.strip()}")
-    return done.stdout
+        done = finish(command, what=what, stdin=stdin, environment=variables, deadline=deadline, session=session)
+    except (ProgramNotFoundError, ProgramTimeoutError) as error:
+        raise GitError(str(error)) from error
+    if done.code != 0:
+        # A server is asked from a folder that says nothing to a person.
+        place = "" if session else f" in {repo}"
+        raise GitError(f"{what}{place}: {done.complaint or f'exit code {done.code}'}")
+    return done
 
 
 def commit(repo: Path) -> str:

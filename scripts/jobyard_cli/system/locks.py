@@ -1,8 +1,7 @@
-"""Commands that run side by side and build the same."""
+"""Commands that run side by side and build or use the same."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +9,27 @@ from pathlib import Path
 
 @contextmanager
 def one_builder(path: Path) -> Iterator[None]:
-    """One at a time holds this file: a second command waits for the first one's result instead of building it again."""
+    """Hold the lock file alone: a second command waits for the first one's result instead of building it again."""
+    with _lock(path, -1):
+        yield
+
+
+@contextmanager
+def no_waiting(path: Path) -> Iterator[bool]:
+    """Hold the lock file alone where nobody else does; yields whether that is so."""
+    from filelock import Timeout
+
+    try:
+        with _lock(path, 0):
+            yield True
+    except Timeout:
+        yield False
+
+
+@contextmanager
+def _lock(path: Path, seconds: float) -> Iterator[None]:
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(path, timeout=seconds):
         yield

@@ -12,7 +12,7 @@ from jobyard_cli.chart import helm
 from jobyard_cli.chart.check import usual_priorities
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, parse
 from jobyard_cli.platform.environments import ENVIRONMENTS, environment_names, load_teams
 from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
@@ -30,6 +30,10 @@ class AddTeamError(JobyardError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join([*problems, "nothing was written"]))
+
+
+class TeamAnswersError(AddTeamError, UsageError):
+    """What the command was given for the new team can't be used."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +85,21 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
     Raises:
         NotAPlatformRepoError: a part of the platform's repository is not there.
         InvalidValuesError: a file of a team that is there already is wrong.
-        AddTeamError: an answer is wrong, something of that name is there, or the template can't be had.
+        TeamAnswersError: an answer is wrong, or something of that name is there.
+        AddTeamError: the template can't be had, or what it makes does not pass the checks.
     """
     platform, output = platform.absolute(), output.absolute()
     for needed in NEEDED:
         if not (platform / needed).exists():
             raise NotAPlatformRepoError(platform / needed)
     if not output.is_dir():
-        raise AddTeamError([f"{output} is no folder"])
+        raise TeamAnswersError([f"--output must be a directory; got {output}"])
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")
         told = [*_in_the_way(platform, team, None if file_only else output), *hook]
         if problems := [*told, *_value_problems(platform, team, text, hook)]:
-            raise AddTeamError(problems)
+            raise TeamAnswersError(problems)
         (baked,) = (Path(scratch) / "repo").iterdir()
         _try(platform, team, text, baked, Path(scratch))
         file = platform / TEAMS / f"{team.name}.yaml"
@@ -214,8 +219,10 @@ def _bake(source: _Source, team: NewTeam, folder: Path) -> list[str]:
     try:
         # Git takes a relative address of `origin` from the repository's top folder.
         template.create(source.address, source.commit, answers, folder, source.platform)
+    except template.AnswersRefusedError as error:
+        return str(error).splitlines()
     except template.CruftError as error:
-        return [*str(error).splitlines(), *_advice(source, str(error))]
+        raise AddTeamError([*str(error).splitlines(), *_advice(source, str(error))]) from error
     return []
 
 

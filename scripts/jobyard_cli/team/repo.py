@@ -10,7 +10,7 @@ from typing import Any
 
 from jobyard.contract import namespace
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
@@ -20,7 +20,7 @@ from jobyard_cli.team.conflicts import Conflict, conflicts
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
 
 
-class NotATeamRepoError(JobyardError):
+class NotATeamRepoError(UsageError):
     """The folder is not a team's repository."""
 
     def __init__(self, root: Path, missing: list[str]) -> None:
@@ -32,8 +32,8 @@ class NotATeamRepoError(JobyardError):
 TEXTS = (".vscode", "charts", "schemas", "values")
 """Folders with files of the template, besides the top folder."""
 PUBLISHED_JOBS = "values/published-jobs.yaml"
-"""The repository's own list of released jobs, as `jobyard catalogue` writes it: the fallback where the platform's list
-is not available."""
+"""The repository's own list of released jobs, as `jobyard published-jobs` writes it: the fallback where the platform's
+list is not available."""
 ENVIRONMENTS = "values/platform"
 """A copy of the platform's `values/environments`; the team's own files in `values` are for its chart."""
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from jobyard.contract import NAME, NAME_RULE
 
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.team.repo import TeamRepo
 
 EXAMPLES = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE = "batch-inference"
 
 
-class NewJobError(JobyardError):
+class NewJobError(UsageError):
     """The name of the new job is invalid or taken, or the example does not exist."""
 
 

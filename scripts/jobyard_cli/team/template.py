@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import JobyardError, UsageError
+from jobyard_cli.system.programs import Finished, finish
 
 _STOPPED = "Stopping generation because"
 """What cookiecutter prints after the problems that the hook found."""
@@ -20,6 +19,10 @@ _REASON = re.compile(r"^[\w.]+: (?=\S)", re.M)
 
 class CruftError(JobyardError):
     """cruft failed; the message is that of the template's hook, or the last one of cruft."""
+
+
+class AnswersRefusedError(CruftError, UsageError):
+    """The template's hook refused an answer; the message has all that it refused."""
 
 
 def create(template: str, commit: str, answers: Mapping[str, str], output: Path, cwd: Path) -> None:
@@ -32,23 +35,25 @@ def create(template: str, commit: str, answers: Mapping[str, str], output: Path,
     cruft("create", template, *options, "--extra-context", json.dumps(answers), cwd=cwd)
 
 
-def cruft(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def cruft(*arguments: str, cwd: Path) -> Finished:
     """Run cruft and wait until it exits.
 
     Raises:
         CruftError: its exit code is not 0.
+        AnswersRefusedError: the template's hook refused an answer.
     """
     # -P: do not import a file of the repository that has the name of one of cruft's modules.
     command = [sys.executable, "-P", "-m", "cruft", *arguments]
-    environment = {**os.environ, "_TYPER_STANDARD_TRACEBACK": "1", "NO_COLOR": "1"}
-    completed = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if completed.returncode != 0:
-        raise CruftError(_reason(completed.stderr))
-    return completed
+    environment = {"_TYPER_STANDARD_TRACEBACK": "1", "NO_COLOR": "1"}
+    done = finish(command, what=f"cruft {arguments[0]}", cwd=cwd, environment=environment)
+    if done.code != 0:
+        raise _failure(done.complaint)
+    return done
 
 
-def _reason(stderr: str) -> str:
-    problems, stopped, _ = stderr.partition(_STOPPED)
+def _failure(complaint: str) -> CruftError:
+    refused, stopped, _ = complaint.partition(_STOPPED)
     if stopped:
-        return problems.strip()
-    return _REASON.split(stderr)[-1].strip()
+        return AnswersRefusedError(refused.strip())
+    reasons = list(_REASON.finditer(complaint))
+    return CruftError(complaint[reasons[-1].end() :].strip() if reasons else complaint)

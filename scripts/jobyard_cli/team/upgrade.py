@@ -52,7 +52,7 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     _refuse_unclean(repo)
     target = ["--checkout", checkout] if checkout else []
     # cruft exits with 0 even if there are conflicts.
-    output = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).stderr
+    output = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).complaint
     changed = _changed(repo)
     if [line[3:] for line in changed] == [STATE] and not _affects_pipelines(repo, before):
         # Only the recorded commit is newer, which is not worth a merge request.

@@ -40,9 +40,9 @@ class Told:
 
 
 def demo(
-    keep: Annotated[bool, typer.Option(help="Leave the platform up until Ctrl-C.")] = True,
+    keep: Annotated[bool, typer.Option(help="Keep the platform running until Ctrl-C.")] = True,
 ) -> None:
-    """Make a team, add its jobs, and follow them from a merge request to predictions on S3."""
+    """Create a team, add its jobs, and follow them from a merge request to predictions on S3."""
     started, console = time.monotonic(), new_console()
     platform = LocalPlatform(state_dir(NAME), Source.find())
     # `timeout` and CI end a command with SIGTERM: stop what was started then too.

@@ -14,7 +14,7 @@ from jobyard.contract import release_path
 from jobyard_cli.airflow.virtualenv import AIRFLOW_VERSION
 from jobyard_cli.airflow.virtualenv import environment as airflow_environment
 from jobyard_cli.check.findings import unknown
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import UsageError
 from jobyard_cli.images.addresses import pod_limits
 from jobyard_cli.platform import files as platform_files
 from jobyard_cli.platform.data import platform_data
@@ -29,7 +29,7 @@ WORKER = Path(__file__).with_name("worker.py")
 MWAA = "values/mwaa"
 
 
-class UnknownAirflowError(JobyardError):
+class UnknownAirflowError(UsageError):
     """The platform has no pins for this version of Airflow."""
 
     def __init__(self, version: str, known: list[str]) -> None:

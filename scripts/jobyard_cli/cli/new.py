@@ -1,0 +1,22 @@
+"""`jobyard new`: a job's first file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobyard_cli.cli.options import TeamRepository, team_root
+
+
+def new(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of the new job.")],
+    like: Annotated[str, typer.Option(help="Example to start from.")] = "batch-inference",
+    repo: TeamRepository = None,
+) -> None:
+    """Create dags/JOB/job.yaml from an example."""
+    from jobyard_cli.team.scaffold import new_job
+
+    root = team_root(repo)
+    file = new_job(root, job, like)
+    print(f"wrote {file.relative_to(root)}; change it, then run `jobyard check`")

@@ -1,0 +1,133 @@
+"""Options that several commands share, each declared once, and what they stand for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobyard_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from jobyard_cli.platform.environments import Environment
+
+BUCKET = "JOBYARD_BUCKET"
+"""The variable with which a pipeline names Airflow's bucket."""
+
+TeamRepository = Annotated[
+    Path | None,
+    typer.Option(
+        "--repo", help="Root directory of the team repository.", show_default="found from the working directory"
+    ),
+]
+PlatformRepository = Annotated[
+    Path,
+    typer.Option("--repo", help="Root directory of the platform repository.", show_default="the working directory"),
+]
+EnvironmentName = Annotated[
+    str, typer.Option("--environment", help="Environment: the name of a file in the platform's values/environments.")
+]
+OptionalEnvironmentName = Annotated[
+    str | None,
+    typer.Option("--environment", help="Environment: the name of a file in the platform's values/environments."),
+]
+PlatformWorkTree = Annotated[
+    Path | None,
+    typer.Option(
+        "--platform",
+        help="Work tree of the platform repository to use.",
+        show_default="its current branch, fetched when needed",
+    ),
+]
+Bucket = Annotated[
+    str | None,
+    typer.Option("--bucket", help="Airflow's bucket.", show_default="`bucket` in the environment's file"),
+]
+EndpointUrl = Annotated[
+    str | None, typer.Option("--endpoint-url", help="URL of an S3-compatible server, instead of AWS.")
+]
+AirflowUrl = Annotated[
+    str | None,
+    typer.Option("--airflow-url", help="URL of Airflow's REST API.", show_default="from the environment's file"),
+]
+Output = Annotated[Path | None, typer.Option("--output", help="File to write.", show_default="standard output")]
+BuildPlatforms = Annotated[
+    str,
+    typer.Option(
+        "--platforms",
+        help="Platforms to build for, such as linux/amd64,linux/arm64.",
+        show_default="those of the team's node groups",
+    ),
+]
+
+
+def team_root(repo: Path | None, *inside: Path) -> Path:
+    """Root of the team repository: the one given, or the one that the first path or the working directory is in."""
+    from jobyard_cli.team.repo import TeamRepo
+
+    return repo.absolute() if repo else TeamRepo.find(next(iter(inside), Path()))
+
+
+def platform_tree(root: Path, given: Path | None) -> Path:
+    """The platform's files as they are now; a note on standard error says how old they are if no newer can be had.
+
+    Raises:
+        MissingPlatformError: no copy of the platform's files can be had.
+    """
+    from jobyard_cli.platform.current import current_platform
+
+    current = current_platform(root, given)
+    if current.why:
+        print(f"note: this goes by {current.state}", file=sys.stderr)
+    return current.tree
+
+
+def team_environment(root: Path, name: str | None, platform: Path | None) -> Environment | None:
+    """The environment of that name in the platform's files, or None where no name is given.
+
+    Raises:
+        UnknownEnvironmentError: the platform has no such environment.
+        MissingPlatformError: no copy of the platform's files can be had.
+    """
+    from jobyard_cli.platform.environments import load_environment
+
+    return load_environment(platform_tree(root, platform), name) if name else None
+
+
+def pipeline_bucket(environment: str | None) -> str | None:
+    """The bucket that the pipeline's variable names, for a command that is given no environment."""
+    return None if environment else os.environ.get(BUCKET)
+
+
+def build_platforms(given: str, root: Path) -> list[str]:
+    """The platforms to build images for: those given, or those of the team's node groups.
+
+    Raises:
+        UsageError: a platform is not of the form linux/amd64.
+    """
+    from jobyard_cli.images import platforms
+    from jobyard_cli.team.repo import TeamRepo
+
+    return platforms.parse(given) if given else platforms.of_team(TeamRepo.load(root))
+
+
+def write(content: str, output: Path | None) -> None:
+    """Write to the file, or to standard output."""
+    if output is None:
+        print(content, end="")
+    else:
+        output.write_text(content, encoding="utf-8")
+
+
+def exclusive(*, given: dict[str, object], why: str) -> None:
+    """Refuse two options that exclude each other.
+
+    Raises:
+        UsageError: more than one of them is given.
+    """
+    names = [name for name, value in given.items() if value]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} exclude each other: {why}")

@@ -1,0 +1,82 @@
+"""`jobyard publish-platform`: the platform's own files in Airflow's bucket."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobyard_cli.cli.options import AirflowUrl, Bucket, EndpointUrl, EnvironmentName, PlatformRepository
+
+if TYPE_CHECKING:
+    from jobyard.platform_entries import PlatformFile
+
+    from jobyard_cli.platform.environments import Environment
+
+
+def publish_platform(
+    environment: EnvironmentName,
+    bucket: Bucket = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="Airflow's kubeconfig, with a context for each team, named after the team.",
+            exists=True,
+            show_default="what `jobyard kubeconfig` writes",
+        ),
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    airflow_url: AirflowUrl = None,
+    pools: Annotated[
+        bool, typer.Option(help="First create the teams' pools in Airflow, and their roles where it has roles.")
+    ] = True,
+    repo: PlatformRepository = Path(),
+) -> None:
+    """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig.
+
+    First it creates each team's pools in Airflow, which starts no task whose pool does not exist.
+    """
+    from jobyard_cli.aws import clients as aws
+    from jobyard_cli.platform import environments
+    from jobyard_cli.platform.files import platform_files
+    from jobyard_cli.platform.kubeconfig import kubeconfig as generated
+    from jobyard_cli.platform.prepare import prepare
+    from jobyard_cli.platform.publish import publish
+    from jobyard_cli.system.git import commit, is_later
+
+    chosen = environments.load_environment(repo, environment)
+    target = bucket or environments.bucket(chosen)
+    config = generated(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
+    data = _platform_data(repo, chosen)
+    if pools:
+        for line in prepare(chosen, airflow_url):
+            print(line)
+    files = platform_files(repo / "dags", chosen.teams, data, config)
+    client = aws.s3(endpoint_url, chosen.values.get("region"))
+    done = publish(client, target, files, commit(repo), partial(is_later, repo))
+    for name in done.put:
+        print(f"put s3://{target}/dags/{name}")
+    for name in done.deleted:
+        print(f"deleted s3://{target}/dags/{name}")
+    print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were there already")
+
+
+def _platform_data(repo: Path, environment: Environment) -> PlatformFile:
+    from jobyard_cli.images.addresses import pod_limits
+    from jobyard_cli.platform import environments
+    from jobyard_cli.platform.data import platform_data
+    from jobyard_cli.platform.files import shared_variables, task_types
+
+    groups = environments.load_node_groups(repo)
+    return platform_data(
+        groups,
+        environment.name,
+        task_types=task_types(repo / "values"),
+        teams=environment.teams,
+        limits=pod_limits(environment),
+        roles=bool(environment.values.get("airflowRoles")),
+        data_buckets=environment.data_buckets,
+        variables=shared_variables(repo / "values"),
+    )

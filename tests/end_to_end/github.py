@@ -34,8 +34,7 @@ def built() -> Path:
     target = cache_dir() / f"act-{hashlib.sha256(content).hexdigest()[:12]}"
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
-            options = ["-trimpath", "-buildvcs=false", "-o", str(target)]
-            build = [*toolchain.go_command(print), "build", *options, "github.com/nektos/act"]
+            build = [*toolchain.go_command(print), "build", "-ldflags=-s -w", "-o", target, "github.com/nektos/act"]
             run(build, what="building act", cwd=MODULE, environment=toolchain.ENVIRONMENT)
     return target
 

@@ -44,6 +44,16 @@ def go_command(report: Report) -> list[str]:
     return wheel
 
 
+def link_flags(kubernetes: str) -> str:
+    """The linker's flags for programs of this version of Kubernetes, such as v1.37.2: no symbols, and its version.
+
+    Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
+    """
+    major, minor, _ = kubernetes.removeprefix("v").split(".")
+    values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
+
+
 def _new_enough(version: str) -> bool:
     found = re.search(r"go(\d+)\.(\d+)\.(\d+)", version)
     wanted = tuple(int(part) for part in GO_VERSION.split("."))

@@ -86,7 +86,8 @@ def _build(target: Path, step: Step) -> None:
 
 def _find_sources(go: Sequence[str]) -> Sources:
     """What Go's own cache does not have; modules that are not on this machine are downloaded."""
-    template = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
+    # A program's own package counts as stale wherever the program is not installed.
+    template = '{{if and .Stale (ne .Name "main")}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
     command = [*go, "list", "-deps", "-f", template, *PROGRAMS.values()]
     listed = run(command, what="downloading the sources", cwd=GOMOD, environment=ENVIRONMENT)
     sources: Sources = {}
@@ -97,16 +98,21 @@ def _find_sources(go: Sequence[str]) -> Sources:
 
 
 def _compile(go: Sequence[str], sources: Sources, target: Path, step: Step) -> None:
-    total_bytes = sum(sources.values()) / (1 - LINKING_SHARE)
+    total_bytes = max(1, sum(sources.values())) / (1 - LINKING_SHARE)
     begun: Sources = {}
 
     def follow(line: str) -> None:
         # The toolchain names each package as it begins with it.
         if line in sources:
             begun[line] = sources[line]
-        share = sum(begun.values()) / total_bytes
-        step.progress(share, f"{len(begun):,} of {len(sources):,} packages compiled")
+        show()
 
+    def show() -> None:
+        counted = f"{len(begun):,} of {len(sources):,} packages compiled"
+        doing = counted if len(begun) < len(sources) else "linking the programs"
+        step.progress(sum(begun.values()) / total_bytes, doing)
+
+    show()
     build = [*go, "build", "-v", "-ldflags", _link_flags(), "-o", f"{target}/", *PROGRAMS.values()]
     stream(build, follow, what="building the programs", environment=ENVIRONMENT, cwd=GOMOD)
     for name, package in PROGRAMS.items():

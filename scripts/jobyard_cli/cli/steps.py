@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 QUIET_SECONDS = 20.0
@@ -32,7 +41,7 @@ class Steps:
     def __init__(self, console: Console) -> None:
         self.console = console
         doing = TextColumn("[dim]{task.fields[doing]}")
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), _Bar(bar_width=BAR_WIDTH), doing)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), _Bar(), doing)
         self._progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self._lock = threading.Lock()
 
@@ -99,11 +108,15 @@ class Step:
             self._steps._print(f"  … {self._title}: {doing} ({now - self._started:.0f} s)")
 
 
-class _Bar(BarColumn):
+class _Bar(ProgressColumn):
     """A bar for the steps that know how much is done; the others have none."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar = BarColumn(bar_width=BAR_WIDTH)
+
     def render(self, task: Task) -> RenderableType:
-        return Text() if task.total is None else super().render(task)
+        return Text() if task.total is None else self._bar.render(task)
 
 
 def _rough(seconds: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from jobyard_cli.system.errors import CommandFailed
 from jobyard_cli.system.programs import run
 
 from jobyard_local.layout import Layout
@@ -56,8 +57,6 @@ def s3_process(layout: Layout, root: Credentials) -> Process:
         f"--port={layout.host}:{layout.ports['s3']}",
         f"--region={REGION}",
         f"--iam-dir={users}",
-        "--quiet",
-        "posix",
         f"--versioning-dir={versions}",
         str(objects),
     ]
@@ -81,19 +80,22 @@ def s3_client(layout: Layout, credentials: Credentials) -> S3Client:
 
 
 def create_user(layout: Layout, root: Credentials, user: Credentials) -> None:
-    """Give the S3 server another access key, with no right until a bucket's policy names it."""
-    command = [
-        layout.tool("versitygw"),
-        "admin",
-        "--endpoint-url",
-        layout.s3_url,
-        "--region",
-        REGION,
-        "create-user",
-    ]
-    environment = {"ADMIN_ACCESS_KEY": root.access_key, "ADMIN_SECRET_KEY": root.secret_key}
-    key = ["--access", user.access_key, "--secret", user.secret_key, "--role", "user"]
-    run([*command, *key], what="creating an S3 user", environment=environment)
+    """Give the S3 server another access key, with no right until a bucket's policy names it.
+
+    Raises:
+        CommandFailed: the server refused.
+    """
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials as Signer
+    from botocore.httpsession import URLLib3Session
+
+    key = f"<Access>{user.access_key}</Access><Secret>{user.secret_key}</Secret>"
+    request = AWSRequest("PATCH", f"{layout.s3_url}/create-user", data=f"<Account>{key}<Role>user</Role></Account>")
+    S3SigV4Auth(Signer(root.access_key, root.secret_key), "s3", REGION).add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    if answer.status_code >= 400:
+        raise CommandFailed("creating an S3 user", answer.text)
 
 
 def registry_process(layout: Layout, storage: Path) -> Process:

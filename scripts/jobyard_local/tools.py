@@ -5,90 +5,117 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from jobyard_cli.go.modules import ARGOCD, KUBERNETES, Module
-from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
+from jobyard_cli.cli.steps import Step
+from jobyard_cli.go.modules import ARGOCD, GOMOD, KWOK, module_folder, pinned_version
+from jobyard_cli.go.toolchain import ENVIRONMENT, GO_VERSION, go_command, link_flags
 from jobyard_cli.system.locks import one_builder
-from jobyard_cli.system.programs import Report, run, stream
+from jobyard_cli.system.programs import run, stream
 
-KWOK = Module("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
-VERSITYGW = Module("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"})
-PAUSE = Module("pause", {"pause": "pause"})
-ALL = (KUBERNETES, KWOK, VERSITYGW, PAUSE)
+PROGRAMS = {
+    "argocd": "./argocd",
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "kwok": f"{KWOK}/cmd/kwok",
+    "pause": "./pause",
+    "versitygw": "./versitygw",
+}
+"""Each program's main package."""
 
-# Argo CD is one program that takes its role from the name it is called by.
-ARGOCD_ROLES = ("argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller")
+ROLES = {
+    "argocd": ("argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller"),
+}
+"""Programs that do several things, by the name that each is called by."""
+
+LAYOUT = 1
+"""Part of the cache's key. Raise it when `ensure` puts other files beside the programs."""
+
+LINKING_SHARE = 0.1
+"""What linking the programs takes of the time, at the end: the toolchain does not say how far it is."""
+
+Sources = dict[str, int]
+"""Packages still to compile: by import path, the bytes of their source."""
 
 
-def ensure(cache: Path, report: Report) -> Path:
+def ensure(cache: Path, step: Step) -> Path:
     """The folder with every program, built first where the cache does not have it.
 
     Raises:
         CommandFailed: a download or a build failed; the message ends with the Go toolchain's own words.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    target = cache / "bin" / _key(*ALL)
+    target = cache / "bin" / cache_key()
     with one_builder(cache / "bin.lock"):
         if not target.exists():
-            _assemble(target, [_build(module, cache, report) for module in ALL])
+            _build(target, step)
     return target
 
 
-def _build(module: Module, cache: Path, report: Report) -> Path:
-    """Build one module's programs into a folder of its own, all or nothing."""
-    target = cache / "go" / f"{module.name}-{_key(module)}"
-    if target.exists():
-        return target
+def cache_key() -> str:
+    """What the programs are built from, in short: pins, main packages, flags, and the files that go along."""
+    parts = (LAYOUT, PROGRAMS, ROLES, _link_flags(), ENVIRONMENT, GO_VERSION)
+    digest = hashlib.sha256(repr(parts).encode())
+    for path in sorted(GOMOD.rglob("*")):
+        if path.is_file() and path.name != "tools.go":
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _build(target: Path, step: Step) -> None:
+    """Build the programs and what goes along with them into a folder, all or nothing."""
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    go = go_command(report)
-    report(f"downloading the sources of {module.name}")
-    run(
-        [*go, "mod", "download"],
-        what=f"downloading {module.name}",
-        cwd=module.folder,
-        environment=ENVIRONMENT,
-    )
-    _compile(module, go, partial, report)
-    if module is KUBERNETES:
-        _copy_argocd_files(go, partial)
-    if module is KWOK:
-        _copy_kwok_stages(go, partial)
+    go = go_command(step)
+    step("downloading the sources")
+    sources = _find_sources(go)
+    _compile(go, sources, partial, step)
+    for program, roles in ROLES.items():
+        for role in roles:
+            (partial / role).symlink_to(program)
+    _copy_argocd_files(go, partial)
+    _copy_kwok_stages(go, partial)
     partial.rename(target)
-    return target
 
 
-def _compile(module: Module, go: list[str], target: Path, report: Report) -> None:
-    packages = list(module.programs.values())
-    total = len(run([*go, "list", "-deps", *packages], cwd=module.folder, environment=ENVIRONMENT).splitlines())
-    compiled = 0
+def _find_sources(go: Sequence[str]) -> Sources:
+    """What Go's own cache does not have; modules that are not on this machine are downloaded."""
+    # A program's own package counts as stale wherever the program is not installed.
+    template = '{{if and .Stale (ne .Name "main")}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
+    command = [*go, "list", "-deps", "-f", template, *PROGRAMS.values()]
+    listed = run(command, what="downloading the sources", cwd=GOMOD, environment=ENVIRONMENT)
+    sources: Sources = {}
+    for line in listed.splitlines():
+        package, folder, *files = line.split("\t")
+        sources[package] = sum(Path(folder, file).stat().st_size for file in files if file)
+    return sources
 
-    def count(_line: str) -> None:
-        nonlocal compiled
-        compiled += 1
-        report(f"{module.name}: {compiled} of {total} packages compiled")
 
-    build = [
-        *go,
-        "build",
-        "-v",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        _link_flags(module),
-        "-o",
-        f"{target}/",
-    ]
-    stream(
-        [*build, *packages],
-        count,
-        what=f"building {module.name}",
-        environment=ENVIRONMENT,
-        cwd=module.folder,
-    )
-    for name, package in module.programs.items():
+def _compile(go: Sequence[str], sources: Sources, target: Path, step: Step) -> None:
+    total_bytes = max(1, sum(sources.values())) / (1 - LINKING_SHARE)
+    begun: Sources = {}
+
+    def follow(line: str) -> None:
+        # The toolchain names each package as it begins with it.
+        if line in sources:
+            begun[line] = sources[line]
+        show()
+
+    def show() -> None:
+        counted = f"{len(begun):,} of {len(sources):,} packages compiled"
+        doing = counted if len(begun) < len(sources) else "linking the programs"
+        step.progress(sum(begun.values()) / total_bytes, doing)
+
+    show()
+    build = [*go, "build", "-v", "-ldflags", _link_flags(), "-o", f"{target}/", *PROGRAMS.values()]
+    stream(build, follow, what="building the programs", environment=ENVIRONMENT, cwd=GOMOD)
+    for name, package in PROGRAMS.items():
         _built(target, package).rename(target / name)
 
 
@@ -98,19 +125,13 @@ def _built(folder: Path, package: str) -> Path:
     return folder / (above[0] if re.fullmatch(r"v\d+", last) else last)
 
 
-def _link_flags(module: Module) -> str:
-    if module is not KUBERNETES:
-        return "-s -w"
-    # Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
-    version = module.version("k8s.io/kubernetes")
-    major, minor, _ = version.removeprefix("v").split(".")
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
+def _link_flags() -> str:
+    return link_flags(pinned_version("k8s.io/kubernetes"))
 
 
-def _copy_argocd_files(go: list[str], target: Path) -> None:
+def _copy_argocd_files(go: Sequence[str], target: Path) -> None:
     """Argo CD's custom resource definitions and the wrappers it expects on PATH, which its module carries as files."""
-    source = _module_folder(go, KUBERNETES, ARGOCD)
+    source = module_folder(go, ARGOCD)
     crds = target / "argocd-crds"
     crds.mkdir()
     for crd in sorted((source / "manifests" / "crds").glob("*-crd.yaml")):
@@ -120,9 +141,9 @@ def _copy_argocd_files(go: list[str], target: Path) -> None:
         (target / wrapper).chmod(0o755)
 
 
-def _copy_kwok_stages(go: list[str], target: Path) -> None:
+def _copy_kwok_stages(go: Sequence[str], target: Path) -> None:
     """What a simulated node and the pods on it do, step by step, as kwok's module has it."""
-    stages = _module_folder(go, KWOK, "sigs.k8s.io/kwok") / "kustomize" / "stage"
+    stages = module_folder(go, KWOK) / "kustomize" / "stage"
     chosen = [
         *(stages / "node" / "fast").glob("*.yaml"),
         *(stages / "node" / "heartbeat-with-lease").glob("*.yaml"),
@@ -130,32 +151,3 @@ def _copy_kwok_stages(go: list[str], target: Path) -> None:
     chosen += (stages / "pod" / "fast").glob("*.yaml")
     texts = [path.read_text() for path in sorted(chosen) if path.name != "kustomization.yaml"]
     (target / "kwok-stages.yaml").write_text("\n---\n".join(texts))
-
-
-def _module_folder(go: list[str], module: Module, path: str) -> Path:
-    """Where the sources of a required Go module are."""
-    found = run([*go, "list", "-m", "-f", "{{.Dir}}", path], cwd=module.folder, environment=ENVIRONMENT)
-    return Path(found.strip())
-
-
-def _assemble(target: Path, modules: list[Path]) -> None:
-    """One folder of links to every module's programs, so that one PATH entry reaches them all."""
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for module in modules:
-        for entry in module.iterdir():
-            (partial / entry.name).symlink_to(entry)
-    for role in ARGOCD_ROLES:
-        (partial / role).symlink_to("argocd")
-    partial.rename(target)
-
-
-def _key(*modules: Module) -> str:
-    # This module is part of the key: it says which files go along with the programs.
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    for module in modules:
-        digest.update(repr((module.programs, _link_flags(module))).encode())
-        for path in sorted(module.folder.iterdir()):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

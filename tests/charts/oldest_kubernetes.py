@@ -48,26 +48,14 @@ def _build(target: Path, report: Report) -> None:
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    major, minor, _ = version().removeprefix("v").split(".")
-    named = {"gitVersion": version(), "gitMajor": major, "gitMinor": minor}
-    flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={text}" for name, text in named.items())])
     report(f"kube-apiserver {version()}, from source")
-    command = [
-        *toolchain.go_command(report),
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        flags,
-        "-o",
-        f"{partial}/",
-    ]
+    command = [*toolchain.go_command(report), "build", "-ldflags", toolchain.link_flags(version()), "-o", f"{partial}/"]
     run([*command, PACKAGE], what="building the oldest kube-apiserver", cwd=PINS, environment=toolchain.ENVIRONMENT)
     partial.rename(target)
 
 
 def _key() -> str:
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(repr((PACKAGE, toolchain.link_flags(version()), toolchain.ENVIRONMENT)).encode())
     for name in ("go.mod", "go.sum"):
         digest.update((PINS / name).read_bytes())
     return digest.hexdigest()[:12]

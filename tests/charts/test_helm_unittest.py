@@ -18,9 +18,15 @@ from tests.support.paths import ROOT
 CHARTS = ROOT / "charts"
 
 
+@pytest.fixture(scope="module")
+def runner() -> Path:
+    """helm-unittest, as a team's pipeline gets it."""
+    return program(cache_dir(), print)
+
+
 @pytest.mark.parametrize("chart", ["bootstrap", "bounds", "platform", "team"])
-def test_suites(programs: Path, chart: str) -> None:
-    command = [str(programs / NAME), "--strict", str(CHARTS / chart)]
+def test_suites(runner: Path, chart: str) -> None:
+    command = [str(runner), "--strict", str(CHARTS / chart)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
     assert "Tests:" in ran.stdout
@@ -34,12 +40,15 @@ def repo(team_repo: Path) -> Path:
 
 
 @pytest.fixture
-def run_command(programs: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
+def run_command(runner: Path, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
     """`jobyard test-chart` in a repository, with the machine's own helm-unittest."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / NAME).symlink_to(runner)
 
     def call(repo: Path) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).parent / "jobyard"), "test-chart"]
-        environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+        environment = {**os.environ, "PATH": f"{own}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, check=False)
 
     return call

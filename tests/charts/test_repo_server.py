@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from jobyard_cli.go import modules, toolchain
-from jobyard_local import repo_server, tools
+from jobyard_local import repo_server
 
 from tests.charts import repo_server as servers
 from tests.charts.repo_server import LOGIN, Rendered, RepoServer, WebServer
@@ -268,11 +268,8 @@ def test_a_chart_that_explodes_ends_alone(ours: RepoServer, attacker: Attacker) 
 @pytest.fixture(scope="module")
 def installed(programs: Path, folder: Path) -> list[dict[str, Any]]:
     """Argo CD's own manifests with `argocd/` over them."""
-    upstream = (
-        tools._module_folder(toolchain.go_command(print), modules.KUBERNETES, modules.ARGOCD)
-        / "manifests"
-        / "core-install.yaml"
-    )
+    argocd = modules.module_folder(toolchain.go_command(print), modules.ARGOCD)
+    upstream = argocd / "manifests" / "core-install.yaml"
     shutil.copyfile(upstream, folder / "core-install.yaml")
     shutil.copytree(repo_server.SETTINGS, folder / "argocd")
     both = {"namespace": "argocd", "resources": [upstream.name], "components": ["argocd"]}

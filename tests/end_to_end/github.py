@@ -34,9 +34,8 @@ def built() -> Path:
     target = cache_dir() / f"act-{hashlib.sha256(content).hexdigest()[:12]}"
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
-            options = ["-trimpath", "-buildvcs=false", "-o", str(target)]
-            build = [*toolchain.go_command(print), "build", *options, "github.com/nektos/act"]
-            run(build, what="building act", cwd=MODULE, environment=toolchain.ENVIRONMENT)
+            build = [*toolchain.go_command(print), "build", "-ldflags=-s -w", "-o", str(target)]
+            run([*build, "github.com/nektos/act"], what="building act", cwd=MODULE, environment=toolchain.ENVIRONMENT)
     return target
 
 

@@ -126,7 +126,7 @@ def actionlint() -> Path:
     with one_builder(target.with_suffix(".lock")):
         if not target.exists():
             package, go = "github.com/rhysd/actionlint/cmd/actionlint", toolchain.go_command(print)
-            build = [*go, "build", "-trimpath", "-buildvcs=false", "-o", str(target), package]
+            build = [*go, "build", "-ldflags=-s -w", "-o", str(target), package]
             run_program(build, what="building actionlint", cwd=LINTER, environment=toolchain.ENVIRONMENT)
     return target
 

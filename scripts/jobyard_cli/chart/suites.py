@@ -7,13 +7,14 @@ from pathlib import Path
 
 from jobyard_cli.chart.manifests import CHART, MissingChartError
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.go.modules import KUBERNETES
+from jobyard_cli.go.modules import GOMOD, pinned_version
 from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, attach, run
 
 NAME = "helm-unittest"
 MODULE = "github.com/helm-unittest/helm-unittest"
+PACKAGE = f"{MODULE}/cmd/helm-unittest"
 
 
 class MissingSuitesError(JobyardError):
@@ -43,21 +44,20 @@ def run_suites(repo: Path, runner: Path) -> int:
 
 
 def program(cache: Path, report: Report) -> Path:
-    """helm-unittest: the machine's own, or else the one of `gomod/kubernetes`, built once from source.
+    """helm-unittest: the machine's own, or else the one that `gomod/` pins, built once from source.
 
     Raises:
         ProgramError: a download or the build failed.
     """
     if own := shutil.which(NAME):
         return Path(own)
-    folder, version = cache / NAME, KUBERNETES.version(MODULE)
+    folder, version = cache / NAME, pinned_version(MODULE)
     built = folder / f"{NAME}-{version}"
     with one_builder(folder / ".lock"):
         if not built.exists():
             go, partial = go_command(report), folder / f"{NAME}.partial"
             report(f"building {NAME} {version}")
-            build: list[str | Path] = [*go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", partial]
-            package = KUBERNETES.programs[NAME]
-            run([*build, package], what=f"building {NAME}", cwd=KUBERNETES.folder, environment=ENVIRONMENT)
+            build: list[str | Path] = [*go, "build", "-ldflags=-s -w", "-o", partial, PACKAGE]
+            run(build, what=f"building {NAME}", cwd=GOMOD, environment=ENVIRONMENT)
             partial.rename(built)
     return built

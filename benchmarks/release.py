@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import boto3
 from check import seconds
 from jobs import make_repo
+from jobyard_cli.cli.steps import Steps, new_console
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import tools
 from jobyard_local.services import REGION
@@ -134,7 +135,8 @@ def _server(folder: Path) -> Iterator[Server]:
         one.mkdir(parents=True)
     server = Server(f"http://{address}", folder / "access.log")
     server.log.touch()
-    program = tools.ensure(cache_dir(), print) / "versitygw"
+    with Steps(new_console()) as steps, steps.step("the S3 server, from source") as step:
+        program = tools.ensure(cache_dir(), step) / "versitygw"
     options = [f"--port={address}", f"--region={REGION}", "--quiet", f"--access-log={server.log}"]
     root = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
     command = [str(program), *options, "posix", f"--versioning-dir={versions}", str(objects)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from jobyard_cli.system.errors import CommandFailed
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
 
 from jobyard_local.layout import Layout
@@ -83,7 +83,7 @@ def create_user(layout: Layout, root: Credentials, user: Credentials) -> None:
     """Give the S3 server another access key, with no right until a bucket's policy names it.
 
     Raises:
-        CommandFailed: the server refused.
+        ProgramError: the server refused.
     """
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -95,7 +95,7 @@ def create_user(layout: Layout, root: Credentials, user: Credentials) -> None:
     S3SigV4Auth(Signer(root.access_key, root.secret_key), "s3", REGION).add_auth(request)
     answer = URLLib3Session().send(request.prepare())
     if answer.status_code >= 400:
-        raise CommandFailed("creating an S3 user", answer.text)
+        raise ProgramError("creating an S3 user", answer.text)
 
 
 def registry_process(layout: Layout, storage: Path) -> Process:

@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("check missing/path", "missing/path: there is no such file or folder"),
-        ("check --repo /nowhere", "/nowhere is no team's repository"),
+        ("check missing/path", "missing/path: no such file or folder"),
+        ("check --repo /nowhere", "/nowhere is not a team's repository"),
         ("check --format pdf", "Invalid value for '--format'"),
         ("check --nope", "No such option: --nope"),
         ("chek", "No such command 'chek'. Did you mean 'check'?"),
-        ("new Score", "'Score' can't be a job's name"),
+        ("new Score", "a job must have a name of lower-case letters"),
         ("new mine --like nothing", "unknown example 'nothing'"),
         ("plan --base main --environment dev", "--base and --environment exclude each other"),
         ("sync", "give --environment or --bucket"),

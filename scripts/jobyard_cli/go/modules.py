@@ -28,7 +28,7 @@ def module_folder(go: Sequence[str], module: str) -> Path:
     """Where the sources of a required module are, downloaded first where they are not on this machine.
 
     Raises:
-        CommandFailed: the download failed.
+        ProgramError: the download failed.
     """
     command = [*go, "mod", "download", "-json", module]
     answer: dict[str, str] = json.loads(run(command, what=f"fetching {module}", cwd=GOMOD, environment=ENVIRONMENT))

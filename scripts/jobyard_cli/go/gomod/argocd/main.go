@@ -1,6 +1,7 @@
 // Argocd is those of Argo CD's programs that the local platform runs, each by the name that it is called by.
 //
-// Argo CD's own main package has all of its roles, its command line and its web server's dependencies among them.
+// Argo CD's own main package has all of its roles, its command line and its web server's dependencies among them. It
+// also turns off gRPC's look-ups of SRV records, which one of those dependencies turns on, and none of these.
 package main
 
 import (
@@ -15,13 +16,11 @@ import (
 	askpass "github.com/argoproj/argo-cd/v3/cmd/argocd-git-ask-pass/commands"
 	reposerver "github.com/argoproj/argo-cd/v3/cmd/argocd-repo-server/commands"
 	"github.com/argoproj/argo-cd/v3/common"
-	"github.com/argoproj/argo-cd/v3/util/grpc"
 	"github.com/argoproj/argo-cd/v3/util/log"
 )
 
 func main() {
 	klog.SetLogger(log.NewLogrusLogger(log.NewWithCurrentConfig()))
-	grpc.DisableSRVLookups()
 
 	roles := map[string]func() *cobra.Command{
 		common.CommandApplicationController:    controller.NewCommand,

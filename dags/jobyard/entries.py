@@ -1,4 +1,4 @@
-"""The fields of a release: each has its type, for any code that writes or reads it, and the rule that its value must fit.
+"""The fields of a release: each with its type, for any code that writes or reads it, and the rule for its value.
 
 A new field is one line here, and a new `SCHEMA_VERSION`; docs/adding-a-field.md says what else there is to do. A field
 that not every release has is NotRequired: the library reads what earlier versions of the compiler wrote.

@@ -201,7 +201,7 @@ def test_a_layout_whose_layer_was_changed_is_not_pushed(build: Build, registry: 
     assert registry.digest("changed", tag) is None
     layers[0].unlink()
     layers[0].symlink_to("/etc/passwd")
-    with pytest.raises(ImageLayoutError, match="is no plain file"):
+    with pytest.raises(ImageLayoutError, match="must be a regular file"):
         digest_of(layout, tag)
 
 

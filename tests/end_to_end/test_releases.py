@@ -42,7 +42,7 @@ def test_a_job_that_was_released_by_mistake_is_taken_back(told: Told, platform: 
 
     # The pipeline of the commit before, when it comes late.
     git(tree, "checkout", "--quiet", good)
-    with pytest.raises(ProgramError, match=f"is of commit {bad[:12]}, which is later than {good[:12]}"):
+    with pytest.raises(ProgramError, match=f"is from commit {bad[:12]}, which is newer than {good[:12]}"):
         told.story.publish(tree)
     git(tree, "checkout", "--quiet", "main")
 

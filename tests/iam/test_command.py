@@ -123,7 +123,7 @@ def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: 
     assert iam() == (
         1,
         "",
-        "values/environments/prod.yaml lacks what its IAM roles are made of; write under `environment`:\n"
+        "values/environments/prod.yaml lacks values from which its IAM roles are made; write under `environment`:\n"
         '  account: "111122223333"\n'
         "  bucket: example-jobyard-prod\n"
         "  airflow: jobyard-prod\n"
@@ -136,15 +136,15 @@ def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: 
 @pytest.mark.parametrize(
     ("repo", "ci", "message"),
     [
-        ("file:///srv/risk.git", "gitlab", "'file:///srv/risk.git' is no repository on a gitlab host, "),
+        ("file:///srv/risk.git", "gitlab", "must be the address of a repository on a gitlab host, "),
         (
             "https://git.example.com:8443/risk/jobs",
             "gitlab",
-            "'https://git.example.com:8443/risk/jobs': IAM takes no tokens",
+            "must be on a git host without a port, ",
         ),
-        ("https://github.com/risk", "github", "'https://github.com/risk' is no repository on a github host, "),
-        ("https://github.com/risk/sub/jobs", "github", "'https://github.com/risk/sub/jobs' is no repository on a "),
-        ("https://git.example.com/ri%sk/jobs", "gitlab", "'https://git.example.com/ri%sk/jobs' is no repository on a "),
+        ("https://github.com/risk", "github", "must be the address of a repository on a github host, "),
+        ("https://github.com/risk/sub/jobs", "github", "must be the address of a repository on a github host, "),
+        ("https://git.example.com/ri%sk/jobs", "gitlab", "must be the address of a repository on a gitlab host, "),
     ],
 )
 def test_pipelines_that_iam_can_not_know_are_told(platform: Path, iam: Run, repo: str, ci: str, message: str) -> None:
@@ -152,6 +152,7 @@ def test_pipelines_that_iam_can_not_know_are_told(platform: Path, iam: Run, repo
     code, out, err = iam()
     assert (code, out) == (1, "")
     assert err.startswith(f"values/teams/risk.yaml: repo {message}")
+    assert err.endswith(f"; got '{repo}'\n")
 
 
 def test_every_problem_is_told_at_once(platform: Path, iam: Run) -> None:
@@ -163,9 +164,9 @@ def test_every_problem_is_told_at_once(platform: Path, iam: Run) -> None:
     assert (code, out) == (1, "")
     starts = [
         "the platform's repository has no remote `origin`",
-        "values/teams/jobyard.yaml: 'jobyard' is a name of the platform's own",
-        "values/teams/risk.yaml: repo 'file:///risk.git' is no repository",
-        "values/teams/care.yaml: revision '${aws:username}' is no branch, tag or commit",
+        "values/teams/jobyard.yaml: 'jobyard' is reserved for the platform",
+        "values/teams/risk.yaml: repo must be the address of a repository",
+        "values/teams/care.yaml: revision must be a branch, tag or commit; got '${aws:username}'",
     ]
     lines = err.splitlines()
     assert len(lines) == len(starts)
@@ -197,7 +198,9 @@ def test_a_name_that_iam_does_not_take_is_told(platform: Path, iam: Run, name: s
     write_team(platform, "risk", iamRoles={"launcher": name})
     code, out, err = iam()
     assert (code, out) == (1, "")
-    assert err.startswith(f"'{name}' is no name of a role (Airflow where it starts pods of team risk)")
+    assert err.startswith(
+        f"a role's name must have 1 to 64 characters; got '{name}' (Airflow where it starts pods of team risk)"
+    )
 
 
 @pytest.mark.parametrize(

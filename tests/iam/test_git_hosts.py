@@ -39,7 +39,7 @@ def test_an_address_tells_who_signs_the_tokens_of_which_project(address: str, ci
     ],
 )
 def test_an_address_whose_pipelines_iam_can_not_know_is_refused(address: str) -> None:
-    with pytest.raises(UnknownPipelinesError, match="is no repository on a gitlab host"):
+    with pytest.raises(UnknownPipelinesError, match="must be the address of a repository on a gitlab host"):
         project(address, "gitlab")
 
 
@@ -64,5 +64,5 @@ def test_a_pipeline_releases_from_a_branch_whatever_argo_cd_syncs(revision: str,
 
 @pytest.mark.parametrize("revision", ["*", "${aws:username}", "ma in", "main:x"])
 def test_what_is_no_branch_is_refused(revision: str) -> None:
-    with pytest.raises(UnknownPipelinesError, match="is no branch, tag or commit"):
+    with pytest.raises(UnknownPipelinesError, match="must be a branch, tag or commit"):
         release_branch(revision)

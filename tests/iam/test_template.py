@@ -127,7 +127,7 @@ def test_200_teams_are_within_iams_limits() -> None:
 def test_what_is_too_much_for_one_template_is_deployed_in_parts() -> None:
     roles = all_roles(many(200), PLATFORM_REPO)
     with pytest.raises(
-        TooManyResourcesError, match="CloudFormation takes 500 in one template: .*`--only platform`, then"
+        TooManyResourcesError, match="CloudFormation allows 500 in one template: .*`--only platform`, then"
     ):
         cloudformation("prod", roles)
     resources = template(only(roles, ["platform"]))

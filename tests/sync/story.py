@@ -131,7 +131,7 @@ def release(team: Team) -> None:
     assert {"risk.score", "risk.train"} <= team.client.dag_ids()
     again = team.sync("--images", "images.json")
     assert again.code == 0
-    assert "these jobs are there already\nAirflow has the release: 2 jobs, after " in again.out
+    assert "these jobs are released already\nAirflow has the release: 2 jobs, after " in again.out
 
 
 def through_mwaa(team: Team) -> None:
@@ -155,7 +155,7 @@ def lacking(ended: Ended) -> set[str]:
     assert ended.code == 1, ended
     said, more = ended.err.splitlines()
     assert said.startswith("Airflow does not have the release after "), said
-    assert more.startswith("it is in the bucket, and Airflow may still take it"), more
+    assert more.startswith("it is in the bucket, and Airflow may still load it"), more
     return set(re.findall(r"risk\.[a-z]+", said))
 
 
@@ -193,7 +193,7 @@ def take_a_job_away(team: Team) -> None:
     team.commit()
     ended = team.sync()
     assert (ended.code, ended.err) == (0, ""), team.airflow.log()
-    assert "risk.train is not in the release: its DAG was paused, and goes; its history stays\n" in ended.out
+    assert "risk.train is not in the release: its DAG was paused and will disappear; its history is kept\n" in ended.out
     assert "risk.score is paused in Airflow: no run of it starts by itself" in ended.out
     assert "risk.train" not in team.client.dag_ids()
     assert team.client.call("GET", "dags/risk.train")["is_paused"]

@@ -68,7 +68,7 @@ def test_of_syncs_at_once_the_newest_commits_release_and_images_stay(
     for number, end in enumerate(ended):
         if end.code:
             assert end.code == 1
-            assert f", which is later than {commits[number][:12]}, checked out here; it was left as it is." in end.err
+            assert f", which is newer than {commits[number][:12]}, checked out here; nothing was published." in end.err
         else:
             assert number in went_in, end
     assert json.loads(airflow.variables["jobyard_images_risk"]) == {"inference": url(count - 1)}

@@ -79,7 +79,7 @@ def test_an_earlier_release_is_read_in_spite_of_faults(team: Team, proxy: Faulty
     # Put without a note, as by hand: what is there has to be read to be known.
     team.server.client.put_object(Bucket=team.bucket, Key=KEY, Body=team.new)
     ended = team.sync(proxy.url)
-    assert (ended.code, ended.out) == (0, f"s3://{team.bucket}/{KEY}: these jobs are there already\n")
+    assert (ended.code, ended.out) == (0, f"s3://{team.bucket}/{KEY}: these jobs are released already\n")
     assert proxy.requests == ["GET"] * 3
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_end_is_told_with_the_address_after_a_bounded_number_of_tr
 def test_a_put_whose_every_answer_was_lost_is_found_by_running_again(team: Team, proxy: FaultyProxy) -> None:
     proxy.befall({1: faulty_proxy.LOST}, always=faulty_proxy.RESET, method="PUT")
     assert team.sync(proxy.url).code == 1
-    assert team.sync(team.server.url).out == f"s3://{team.bucket}/{KEY}: these jobs are there already\n"
+    assert team.sync(team.server.url).out == f"s3://{team.bucket}/{KEY}: these jobs are released already\n"
     assert team.server.versions(team.bucket) == [team.new, team.old]
 
 
@@ -159,10 +159,10 @@ def test_a_wrong_clock_is_told_with_what_to_do(team: Team) -> None:
 def test_a_bucket_that_is_not_there_is_told_with_where_it_is_named(team: Team) -> None:
     told = one_line(team.sync(team.server.url, bucket="nowhere"))
     assert told.startswith(f"s3://nowhere/{KEY}: NoSuchBucket: ")
-    assert "(look at `bucket` in the environment's file, or at --bucket)" in told
+    assert "(check `bucket` in the environment's file, or --bucket)" in told
 
 
-@pytest.mark.parametrize("out", ["released", "these jobs are there already"])
+@pytest.mark.parametrize("out", ["released", "these jobs are released already"])
 def test_a_bucket_without_versions_gets_the_release_and_a_red_pipeline(team: Team, out: str) -> None:
     bucket = team.server.bucket(versioned=False)
     if out != "released":

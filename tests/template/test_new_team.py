@@ -152,7 +152,7 @@ def test_without_origin_the_folder_is_the_template_and_changes_in_no_commit_do_n
         "  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder, which\n"
         in made.stdout
     )
-    assert "  changes here that are in no commit are not in it\n" in made.stdout
+    assert "  uncommitted changes here are not in it\n" in made.stdout
     assert json.loads((output / "fraud-jobs" / ".cruft.json").read_text())["template"] == str(template)
     assert "broken" not in (output / "fraud-jobs" / "charts" / "team" / "values.yaml").read_text()
 
@@ -200,7 +200,7 @@ def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: P
         ("../fraud", [], "team '../fraud' is not a DNS label"),
         ("fraud: {}\n  x", [], "team 'fraud: {}\n  x' is not a DNS label"),
         ("airflow", [], "team 'airflow' is reserved for the platform"),
-        ("risk", [], "team 'risk' is there already, in values/teams/risk.yaml; it was left as it is"),
+        ("risk", [], "team 'risk' exists already, in values/teams/risk.yaml; it was left unchanged"),
         ("fraud", ["--environments=prod,stage"], "unknown environment 'stage' (available: dev, prod)"),
         (
             "fraud",
@@ -229,7 +229,7 @@ def test_a_folder_of_that_name_is_left_as_it_is(template: Path, output: Path, ne
     (output / "fraud-jobs").mkdir()
     refused = new("fraud")
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"{output}/fraud-jobs is there already; it was left as it is\n")
+    assert refused.stderr.startswith(f"{output}/fraud-jobs exists already; it was left unchanged\n")
     assert list((output / "fraud-jobs").iterdir()) == []
     (output / "fraud-jobs").rmdir()
     assert nothing_is_left(template, output)
@@ -261,7 +261,7 @@ def test_where_the_repository_cannot_be_put_the_file_is_taken_back(tmp_path: Pat
 def test_only_the_platforms_repository_gets_teams(tmp_path: Path, crufted: Path, run: Run) -> None:
     refused = run("jobyard", "team", "new", "fraud", *WANTED, cwd=crufted)
     assert (refused.returncode, refused.stdout) == (2, "")
-    why = "is not there: run this in the top folder of the platform's repository"
+    why = "is missing: run this in the root directory of the platform repository"
     assert refused.stderr == f"{crufted}/cookiecutter.json {why}\n"
     assert run("jobyard", "team", "list", cwd=crufted).stderr == f"values/environments {why}\n"
 

@@ -149,10 +149,10 @@ def test_where_both_changed_the_same_lines_a_person_decides_and_nothing_is_commi
         f"schemas/job.schema.json:2:1: {said} 2 (<<<<<<<), 4 (=======) and 6 (>>>>>>>)",
     ]
     told = upgraded.stdout.splitlines()
-    at = told.index("to decide, as both this repository and the template changed it:")
+    at = told.index("to decide, as both this repository and the template changed them:")
     assert told[at + 1 :] == [
         *(f"  {line}" for line in wanted),
-        "then `jobyard check` and commit; or back to where it was: git reset --hard",
+        "then run `jobyard check` and commit; to undo the upgrade: git reset --hard",
     ]
     assert (crufted / "README.md").read_text().endswith("Newer.\n")
     assert head(crufted) == team_commit
@@ -182,7 +182,7 @@ def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
         "  README.md.rej: part of the template's change could not be applied; apply it by hand, then delete this file",
         "  .editorconfig: patch does not apply; the template's change to this file was skipped: "
         "make it by hand, or ignore it",
-        "then `jobyard check` and commit; or back to where it was: git reset --hard",
+        "then run `jobyard check` and commit; to undo the upgrade: git reset --hard",
     ]
     assert "root = false" in (crufted / ".editorconfig").read_text()
     assert "## Ours" in (crufted / "README.md").read_text()

@@ -95,5 +95,5 @@ def test_whom_airflow_does_not_know_is_told_what_to_set(serve: Any) -> None:
 def test_an_address_of_something_else_is_told(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(x=[(200, None)])
     monkeypatch.setattr(requests.Response, "json", lambda _: json.loads("<html>"))
-    with pytest.raises(AirflowError, match="answers GET variables/x with what is not JSON: is this Airflow's address"):
+    with pytest.raises(AirflowError, match="must answer GET variables/x with JSON: check that it is Airflow's address"):
         AirflowClient(RestTransport(URL, "2")).variable("x")

@@ -52,9 +52,7 @@ def test_roles_are_made_where_this_airflow_has_them(path: str) -> None:
 
 
 def test_an_auth_manager_without_roles_is_an_error_that_names_the_teams() -> None:
-    with pytest.raises(
-        AirflowRolesError, match=r"Airflow has not these roles, .*: care, risk\. .*its API has no roles"
-    ):
+    with pytest.raises(AirflowRolesError, match=r"Airflow lacks these roles, .*: care, risk\. .*its API has no roles"):
         make_roles(AirflowClient(RolesAt("nowhere")), ["risk", "care"])
 
 

@@ -271,7 +271,7 @@ def test_an_image_that_the_other_environment_lacks_is_named_before_anything_is_c
     with pytest.raises(ImageNotBuiltError) as caught:
         publish(repo, "risk", REGISTRY, AMD64, steps, Origin("dev", OTHER))
     assert str(caught.value).splitlines() == [
-        f"{OTHER}/risk/feature-generation:{features.tag(AMD64)} is not there",
+        f"{OTHER}/risk/feature-generation:{features.tag(AMD64)} does not exist",
         "build it first: `jobyard images --environment dev`, in this commit",
     ]
     assert asked(log, "skopeo copy") == []
@@ -344,7 +344,7 @@ def test_the_registry_is_the_environments_or_its_accounts(values: dict[str, str]
 
 
 def test_an_environment_without_a_registry_is_told() -> None:
-    with pytest.raises(MissingRegistryError, match=r"values/environments/dev\.yaml names no registry"):
+    with pytest.raises(MissingRegistryError, match=r"values/environments/dev\.yaml must name a registry"):
         registry_of(Environment("dev", {"name": "dev"}, {}))
 
 
@@ -448,10 +448,10 @@ def test_what_the_other_job_did_not_build_is_named(repo: Path, log: Path, steps:
 
 Change = Callable[[Path], object]
 HOSTILE: dict[str, tuple[Change, str]] = {
-    "a link in place of a blob": (lambda layout: relink(blobs(layout)[0]), "is no plain file"),
-    "a link in place of the index": (lambda layout: relink(layout / "index.json"), "index.json is no plain file"),
+    "a link in place of a blob": (lambda layout: relink(blobs(layout)[0]), "must be a regular file"),
+    "a link in place of the index": (lambda layout: relink(layout / "index.json"), "index.json must be a regular file"),
     "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "another size"),
-    "no blob": (lambda layout: manifest(layout).unlink(), "is not there"),
+    "no blob": (lambda layout: manifest(layout).unlink(), "is missing"),
     "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "fetched from an address"),
     "another digest": (lambda layout: rewrite(layout, "digest", "sha256:../../etc/passwd"), "not of SHA-256"),
     "another tag": (lambda layout: rewrite(layout, "annotations", {}), "no image with the tag x"),

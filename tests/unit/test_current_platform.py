@@ -99,7 +99,7 @@ def test_without_the_server_what_was_fetched_last_is_taken_and_its_age_and_the_r
     server.rename(server.with_name("gone"))
     found = current_platform(team)
     assert text_of(found.tree) == "first"
-    assert "fetched 3 days ago (a newer one can't be had: " in found.state
+    assert "fetched 3 days ago (a newer one is not available: " in found.state
     assert "does not appear to be a git repository" in found.why or "does not exist" in found.why
 
 
@@ -126,7 +126,7 @@ def test_without_server_and_cache_the_commit_of_the_template_is_taken(server: Pa
 
 def test_without_anything_it_is_said_why(server: Path, team: Path) -> None:
     server.rename(server.with_name("gone"))
-    with pytest.raises(MissingPlatformError, match="^the platform's repository can't be had: .*server"):
+    with pytest.raises(MissingPlatformError, match="^the platform's repository is not available: .*server"):
         current_platform(team)
 
 

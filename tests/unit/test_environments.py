@@ -113,7 +113,7 @@ def test_an_unknown_environment_is_named_with_those_there_are(platform_repo: Pat
 
 
 def test_a_folder_that_is_not_the_platforms_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotAPlatformRepoError, match=r"values/environments is not there: run this in the top folder"):
+    with pytest.raises(NotAPlatformRepoError, match=r"values/environments is missing: run this in the root directory"):
         load_environment(tmp_path, "prod")
 
 
@@ -340,7 +340,7 @@ def test_what_an_environment_lacks_is_told_with_what_to_write() -> None:
     with pytest.raises(IncompleteEnvironmentError) as caught:
         kubeconfig(Environment("dev", {"name": "dev", "cluster": {"name": "x"}}, {}))
     assert str(caught.value) == (
-        "values/environments/dev.yaml lacks what Airflow's kubeconfig is made of; write under `environment`:\n"
+        "values/environments/dev.yaml lacks values from which Airflow's kubeconfig is made; write under `environment`:\n"
         '  account: "111122223333"\n'
         "  region: eu-central-1\n"
         "  cluster:\n"
@@ -354,7 +354,7 @@ def test_an_environment_without_a_bucket_says_what_to_write() -> None:
     with pytest.raises(MissingBucketError) as caught:
         bucket(PROD)
     assert str(caught.value) == (
-        "values/environments/prod.yaml names no bucket: write `bucket: <name>` under `environment`, or give --bucket"
+        "values/environments/prod.yaml must name a bucket: write `bucket: <name>` under `environment`, or give --bucket"
     )
 
 
@@ -416,7 +416,9 @@ def test_publish_platform_needs_to_know_where_the_pools_go(jobyard: Jobyard, pla
     change(platform_repo, "environments/prod.yaml", "^  airflow: .*\n", "")
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
     assert (code, out) == (1, "")
-    assert err.startswith("values/environments/prod.yaml names no Airflow, in which the teams' pools are made: write")
+    assert err.startswith(
+        "values/environments/prod.yaml must name the Airflow in which to create the teams' pools: write"
+    )
 
 
 class PoolsAlone:
@@ -471,4 +473,4 @@ def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, pl
     change(platform_repo, "environments/prod.yaml", "^  region: .*\n", "")
     code, out, err = jobyard("kubeconfig", "--environment", "prod")
     assert (code, out) == (1, "")
-    assert err.startswith("values/environments/prod.yaml lacks what Airflow's kubeconfig is made of")
+    assert err.startswith("values/environments/prod.yaml lacks values from which Airflow's kubeconfig is made")

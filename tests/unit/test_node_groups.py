@@ -124,14 +124,14 @@ def test_eksctl_gets_a_managed_node_group_for_each_group(node_groups: Jobyard) -
         (
             ["--environment=dev"],
             1,
-            "values/environments/dev.yaml does not say where the cluster is; write under `environment`:\n"
+            "values/environments/dev.yaml must say where the cluster is; write under `environment`:\n"
             "  region: eu-central-1\n"
             "  cluster: {name: jobyard-prod}\n",
         ),
         (
             ["--environment=prod", "--repo=values"],
             2,
-            "values/values/environments is not there: run this in the top folder of the platform's repository\n",
+            "values/values/environments is missing: run this in the root directory of the platform repository\n",
         ),
     ],
 )

@@ -159,7 +159,7 @@ def test_jobs_that_were_invalid_before_count_as_not_there(add_job: AddJob, team_
     broken.write_text((team_repo / "dags" / "train" / "job.yaml").read_text())
     plan = planned(team_repo)
     assert kinds(plan) == {"score": "added"}
-    assert "at the base these jobs have problems, and count as not there: score" in plan.notes
+    assert "these jobs of the base have problems, and count as missing: score" in plan.notes
 
 
 def test_a_base_that_was_no_teams_repository_is_pointed_out(add_job: AddJob, team_repo: Path, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_base_that_was_no_teams_repository_is_pointed_out(add_job: AddJob, tea
     shutil.move(schemas, team_repo / "schemas")
     plan = planned(team_repo)
     assert kinds(plan) == {"score": "added"}
-    assert plan.notes[0] == "the base is no team's repository, as it lacks schemas/job.schema.json"
+    assert plan.notes[0] == "the base is not a team repository: it lacks schemas/job.schema.json"
 
 
 def test_a_link_that_leads_out_of_the_base_is_not_followed(add_job: AddJob, team_repo: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_an_invalid_work_tree_has_findings_and_no_plan(add_job: AddJob, team_rep
         "dags/score/job.yaml:1:1: the file is missing the required key 'schedule'",
         "dags/score/job.yaml:1:1: the file is missing the required key 'tasks'",
         "2 problems in 1 file",
-        "there is no plan until these are mended",
+        "fix these to get a plan",
     ]
 
 
@@ -254,7 +254,7 @@ def test_a_released_commit_that_is_not_here_leaves_the_chart_out(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{", "s3://airflow/dags/risk/jobs.json: is no release: JSONDecodeError"),
+        (b"{", "s3://airflow/dags/risk/jobs.json: not a release: JSONDecodeError"),
         (b"[]", "is no release: TypeError"),
         (b'{"team": "care", "jobs": {}}', "is a release of team 'care', not of 'risk'"),
     ],
@@ -341,7 +341,7 @@ def test_a_platform_that_was_given_has_to_be_one(add_job: AddJob, team_repo: Pat
     commit_all(team_repo)
     code, _, err = jobyard("plan", "--platform", str(team_repo / "dags"))
     assert code == 2
-    assert "dags/values/teams is not there: run this in the top folder of the platform's repository" in err
+    assert "dags/values/teams is missing: run this in the root directory of the platform repository" in err
 
 
 def test_an_image_whose_folder_changed_is_built_and_the_tasks_that_run_it_are_named(

@@ -98,7 +98,7 @@ def test_a_plan_that_is_too_long_keeps_a_line_for_each_job_and_says_that_there_i
     assert len(told) <= LIMIT
     assert told.count("<details>") == told.count("</details>") > 10
     assert all(f"<code>job{one}</code> changed" in told for one in range(100))
-    assert told.endswith("_There is more than fits into a comment: `jobyard plan` shows all of it._\n")
+    assert told.endswith("_The rest is too long for a comment: `jobyard plan` shows all of it._\n")
 
 
 @pytest.mark.parametrize("limit", range(300, 3000, 97))

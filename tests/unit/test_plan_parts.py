@@ -82,7 +82,7 @@ def job(**changes: Any) -> Job:
     [
         (None, "by hand"),
         ("@once", "once"),
-        ("@continuous", "again as soon as the run before has ended"),
+        ("@continuous", "again as soon as the previous run has ended"),
         ({"after": ["risk.a", "care.b"]}, "after a success of risk.a and care.b"),
         ({"assets": ["s3://x/y"]}, "when there is new data in s3://x/y"),
         ({"after": ["risk.a"], "assets": ["s3://x"]}, "after a success of risk.a and when there is new data in s3://x"),
@@ -208,7 +208,7 @@ WARNED = {
     ),
     "many missed runs": (
         HEAD + "schedule: '@daily'\nstart_date: 2026-10-01\ncatchup: true\ntasks: {t: {image: inference}}",
-        ["catchup makes 55 runs since 2026-10-01 as soon as it is there, 1 at a time"],
+        ["catchup makes 55 runs since 2026-10-01 as soon as Airflow has the job, 1 at a time"],
     ),
     "few missed runs": (
         HEAD + "schedule: '@daily'\nstart_date: 2026-11-22\ncatchup: true\ntasks: {t: {image: inference}}",

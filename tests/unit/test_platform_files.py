@@ -88,7 +88,7 @@ def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, t
 
 
 def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NotAPlatformRepoError, match="node-groups.yaml is not there: run this in the top folder"):
+    with pytest.raises(NotAPlatformRepoError, match="node-groups.yaml is missing: run this in the root directory"):
         node_groups(tmp_path)
     (tmp_path / "node-groups.yaml").write_text("nodeGroups: [gpu]\n")
     with pytest.raises(UnreadableValuesError, match="node-groups.yaml: must have a mapping under 'nodeGroups'"):

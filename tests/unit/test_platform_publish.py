@@ -126,7 +126,7 @@ def test_the_layout_without_versions_is_replaced(s3: S3Client, tmp_path: Path) -
 def test_an_older_commit_does_not_replace_a_later_one(s3: S3Client) -> None:
     publish(s3, BUCKET, a_library("2"), "2")
     with pytest.raises(
-        OlderPlatformError, match="is of commit 2, which is later than 1, checked out here; nothing was put"
+        OlderPlatformError, match="is from commit 2, which is newer than 1, checked out here; nothing was published"
     ):
         publish(s3, BUCKET, a_library("1"), "1", lambda theirs, ours: theirs > ours)
     assert publish(s3, BUCKET, a_library("3"), "3", lambda theirs, ours: theirs > ours).put

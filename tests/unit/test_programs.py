@@ -72,7 +72,7 @@ def test_git_says_what_is_wrong_in_one_kind_of_error(tmp_path: Path, monkeypatch
     with pytest.raises(GitError, match=f"^git rev-parse in {tmp_path}: fatal: not a git repository"):
         git(tmp_path, "rev-parse", "HEAD")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GitError, match="^there is no `git` on this machine$"):
+    with pytest.raises(GitError, match="^`git` is not installed on this machine$"):
         git(tmp_path, "rev-parse", "HEAD")
 
 
@@ -121,7 +121,7 @@ class BusyError(UnavailableError):
     [
         ("ExpiredTokenException", "old", "ExpiredTokenException: old (get new credentials", False),
         ("UnrecognizedClientException", "who", "UnrecognizedClientException: who (these are not the cred", False),
-        ("NoSuchBucket", "none", "NoSuchBucket: none (look at `bucket` in the environment's file", False),
+        ("NoSuchBucket", "none", "NoSuchBucket: none (check `bucket` in the environment's file", False),
         ("ThrottlingException", "", "ThrottlingException: no reason given", True),
         ("Teapot", "short", "Teapot: short", False),
     ],
@@ -142,5 +142,5 @@ def test_a_connection_that_broke_may_be_tried_again() -> None:
 
     late = ReadTimeoutError(endpoint_url="https://s3.example.com")
     assert (may_pass(late), may_pass(NoCredentialsError())) == (True, False)
-    assert explain(late).endswith("what is there is whole: run this again")
+    assert explain(late).endswith("the current content is intact: run this again")
     assert explain(NoCredentialsError()).startswith("there are no AWS credentials: set AWS_ACCESS_KEY_ID")

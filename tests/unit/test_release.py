@@ -271,7 +271,7 @@ def test_a_later_commit_with_the_same_jobs_is_noted_so_that_none_between_goes_ov
     file.write_text(text)
     restored = compile_release(team_repo, "3")
     assert not publish(s3, BUCKET, restored, is_later=later).changed
-    with pytest.raises(OlderReleaseError, match="is of commit 3, which is later than 2"):
+    with pytest.raises(OlderReleaseError, match="is from commit 3, which is newer than 2"):
         publish(s3, BUCKET, between, is_later=later)
     assert not publish(s3, BUCKET, compile_release(team_repo, "1"), is_later=later).changed
     assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == restored.body
@@ -320,7 +320,9 @@ def test_one_that_always_comes_second_gives_up_and_says_so(
     monkeypatch.setattr("jobyard_cli.release.releases._LONGEST_PAUSE", 0)
     add_job("score")
     client: Any = Interrupted(s3, 99)
-    with pytest.raises(StoreError, match="another release went in at the same time, 40 times over; run this again"):
+    with pytest.raises(
+        StoreError, match="another release was published at the same time, 40 times over; run this again"
+    ):
         publish(client, BUCKET, compile_release(team_repo, "1"))
 
 

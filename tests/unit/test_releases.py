@@ -94,7 +94,7 @@ def test_what_is_no_release_is_not_gone_back_to(s3: S3Client, add_job: AddJob, t
     add_job("score")
     release = compile_release(team_repo, FIRST)
     publish(s3, BUCKET, release)
-    with pytest.raises(UnknownReleaseError, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is no release"):
+    with pytest.raises(UnknownReleaseError, match="s3://airflow/dags/risk/jobs.json: what was put .*Z is not a"):
         roll_back(s3, BUCKET, "risk")
     assert body(s3) == release.body
 
@@ -115,7 +115,7 @@ class Overtaken:
 
 def test_going_back_never_goes_over_a_release_that_came_meanwhile(three: S3Client) -> None:
     client: Any = Overtaken(three)
-    with pytest.raises(StoreError, match="another release went in at the same time; look at `jobyard releases`"):
+    with pytest.raises(StoreError, match="another release was published at the same time; look at `jobyard releases`"):
         roll_back(client, BUCKET, "risk")
     assert body(three) == b'{"digest": "other"}'
 
@@ -143,8 +143,8 @@ def test_a_late_pipeline_does_not_put_an_older_commit_over_a_later_one(
     with pytest.raises(OlderReleaseError) as caught:
         publish(s3, BUCKET, compile_release(team_repo, older), is_later=partial(is_later, clone))
     assert str(caught.value) == (
-        f"s3://airflow/dags/risk/jobs.json is of commit {later[:12]}, which is later than {older[:12]}, "
-        f"checked out here; it was left as it is. To go back on purpose: jobyard sync --rollback {older[:12]}"
+        f"s3://airflow/dags/risk/jobs.json is from commit {later[:12]}, which is newer than {older[:12]}, "
+        f"checked out here; nothing was published. To go back: jobyard sync --rollback {older[:12]}"
     )
     assert len(releases(s3, BUCKET, "risk")) == 1
 

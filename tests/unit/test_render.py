@@ -106,7 +106,7 @@ def test_what_is_beyond_the_bounds_is_told_with_its_place(team_repo: Path, old: 
             [
                 "Gadget x: kind: Kubernetes 1.32 has no Gadget of v1",
                 "Gadget x: kind: Kubernetes 1.37 has no Gadget of v1",
-                "Gadget x: kind: a team may make ConfigMap, RoleBinding, ServiceAccount, PriorityClass, no Gadget",
+                "Gadget x: kind: a team may create ConfigMap, RoleBinding, ServiceAccount, PriorityClass, not Gadget",
             ],
         ),
         (
@@ -129,7 +129,7 @@ def test_what_is_beyond_the_bounds_is_told_with_its_place(team_repo: Path, old: 
                 "RoleBinding team-risk/x: roleRef.name: a team may bind jobyard-launcher and jobyard-viewer, not admin",
             ],
         ),
-        ("some: text\n", ["is no object of Kubernetes': it has no apiVersion or no kind"]),
+        ("some: text\n", ["a Kubernetes object must have apiVersion and kind"]),
     ],
 )
 def test_an_object_that_the_cluster_would_refuse_is_told(team_repo: Path, text: str, expected: list[str]) -> None:

@@ -36,6 +36,7 @@ AddJob = Callable[..., Path]
 BUCKET = "airflow"
 FIRST, SECOND = "1" * 40, "2" * 40
 DIGITS = "a" * 64
+BY_DIGEST = "must be an address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>"
 PROD = Environment("prod", {"bucket": BUCKET, "airflow": "jobyard-prod", "region": "eu-central-1"}, {"risk": {}})
 
 
@@ -46,15 +47,15 @@ def url(number: int) -> str:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("[]", ['has to be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}']),
+        ("[]", ['must be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}']),
         ("{", ["is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
         (
             f'{{"a b": "r/x@sha256:{DIGITS}", "y": "r/y:latest", "z": ["\\n"], "y": "r/y@sha256:{DIGITS}"}}',
             [
-                "'a b': is no image's name: letters, digits, '.', '_' and '-'",
-                "'y': 'r/y:latest' is no address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>",
-                "'z': '[\"\\n\"]' is no address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>",
-                "'y': is there twice",
+                "'a b': an image's name must consist of letters, digits, '.', '_' and '-'",
+                f"'y': {BY_DIGEST}; got 'r/y:latest'",
+                f"'z': {BY_DIGEST}; got '[\"\\n\"]'",
+                "'y': appears twice",
             ],
         ),
     ],
@@ -282,14 +283,17 @@ def test_the_parameter_store_needs_no_airflow(s3: S3Client) -> None:
 @pytest.mark.parametrize(
     ("environment", "problems"),
     [
-        (None, ["give --environment or --bucket", "nothing says where Airflow is: give --airflow-url, or --no-wait"]),
+        (
+            None,
+            ["give --environment or --bucket", "the address of Airflow is not known: give --airflow-url, or --no-wait"],
+        ),
         (
             Environment("dev", {}, {"care": {}}, frozenset({"risk"})),
             [
                 "team risk is not in environment dev: add it under `environments` of values/teams/risk.yaml in the "
                 "platform's repository",
-                "values/environments/dev.yaml names no bucket: write `bucket`, or give --bucket",
-                "values/environments/dev.yaml names no Airflow: write `airflow` or `airflowUrl`, or give "
+                "values/environments/dev.yaml must name a bucket: write `bucket`, or give --bucket",
+                "values/environments/dev.yaml must name an Airflow: write `airflow` or `airflowUrl`, or give "
                 "--airflow-url, or --no-wait",
             ],
         ),
@@ -332,7 +336,7 @@ class Refusing:
         (
             {"Error": {"Code": "ResourceNotFoundException", "Message": ""}},
             AirflowError,
-            "look at `airflow` and `region`",
+            "check `airflow` and `region`",
         ),
     ],
 )
@@ -400,4 +404,4 @@ def test_images_that_airflow_is_not_told_are_mentioned(
     (team_repo / "images.json").write_text(json.dumps({"inference": url(1)}))
     code, out, _ = jobyard("sync", "--no-wait", "--bucket", BUCKET, "--images", "images.json")
     assert code == 0
-    assert out.splitlines()[1] == "the release has images, which Airflow was not told, as --no-wait asks it for nothing"
+    assert out.splitlines()[1] == "Airflow does not have the release's images yet, as --no-wait does not call its API"

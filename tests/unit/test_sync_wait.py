@@ -345,7 +345,7 @@ def test_out_of_time_it_says_what_is_not_there_and_that_it_may_come(airflow: Sta
     assert str(caught.value).splitlines() == [
         "Airflow does not have the release after 30 s: not there yet: risk.train; not yet as released: risk.score; "
         "removed but still there: risk.gone",
-        "it is in the bucket, and Airflow may still take it (on MWAA up to 5 minutes later): run this again",
+        "it is in the bucket, and Airflow may still load it (on MWAA up to 5 minutes later): run this again",
     ]
 
 

@@ -97,7 +97,7 @@ class AirflowClient:
                 return
 
     def variable(self, key: str) -> str | None:
-        """An Airflow Variable, or None where there is none.
+        """Return the value of an Airflow Variable, or None if it does not exist.
 
         Raises:
             AirflowError: unreachable, or refused.

@@ -1,4 +1,4 @@
-"""Airflow's REST API through MWAA, which signs in for whoever may call it."""
+"""Airflow's REST API through MWAA, which signs in each principal that has the permission to call it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobyard_cli.aws.errors import explain, may_pass
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
-    "ResourceNotFoundException": "look at `airflow` and `region` in the environment's file",
+    "ResourceNotFoundException": "check `airflow` and `region` in the environment's file",
 }
 
 
@@ -33,7 +33,7 @@ class MwaaTransport:
         from botocore.exceptions import BotoCoreError, ClientError
 
         if path.startswith("/"):
-            raise AirflowNotFoundError(f"{self.address} passes on calls of Airflow's REST API alone, not {path}")
+            raise AirflowNotFoundError(f"{self.address} forwards only calls to Airflow's REST API; got {path}")
         optional = {key: value for key, value in (("QueryParameters", query), ("Body", body)) if value is not None}
         try:
             answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)

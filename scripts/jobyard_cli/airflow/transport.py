@@ -37,7 +37,7 @@ class AirflowPermissionError(AirflowError):
 
 @dataclass(frozen=True)
 class Login:
-    """Who calls Airflow; nobody where it is empty, which an Airflow may let in too."""
+    """The credentials for Airflow; empty for anonymous access, which an Airflow may allow."""
 
     username: str = ""
     password: str = ""
@@ -171,4 +171,4 @@ def _content(answer: requests.Response, address: str, call: str) -> Any:
     try:
         return answer.json() if answer.content else None
     except ValueError as error:
-        raise AirflowError(f"{address} answers {call} with what is not JSON: is this Airflow's address?") from error
+        raise AirflowError(f"{address} must answer {call} with JSON: check that it is Airflow's address") from error

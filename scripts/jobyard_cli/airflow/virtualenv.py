@@ -12,7 +12,7 @@ from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, run
 
 INSTALLED = "installed"
-"""A file in an environment that is complete; one whose installation was interrupted is made anew."""
+"""A file in an environment that is complete; one whose installation was interrupted is made again."""
 
 AIRFLOW_VERSION = "3.3.1"
 """The newest version that MWAA offers; `values/mwaa/` holds the pins of each supported one."""

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from jobyard_cli.errors import JobyardError, UnavailableError
 
 _NEW_KEY = "get new credentials (`aws sso login`, or start the pipeline's job again) and run this again"
-_WRONG_KEY = "these are not the credentials of this account: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_BUSY = "the server is busy; what is there is whole: run this again later"
-_REGION = "the bucket is in another region: look at `region` in the environment's file, or at AWS_REGION"
+_WRONG_KEY = "these credentials belong to another account: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_BUSY = "the server is busy; the current content is intact: run this again later"
+_REGION = "the bucket is in another region: check `region` in the environment's file, or AWS_REGION"
 _HINTS = {
     "ExpiredToken": _NEW_KEY,
     "ExpiredTokenException": _NEW_KEY,
@@ -33,9 +33,9 @@ _HINTS = {
 BUCKET_HINTS = {
     "AccessDenied": (
         "the role needs s3:GetObject and s3:PutObject on it, and s3:ListBucket on the bucket, "
-        "without which S3 refuses to say that nothing is there yet"
+        "without which S3 does not say that an object is missing"
     ),
-    "NoSuchBucket": "look at `bucket` in the environment's file, or at --bucket",
+    "NoSuchBucket": "check `bucket` in the environment's file, or --bucket",
     "PermanentRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,
 }
@@ -75,8 +75,8 @@ class StoreBusyError(StoreError, UnavailableError):
 
 
 @contextmanager
-def told(address: str) -> Iterator[str]:
-    """The address of something in a bucket; what goes wrong with it inside is told with it.
+def store_errors(address: str) -> Iterator[str]:
+    """Yield the address of something in a bucket; an error inside begins with it.
 
     Raises:
         StoreError: the server refused.
@@ -122,7 +122,7 @@ def explain(error: Exception, hints: Mapping[str, str] = MappingProxyType({})) -
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
             return _NO_KEY
         case exceptions.HTTPClientError():
-            return f"{error}; what is there is whole: run this again"
+            return f"{error}; the current content is intact: run this again"
         case _:
             return str(error)
 

@@ -68,7 +68,7 @@ def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> lis
 def _problems(manifest: Manifest, team: str, bounds: Mapping[str, Any]) -> Iterator[str]:
     content = manifest.content
     if not (content.get("kind") and content.get("apiVersion")):
-        yield printable(f"{manifest.template}: is no object of Kubernetes': it has no apiVersion or no kind")
+        yield printable(f"{manifest.template}: a Kubernetes object must have apiVersion and kind")
         return
     for field, problem in (*_schema(content), *_bounds(content, team, bounds)):
         yield printable(f"{manifest.template}: {manifest.name}: {field}{': ' if field else ''}{problem}")
@@ -92,7 +92,7 @@ def _bounds(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) ->
     if kind == "PriorityClass":
         yield from _priority_class(content, team, bounds)
     elif kind not in IN_NAMESPACE:
-        yield "kind", f"a team may make {', '.join((*IN_NAMESPACE, 'PriorityClass'))}, no {kind}"
+        yield "kind", f"a team may create {', '.join((*IN_NAMESPACE, 'PriorityClass'))}, not {kind}"
     elif metadata.get("namespace") != namespace(team):
         yield "metadata.namespace", f"must be {namespace(team)}, not {metadata.get('namespace')}"
     if kind == "RoleBinding":

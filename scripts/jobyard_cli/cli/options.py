@@ -81,7 +81,7 @@ def platform_tree(root: Path, given: Path | None) -> Path:
 
     current = current_platform(root, given)
     if current.why:
-        print(f"note: this goes by {current.state}", file=sys.stderr)
+        print(f"note: this uses {current.state}", file=sys.stderr)
     return current.tree
 
 

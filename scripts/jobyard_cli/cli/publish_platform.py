@@ -60,7 +60,7 @@ def publish_platform(
         print(f"put s3://{target}/dags/{name}")
     for name in done.deleted:
         print(f"deleted s3://{target}/dags/{name}")
-    print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were there already")
+    print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were unchanged")
 
 
 def _platform_data(repo: Path, environment: Environment) -> PlatformFile:

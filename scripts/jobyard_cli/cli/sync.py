@@ -105,20 +105,20 @@ def _tell(synced: Synced, bucket: str) -> None:
 
     if waited := synced.waited:
         for dag in waited.stopped:
-            _say(f"{dag} is not in the release: its DAG was paused, and goes; its history stays")
+            _say(f"{dag} is not in the release: its DAG was paused and will disappear; its history is kept")
         for dag in waited.unpaused:
             _say(
-                f"{dag} is not in the release: its DAG goes, and its history stays; it is not paused, as this role may "
-                "not do that: a job that comes back under this name runs at once"
+                f"{dag} is not in the release: its DAG will disappear, and its history is kept; it is not paused, as "
+                "this role lacks the permission: a new job of this name would run at once"
             )
         if waited.superseded:
-            _say("another release went in meanwhile: this one is waited for no longer")
+            _say("another release was published meanwhile: no longer waiting for this one")
         else:
             count = "1 job" if synced.jobs == 1 else f"{synced.jobs} jobs"
             _say(f"Airflow has the release: {count}, after {waited.seconds:.0f} s")
         for dag in waited.paused:
-            _say(f"{dag} is paused in Airflow: no run of it starts by itself until somebody switches it on there")
+            _say(f"{dag} is paused in Airflow: it has no scheduled runs until someone unpauses it there")
     elif synced.images and not synced.told_images:
-        _say("the release has images, which Airflow was not told, as --no-wait asks it for nothing")
+        _say("Airflow does not have the release's images yet, as --no-wait does not call its API")
     if not synced.published.versioned:
         raise BucketNotVersionedError(bucket)

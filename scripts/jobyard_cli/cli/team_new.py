@@ -98,7 +98,7 @@ def _tell(added: Added, team: NewTeam) -> None:
     if added.repo:
         _tell_of_repo(added)
     print("next:")
-    print(f"  1. look over {added.file}: quota, priority band, IAM roles, who may look at pods")
+    print(f"  1. review {added.file}: quota, priority band, IAM roles, who may view pods")
     where = f"cd {added.repo}" if added.repo else f"in {team.repo_name}, unless it is pushed already:"
     print(f"  2. {where}{' &&' if added.repo else ''} git init -b main && git add -A &&")
     print("     git commit -m 'Make the repository' &&")
@@ -114,4 +114,4 @@ def _tell_of_repo(added: Added) -> None:
         print("  this repository has no remote `origin`, so `jobyard upgrade` will look for it in this folder, which")
         print('  pipelines can\'t reach: write an https address of it under "template" in .cruft.json before you push')
     if added.uncommitted:
-        print("  changes here that are in no commit are not in it")
+        print("  uncommitted changes here are not in it")

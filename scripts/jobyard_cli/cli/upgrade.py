@@ -29,9 +29,9 @@ def upgrade(
     for line in done.changed:
         print(f"  {line}")
     if done.conflicts:
-        print("to decide, as both this repository and the template changed it:")
+        print("to decide, as both this repository and the template changed them:")
         for line in done.conflicts:
             print(f"  {line}")
-        print("then `jobyard check` and commit; or back to where it was: git reset --hard")
+        print("then run `jobyard check` and commit; to undo the upgrade: git reset --hard")
         raise typer.Exit(1)
-    print("next: look it over (git diff HEAD), run `jobyard check`, and commit it on a branch")
+    print("next: review it (git diff HEAD), run `jobyard check`, and commit it on a branch")

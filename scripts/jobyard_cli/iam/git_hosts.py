@@ -87,7 +87,7 @@ def project(address: str, ci: str = "") -> Project:
             "https://github.com/risk/risk-jobs.git" if kind == "github" else "https://git.example.com/risk/jobs.git"
         )
         raise UnknownPipelinesError(
-            f"'{address}' is no repository on a {kind} host, whose tokens IAM takes; one is {example}"
+            f"must be the address of a repository on a {kind} host, such as {example}; got '{address}'"
         )
     return Project(kind, host, path)
 
@@ -97,7 +97,7 @@ def _parts(address: str) -> tuple[str, str]:
         return found[1], found[2]
     parts = urlsplit(address)
     if parts.scheme == "https" and ":" in parts.netloc.rpartition("@")[2]:
-        raise UnknownPipelinesError(f"'{address}': IAM takes no tokens of a git host with a port in its address")
+        raise UnknownPipelinesError(f"must be on a git host without a port, as IAM accepts no other; got '{address}'")
     return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
 
 
@@ -105,10 +105,10 @@ def release_branch(revision: str) -> str:
     """The branch whose pipeline releases: what Argo CD syncs, or `main` where that is a tag or a commit.
 
     Raises:
-        UnknownPipelinesError: it is no name of a branch.
+        UnknownPipelinesError: it is not a branch, tag or commit.
     """
     if not REVISION.fullmatch(revision):
-        raise UnknownPipelinesError(f"'{revision}' is no branch, tag or commit")
+        raise UnknownPipelinesError(f"must be a branch, tag or commit; got '{revision}'")
     return "main" if NO_BRANCH.fullmatch(revision) else revision
 
 

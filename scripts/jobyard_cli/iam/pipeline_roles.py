@@ -88,7 +88,7 @@ def _asks_airflow(account: Account, role: str) -> Statement:
 
 
 def review_role(account: Account, team: str, project: Project) -> Role:
-    """Pipelines of merge requests, which only read: whoever may open a merge request has their rights."""
+    """Return the role of merge request pipelines, which only read: anyone who may open a merge request has it."""
     operator, subject = project.review_subject()
     own = {"s3:prefix": _release(team)}
     return Role(

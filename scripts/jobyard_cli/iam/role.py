@@ -83,7 +83,7 @@ def size(policy: Policy) -> int:
 
 
 def policies(statements: Iterable[Statement]) -> list[Policy]:
-    """The statements as policies that IAM takes: one, or as many as a long list of resources needs."""
+    """Return the statements as policies that IAM accepts: one, or several for a long list of resources."""
     found: list[list[Statement]] = []
     for piece in _pieces(statements):
         if found and size(document([*found[-1], piece])) <= POLICY_SIZE:

@@ -100,7 +100,7 @@ def _projects(environment: Environment, problems: list[str]) -> dict[str, Projec
     found = {}
     for team, values in sorted(environment.teams.items()):
         if team in RESERVED:
-            problems.append(f"{TEAMS}/{team}.yaml: '{team}' is a name of the platform's own")
+            problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
         try:
             found[team] = project(values["repo"], values.get("ci", "gitlab"))
         except UnknownPipelinesError as error:
@@ -114,13 +114,13 @@ def _refused(roles: Sequence[Role]) -> Iterator[str]:
     for role in roles:
         name = role.short_name
         if not name or len(name) > NAME_LENGTH or "//" in f"/{role.name}":
-            yield f"'{role.name}' is no name of a role ({role.identity}): IAM takes 1 to {NAME_LENGTH} characters"
+            yield f"a role's name must have 1 to {NAME_LENGTH} characters; got '{role.name}' ({role.identity})"
         # IAM's names are unique whatever their path, and in whatever letters.
         other = taken.setdefault(name.lower(), role)
         if other is not role:
             yield f"two roles would be named '{name}': {other.identity}, and {role.identity}; {_ADVICE}"
         if (count := len(policies(role.statements))) > POLICIES:
-            yield f"role '{role.name}' needs {count} policies, and IAM takes {POLICIES}: split the environment's teams"
+            yield f"role '{role.name}' needs {count} policies, and IAM allows {POLICIES}: split the environment's teams"
 
 
 _ADVICE = f"give a team another name, or its launcher's or jobs' role in `iamRoles` of {TEAMS}/<team>.yaml"

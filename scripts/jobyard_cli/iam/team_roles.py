@@ -26,7 +26,7 @@ def team_roles(account: Account, team: str, values: Written, project: Project, i
     """All roles of a team.
 
     Raises:
-        UnknownPipelinesError: what Argo CD syncs of the team's repository is no name of a branch.
+        UnknownPipelinesError: `revision` in the team's file is not a branch, tag or commit.
     """
     yield release_role(account, team, project, release_branch(values.get("revision", "main")), images)
     yield review_role(account, team, project)

@@ -22,7 +22,7 @@ class TooManyResourcesError(JobyardError):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"{count} resources, and CloudFormation takes {RESOURCES} in one template: deploy the roles in parts, "
+            f"{count} resources, and CloudFormation allows {RESOURCES} in one template: deploy the roles in parts, "
             "first with `--only platform`, then with `--only <team>` for each team or for several"
         )
 
@@ -36,7 +36,7 @@ def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
     parts = list(_resources(roles, boundary))
     if len(parts) > RESOURCES:
         raise TooManyResourcesError(len(parts))
-    head = f"# Made by `jobyard iam --environment {environment}` from values/; change those, and not this.\n"
+    head = f"# Made by `jobyard iam --environment {environment}` from values/; change those, not this file.\n"
     text = head + _yaml({"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Jobyard: roles of {environment}"})
     if roles.issuers:
         text += _yaml(_PARAMETERS)
@@ -57,7 +57,7 @@ _PARAMETERS = {
 
 
 def as_json(roles: Roles) -> str:
-    """Each role by its name: who it is, whom it trusts, its policies, and its groups in the cluster."""
+    """Return each role by its name: its identity, trust policy, policies, and groups in the cluster."""
     found = {
         role.short_name: {
             "identity": role.identity,

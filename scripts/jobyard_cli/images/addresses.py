@@ -18,8 +18,8 @@ class MissingRegistryError(ImageError):
 
     def __init__(self, environment: str) -> None:
         super().__init__(
-            f"{ENVIRONMENTS}/{environment}.yaml names no registry: write `registry: <address>` under `environment`, or "
-            "`account` and `region`, or give --registry"
+            f"{ENVIRONMENTS}/{environment}.yaml must name a registry: write `registry: <address>` under `environment`, "
+            "or `account` and `region`, or give --registry"
         )
 
 

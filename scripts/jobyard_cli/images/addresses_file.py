@@ -36,7 +36,7 @@ def read_images(file: Path) -> dict[str, str]:
         raise ImagesFileError(file, [f"is not JSON: {error}"]) from error
     if not isinstance(pairs, _Pairs):
         raise ImagesFileError(
-            file, ['has to be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}']
+            file, ['must be an object: {"<image>": "<registry>/<image>@sha256:<64 hexadecimal digits>"}']
         )
     if problems := list(_problems(pairs)):
         raise ImagesFileError(file, problems)
@@ -52,10 +52,11 @@ def _problems(pairs: _Pairs) -> Iterator[str]:
     for name, url in pairs:
         place = f"'{printable(name)}'"
         if name in seen:
-            yield f"{place}: is there twice"
+            yield f"{place}: appears twice"
         seen.add(name)
         if not _NAME.fullmatch(name):
-            yield f"{place}: is no image's name: letters, digits, '.', '_' and '-'"
+            yield f"{place}: an image's name must consist of letters, digits, '.', '_' and '-'"
         if not isinstance(url, str) or not _URL.fullmatch(url):
             shown = printable(url) if isinstance(url, str) else json.dumps(url, default=list)
-            yield f"{place}: '{shown}' is no address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>"
+            rule = "must be an address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>"
+            yield f"{place}: {rule}; got '{shown}'"

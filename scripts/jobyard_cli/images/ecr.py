@@ -30,7 +30,7 @@ def authorization(registry: str) -> str:
     Raises:
         RegistryError: AWS does not know who we are, or does not let us.
     """
-    with _told(registry):
+    with _refused_by(registry):
         token: str = _client(registry).get_authorization_token()["authorizationData"][0]["authorizationToken"]
     return token
 
@@ -43,7 +43,7 @@ def ensure_repository(registry: str, name: str) -> None:
     """
     host = registry.partition("/")[0]
     client = _client(registry)
-    with _told(registry):
+    with _refused_by(registry):
         try:
             client.describe_repositories(registryId=host.partition(".")[0], repositoryNames=[name])
         except client.exceptions.RepositoryNotFoundException:
@@ -61,5 +61,5 @@ def _client(registry: str) -> Any:
     return ecr(region_of(registry))
 
 
-def _told(registry: str) -> AbstractContextManager[None]:
+def _refused_by(registry: str) -> AbstractContextManager[None]:
     return refused(f"the registry {registry}", RegistryError)

@@ -16,7 +16,7 @@ class UncommittedError(ImageError):
     """Folders of images have changes that are in no commit."""
 
     def __init__(self, changes: Sequence[str]) -> None:
-        why = "an image is built from a commit, so that its tag says what is in it; commit these first:"
+        why = "an image must be built from a commit, which its tag names; commit these first:"
         super().__init__("\n".join([why, *changes]))
 
 
@@ -52,9 +52,7 @@ class MissingProgramError(ImageError):
     """A program that works with images is not installed."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(
-            f"there is no {' and no '.join(names)} on this machine (Debian: apt-get install buildah skopeo)"
-        )
+        super().__init__(f"this machine must have {' and '.join(names)} (Debian: apt-get install buildah skopeo)")
 
 
 class ImageNameError(ImageError):
@@ -102,7 +100,7 @@ class ImageNotBuiltError(ImageError):
     """Images are not in the registry that they are to be copied from."""
 
     def __init__(self, addresses: Sequence[str], environment: str) -> None:
-        lines = [f"{address} is not there" for address in addresses]
+        lines = [f"{address} does not exist" for address in addresses]
         advice = f"build it first: `jobyard images --environment {environment}`, in this commit"
         super().__init__("\n".join([*lines, advice]))
 

@@ -38,7 +38,7 @@ def digest_of(layout: Path, tag: str) -> str:
         ImageLayoutError: the layout is not there, or not what buildah makes.
     """
     for path in _irregular(layout):
-        raise ImageLayoutError(layout, f"{path.relative_to(layout)} is no plain file")
+        raise ImageLayoutError(layout, f"{path.relative_to(layout)} must be a regular file")
     try:
         listed = _objects(json.loads(_read(layout, layout / "index.json")), "manifests")
         (chosen,) = [one for one in listed if one.get("annotations", {}).get(TAG) == tag]
@@ -78,7 +78,7 @@ def _blob(layout: Path, described: _Part) -> _Content:
     """A manifest's content, which has the digest that it is named by."""
     content = _read(layout, _sized(layout, described))
     if f"sha256:{sha256(content).hexdigest()}" != described["digest"]:
-        raise ImageLayoutError(layout, f"{described['digest']} has other content")
+        raise ImageLayoutError(layout, f"{described['digest']} does not match its content")
     found: _Content = json.loads(content)
     return found
 
@@ -89,10 +89,10 @@ def _sized(layout: Path, described: _Part) -> Path:
     if digest is None:
         raise ImageLayoutError(layout, "a digest that is not of SHA-256")
     if described.get("urls"):
-        raise ImageLayoutError(layout, f"{described['digest']} is to be fetched from an address")
+        raise ImageLayoutError(layout, f"{described['digest']} must be in the layout; it refers to a URL")
     file = layout / "blobs" / "sha256" / digest[1]
     if not file.is_file() or file.stat().st_size != described["size"]:
-        raise ImageLayoutError(layout, f"{described['digest']} is not there, or has another size")
+        raise ImageLayoutError(layout, f"{described['digest']} is missing, or differs in size")
     return file
 
 

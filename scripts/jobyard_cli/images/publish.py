@@ -90,7 +90,7 @@ def publish(
     origin: Origin | None = None,
     built: Path | None = None,
 ) -> list[Published]:
-    """Have every image in the registry at an address: what is there already stays, the rest is built or copied.
+    """Ensure every image exists in the registry; build or copy the missing ones.
 
     `built` is the folder of layouts that another job built, which may hold anything.
 

@@ -49,7 +49,7 @@ class Registry:
         return [*login, *([f"--{side}tls-verify=false"] if self.is_local else [])]
 
     def digest(self, name: str, tag: str) -> str | None:
-        """The digest of an image that is there, of all its platforms together; None where there is none.
+        """Return the digest of an image, with all its platforms; None if the registry does not have it.
 
         Raises:
             RegistryError: the registry does not answer, or says no.
@@ -60,7 +60,7 @@ class Registry:
             return f"sha256:{sha256(done.stdout).hexdigest()}"
         if NOT_THERE.search(done.complaint):
             return None
-        reason = done.complaint.splitlines()[-1] if done.complaint else "skopeo said nothing"
+        reason = done.complaint.splitlines()[-1] if done.complaint else "skopeo gave no reason"
         raise RegistryError(f"the registry {self.address}: {reason}")
 
     def prepare(self, name: str) -> None:

@@ -36,7 +36,7 @@ def sources(root: Path) -> list[Source]:
         UncommittedError: the work tree has others.
         ImageNameError: a folder's name can't be an image's.
         ImageFileError: a Dockerfile is a link.
-        GitError: the folder is no git work tree with a commit.
+        GitError: the folder is not a git work tree with a commit.
     """
     entries = git(root, "ls-tree", "-r", "-z", "HEAD", "--", "images").split("\0")
     if changed := git(root, "status", "--porcelain", "--untracked-files=all", "--", "images").splitlines():

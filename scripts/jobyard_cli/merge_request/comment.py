@@ -24,7 +24,7 @@ class CommentError(JobyardError):
     """The service did not take the comment."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"the comment could not be put at {url}: {reason}")
+        super().__init__(f"could not write the comment at {url}: {reason}")
 
 
 class CommentBusyError(CommentError, UnavailableError):
@@ -35,7 +35,7 @@ class NoMergeRequestError(JobyardError):
     """There is nothing to comment on."""
 
     def __init__(self) -> None:
-        super().__init__("this is no pipeline of a merge request of GitLab's, nor of a pull request of GitHub's")
+        super().__init__("not running in a GitLab merge request or GitHub pull request pipeline")
 
 
 class MissingTokenError(JobyardError):
@@ -69,7 +69,7 @@ class Thread:
         Raises:
             CommentError: the service stays away, or refuses.
         """
-        # It looks first what is there, so a comment whose answer was lost is not written twice.
+        # It first looks for its comment, so that one whose answer was lost is not written twice.
         return insist(lambda: self._put(text), patience)
 
     def _put(self, text: str) -> Done:
@@ -113,8 +113,8 @@ def thread(variables: Mapping[str, str]) -> Thread:
     """The merge request of the pipeline that we are in.
 
     Raises:
-        NoMergeRequestError: there is none.
-        MissingTokenError: there is one, and no token.
+        NoMergeRequestError: the pipeline does not belong to one.
+        MissingTokenError: it does, but has no token to write with.
     """
     if variables.get("CI_MERGE_REQUEST_IID"):
         return _gitlab(variables)
@@ -128,7 +128,7 @@ def _gitlab(variables: Mapping[str, str]) -> Thread:
     token = variables.get("JOBYARD_COMMENT_TOKEN")
     if not token:
         raise MissingTokenError(
-            "to have this as a comment on the merge request, make a project access token (role Reporter, scope `api`) "
+            "to get this as a comment on the merge request, make a project access token (role Reporter, scope `api`) "
             "and give it to the pipeline as the masked CI/CD variable JOBYARD_COMMENT_TOKEN"
         )
     project = quote(variables["CI_PROJECT_ID"], safe="")
@@ -140,7 +140,7 @@ def _github(variables: Mapping[str, str], number: int) -> Thread:
     token = variables.get("GITHUB_TOKEN")
     if not token:
         raise MissingTokenError(
-            "to have this as a comment on the pull request, give the step GITHUB_TOKEN (`${{ github.token }}`) and the "
+            "to get this as a comment on the pull request, give the step GITHUB_TOKEN (`${{ github.token }}`) and the "
             "job `permissions: pull-requests: write`"
         )
     api = variables.get("GITHUB_API_URL", "https://api.github.com")
@@ -161,5 +161,5 @@ def _pull_request(variables: Mapping[str, str]) -> int | None:
 def _body(text: str) -> str:
     cut = text.strip()
     if len(cut) > LONGEST:
-        cut = f"{cut[:LONGEST]}\n\n… and more, which is too long for a comment: the pipeline's log has all of it."
+        cut = f"{cut[:LONGEST]}\n\n… The rest is too long for a comment: the pipeline's log has all of it."
     return f"{MARK}\n{cut}"

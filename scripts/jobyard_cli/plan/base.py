@@ -61,7 +61,7 @@ def environment_base(root: Path, client: S3Client, bucket: str, team: str, envir
     """What a team has released in an environment, with the files of the commit that it was made from.
 
     Raises:
-        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
+        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or its content is not a release.
     """
     release = released(client, bucket, team)
     if release is None:
@@ -88,10 +88,10 @@ def _compiled(tree: Path, words: str) -> Base:
     try:
         checked = check_repo(tree)
     except NotATeamRepoError as error:
-        return Base(words, notes=[f"the base is no team's repository, as it lacks {', '.join(error.missing)}"])
+        return Base(words, notes=[f"the base is not a team repository: it lacks {', '.join(error.missing)}"])
     jobs = compile_jobs(checked)
     wrong = sorted(set(checked.jobs) - set(jobs))
-    notes = [f"at the base these jobs have problems, and count as not there: {', '.join(wrong)}"] if wrong else []
+    notes = [f"these jobs of the base have problems, and count as missing: {', '.join(wrong)}"] if wrong else []
     return Base(words, jobs, tree, notes)
 
 

@@ -38,7 +38,7 @@ def environments_with_values(*repos: Path) -> list[str]:
 
 
 def chart_changes(before: Path | None, after: Path, environments: Iterable[str]) -> list[ObjectChange]:
-    """Each object that is not as it was; a change that is the same in several environments is told once.
+    """Return each object that differs; a change that is the same in several environments is listed once.
 
     Raises:
         RenderError: Helm refuses the values that are there now.

@@ -1,4 +1,4 @@
-"""Images that a merge builds anew, and the tasks that run them from then on."""
+"""Images that a merge rebuilds, and the tasks that run them from then on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def image_changes(root: Path, before: Path, jobs: Jobs) -> Iterator[ImageChange]
     """An entry for each image whose folder differs from what it was in another tree.
 
     Raises:
-        GitError: the folder is no git work tree.
+        GitError: the folder is not a git work tree.
     """
     # What git ignores gets into no image.
     listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", FOLDER).split("\0")

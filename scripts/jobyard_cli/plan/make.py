@@ -39,8 +39,7 @@ class Platform:
 
 
 def find_platform(root: Path, given: Path | None) -> Platform:
-    """The platform's repository as it is now. Where it can't be had or read, the plan is without quotas, unless it
-    was given.
+    """Return the platform's current repository. If it is not available, the plan has no quotas, unless it was given.
 
     Raises:
         NotAPlatformRepoError: the folder that was given is another.
@@ -60,12 +59,12 @@ def valid_repo(root: Path, platform: Path | None = None) -> Checked:
     """The checked repository, with the platform's work tree where one was given.
 
     Raises:
-        NotATeamRepoError: the folder is no team's repository.
+        NotATeamRepoError: the folder is not a team repository.
         InvalidJobsError: the check found something.
     """
     checked = check_repo(root, platform=platform)
     if checked.findings:
-        raise InvalidJobsError(checked, "there is no plan until these are mended")
+        raise InvalidJobsError(checked, "fix these to get a plan")
     return checked
 
 

@@ -47,7 +47,7 @@ def markdown(plan: Plan, limit: int = LIMIT) -> str:
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
     head += f"\nBounds and published jobs: {prose(plan.bounds)}\n" if plan.bounds else ""
     lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
-    lists += [_list("Not told", [prose(" ".join(note.split())) for note in plan.notes])]
+    lists += [_list("Not known", [prose(" ".join(note.split())) for note in plan.notes])]
     lists.append(_list("Images", [f"{code(one.name)} {one.kind}: {prose(image_fate(one))}" for one in plan.images]))
     blocks = [Block(text, "") for text in lists if text]
     blocks += [_job(change) for change in plan.jobs]
@@ -56,7 +56,7 @@ def markdown(plan: Plan, limit: int = LIMIT) -> str:
 
 
 def _fitted(head: str, blocks: list[Block], limit: int) -> str:
-    note = "\n_There is more than fits into a comment: `jobyard plan` shows all of it._\n"
+    note = "\n_The rest is too long for a comment: `jobyard plan` shows all of it._\n"
     if len(head) + sum(len(block.whole) + 1 for block in blocks) <= limit:
         return "\n".join([head, *(block.whole for block in blocks)])
     parts = [head]
@@ -128,7 +128,7 @@ def _job_content(change: JobChange) -> Iterator[str]:
     if change.graph:
         yield block("mermaid", [change.graph])
     elif change.kind in (ADDED, CHANGED):
-        yield "There are more lines in its graph than Mermaid draws.\n"
+        yield "Its graph has more lines than Mermaid draws.\n"
     yield from _settings(change.settings)
     for task in change.tasks:
         yield from _task(task)

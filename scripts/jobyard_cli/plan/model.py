@@ -104,7 +104,7 @@ class Caution:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that would change for a team. `notes` say what could not be told, and why."""
+    """All that would change for a team. `notes` say what is not known, and why."""
 
     team: str
     base: str
@@ -122,7 +122,7 @@ def image_fate(change: ImageChange) -> str:
     """What follows of an image's change; names in it are between single quotes."""
     used = ", ".join(f"'{task}'" for task in change.tasks)
     if change.kind == REMOVED:
-        return "it is built no more"
+        return "it is no longer built"
     return f"it is built, and then run by {used}" if used else "it is built; no task runs it"
 
 

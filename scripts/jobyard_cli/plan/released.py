@@ -20,10 +20,10 @@ class UnreadableReleaseError(JobyardError):
 
 
 def released(client: S3Client, bucket: str, team: str) -> Release | None:
-    """The team's release, or None where there is none.
+    """Return the team's release, or None if it has not released yet.
 
     Raises:
-        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or what is there is no release.
+        UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or its content is not a release.
     """
     key = f"dags/{release_path(team)}"
     address = f"s3://{bucket}/{key}"
@@ -43,5 +43,5 @@ def _release(body: bytes, address: str, team: str) -> Release:
         for job in release["jobs"].values():
             job["tasks"].values()
     except NO_RELEASE as error:
-        raise UnreadableReleaseError(f"{address}: is no release: {type(error).__name__}: {error}") from error
+        raise UnreadableReleaseError(f"{address}: not a release: {type(error).__name__}: {error}") from error
     return release

@@ -19,7 +19,7 @@ COUNTED = 10_000
 _WORDS: dict[str | None, str] = {
     None: "by hand",
     "@once": "once",
-    CONTINUOUS: "again as soon as the run before has ended",
+    CONTINUOUS: "again as soon as the previous run has ended",
 }
 Interval = tuple[datetime, datetime]
 """A data interval; the run starts at its end."""

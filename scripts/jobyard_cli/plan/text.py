@@ -45,7 +45,7 @@ def lines(plan: Plan) -> Iterator[str]:
         yield printable(f"{SIGNS[item.kind]} {item.name} {item.kind}{where}")
         yield from _indented(item.difference)
     yield from _listed("warnings:", [f"{warning.job}: {warning.message}" for warning in plan.warnings])
-    yield from _listed("not told:", plan.notes)
+    yield from _listed("not known:", plan.notes)
     yield ""
     yield counts(plan)
 

@@ -18,7 +18,7 @@ from jobyard_cli.plan.runs import COUNTED, missed, upcoming
 from jobyard_cli.platform.published import KnownJobs
 
 MANY = 5
-"""Runs made up for: from as many on it is told."""
+"""The plan warns of catchup from this number of runs on."""
 _LOOKED_AT = 50
 _WHEN = tuple(Timing.__annotations__)
 
@@ -96,7 +96,7 @@ def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[C
                 yield Caution(name, f"in '{environment}' no pod of task '{task_name}' can start: it asks for {excess}")
             elif excess := ", ".join(pod.times(number).over(quota)):
                 what = f"{number} instances of task '{task_name}' may run at once and ask for {excess}"
-                yield Caution(name, f"in '{environment}' {what}; those over it fail and are tried again")
+                yield Caution(name, f"in '{environment}' {what}; those over the quota fail and are retried")
 
 
 def _overlapping(name: str, job: Job, now: datetime) -> Iterator[Caution]:
@@ -119,7 +119,9 @@ def _catching_up(name: str, job: Job, now: datetime) -> Iterator[Caution]:
     if number >= MANY:
         many = f"{number:,} or more" if number == COUNTED else f"{number:,}"
         at_once = f"{job['max_active_runs']} at a time"
-        yield Caution(name, f"catchup makes {many} runs since {job['start_date']} as soon as it is there, {at_once}")
+        yield Caution(
+            name, f"catchup makes {many} runs since {job['start_date']} as soon as Airflow has the job, {at_once}"
+        )
 
 
 def _moved(name: str, before: Job, job: Job) -> Iterator[Caution]:
@@ -127,6 +129,6 @@ def _moved(name: str, before: Job, job: Job) -> Iterator[Caution]:
     if moved and job["catchup"] and before["catchup"]:
         yield Caution(
             name,
-            f"{' and '.join(moved)} changed while catchup is on: Airflow goes on from the last run it has; "
-            "it neither makes runs again nor makes up for days before the first (a backfill does)",
+            f"{' and '.join(moved)} changed while catchup is on: Airflow continues from the last run it has; "
+            "it neither repeats runs nor creates those before the first (a backfill does)",
         )

@@ -42,8 +42,9 @@ class AirflowRolesError(JobyardError):
     def __init__(self, missing: list[str], why: str) -> None:
         names = ", ".join(missing)
         super().__init__(
-            f"Airflow has not these roles, which the teams' DAGs would name: {names}. They can't be made from here "
-            f"({why}); make them as docs/iam.md says, or take `airflowRoles` out of the environment's file"
+            f"Airflow lacks these roles, which the teams' DAGs would name: {names}. This command "
+            "can't create them "
+            f"({why}); create them as docs/iam.md says, or take `airflowRoles` out of the environment's file"
         )
 
 

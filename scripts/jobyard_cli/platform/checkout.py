@@ -22,7 +22,7 @@ HINT = "or name a work tree of the platform's repository with --platform"
 
 
 class MissingPlatformError(JobyardError):
-    """The platform's repository can't be had."""
+    """The platform's repository is not available."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _address(state: Any) -> str:
 
 
 def _clone(origin: Origin, target: Path) -> None:
-    """Clone into a folder beside, so that what has the name is whole, whoever else does the same."""
+    """Clone into a folder beside, so that what has the name is complete, even if others do the same."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         work_tree = Path(folder) / "clone"
@@ -95,7 +95,7 @@ def _clone(origin: Origin, target: Path) -> None:
             git.git(Path(folder), "clone", "--quiet", "--no-checkout", "--", origin.address, str(work_tree))
             git.git(work_tree, "checkout", "--quiet", "--detach", origin.commit)
         except git.GitError as error:
-            raise MissingPlatformError(f"the platform's repository can't be had: {error}") from error
+            raise MissingPlatformError(f"the platform's repository is not available: {error}") from error
         put(work_tree, target)
 
 

@@ -45,7 +45,7 @@ class Current:
     @property
     def state(self) -> str:
         """All that is known of its age."""
-        return f"{self.words} (a newer one can't be had: {self.why})" if self.why else self.words
+        return f"{self.words} (a newer one is not available: {self.why})" if self.why else self.words
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _of_template(team_repo: Path, origin: Origin, error: str) -> Current:
     try:
         tree = platform_repo(team_repo)
     except MissingPlatformError as both:
-        raise MissingPlatformError(f"the platform's repository can't be had: {error or both}") from both
+        raise MissingPlatformError(f"the platform's repository is not available: {error or both}") from both
     return Current(tree, f"commit {origin.commit[:12]} of the platform, which this repository was made from", error)
 
 
@@ -123,7 +123,7 @@ def _is_recent(moment: float) -> bool:
 
 
 def _try(origin: Origin, note: _Note) -> _Note:
-    """What is fetched now, else what was fetched last with the reason why no more."""
+    """Fetch, with retries; as a fallback, return what was fetched last, with the reason."""
     for left in reversed(range(_TRIES)):
         try:
             fetched = _fetch(origin)
@@ -201,7 +201,7 @@ def _prune(origin: Origin, kept: Collection[str]) -> None:
 
 
 def _read(origin: Origin) -> _Note:
-    """The note; an empty one where there is none, it is of another branch, or its folder has gone."""
+    """Return the note; an empty one if it is missing or for another branch, or its folder was deleted."""
     try:
         note = _Note(**json.loads((origin.folder / _NOTE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

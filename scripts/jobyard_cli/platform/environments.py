@@ -41,7 +41,7 @@ class MissingBucketError(JobyardError):
 
     def __init__(self, environment: str) -> None:
         file = f"{ENVIRONMENTS}/{environment}.yaml"
-        super().__init__(f"{file} names no bucket: write `bucket: <name>` under `environment`, or give --bucket")
+        super().__init__(f"{file} must name a bucket: write `bucket: <name>` under `environment`, or give --bucket")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def load_environment(repo: Path, name: str) -> Environment:
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
-        UnknownEnvironmentError: there is none of that name.
+        UnknownEnvironmentError: it does not exist.
         InvalidValuesError: its file, or one of a team, is wrong.
     """
     known = environment_names(repo)

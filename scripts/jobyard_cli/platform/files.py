@@ -23,7 +23,7 @@ class NotAPlatformRepoError(UsageError):
     """A file that the platform's repository has is not there."""
 
     def __init__(self, missing: Path) -> None:
-        super().__init__(f"{missing} is not there: run this in the top folder of the platform's repository")
+        super().__init__(f"{missing} is missing: run this in the root directory of the platform repository")
 
 
 class UnreadableValuesError(JobyardError):
@@ -77,7 +77,7 @@ def node_groups(values: Path) -> dict[str, Any]:
 
     Raises:
         NotAPlatformRepoError: the file is not there.
-        UnreadableValuesError: it is no YAML, or not of this form.
+        UnreadableValuesError: it is not YAML, or not of this form.
     """
     return _mapping(values / "node-groups.yaml", "nodeGroups")
 
@@ -87,7 +87,7 @@ def task_types(values: Path) -> dict[str, Any]:
 
     Raises:
         NotAPlatformRepoError: the file is not there.
-        UnreadableValuesError: it is no YAML, or not of this form; or a type would leave a task a
+        UnreadableValuesError: it is not YAML, or not of this form; or a type would leave a task a
             connection that is not the team's.
     """
     file = values / "task-types.yaml"
@@ -102,7 +102,7 @@ def shared_variables(values: Path) -> list[str]:
 
     Raises:
         NotAPlatformRepoError: the file is not there.
-        UnreadableValuesError: it is no YAML, or a name can't be that of a Variable, or is another team's.
+        UnreadableValuesError: it is not YAML, or a name can't be that of a Variable, or is another team's.
     """
     file = values / "task-types.yaml"
     names = _data(file).get("sharedVariables", [])

@@ -32,7 +32,7 @@ class InvalidRegionError(JobyardError):
 
 
 def kubeconfig(environment: Environment) -> str:
-    """The file's text, the same for the same values. No context is the current one: whoever uses it says as which team.
+    """Return the file's text, the same for the same values. It has no current context: each use must name a team's.
 
     Raises:
         IncompleteEnvironmentError: the environment's file lacks something that is needed.
@@ -80,7 +80,7 @@ def _token_command(environment: Environment, team: str) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "command": "aws",
-        # Whoever configured the command line for another form of output gets JSON none the less.
+        # The user may have configured the AWS command line for another output format.
         "args": ["eks", "get-token", *asked, "--output", "json"],
         "interactiveMode": "Never",
     }

@@ -13,7 +13,9 @@ class IncompleteEnvironmentError(JobyardError):
     """The environment's file lacks something; the message has every value, with an example of each."""
 
     def __init__(self, environment: str, purpose: str, examples: Mapping[str, str], missing: list[str]) -> None:
-        lines = [f"{ENVIRONMENTS}/{environment}.yaml lacks what {purpose} made of; write under `environment`:"]
+        lines = [
+            f"{ENVIRONMENTS}/{environment}.yaml lacks values from which {purpose} made; write under `environment`:"
+        ]
         lines += [f"  {line}" for line in _nested(missing, examples)]
         if any(name.startswith("cluster.") for name in missing):
             lines.append("`aws eks describe-cluster --name <cluster>` shows what the cluster's are")

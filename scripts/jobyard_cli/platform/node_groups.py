@@ -21,7 +21,7 @@ class MissingClusterError(JobyardError):
 
     def __init__(self, environment: str) -> None:
         super().__init__(
-            f"{ENVIRONMENTS}/{environment}.yaml does not say where the cluster is; write under `environment`:\n"
+            f"{ENVIRONMENTS}/{environment}.yaml must say where the cluster is; write under `environment`:\n"
             "  region: eu-central-1\n"
             "  cluster: {name: jobyard-prod}"
         )

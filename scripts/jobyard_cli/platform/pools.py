@@ -1,7 +1,7 @@
 """The teams' pools in Airflow: how many worker slots each team may hold.
 
-They are made through Airflow's API, by whoever publishes the library: that one's code runs in Airflow anyway, so the
-right to make pools gives nothing that publishing does not. Airflow starts no task whose pool does not exist, hence
+The principal that publishes the library makes them, through Airflow's API: its code runs in Airflow anyway, so the
+permission to make pools gives nothing that publishing does not. Airflow starts no task whose pool does not exist, hence
 pools come before the library that names them. A pool that nothing needs any longer stays: no release can name it.
 """
 
@@ -28,7 +28,7 @@ def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 
 
 def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
-    """Make or mend the pools; the names of those that were not so already.
+    """Create or update the pools; return the names of those that changed.
 
     A task that waits without a worker, deferred or to be looked at again later, holds no slot of its pool.
 

@@ -16,8 +16,8 @@ class MissingAirflowError(JobyardError):
 
     def __init__(self, environment: str) -> None:
         super().__init__(
-            f"{ENVIRONMENTS}/{environment}.yaml names no Airflow, in which the teams' pools are made: write `airflow` "
-            "or `airflowUrl` under `environment`, or give --airflow-url, or --no-pools where they are made otherwise"
+            f"{ENVIRONMENTS}/{environment}.yaml must name the Airflow in which to create the teams' pools: write "
+            "`airflow` or `airflowUrl` under `environment`, or give --airflow-url, or --no-pools if something else creates them"
         )
 
 
@@ -38,7 +38,8 @@ def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
         yield f"pool {name}: {wanted[name]} slots"
     slots, taken = values.get("airflowSlots"), sum(wanted.values())
     if slots is not None and taken > slots:
-        yield f"warning: the teams' workerSlots are {taken}, Airflow has {slots}: a team may wait for others' tasks"
+        excess = f"the teams' workerSlots are {taken} in total, and Airflow has {slots}"
+        yield f"warning: {excess}: a team may wait for others' tasks"
     if values.get("airflowRoles"):
         for name in make_roles(airflow, environment.teams):
             yield f"role {name}"

@@ -1,4 +1,4 @@
-"""Puts the platform's own files into Airflow's bucket, so that whoever copies it meanwhile always has a whole library.
+"""Puts the platform's own files into Airflow's bucket, so that a copy made at any time has a whole library.
 
 A version of the library is a folder that never changes; the object `versions.json` names the whole ones, so it is put
 after them, and `jobyard/__init__.py` chooses among those that have been copied. What has one name in all versions comes
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
-from jobyard_cli.aws.errors import CHANGED, StoreError, code, told
+from jobyard_cli.aws.errors import CHANGED, StoreError, code, store_errors
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.files import PlatformFiles
 from jobyard_cli.platform.loader import loader_source
@@ -38,8 +38,8 @@ class OlderPlatformError(JobyardError):
 
     def __init__(self, bucket: str, theirs: str, ours: str) -> None:
         super().__init__(
-            f"s3://{bucket}/{PREFIX}{INDEX} is of commit {theirs[:12]}, which is later than {ours[:12]}, checked out "
-            "here; nothing was put. To go back on purpose, revert the commits and publish that"
+            f"s3://{bucket}/{PREFIX}{INDEX} is from commit {theirs[:12]}, which is newer than {ours[:12]}, checked out "
+            "here; nothing was published. To go back, revert the commits and publish the result"
         )
 
 
@@ -78,7 +78,7 @@ class _Index(TypedDict, total=False):
 
 @dataclass
 class Published:
-    """Names below `dags/` of what was put and deleted, in that order, and how many files were there already."""
+    """Names below `dags/` of what was put and deleted, in that order, and how many files were unchanged."""
 
     put: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
@@ -93,23 +93,25 @@ def publish(
     is_later: Callable[[str, str], bool] = lambda _theirs, _ours: False,
     now: datetime | None = None,
 ) -> Published:
-    """Put what differs, then delete what the platform put earlier and has no more.
+    """Put what differs, then delete what the platform put earlier and no longer has.
 
-    `is_later` tells whether the commit that is there is later than the one to be put.
+    `is_later` says whether the commit in the bucket is later than the one to publish.
 
     Raises:
-        OlderPlatformError: what is there is of a later commit.
+        OlderPlatformError: the bucket has a later commit's files.
         StoreError: the bucket refuses, is not there, or does not answer, or others keep putting at the same time.
     """
     done = Published()
-    with told(f"s3://{bucket}/{PREFIX}"):
+    with store_errors(f"s3://{bucket}/{PREFIX}"):
         for _ in range(_TRIES):
             try:
                 _Publication(client, bucket, files, commit, done).run(is_later, now or datetime.now(UTC))
             except _RacedError:
                 continue
             return done
-    raise StoreError(f"s3://{bucket}/{PREFIX}: somebody else put the platform's files at the same time; run this again")
+    raise StoreError(
+        f"s3://{bucket}/{PREFIX}: another publisher wrote the platform's files at the same time; run this again"
+    )
 
 
 class _Publication:
@@ -126,14 +128,14 @@ class _Publication:
             raise OlderPlatformError(self.bucket, theirs, self.commit)
         self.done.unchanged = 0
         for name, content in self._version().items():
-            # The folder's name follows from what is in it, so whoever puts it too puts the same.
+            # The folder's name follows from what is in it, so another publisher would put the same.
             self._put(name, content, {})
         index = self._new_index()
         etag = self._put_index(index)
         for name, content in self.files.shared.items():
             self._put(name, content, _unless_changed(self.there.get(name)))
         for name, content in self.files.loaders.items():
-            # A loader too is the same, whoever puts it.
+            # A loader too is the same from every publisher.
             self._put(name, content, {})
         kept = {str(one["folder"]) for one in index["versions"]}
         fixed = self.files.shared.keys() | self.files.loaders.keys()
@@ -218,14 +220,14 @@ class _Publication:
         return "/" not in name and team != name and self._has(name, loader_source(team).encode())
 
     def _refuse_overtaken(self, etag: str) -> None:
-        """Tell when another publisher came between, as some of what is there may then be its and some ours."""
+        """Refuse if another publisher wrote meanwhile, as the bucket may then hold files of both."""
         if not self.done.put and not self.done.deleted:
             return
         answer = self.client.head_object(Bucket=self.bucket, Key=PREFIX + INDEX)
         if answer["ETag"].strip('"') != etag:
             raise StoreError(
                 f"s3://{self.bucket}/{PREFIX}: another commit was published at the same time; "
-                "run this again for the newer of the two"
+                "run this again to publish the newer one"
             )
 
 

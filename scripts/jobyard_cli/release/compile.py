@@ -30,7 +30,7 @@ class ReleaseTooLargeError(JobyardError):
     """The jobs fit a release one by one, and all together make one that Airflow would not read."""
 
     def __init__(self, error: ValueError) -> None:
-        super().__init__(f"the release can't be read by Airflow: {error}; nothing was released")
+        super().__init__(f"Airflow can't read the release: {error}; nothing was released")
 
 
 def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> ReleaseFile:
@@ -40,7 +40,7 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     back to them too; they are part of the release's digest, the commit is not.
 
     Raises:
-        NotATeamRepoError: the folder is no team's repository.
+        NotATeamRepoError: the folder is not a team repository.
         InvalidJobsError: the check found something.
         ReleaseTooLargeError: Airflow would not read the release.
     """

@@ -22,14 +22,14 @@ def dumped(value: object) -> bytes:
 
 
 NO_RELEASE = (ValueError, KeyError, TypeError, AttributeError)
-"""What using a file raises that is no release: a bucket holds whatever was put there."""
+"""What using a file that is not a release raises: a bucket may hold anything."""
 
 
 def parsed(body: bytes) -> ReleaseFile:
     """The release that an environment's bucket has, which an earlier version may have compiled.
 
     Raises:
-        NO_RELEASE: it is no JSON object with jobs.
+        NO_RELEASE: it is not a JSON object with jobs.
     """
     content: Release = json.loads(body)
     content["jobs"].values()
@@ -37,7 +37,7 @@ def parsed(body: bytes) -> ReleaseFile:
 
 
 def job_digests(body: bytes) -> dict[str, str]:
-    """Job to digest; nothing of what is no release."""
+    """Return each job's digest; nothing if the content is not a release."""
     try:
         return {str(name): str(job.get("digest")) for name, job in parsed(body).content["jobs"].items()}
     except NO_RELEASE:

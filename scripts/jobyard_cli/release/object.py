@@ -26,7 +26,7 @@ NO_VERSION = "null"
 
 @dataclass(frozen=True)
 class Release:
-    """A release in the bucket; of one that says nothing of itself, no more is known than when it was put."""
+    """A release in the bucket; without a note, only the time at which it was put is known."""
 
     etag: str
     version: str
@@ -49,10 +49,10 @@ class Put:
 
 
 def note_of(content: Content, by: str, put: str) -> dict[str, str]:
-    """What a release says of itself beside its content, so that nobody need read all of it; S3 takes ASCII alone.
+    """Return a release's note, its metadata in S3, so that nobody need read all of it; S3 accepts only ASCII.
 
     Raises:
-        KeyError: it is no release.
+        KeyError: it is not a release.
         TypeError: likewise.
     """
     return {
@@ -136,7 +136,7 @@ class ReleaseObject:
         return _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
 
     def put(self, body: bytes, note: Mapping[str, str], replaced: Release | None) -> Put | None:
-        """Replace what is there, or None where it is no longer that."""
+        """Replace the current release; return None if another one was put meanwhile."""
         from botocore.exceptions import ClientError
 
         condition: Any = {"IfMatch": replaced.etag} if replaced else {"IfNoneMatch": "*"}
@@ -157,7 +157,7 @@ def _which(version: str) -> Any:
 
 
 def _note_in(body: bytes) -> dict[str, str]:
-    """The note of a release that was put without one; nothing of what is no release, so that it is replaced."""
+    """Return the note of a release that was put without one; nothing if it is not a release, so that it is replaced."""
     try:
         content = json.loads(body)
         return {"digest": str(content.get("digest")), "commit": str(content.get("commit", ""))}

@@ -45,7 +45,7 @@ def push_list(repo: Path, environment: str, text: str) -> str:
         return tries(_push, repo, environment, text)
     except git.GitError as error:
         if _is_overtaken(error):
-            raise PushError(f"{_TRIES} times another push to {PUBLISHED_BRANCH} was quicker; run this again") from error
+            raise PushError(f"{_TRIES} times another push to {PUBLISHED_BRANCH} came first; run this again") from error
         raise PushError(f"{environment}'s list is not on the branch {PUBLISHED_BRANCH}: {error}") from error
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from jobyard.entries import Release as Content
 
 from jobyard_cli.aws.errors import StoreError as StoreError
-from jobyard_cli.aws.errors import told
+from jobyard_cli.aws.errors import store_errors
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.file import NO_RELEASE, ReleaseFile, job_digests, parsed
 from jobyard_cli.release.object import Release as Release
@@ -34,8 +34,8 @@ class OlderReleaseError(JobyardError):
 
     def __init__(self, address: str, theirs: str, ours: str) -> None:
         super().__init__(
-            f"{address} is of commit {theirs[:12]}, which is later than {ours[:12]}, checked out here; "
-            f"it was left as it is. To go back on purpose: jobyard sync --rollback {ours[:12]}"
+            f"{address} is from commit {theirs[:12]}, which is newer than {ours[:12]}, checked out here; "
+            f"nothing was published. To go back: jobyard sync --rollback {ours[:12]}"
         )
 
 
@@ -80,21 +80,23 @@ def publish(
     """Put a release where Airflow reads it: one object, replaced only if nobody else replaced it meanwhile.
 
     Where the bucket has these jobs already, of an earlier commit, this commit is noted: else a pipeline of a commit
-    between the two, come late, would go over it. It takes one request where there is nothing to put, else two, and
+    between the two, running late, would overwrite it. It takes one request where there is nothing to put, else two, and
     three to `compare` with what was there before.
 
     Raises:
-        OlderReleaseError: what is there is of a later commit, and of other jobs.
+        OlderReleaseError: the bucket has a later commit's release, with other jobs.
         StoreError: the bucket refuses the write, is not there, or does not answer.
     """
     place = ReleaseObject(client, bucket, release.content["team"])
     publication = _Publication(place, release, note_of(release.content, by, uuid4().hex), is_later, compare)
-    with told(place.address):
+    with store_errors(place.address):
         for attempt in range(_TRIES):
             if published := publication.attempt():
                 return published
             _pause(attempt)
-    raise StoreError(f"{place.address}: another release went in at the same time, {_TRIES} times over; run this again")
+    raise StoreError(
+        f"{place.address}: another release was published at the same time, {_TRIES} times over; run this again"
+    )
 
 
 @dataclass
@@ -124,7 +126,7 @@ class _Publication:
         return self._put(newest)
 
     def _is_there(self, newest: Release) -> Published:
-        """Of a put whose answer was lost no more is known than that the object is ours."""
+        """Return what is known of a put whose answer was lost: only that the object is ours."""
         is_ours = newest.put == self.note["put"]
         return Published(
             self.place.address,
@@ -151,7 +153,7 @@ def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
         StoreError: the bucket refuses, is not there, or does not answer.
     """
     place = ReleaseObject(client, bucket, team)
-    with told(place.address):
+    with store_errors(place.address):
         return list(islice(place.versions(), NEWEST))
 
 
@@ -161,12 +163,12 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
     Nothing is put where the commit's release is the newest already, as after one that was interrupted.
 
     Raises:
-        UnknownReleaseError: there is none.
+        UnknownReleaseError: it does not exist.
         StoreError: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
     """
     listed = releases(client, bucket, team)
     place = ReleaseObject(client, bucket, team)
-    with told(place.address) as address:
+    with store_errors(place.address) as address:
         if commit and listed and listed[0].commit.startswith(commit):
             file = _read(place, listed[0])
             return RolledBack(listed[0], file.content, Published(address, False, listed[0].etag))
@@ -196,7 +198,7 @@ def _put_again(
     newest = place.newest()
     if newest and newest.put == note["put"]:
         return Published(place.address, True, newest.etag, bool(newest.version), before)
-    raise StoreError(f"{place.address}: another release went in at the same time; look at `jobyard releases`")
+    raise StoreError(f"{place.address}: another release was published at the same time; look at `jobyard releases`")
 
 
 def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
@@ -205,7 +207,7 @@ def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
         note_of(file.content, "", "")
     except NO_RELEASE as error:
         raise UnknownReleaseError(
-            f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is no release"
+            f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is not a release"
         ) from error
     return file
 

@@ -155,7 +155,7 @@ class Watcher:
     def _compare(self, dags: list[str]) -> tuple[dict[str, str], list[str]]:
         """Those that are as released but broken, with the reason, and those that are not as released.
 
-        All come from one file, so after the first few that are not as released no more are asked for.
+        All come from one file, so it stops asking after the first few that are not as released.
         """
         broken: dict[str, str] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -9,7 +9,7 @@ from jobyard.entries import Job
 from jobyard.entries import Release as Content
 
 from jobyard_cli.airflow.transport import AirflowError
-from jobyard_cli.aws.errors import told
+from jobyard_cli.aws.errors import store_errors
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.pools import missing_pools
 from jobyard_cli.release.file import ReleaseFile
@@ -38,8 +38,8 @@ class BucketNotVersionedError(JobyardError):
 
     def __init__(self, bucket: str) -> None:
         super().__init__(
-            f"s3://{bucket} is not versioned: this release is in, but the one before it is lost, and no "
-            "`jobyard sync --rollback` can go back to one. MWAA demands versioning, too; switch it on once: "
+            f"s3://{bucket} is not versioned: this release is published, but the previous one is lost, and "
+            "`jobyard sync --rollback` can't restore it. MWAA requires versioning, too; enable it once: "
             f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
         )
 
@@ -51,7 +51,7 @@ class Synced:
     published: Published
     jobs: int
     images: int = 0
-    """As many as the release has."""
+    """The number of images in the release."""
     told_images: bool = True
     """False where there is no way to tell Airflow about them."""
     waited: Waited | None = None
@@ -68,7 +68,7 @@ def sync(target: Target, release: ReleaseFile, by: str, is_later: IsLater, timeo
         StoreError: the bucket refuses or does not answer.
         AirflowError: Airflow refuses, or can't use the release.
         AirflowTimeoutError: Airflow does not have it in time.
-        SetVariableError: the images could not be told to Airflow.
+        SetVariableError: the Variable with the images could not be written.
     """
     errors = _errors_before(target, report)
     _refuse_missing_pools(target, release.content["jobs"])
@@ -79,7 +79,7 @@ def sync(target: Target, release: ReleaseFile, by: str, is_later: IsLater, timeo
         if target.variable:
             newest_images(target.variable, target.place)
         raise
-    report(f"{published.address}: {'released' if published.changed else 'these jobs are there already'}")
+    report(f"{published.address}: {'released' if published.changed else 'these jobs are released already'}")
     return _follow(target, release.content, published, errors, timeout, report)
 
 
@@ -87,11 +87,11 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
     """Put an earlier release again, then its images, then wait until Airflow has it.
 
     Raises:
-        UnknownReleaseError: there is none to go back to.
+        UnknownReleaseError: the release to restore does not exist.
         StoreError: the bucket refuses or does not answer, or another release went in meanwhile.
         AirflowError: Airflow refuses, or can't use the release.
         AirflowTimeoutError: Airflow does not have it in time.
-        SetVariableError: the images could not be told to Airflow.
+        SetVariableError: the Variable with the images could not be written.
     """
     errors = _errors_before(target, report)
     _refuse_missing_pools(target, {})
@@ -153,7 +153,7 @@ def _wait(
     removed = before.keys() - digests.keys()
 
     def superseded() -> bool:
-        with told(published.address):
+        with store_errors(published.address):
             newest = target.place.newest()
         return newest is not None and newest.etag != published.etag
 

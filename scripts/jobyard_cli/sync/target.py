@@ -80,13 +80,13 @@ def _problems(team: str, environment: Environment | None, bucket: str | None, ai
         problems.append(f"team {team} is not in environment {environment.name}: add it under {where}")
     if not bucket:
         problems.append(
-            f"{file} names no bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"
+            f"{file} must name a bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"
         )
     if not airflow:
         say = (
-            f"{file} names no Airflow: write `airflow` or `airflowUrl`, or"
+            f"{file} must name an Airflow: write `airflow` or `airflowUrl`, or"
             if file
-            else "nothing says where Airflow is:"
+            else "the address of Airflow is not known:"
         )
         problems.append(f"{say} give --airflow-url, or --no-wait")
     return problems

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from jobyard_cli.airflow.api import AirflowClient
-from jobyard_cli.aws.errors import refused, told
+from jobyard_cli.aws.errors import refused, store_errors
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.object import ReleaseObject
 
@@ -25,7 +25,7 @@ class VariableStore(Protocol):
     address: str
 
     def get(self) -> str | None:
-        """What it is, or None where there is none."""
+        """Return the Variable's value, or None if it does not exist."""
         ...
 
     def set(self, value: str) -> None:
@@ -42,7 +42,7 @@ class AirflowVariable:
         self._name = name
 
     def get(self) -> str | None:
-        """What it is, or None where there is none.
+        """Return the Variable's value, or None if it does not exist.
 
         Raises:
             AirflowError: unreachable, or refused.
@@ -68,12 +68,12 @@ class Parameter:
         self._name = name
 
     def get(self) -> str | None:
-        """What it is, or None where there is none.
+        """Return the Variable's value, or None if it does not exist.
 
         Raises:
             SetVariableError: refused, or no answer.
         """
-        with self._told("ssm:GetParameter"):
+        with self._refused("ssm:GetParameter"):
             try:
                 answer = self._client.get_parameter(Name=self._name, WithDecryption=True)
             except self._client.exceptions.ParameterNotFound:
@@ -86,14 +86,14 @@ class Parameter:
         Raises:
             SetVariableError: refused, or no answer.
         """
-        with self._told("ssm:PutParameter"):
+        with self._refused("ssm:PutParameter"):
             change = {"Name": self._name, "Value": value, "Tier": "Intelligent-Tiering"}
             if self.get() is None:
                 self._client.put_parameter(**change, Type="String", Overwrite=True)
             else:
                 self._client.put_parameter(**change, Overwrite=True)
 
-    def _told(self, right: str) -> AbstractContextManager[None]:
+    def _refused(self, right: str) -> AbstractContextManager[None]:
         hints = {"AccessDeniedException": f"the role needs {right} on it"}
         return refused(self.address, SetVariableError, hints=hints)
 
@@ -101,7 +101,7 @@ class Parameter:
 def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
     """Merge the images of a release into the Variable; whether it had to be written.
 
-    Whoever writes looks afterwards whether that release is still the newest, and takes the newest one's images where
+    After a write, it checks whether that release is still the newest, and takes the newest one's images if
     it is not: so of two syncs at once the older one's images never stay. `etag` is the release's.
 
     Raises:
@@ -114,14 +114,14 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
         if not _merge(store, images) and not wrote:
             return False
         wrote = True
-        with told(place.address):
+        with store_errors(place.address):
             newest = place.newest()
             if newest is None or newest.etag == etag:
                 return True
             etag = newest.etag
             images = images_in(place.read())
     raise SetVariableError(
-        f"{store.address}: another release went in at the same time, {_TRIES} times over; run it again"
+        f"{store.address}: another release was published at the same time, {_TRIES} times over; run it again"
     )
 
 
@@ -133,7 +133,7 @@ def newest_images(store: VariableStore, place: ReleaseObject) -> None:
         AirflowError: likewise, of Airflow.
         StoreError: the bucket refuses or does not answer.
     """
-    with told(place.address):
+    with store_errors(place.address):
         newest = place.newest()
         images = images_in(place.read()) if newest else {}
     if newest and images:
@@ -141,7 +141,7 @@ def newest_images(store: VariableStore, place: ReleaseObject) -> None:
 
 
 def images_in(release: bytes) -> dict[str, str]:
-    """The images of a release; none of what is no release."""
+    """Return the images of a release; none if the content is not a release."""
     try:
         return {str(name): str(url) for name, url in json.loads(release).get("images", {}).items()}
     except (ValueError, AttributeError):
@@ -158,7 +158,7 @@ def _merge(store: VariableStore, images: Mapping[str, str]) -> bool:
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
-    """What is there; of what is no JSON object nothing can be kept, and DAGs could not use it either."""
+    """Return the current content; none if it is not a JSON object, which DAGs could not use either."""
     try:
         stored = json.loads(text or "{}")
     except ValueError:

@@ -37,7 +37,7 @@ class ReleaseTimeoutError(AirflowTimeoutError):
     def __init__(self, state: object, seconds: float) -> None:
         super().__init__(
             f"Airflow does not have the release after {seconds:.0f} s: {state}\n"
-            "it is in the bucket, and Airflow may still take it (on MWAA up to 5 minutes later): run this again"
+            "it is in the bucket, and Airflow may still load it (on MWAA up to 5 minutes later): run this again"
         )
 
 
@@ -53,7 +53,7 @@ class Waited:
     stopped: list[str] = field(default_factory=list)
     """DAGs of jobs that are not in the release, which were paused before they go."""
     unpaused: list[str] = field(default_factory=list)
-    """Likewise, of which whoever asks may not pause any, as a team's pipeline on MWAA may only read."""
+    """Likewise, where the caller lacks the permission to pause, as a team's pipeline on MWAA may only read."""
 
 
 class Wait:
@@ -128,7 +128,7 @@ class Wait:
         return None
 
     def _failure(self, state: State) -> AirflowError | None:
-        """What no waiting mends."""
+        """Return the error that waiting does not fix, if any."""
         if errors := self._lasting(state.import_errors):
             return NotImportableError(errors)
         return BrokenDagsError(state.broken) if state.broken else None
@@ -136,7 +136,7 @@ class Wait:
     def _lasting(self, errors: Mapping[str, ImportFailure]) -> dict[str, ImportFailure]:
         """Those that Airflow met twice, or that have had time to go.
 
-        Met once, it may be a time-out of a busy Airflow, or of a file that was being copied. One that was there
+        Met once, it may be a timeout of a busy Airflow, or of a file that was being copied. One that was there
         before may be of the release before.
         """
         if self._passed() >= SETTLE_SECONDS or self._deadline.is_over:

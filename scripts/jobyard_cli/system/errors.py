@@ -17,7 +17,7 @@ class ProgramNotFoundError(ProgramError):
     """A program is not installed."""
 
     def __init__(self, program: str) -> None:
-        JobyardError.__init__(self, f"there is no `{program}` on this machine")
+        JobyardError.__init__(self, f"`{program}` is not installed on this machine")
         self.output = ""
 
 

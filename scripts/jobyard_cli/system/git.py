@@ -65,12 +65,12 @@ def _done(
 
 
 def commit(repo: Path) -> str:
-    """The commit that is checked out, or nothing where the folder is no git work tree."""
+    """Return the commit that is checked out; empty if the folder is not a git work tree."""
     return _asked(repo, "rev-parse", "HEAD")
 
 
 def origin(repo: Path) -> str:
-    """The address of the remote `origin` without a password, or nothing where there is none.
+    """Return the address of the remote `origin` without a password; empty if it does not exist.
 
     A pipeline's clone often has a token in it, which must not end in a file.
     """
@@ -82,7 +82,7 @@ def origin(repo: Path) -> str:
 
 
 def is_later(repo: Path, one: str, other: str) -> bool:
-    """Whether a commit has another among those it follows; not so where this work tree can't be told of it.
+    """Return whether a commit has another among its ancestors; False if this work tree can't know.
 
     A pipeline's clone ends at its own commit, so a later one has to be fetched.
     """

@@ -86,7 +86,7 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
         NotAPlatformRepoError: a part of the platform's repository is not there.
         InvalidValuesError: a file of a team that is there already is wrong.
         TeamAnswersError: an answer is wrong, or something of that name is there.
-        AddTeamError: the template can't be had, or what it makes does not pass the checks.
+        AddTeamError: the template is not available, or its result does not pass the checks.
     """
     platform, output = platform.absolute(), output.absolute()
     for needed in NEEDED:
@@ -97,8 +97,8 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")
-        told = [*_in_the_way(platform, team, None if file_only else output), *hook]
-        if problems := [*told, *_value_problems(platform, team, text, hook)]:
+        known = [*_in_the_way(platform, team, None if file_only else output), *hook]
+        if problems := [*known, *_value_problems(platform, team, text, hook)]:
             raise TeamAnswersError(problems)
         (baked,) = (Path(scratch) / "repo").iterdir()
         _try(platform, team, text, baked, Path(scratch))
@@ -161,9 +161,9 @@ environments: {json.dumps(list(team.environments))}
 def _in_the_way(platform: Path, team: NewTeam, output: Path | None) -> Iterator[str]:
     file = platform / TEAMS / f"{team.name}.yaml"
     if file.exists() or team.name in load_teams(platform):
-        yield f"team '{team.name}' is there already, in {TEAMS}/{team.name}.yaml; it was left as it is"
+        yield f"team '{team.name}' exists already, in {TEAMS}/{team.name}.yaml; it was left unchanged"
     if output is not None and (output / team.repo_name).exists():
-        yield f"{output / team.repo_name} is there already; it was left as it is"
+        yield f"{output / team.repo_name} exists already; it was left unchanged"
 
 
 def _value_problems(platform: Path, team: NewTeam, text: str, hook: Sequence[str]) -> Iterator[str]:
@@ -196,7 +196,7 @@ class _Source:
         commit, origin = git.commit(platform), git.origin(platform)
         if not commit:
             why = "a team's repository is made from a commit of the platform's"
-            raise AddTeamError([f"{platform} is no git work tree with a commit: {why}"])
+            raise AddTeamError([f"{platform} must be a git work tree with a commit: {why}"])
         # Teams are data of the platform's, and not of the template.
         changes = git.git(platform, "status", "--porcelain", "--", ".", f":!{TEAMS}", f":!{OVERRIDES}")
         return cls(platform, origin or str(platform), commit, not origin, bool(changes.strip()))

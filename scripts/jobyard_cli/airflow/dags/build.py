@@ -90,7 +90,7 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
         data_buckets=environment.data_buckets,
         variables=platform_files.shared_variables(platform / "values"),
     )
-    # Building reads no more of a kubeconfig than that it is there.
+    # Building needs a kubeconfig that exists, and does not read it.
     files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")
     for name, content in {**files.flat, release_path(team): release}.items():
         (dags / name).parent.mkdir(parents=True, exist_ok=True)
@@ -128,4 +128,4 @@ def _problems(answer: _Answer) -> list[str]:
     broken = [
         f"dags/{dag_id.partition('.')[2]}/job.yaml: {problem}" for dag_id, problem in answer["dags"].items() if problem
     ]
-    return [*(f"no DAG at all: {error}" for error in errors), *broken]
+    return [*(f"no DAG was built: {error}" for error in errors), *broken]

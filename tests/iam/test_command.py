@@ -123,7 +123,7 @@ def test_all_values_that_are_missing_are_told_with_an_example_of_each(platform: 
     assert iam() == (
         1,
         "",
-        "values/environments/prod.yaml lacks values from which its IAM roles are made; write under `environment`:\n"
+        "values/environments/prod.yaml lacks what its IAM roles are made from; write under `environment`:\n"
         '  account: "111122223333"\n'
         "  bucket: example-jobyard-prod\n"
         "  airflow: jobyard-prod\n"

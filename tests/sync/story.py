@@ -194,7 +194,7 @@ def take_a_job_away(team: Team) -> None:
     ended = team.sync()
     assert (ended.code, ended.err) == (0, ""), team.airflow.log()
     assert "risk.train is not in the release: its DAG was paused and will disappear; its history is kept\n" in ended.out
-    assert "risk.score is paused in Airflow: no run of it starts by itself" in ended.out
+    assert "risk.score is paused in Airflow: it has no scheduled runs until someone unpauses it there" in ended.out
     assert "risk.train" not in team.client.dag_ids()
     assert team.client.call("GET", "dags/risk.train")["is_paused"]
 

@@ -169,7 +169,9 @@ def test_a_bucket_without_versions_gets_the_release_and_a_red_pipeline(team: Tea
         publish(team.server.client, bucket, team.release)
     ended = team.sync(team.server.url, bucket=bucket)
     assert (ended.code, ended.out) == (1, f"s3://{bucket}/{KEY}: {out}\n")
-    assert ended.err.startswith(f"s3://{bucket} is not versioned: this release is in, but the one before it is lost")
+    assert ended.err.startswith(
+        f"s3://{bucket} is not versioned: this release is published, but the previous one is lost"
+    )
     assert f"aws s3api put-bucket-versioning --bucket {bucket} " in ended.err
     assert team.server.released(bucket) == team.new
     back = team.sync(team.server.url, bucket=bucket, more=["--rollback"])

@@ -340,7 +340,7 @@ def test_what_an_environment_lacks_is_told_with_what_to_write() -> None:
     with pytest.raises(IncompleteEnvironmentError) as caught:
         kubeconfig(Environment("dev", {"name": "dev", "cluster": {"name": "x"}}, {}))
     assert str(caught.value) == (
-        "values/environments/dev.yaml lacks values from which Airflow's kubeconfig is made; write under `environment`:\n"
+        "values/environments/dev.yaml lacks what Airflow's kubeconfig is made from; write under `environment`:\n"
         '  account: "111122223333"\n'
         "  region: eu-central-1\n"
         "  cluster:\n"
@@ -403,7 +403,7 @@ def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     assert (code, err) == (0, "")
     assert out.startswith(
         "pool risk: 12 slots\npool risk.warehouse: 4 slots\n"
-        "warning: the teams' workerSlots are 32, Airflow has 20: a team may wait for others' tasks\nput s3://data/"
+        "warning: the teams' workerSlots are 32 in total, and Airflow has 20: a team may wait for others' tasks\nput s3://data/"
     )
     assert airflow.pools == {"default_pool": 128, "risk": 12, "risk.warehouse": 4, "fraud": 16}
     airflow.refuses = True
@@ -473,4 +473,4 @@ def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, pl
     change(platform_repo, "environments/prod.yaml", "^  region: .*\n", "")
     code, out, err = jobyard("kubeconfig", "--environment", "prod")
     assert (code, out) == (1, "")
-    assert err.startswith("values/environments/prod.yaml lacks values from which Airflow's kubeconfig is made")
+    assert err.startswith("values/environments/prod.yaml lacks what Airflow's kubeconfig is made from")

@@ -198,7 +198,7 @@ WARNED = {
         DAILY + "tasks: {t: {image: inference, foreach: [1, 2, 3], node_group: high-cpu, resources: {cpu: 6}}}",
         [
             "in 'dev' 3 instances of task 't' may run at once and ask for cpu 18 (quota: 16); "
-            "those over it fail and are tried again"
+            "those over the quota fail and are retried"
         ],
     ),
     "instances that are kept apart": (

@@ -43,11 +43,11 @@ class AirflowClient:
 
     @property
     def once(self) -> AirflowClient:
-        """This Airflow, asked once a call: for waits that have a deadline of their own."""
+        """Return this Airflow with each call made once: for waits that have a deadline of their own."""
         return AirflowClient(self._transport, 0, self._clock)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One call; the parsed answer, or None where there is no content. A POST is not repeated.
+        """Return the parsed answer of one call, or None if it has no content. A POST is not repeated.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
@@ -83,7 +83,7 @@ class AirflowClient:
         return insist(attempt, self.patience, clock=self._clock)
 
     def listed(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Every entry of a list, page by page.
+        """Yield every entry of a list, page by page.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
@@ -124,11 +124,11 @@ class AirflowClient:
         self.call("PATCH", f"variables/{key}", body)
 
     def dag_ids(self) -> set[str]:
-        """The DAGs that Airflow has parsed and not lost since."""
+        """Return the DAGs that Airflow has parsed and not lost since."""
         return {dag["dag_id"] for dag in self.listed("dags", "dags")}
 
     def import_errors(self) -> dict[str, str]:
-        """File name to stack trace of every file that Airflow can't import."""
+        """Return file name to stack trace of every file that Airflow can't import."""
         return {error["filename"]: error["stack_trace"] for error in self.listed("importErrors", "import_errors")}
 
     def wait_for_dags(self, wanted: set[str], timeout: float) -> None:
@@ -160,12 +160,12 @@ class AirflowClient:
         self._create("backfills", body)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Every run of a DAG."""
+        """Return every run of a DAG."""
         found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns?limit=1000")["dag_runs"]
         return found
 
     def wait_for_first_run(self, dag_id: str, timeout: float) -> dict[str, Any]:
-        """The first run that the scheduler made of a DAG.
+        """Return the first run that the scheduler made of a DAG.
 
         Raises:
             AirflowTimeoutError: it made none in time.
@@ -208,14 +208,14 @@ class AirflowClient:
         return until(look, seconds, late, clock=self._clock)
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """The task instances of a run."""
+        """Return the task instances of a run."""
         found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
             "task_instances"
         ]
         return found
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """The log of one try of a task, a line for each event and for each exception."""
+        """Return the log of one try of a task, with a line for each event and for each exception."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
         content = self.call("GET", path)["content"]
         return "\n".join(words for line in content for words in _words(line))

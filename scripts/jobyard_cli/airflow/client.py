@@ -12,12 +12,12 @@ from jobyard_cli.aws import clients as aws
 
 
 def names_airflow(values: Mapping[str, Any], url: str | None = None) -> bool:
-    """Whether the address that was given, or else the environment's file, says where Airflow is."""
+    """Return whether the address that was given, or else the environment's file, says where Airflow is."""
     return bool(url or values.get("airflowUrl") or values.get("airflow"))
 
 
 def airflow_client(values: Mapping[str, Any], url: str | None = None) -> AirflowClient:
-    """The Airflow at the address that was given, or else that of the environment's file.
+    """Return the Airflow at the address that was given, or else at that of the environment's file.
 
     Raises:
         AwsClientError: AWS's own settings on this machine can't be used.

@@ -23,7 +23,7 @@ class MwaaTransport:
         self._name = name
 
     def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """One call, as `Transport` has it.
+        """Return the parsed answer of one call, as `Transport` defines it.
 
         Raises:
             AirflowError: refused, with Airflow's or AWS's own words.

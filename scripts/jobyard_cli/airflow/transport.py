@@ -45,7 +45,7 @@ class Login:
 
     @classmethod
     def from_environment(cls) -> Login:
-        """As the environment has it."""
+        """Return the credentials that the environment variables hold."""
         return cls(*(os.environ.get(name, "") for name in (USERNAME, PASSWORD, TOKEN)))
 
 
@@ -58,7 +58,7 @@ class Transport(Protocol):
     address: str
 
     def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """One call; the parsed answer, or None where there is no content.
+        """Return the parsed answer of one call, or None if it has no content.
 
         Raises:
             AirflowError: refused, with Airflow's own words.
@@ -69,7 +69,7 @@ class Transport(Protocol):
 
 
 def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
-    """The error for an answer of 400 and above."""
+    """Return the error for an answer with status 400 or above."""
     text = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
     if status == 404:
         return AirflowNotFoundError(text)
@@ -98,7 +98,7 @@ class RestTransport:
     """Plain HTTP; who it is comes from the environment, and is nobody where an Airflow lets everyone in."""
 
     def __init__(self, address: str, version: str = "", login: Login | None = None) -> None:
-        """Take the address; Airflow's version is asked for, and who calls is the environment's, where not given."""
+        """Take the address; by default, Airflow reports its version and the environment has the credentials."""
         self.address = address.rstrip("/")
         self._version = version
         self._session = requests.Session()
@@ -106,7 +106,7 @@ class RestTransport:
         self._login = login or Login.from_environment()
 
     def call(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """One call, as `Transport` has it.
+        """Return the parsed answer of one call, as `Transport` defines it.
 
         Raises:
             AirflowError: refused, with Airflow's own words.

@@ -19,7 +19,7 @@ AIRFLOW_VERSION = "3.3.1"
 
 
 def environment(mwaa: Path, cache: Path, report: Report, version: str, extra: Sequence[str] = ()) -> Path:
-    """An environment with this Airflow and `extra` packages, under the pins of `mwaa/<version>/`.
+    """Return an environment with this Airflow and `extra` packages, under the pins of `mwaa/<version>/`.
 
     Raises:
         ProgramError: the installation failed.

@@ -21,7 +21,7 @@ class AwsClientError(JobyardError):
 
 
 def s3(endpoint_url: str | None = None, region: str | None = None) -> S3Client:
-    """A client for S3, or for the server at that address.
+    """Return a client for S3, or for the server at that address.
 
     Raises:
         AwsClientError: the profile, the region or the address can't be used.
@@ -31,7 +31,7 @@ def s3(endpoint_url: str | None = None, region: str | None = None) -> S3Client:
 
 
 def ssm(region: str | None = None) -> Any:
-    """A client for the Parameter Store.
+    """Return a client for the Parameter Store.
 
     Raises:
         AwsClientError: the profile or the region can't be used.
@@ -40,7 +40,7 @@ def ssm(region: str | None = None) -> Any:
 
 
 def mwaa(region: str | None = None) -> Any:
-    """A client for MWAA.
+    """Return a client for MWAA.
 
     Raises:
         AwsClientError: the profile or the region can't be used.
@@ -49,7 +49,7 @@ def mwaa(region: str | None = None) -> Any:
 
 
 def ecr(region: str | None = None) -> Any:
-    """A client for ECR.
+    """Return a client for ECR.
 
     Raises:
         AwsClientError: the profile or the region can't be used.

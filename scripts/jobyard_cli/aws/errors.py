@@ -93,7 +93,7 @@ def refused(
     busy: Callable[[str], JobyardError] | None = None,
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[None]:
-    """Turn what goes wrong with AWS inside into one of our errors, which begins with the address.
+    """Turn an error of AWS inside into a JobyardError that begins with the address.
 
     Raises:
         JobyardError: what `failed` makes of the text, or `busy` where a later try may well get another answer.
@@ -108,7 +108,7 @@ def refused(
 
 
 def explain(error: Exception, hints: Mapping[str, str] = MappingProxyType({})) -> str:
-    """What AWS refused or what kept a request from an answer, and what to do about it.
+    """Return what AWS refused, or what prevented an answer, and what to do about it.
 
     `hints` are by the name that AWS has for the refusal, and go before those that fit every service.
     """
@@ -128,7 +128,7 @@ def explain(error: Exception, hints: Mapping[str, str] = MappingProxyType({})) -
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether a later try may well get another answer: the service is busy, or a connection broke or failed."""
+    """Return whether a later try may succeed: the service is busy, or a connection broke or failed."""
     from botocore import exceptions as known
 
     return code(error) in _PASSING or isinstance(
@@ -138,7 +138,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def code(error: Exception) -> str:
-    """AWS's name for what is wrong."""
+    """Return AWS's code of an error."""
     # A connection that broke has a response, too, which is None.
     response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))

@@ -33,7 +33,7 @@ class Bounds:
 
 
 def known_bounds(root: Path, team: str, environment: str, platform: Path | None) -> Bounds:
-    """The team's bounds in the platform's repository, which is asked for where it was given or can be had.
+    """Return the team's bounds from the platform's repository that was given or is available.
 
     Raises:
         UnknownEnvironmentError: the platform has none of that name.
@@ -60,7 +60,7 @@ def _here(team: Team, environment: str) -> Mapping[str, Any] | None:
 
 
 def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> list[str]:
-    """A line for each problem: template, object, field, what is wrong."""
+    """Return a line for each problem: template, object, field, what is wrong."""
     found = [line for manifest in manifests for line in _problems(manifest, team, bounds.values)]
     return list(dict.fromkeys(found))
 
@@ -120,14 +120,14 @@ def _priority_class(content: Mapping[str, Any], team: str, bounds: Mapping[str, 
 
 
 def priorities(bounds: Mapping[str, Any]) -> dict[str, int]:
-    """Level -> value of the classes that a team may have: as the charts' helper `jobyard.priorities` says."""
+    """Return level to value of the classes that a team may have, as the charts' helper `jobyard.priorities` does."""
     low, high = bounds["priorityBand"]["min"], bounds["priorityBand"]["max"]
     usual = usual_priorities(low, high)
     return bounds.get("priorities") or {level: value for level, value in usual.items() if value <= high}
 
 
 def usual_priorities(low: int, high: int) -> dict[str, int]:
-    """The three levels that a team starts with: from the lowest of its band up, a ninth of the band apart."""
+    """Return a new team's three levels: from the lowest of its band up, a ninth of the band apart."""
     step = max((high - low + 1) // 9, 1)
     return {"low": low, "normal": low + step, "high": low + 2 * step}
 

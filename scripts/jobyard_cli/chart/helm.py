@@ -18,7 +18,7 @@ class RenderError(JobyardError):
 
 
 def render(chart: Path, values: Iterable[Path], release: str = "") -> str:
-    """`helm template` of a chart, under the name of a release; without one, the chart's.
+    """Return the output of `helm template` for a chart, under the release's name or else the chart's.
 
     Raises:
         RenderError: it refuses.

@@ -39,20 +39,20 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        """`ServiceAccount team-risk/jobs`."""
+        """Return kind, namespace and name: `ServiceAccount team-risk/jobs`."""
         metadata = self.content.get("metadata") or {}
         place = [str(part) for part in (metadata.get("namespace"), metadata.get("name")) if part]
         return f"{self.content.get('kind')} {'/'.join(place)}"
 
 
 def value_files(repo: Path, environment: str) -> list[Path]:
-    """The files of values that Argo CD reads, in its order; an environment without a file of its own adds none."""
+    """Return the value files that Argo CD reads, in its order; one for the environment only if it exists."""
     own = f"values/environments/{environment}.yaml"
     return [repo / name for name in (*VALUES, own) if (repo / name).is_file()]
 
 
 def manifests(repo: Path, environment: str = "") -> list[Manifest]:
-    """All objects of the team's chart.
+    """Return all objects of the team's chart.
 
     Raises:
         MissingChartError: the repository has no chart.

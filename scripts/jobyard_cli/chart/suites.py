@@ -25,7 +25,7 @@ class MissingSuitesError(JobyardError):
 
 
 def find_suites(repo: Path) -> list[Path]:
-    """The suites of the team's chart.
+    """Return the suites of the team's chart.
 
     Raises:
         MissingChartError: the repository has no chart.
@@ -44,7 +44,7 @@ def run_suites(repo: Path, runner: Path) -> int:
 
 
 def program(cache: Path, report: Report) -> Path:
-    """helm-unittest: the machine's own, or else the one that `gomod/` pins, built once from source.
+    """Return helm-unittest: the machine's own, or else the one that `gomod/` pins, built once from source.
 
     Raises:
         ProgramError: a download or the build failed.

@@ -18,14 +18,14 @@ KWOK = "sigs.k8s.io/kwok"
 
 
 def pinned_version(module: str) -> str:
-    """The version that go.mod requires of a module, such as v1.37.2."""
+    """Return the version that go.mod requires of a module, such as v1.37.2."""
     match = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", (GOMOD / "go.mod").read_text(), re.M)
     assert match, f"{module} is not in {GOMOD}/go.mod"
     return match[1]
 
 
 def module_folder(go: Sequence[str], module: str) -> Path:
-    """Where the sources of a required module are, downloaded first where they are not on this machine.
+    """Return the folder with the sources of a required module; download them if necessary.
 
     Raises:
         ProgramError: the download failed.

@@ -44,7 +44,7 @@ def go_command(report: Report) -> list[str]:
 
 
 def link_flags(kubernetes: str) -> str:
-    """The linker's flags for programs of this version of Kubernetes, such as v1.37.2: no symbols, and its version.
+    """Return the linker's flags for programs of a Kubernetes version, such as v1.37.2: no symbols, and its version.
 
     Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
     """

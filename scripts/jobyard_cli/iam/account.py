@@ -41,22 +41,22 @@ class Account:
     """Of Airflow's, that the platform's pipeline needs: to make pools, or as an administrator to make roles too."""
 
     def arn(self, service: str, resource: str, region: str | None = None, number: str | None = None) -> str:
-        """ARN of a resource; its region and account are the environment's where others are not given."""
+        """Return the ARN of a resource; region and account default to the environment's."""
         where = self.region if region is None else region
         return f"arn:{self.partition}:{service}:{where}:{self.number if number is None else number}:{resource}"
 
     def role(self, name: str) -> str:
-        """ARN of a role, given its name with its path."""
+        """Return the ARN of a role, given its name with its path."""
         return self.arn("iam", f"role/{name}", region="")
 
     def s3(self, bucket: str, *keys: str) -> list[str]:
-        """ARNs of objects, or of the bucket itself where there is no key."""
+        """Return the ARNs of objects, or of the bucket itself if no key is given."""
         return [self.arn("s3", f"{bucket}/{key}", region="", number="") for key in keys] or [
             self.arn("s3", bucket, region="", number="")
         ]
 
     def repositories(self, team: str, values: Written) -> list[str]:
-        """ARNs of the team's image repositories in an environment with such values; none where they are not ECR's."""
+        """Return the ARNs of the team's image repositories in an environment; none if they are not in ECR."""
         if "registry" not in values:
             known = "account" in values and "region" in values
             return [self.arn("ecr", f"repository/{team}/*", values["region"], values["account"])] if known else []
@@ -67,7 +67,7 @@ class Account:
 
 
 def account(environment: Environment) -> Account:
-    """What the environment's file says of its account.
+    """Return the account that the environment's file describes.
 
     Raises:
         IncompleteEnvironmentError: it lacks something that every role needs.

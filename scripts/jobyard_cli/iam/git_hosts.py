@@ -36,18 +36,18 @@ class Project:
 
     @property
     def issuer(self) -> str:
-        """Who signs its pipelines' tokens, without `https://`."""
+        """Return the issuer of its pipelines' tokens, without `https://`."""
         if self.ci == "gitlab":
             return self.host
         return GITHUBS_ISSUER if self.host == GITHUB else f"{self.host}/_services/token"
 
     @property
     def audience(self) -> str:
-        """What its pipelines' tokens for AWS are for."""
+        """Return the audience of its pipelines' tokens for AWS."""
         return AUDIENCES[self.ci]
 
     def release_claims(self, branch: str, environment: str) -> dict[str, str]:
-        """What a token says of a pipeline that releases from a branch into an environment.
+        """Return the claims of a pipeline that releases from a branch into an environment.
 
         On GitHub a job that names its environment is that environment to others, whatever its branch; so its branch
         is asked for too, where IAM knows of it.
@@ -58,13 +58,13 @@ class Project:
         return {**own, "ref": f"refs/heads/{branch}"} if self.issuer == GITHUBS_ISSUER else own
 
     def branch_claims(self, branch: str) -> dict[str, str]:
-        """What a token says of a pipeline on a branch that is in no environment, such as a scheduled one."""
+        """Return the claims of a pipeline on a branch that is in no environment, such as a scheduled one."""
         if self.ci == "gitlab":
             return self.release_claims(branch, "")
         return {"sub": f"repo:{self.path}:ref:refs/heads/{branch}"}
 
     def review_subject(self) -> tuple[str, str]:
-        """Who a pipeline of a merge request is, and the operator that compares it.
+        """Return the operator and subject that match merge request pipelines.
 
         GitLab names the request's own branch, which may be any of this project's; of a fork it names the fork.
         """
@@ -74,7 +74,7 @@ class Project:
 
 
 def project(address: str, ci: str = "") -> Project:
-    """The repository at an address; on GitHub where nothing else is said of github.com, else on GitLab.
+    """Return the repository at an address: on GitHub by default for github.com, else on GitLab.
 
     Raises:
         UnknownPipelinesError: it is on no git host whose tokens IAM takes.
@@ -102,7 +102,7 @@ def _parts(address: str) -> tuple[str, str]:
 
 
 def release_branch(revision: str) -> str:
-    """The branch whose pipeline releases: what Argo CD syncs, or `main` where that is a tag or a commit.
+    """Return the branch whose pipeline releases: what Argo CD syncs, or `main` if that is a tag or a commit.
 
     Raises:
         UnknownPipelinesError: it is not a branch, tag or commit.
@@ -113,7 +113,7 @@ def release_branch(revision: str) -> str:
 
 
 def trusts(account: Account, project: Project, operator: str, **claims: str) -> Statement:
-    """The trust in pipelines whose tokens make these claims, and were asked for AWS."""
+    """Return a trust policy's statement for pipelines whose tokens have these claims and AWS as audience."""
     condition = {"StringEquals": {f"{project.issuer}:aud": project.audience}}
     condition.setdefault(operator, {}).update({f"{project.issuer}:{claim}": value for claim, value in claims.items()})
     return {
@@ -125,5 +125,5 @@ def trusts(account: Account, project: Project, operator: str, **claims: str) -> 
 
 
 def provider(account: Account, project: Project) -> str:
-    """ARN of the git host's identity provider in the account."""
+    """Return the ARN of the git host's identity provider in the account."""
     return account.arn("iam", f"oidc-provider/{project.issuer}", region="")

@@ -30,12 +30,12 @@ OF_PLATFORM = {Right.platform: "jobyard-platform-ci", Right.catalogue: "jobyard-
 
 
 def role_name(right: Right, team: str = "") -> str:
-    """The role's name, as `jobyard iam` makes it."""
+    """Return the role's name, as `jobyard iam` makes it."""
     return OF_PLATFORM.get(right) or f"jobyard-{team}-{right}"
 
 
 def variables(environment: Environment, name: str) -> dict[str, str]:
-    """The variables by which AWS's libraries take the role of that name in the environment's account.
+    """Return the variables with which AWS's libraries assume the role of that name in the environment's account.
 
     Raises:
         MissingAccountError: the environment's file does not say where it is.

@@ -38,7 +38,7 @@ class Images:
 
 
 def release_role(account: Account, team: str, project: Project, branch: str, images: Images) -> Role:
-    """The pipeline that releases from a branch."""
+    """Return the role of the pipeline that releases from a branch."""
     return Role(
         key(team, "Ci"),
         team,

@@ -18,7 +18,7 @@ Teams = Mapping[str, Written]
 
 
 def platform_roles(account: Account, teams: Teams, project: Project, branch: str) -> Iterator[Role]:
-    """The roles that are there once."""
+    """Yield the roles that exist once."""
     yield Role(
         AIRFLOW, PLATFORM, airflow_name(), "Airflow on MWAA", [_trusts_mwaa(account)], list(_airflow(account, teams))
     )

@@ -41,27 +41,27 @@ class Role:
 
     @property
     def short_name(self) -> str:
-        """The name without the path."""
+        """Return the name without the path."""
         return self.name.rpartition("/")[2]
 
     @property
     def path(self) -> str:
-        """The path, with a slash before and after it."""
+        """Return the path, with a slash before and after it."""
         return f"/{self.name.rpartition('/')[0]}/".replace("//", "/")
 
 
 def key(team: str, kind: str) -> str:
-    """A role's name in a template, which takes letters and digits alone; a team's name has no capital Z of its own."""
+    """Return a role's name in a template, which allows only letters and digits; teams' names have no capital Z."""
     return f"{team.replace('-', 'Z')}{kind}"
 
 
 def allow(sid: str, actions: Iterable[str], resources: Iterable[str], **condition: Mapping[str, object]) -> Statement:
-    """A statement that allows; the condition's operators are given by name."""
+    """Return a statement that allows; the condition's operators are given by name."""
     return _statement("Allow", sid, actions, resources, condition)
 
 
 def deny(sid: str, actions: Iterable[str], resources: Iterable[str]) -> Statement:
-    """A statement that forbids, whatever else allows it."""
+    """Return a statement that denies, whatever else allows it."""
     return _statement("Deny", sid, actions, resources, {})
 
 
@@ -73,12 +73,12 @@ def _statement(
 
 
 def document(statements: Iterable[Statement]) -> Policy:
-    """Statements as a policy."""
+    """Return statements as a policy."""
     return {"Version": VERSION, "Statement": [dict(statement) for statement in statements]}
 
 
 def size(policy: Policy) -> int:
-    """Its characters as IAM counts them."""
+    """Return its number of characters as IAM counts them."""
     return len(json.dumps(policy, separators=(",", ":")))
 
 

@@ -43,7 +43,7 @@ class Roles:
 def all_roles(
     environment: Environment, repo: str, ci: str = "", branch: str = "main", others: Iterable[Environment] = ()
 ) -> Roles:
-    """The roles of an environment; the address is that of the platform's own repository.
+    """Return the roles of an environment; the address is that of the platform's own repository.
 
     From the other environments, a team's pipeline may copy the team's images.
 
@@ -74,7 +74,7 @@ def all_roles(
 
 
 def only(roles: Roles, parts: Sequence[str]) -> Roles:
-    """The roles of the named teams alone, or of the `platform`, which has the git hosts too.
+    """Return only the roles of the named teams, or of the `platform`, which includes the git hosts.
 
     Raises:
         UnknownPartError: there is no such team.

@@ -23,7 +23,7 @@ NO_DATA = "No rights: the environment's file names no `dataBucket`."
 
 
 def team_roles(account: Account, team: str, values: Written, project: Project, images: Images) -> Iterator[Role]:
-    """All roles of a team.
+    """Yield all roles of a team.
 
     Raises:
         UnknownPipelinesError: `revision` in the team's file is not a branch, tag or commit.
@@ -50,7 +50,7 @@ def _launcher(account: Account, team: str, name: str) -> Role:
 
 
 def airflow_name() -> str:
-    """Name of Airflow's execution role."""
+    """Return the name of Airflow's execution role."""
     return "jobyard-mwaa"
 
 

@@ -28,7 +28,7 @@ class TooManyResourcesError(JobyardError):
 
 
 def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
-    """A template that can be deployed as it is; what a person should know of a role is a comment before it.
+    """Return a template that can be deployed as it is, with notes on each role as comments.
 
     Raises:
         TooManyResourcesError: CloudFormation would not take it.

@@ -24,14 +24,14 @@ class MissingRegistryError(ImageError):
 
 
 def pod_limits(environment: Environment) -> PodLimits:
-    """What the library needs of the environment's bounds of a pod, as charts/platform reads them too."""
+    """Return what the library needs of the environment's bounds of a pod; charts/platform reads the same."""
     values = environment.values
     longest = values.get("longestTask", LONGEST_TASK)
     return PodLimits(image_registries=image_registries(values), longest_task=longest)
 
 
 def image_registries(values: Mapping[str, Any]) -> list[str]:
-    """Where an environment's pods may take their images from, by what its file says under `environment`."""
+    """Return the registries from which an environment's pods may pull images, as its file configures them."""
     if stated := values.get("imageRegistries"):
         return [str(registry) for registry in stated]
     own = _own(values)
@@ -47,7 +47,7 @@ def _own(values: Mapping[str, Any]) -> str | None:
 
 
 def registry_of(environment: Environment) -> str:
-    """The registry that the environment's file names, else its account's ECR.
+    """Return the registry that the environment's file names, else its account's ECR.
 
     Raises:
         MissingRegistryError: the file says neither.

@@ -23,7 +23,7 @@ class ImagesFileError(JobyardError):
 
 
 def read_images(file: Path) -> dict[str, str]:
-    """Image to address, by digest: `{"inference": "registry.example.com/risk/inference@sha256:…"}`.
+    """Return image to address, by digest: `{"inference": "registry.example.com/risk/inference@sha256:…"}`.
 
     Raises:
         ImagesFileError: it can't be read, or is something else.

@@ -13,19 +13,19 @@ HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazona
 
 
 def host_of(account: str, region: str) -> str:
-    """The address of an account's registry."""
+    """Return the address of an account's registry."""
     china = ".cn" if region.startswith("cn-") else ""
     return f"{account}.dkr.ecr.{region}.amazonaws.com{china}"
 
 
 def region_of(registry: str) -> str | None:
-    """The region that a registry of Amazon's is in; None for any other registry."""
+    """Return the region of an ECR registry; None for any other registry."""
     found = HOST.fullmatch(registry.partition("/")[0])
     return found["region"] if found else None
 
 
 def authorization(registry: str) -> str:
-    """What logs in to the registry: `user:password`, in base64.
+    """Return the credentials for the registry: `user:password`, in base64.
 
     Raises:
         RegistryError: AWS does not know who we are, or does not let us.

@@ -32,7 +32,7 @@ _Part = Mapping[str, Any]
 
 
 def digest_of(layout: Path, tag: str) -> str:
-    """The digest of the image with a tag in a layout, whose every part is there.
+    """Return the digest of a layout's image with this tag, after checking each of its parts.
 
     Raises:
         ImageLayoutError: the layout is not there, or not what buildah makes.

@@ -20,7 +20,7 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
 def parse(text: str) -> list[str]:
-    """Platforms with commas between.
+    """Return the platforms in a list separated by commas.
 
     Raises:
         InvalidPlatformError: one has another form.
@@ -33,7 +33,7 @@ def parse(text: str) -> list[str]:
 
 
 def of_team(repo: TeamRepo) -> list[str]:
-    """Those of the node groups that the team may use.
+    """Return the platforms of the node groups that the team may use.
 
     Its own values say which, as its jobs are checked by them: one image, the same in every environment.
 
@@ -62,6 +62,6 @@ def check(root: Path, sources: Iterable[Source], platforms: Sequence[str]) -> No
 
 
 def emulated(architecture: str, binfmt: Path = BINFMT) -> bool:
-    """Whether the kernel runs this processor's programs with an emulator."""
+    """Return whether the kernel runs this processor's programs with an emulator."""
     entry = binfmt / f"qemu-{EMULATORS.get(architecture, architecture)}"
     return entry.is_file() and entry.read_text().startswith("enabled")

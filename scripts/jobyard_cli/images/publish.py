@@ -49,7 +49,7 @@ class Target:
 
 
 def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], steps: Steps) -> dict[str, str]:
-    """The tags of the images that the registry lacks, by name.
+    """Return the tags of the images that the registry lacks, by name.
 
     Raises: see `publish`.
     """

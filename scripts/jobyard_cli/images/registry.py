@@ -35,16 +35,16 @@ class Registry:
     authfile: Path | None = None
 
     def image(self, name: str) -> str:
-        """Address of an image, without a tag."""
+        """Return the address of an image, without a tag."""
         return f"{self.address}/{self.team}/{name}"
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine, where a registry has no TLS."""
+        """Return whether it is on this machine, where a registry has no TLS."""
         return self.address.partition("/")[0].rpartition(":")[0] in LOOPBACK
 
     def options(self, side: str = "") -> list[str]:
-        """Options of skopeo and buildah for this registry; a copy has a `side` for each of two, `src-` and `dest-`."""
+        """Return skopeo's and buildah's options for this registry; for a copy, `side` is `src-` or `dest-`."""
         login = [] if self.authfile is None else [f"--{side}authfile={self.authfile}"]
         return [*login, *([f"--{side}tls-verify=false"] if self.is_local else [])]
 
@@ -76,7 +76,7 @@ class Registry:
 
 
 def login(address: str, others: Iterable[str], team: str, folder: Path) -> list[Registry]:
-    """A registry and others, logged in to those that are Amazon's; skopeo and buildah log in to others by themselves.
+    """Return registries, logged in to those in ECR; skopeo and buildah log in to others by themselves.
 
     Raises:
         RegistryError: AWS does not let us in.

@@ -25,12 +25,12 @@ class Source:
     tree: str
 
     def tag(self, platforms: Sequence[str]) -> str:
-        """What the image is called in a registry: its content and the processors that it is for."""
+        """Return the image's tag in a registry: its content and the processors that it is for."""
         return "-".join([self.tree[:20], *(platform.partition("/")[2].replace("/", "") for platform in platforms)])
 
 
 def sources(root: Path) -> list[Source]:
-    """The images of the commit that is checked out.
+    """Return the images of the commit that is checked out.
 
     Raises:
         UncommittedError: the work tree has others.
@@ -50,12 +50,12 @@ def sources(root: Path) -> list[Source]:
 
 
 def dockerfile(root: Path, source: Source) -> str:
-    """The text of its Dockerfile."""
+    """Return the text of its Dockerfile."""
     return git(root, "show", f"{source.tree}:Dockerfile")
 
 
 def has_run_steps(root: Path, source: Source) -> bool:
-    """Whether building it runs programs of the image."""
+    """Return whether building it runs programs of the image."""
     return RUN_STEP.search(dockerfile(root, source)) is not None
 
 

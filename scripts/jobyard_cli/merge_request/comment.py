@@ -110,7 +110,7 @@ class Thread:
 
 
 def thread(variables: Mapping[str, str]) -> Thread:
-    """The merge request of the pipeline that we are in.
+    """Return the merge request of the current pipeline.
 
     Raises:
         NoMergeRequestError: the pipeline does not belong to one.

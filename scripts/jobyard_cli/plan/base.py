@@ -42,7 +42,7 @@ class Base:
 
 @contextmanager
 def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
-    """The repository as it was in a commit: by default, in the newest that the default branch has too.
+    """Yield the repository as of a commit: by default, the newest that the default branch has too.
 
     Raises:
         MissingBaseError: there is no such commit, or none in common.
@@ -58,7 +58,7 @@ def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
 
 @contextmanager
 def environment_base(root: Path, client: S3Client, bucket: str, team: str, environment: str) -> Iterator[Base]:
-    """What a team has released in an environment, with the files of the commit that it was made from.
+    """Yield what a team has released in an environment, with the files of the released commit.
 
     Raises:
         UnreadableReleaseError: the bucket refuses, is not there, or does not answer, or its content is not a release.

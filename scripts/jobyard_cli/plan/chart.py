@@ -32,7 +32,7 @@ OTHERS = ""
 
 
 def environments_with_values(*repos: Path) -> list[str]:
-    """Names of the environments for which a team's repository has values."""
+    """Return the names of the environments for which a team's repository has values."""
     files = chain.from_iterable((repo / ENVIRONMENTS).glob("*.yaml") for repo in repos)
     return sorted({file.stem for file in files})
 

@@ -23,7 +23,7 @@ _EVERY_HOUR = frozenset(range(24))
 
 
 def local(naive: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the zone's clock shows that."""
+    """Return the moment at which the zone's clock shows this time."""
     late = naive.replace(tzinfo=zone, fold=1)
     if late.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive:
         return late
@@ -34,21 +34,21 @@ class Clock:
     """A cron expression or preset in a time zone. Every moment has the zone."""
 
     def __init__(self, schedule: str, timezone: str) -> None:
-        """Both are such as the check accepts."""
+        """Take an expression and a zone that the check accepts."""
         self.expression = PRESETS.get(schedule, schedule)
         self.zone = ZoneInfo(timezone)
 
     @property
     def words(self) -> str:
-        """The expression in English."""
+        """Return the expression in English."""
         return str(CronSim(self.expression, datetime(2026, 1, 1)).explain())
 
     def after(self, moment: datetime) -> datetime:
-        """The first moment after another."""
+        """Return the first moment after another."""
         return self._next(moment, reverse=False)
 
     def before(self, moment: datetime) -> datetime:
-        """The last moment before another."""
+        """Return the last moment before another."""
         return self._next(moment, reverse=True)
 
     def _next(self, moment: datetime, reverse: bool) -> datetime:

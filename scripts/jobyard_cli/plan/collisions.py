@@ -20,7 +20,7 @@ MOST_NAMES = 5
 
 
 def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now: datetime) -> Iterator[Caution]:
-    """A warning for changed jobs that start with others and fit the quota only one by one: of each, the first time."""
+    """Yield a warning for changed jobs that start together and exceed the quota only together: each first time."""
     if not quotas or not changed:
         return
     asked = {name: at_start(job) for name, job in jobs.items()}

@@ -41,7 +41,7 @@ class Comparison:
     """Jobs before and after, and the platform in whose pods they run."""
 
     def __init__(self, team: str, before: Jobs, after: Jobs, then: PlatformFile, now: PlatformFile) -> None:
-        """`then` and `now` are the platform's data that go with the jobs before and after."""
+        """Take as `then` and `now` the platform's data for the jobs before and after."""
         self.team = team
         self.before = before
         self.after = after
@@ -50,7 +50,7 @@ class Comparison:
         self.renamed = dict(_renamed(before, after))
 
     def changes(self, moment: datetime) -> Iterator[JobChange]:
-        """Each job that is not as it was, by name; next runs are those after the moment."""
+        """Yield each job that differs, by name; next runs are those after the moment."""
         old_names = set(self.renamed.values())
         for name in sorted({*self.before, *self.after} - old_names):
             change = self._change(name, moment)

@@ -31,13 +31,13 @@ _Lines.add_representer(str, _text)
 
 
 def yaml_lines(document: object) -> list[str]:
-    """The document in YAML, with nothing in it that a terminal would obey."""
+    """Return the document in YAML, without control characters for a terminal."""
     text = yaml.dump(document, Dumper=_Lines, sort_keys=False, allow_unicode=True, width=10**9)
     return [printable(line) for line in text.removesuffix("\n").split("\n")]
 
 
 def difference(before: object, after: object) -> list[str]:
-    """Lines that begin with `-`, `+` or a space; None stands for a document that is not there."""
+    """Return lines that begin with `-`, `+` or a space; None stands for a missing document."""
     old = [] if before is None else yaml_lines(before)
     new = [] if after is None else yaml_lines(after)
     if old == new:

@@ -26,7 +26,7 @@ Nodes = Mapping[str, str]
 
 
 def flowchart(job: Job) -> str | None:
-    """The flowchart of a compiled job: tasks with their node groups, what each needs, and what the job waits for.
+    """Return the flowchart of a compiled job: tasks with node groups, what each needs, what the job waits for.
 
     None where Mermaid would refuse it for its size.
     """

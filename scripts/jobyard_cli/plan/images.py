@@ -16,7 +16,7 @@ Content = dict[str, tuple[bool, bytes]]
 
 
 def image_changes(root: Path, before: Path, jobs: Jobs) -> Iterator[ImageChange]:
-    """An entry for each image whose folder differs from what it was in another tree.
+    """Yield an entry for each image whose folder differs from another tree's.
 
     Raises:
         GitError: the folder is not a git work tree.

@@ -56,7 +56,7 @@ def find_platform(root: Path, given: Path | None) -> Platform:
 
 
 def valid_repo(root: Path, platform: Path | None = None) -> Checked:
-    """The checked repository, with the platform's work tree where one was given.
+    """Return the checked repository, with the platform's work tree if one was given.
 
     Raises:
         NotATeamRepoError: the folder is not a team repository.
@@ -69,7 +69,7 @@ def valid_repo(root: Path, platform: Path | None = None) -> Checked:
 
 
 def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, environment: str = "") -> Plan:
-    """What would change from the base to the work tree, in one environment or in all.
+    """Return what would change from the base to the work tree, in one environment or in all.
 
     Raises:
         RenderError: Helm refuses the values of the work tree.

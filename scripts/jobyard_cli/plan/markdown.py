@@ -43,7 +43,7 @@ class Block:
 
 
 def markdown(plan: Plan, limit: int = LIMIT) -> str:
-    """The comment, of so many characters at most: what is left out is said."""
+    """Return the comment, of at most so many characters; it says if something is left out."""
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
     head += f"\nBounds and published jobs: {prose(plan.bounds)}\n" if plan.bounds else ""
     lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
@@ -73,7 +73,7 @@ def _fitted(head: str, blocks: list[Block], limit: int) -> str:
 
 
 def code(text: str) -> str:
-    """Inline code, in which any text means nothing."""
+    """Return inline code, in which no character is markup."""
     shown = printable(text)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
@@ -82,7 +82,7 @@ def code(text: str) -> str:
 
 
 def block(kind: str, lines: Iterable[str]) -> str:
-    """A block of code that nothing in it can end."""
+    """Return a block of code that nothing in it can end."""
     text = "\n".join(lines)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -90,7 +90,7 @@ def block(kind: str, lines: Iterable[str]) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence of ours, with names between single quotes: they become code, and nothing else in it is markup."""
+    """Return a sentence in which names between single quotes are code, and nothing else is markup."""
     parts = _NAMES.split(printable(text))
     return "".join(code(part) if odd % 2 else _escaped(part) for odd, part in enumerate(parts))
 

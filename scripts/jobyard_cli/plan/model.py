@@ -23,7 +23,7 @@ Jobs = Mapping[str, Job]
 
 
 def kind_of_change(before: object, after: object) -> str:
-    """What happened to a thing; None stands for one that is not there."""
+    """Return what happened to a thing; None stands for a missing one."""
     if before is None:
         return ADDED
     return REMOVED if after is None else CHANGED
@@ -119,7 +119,7 @@ class Plan:
 
 
 def image_fate(change: ImageChange) -> str:
-    """What follows of an image's change; names in it are between single quotes."""
+    """Return what follows from an image's change; names in it are between single quotes."""
     used = ", ".join(f"'{task}'" for task in change.tasks)
     if change.kind == REMOVED:
         return "it is no longer built"
@@ -127,7 +127,7 @@ def image_fate(change: ImageChange) -> str:
 
 
 def counts(plan: Plan) -> str:
-    """`1 job added, 2 changed; 1 object of the chart changed; 3 warnings`, or that nothing changes."""
+    """Return `1 job added, 2 changed; 1 object of the chart changed; 3 warnings`, or that nothing changes."""
     parts = [
         _counted("job", plan.jobs),
         _counted("image", plan.images),

@@ -20,7 +20,7 @@ _NOWHERE = NodeGroupEntry(node_selector={}, tolerations=[], startup_timeout=0)
 
 
 def pod(platform: PlatformFile, team: str, job: str, name: str, task: Task) -> Pod:
-    """The pod of a compiled task, without what is empty, what Airflow adds for itself, and the random part of its name.
+    """Return the pod of a compiled task, without empty fields, what Airflow adds, and its name's random part.
 
     With no environment's name in the platform's file, the labels that depend on one are left out. Templates are as they
     are written, and an image has its short name.

@@ -31,15 +31,15 @@ class Amount:
         return Amount({kind: self.get(kind) + other.get(kind) for kind in {**self.of, **other.of}})
 
     def times(self, number: int) -> Amount:
-        """As much of everything, so many times."""
+        """Return this amount, so many times."""
         return Amount({kind: value * number for kind, value in self.of.items()})
 
     def get(self, kind: str) -> Decimal:
-        """How much of one thing."""
+        """Return the amount of one thing."""
         return self.of.get(kind, Decimal(0))
 
     def over(self, quota: Amount) -> Iterator[str]:
-        """Words for each thing of which this is more than the quota: `memory 96Gi (quota: 64Gi)`."""
+        """Yield words for each thing that exceeds the quota: `memory 96Gi (quota: 64Gi)`."""
         for kind, value in self.of.items():
             if value > quota.get(kind):
                 yield f"{_WORDS.get(kind, kind)} {_text(kind, value)} (quota: {_text(kind, quota.get(kind))})"
@@ -56,7 +56,7 @@ def _text(kind: str, value: Decimal) -> str:
 
 
 def quotas(platform: Path, team: str) -> dict[str, Amount]:
-    """The team's quota in each environment that it is in.
+    """Return the team's quota in each environment that it is in.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -74,7 +74,7 @@ def _quota(stated: Written) -> Amount:
 
 
 def of_task(task: Task) -> Amount:
-    """What one pod of a compiled task counts for; nothing where the task has none.
+    """Return what one pod of a compiled task requests; nothing if the task has none.
 
     The quota counts requests and limits, of memory and disk against the same number each: the larger one counts.
     """
@@ -88,7 +88,7 @@ def of_task(task: Task) -> Amount:
 
 
 def instances(job: Job, task: Task) -> int:
-    """As many instances of a task as one run may have at once."""
+    """Return the highest number of a task's instances that one run may have at once."""
     most = job.get("max_active_tasks") or MOST_TASKS
     foreach = task.get("foreach")
     if not foreach:
@@ -98,7 +98,7 @@ def instances(job: Job, task: Task) -> int:
 
 
 def at_start(job: Job) -> Amount:
-    """What a run of a job asks for when it starts: its tasks that need no other."""
+    """Return what a run of a job requests when it starts: its tasks that need no other."""
     left = job.get("max_active_tasks") or MOST_TASKS
     asked = NOTHING
     for _, task in sorted(job["tasks"].items()):

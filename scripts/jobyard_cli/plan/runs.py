@@ -26,7 +26,7 @@ Interval = tuple[datetime, datetime]
 
 
 def timing(job: Job, now: datetime, *, is_new: bool = False) -> Timing:
-    """When a compiled job runs; `is_new` says that Airflow does not have it yet."""
+    """Return when a compiled job runs; `is_new` says that Airflow does not have it yet."""
     schedule = job["schedule"]
     if isinstance(schedule, dict):
         return Timing(_after(schedule))
@@ -57,7 +57,7 @@ def _text(moment: datetime) -> str:
 
 
 def upcoming(job: Job, now: datetime) -> Iterator[Interval]:
-    """The data intervals of the runs to come, of a job with a clock."""
+    """Yield the data intervals of the next runs of a job with a clock."""
     clock = _clock(job)
     end = _end(clock, job)
     start = max(_first(clock, job), clock.before(now + timedelta(seconds=1)))
@@ -68,7 +68,7 @@ def upcoming(job: Job, now: datetime) -> Iterator[Interval]:
 
 
 def missed(job: Job, now: datetime) -> int:
-    """How many data intervals of a job with a clock are over since its start_date; no more than COUNTED are counted."""
+    """Return how many data intervals since the start_date of a job with a clock are over, at most COUNTED."""
     clock = _clock(job)
     start = _first(clock, job)
     end = _end(clock, job)

@@ -24,12 +24,12 @@ SIGNS = {ADDED: "+", CHANGED: "~", REMOVED: "-", RENAMED: ">"}
 
 
 def as_json(plan: Plan) -> str:
-    """An object with all that the plan says."""
+    """Return an object with all that the plan says."""
     return json.dumps({"summary": counts(plan), **asdict(plan)}, indent=1, ensure_ascii=False)
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """The plan in lines without graphs, which are nothing to read in a terminal."""
+    """Yield the plan's lines, without the graphs, which are unreadable in a terminal."""
     yield f"Plan for team {plan.team}, compared with {printable(plan.base)}"
     if plan.bounds:
         yield f"Bounds and published jobs: {printable(plan.bounds)}"
@@ -75,7 +75,7 @@ def _job(change: JobChange) -> Iterator[str]:
 
 
 def setting_line(setting: Setting) -> str:
-    """`timeout: 2h -> 3h`."""
+    """Return `timeout: 2h -> 3h`."""
     if setting.before is None:
         return f"{setting.name}: {setting.after} (new)"
     return f"{setting.name}: {setting.before} -> {'(gone)' if setting.after is None else setting.after}"

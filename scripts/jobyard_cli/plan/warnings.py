@@ -36,7 +36,7 @@ class Situation:
 
 
 def warnings(changes: Sequence[JobChange], around: Situation) -> list[Caution]:
-    """All warnings, by job."""
+    """Return all warnings, by job."""
     cautions: list[Caution] = []
     for change in changes:
         if change.kind in (REMOVED, RENAMED):

@@ -34,12 +34,12 @@ class Origin:
 
     @property
     def folder(self) -> Path:
-        """Where the user's caches have what was fetched from the address; `ci/install.sh` knows this place too."""
+        """Return the folder in the user's cache for files from this address; `ci/install.sh` knows it too."""
         return cache_dir() / "platform" / sha256(self.address.encode()).hexdigest()[:12]
 
 
 def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
-    """A work tree of the platform's repository: the one that was given, or a clone at the commit in `.cruft.json`.
+    """Return a work tree of the platform's repository: the given one, or a clone at the commit in `.cruft.json`.
 
     Clones are kept among the user's caches, so that a commit is fetched once.
 
@@ -56,7 +56,7 @@ def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
 
 
 def origin_of(team_repo: Path) -> Origin:
-    """Where a team's repository came from.
+    """Return the repository and commit that a team's repository came from.
 
     Raises:
         MissingPlatformError: it does not say so.
@@ -100,7 +100,7 @@ def _clone(origin: Origin, target: Path) -> None:
 
 
 def put(made: Path, target: Path) -> None:
-    """Give a folder its name, unless somebody else was quicker."""
+    """Give a folder its name, unless another process did first."""
     try:
         made.rename(target)
     except OSError:

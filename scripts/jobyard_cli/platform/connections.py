@@ -16,7 +16,7 @@ _ARGUMENT = re.compile(r"(\w+_)?conn(ection)?(_id)?s?")
 
 
 def connection_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each connection of the type that a task may choose, or that is every team's."""
+    """Yield a sentence for each connection of the type that a task may choose, or that all teams share."""
     given = (entry.get("with") or {}).get("properties", {})
     for argument in filter(_ARGUMENT.fullmatch, given):
         yield f"task type '{name}': '{argument}' names a connection, so it must be in `fixed`, and not in `with`"

@@ -44,7 +44,7 @@ class Current:
 
     @property
     def state(self) -> str:
-        """All that is known of its age."""
+        """Return all that is known of its age."""
         return f"{self.words} (a newer one is not available: {self.why})" if self.why else self.words
 
 
@@ -62,12 +62,12 @@ class _Note:
 
     @property
     def tree(self) -> str:
-        """The folder's name: two branches' commits."""
+        """Return the folder's name: two branches' commits."""
         return f"{self.commit[:20]}-{self.published[:20] or 'none'}"
 
 
 def current_platform(team_repo: Path, given: Path | None = None) -> Current:
-    """The platform's files as they are now, or as they were when they could be had last.
+    """Return the platform's current files; as a fallback, the last that were available.
 
     Raises:
         MissingPlatformError: the team's repository does not say where it came from, or nothing can be had.
@@ -110,7 +110,7 @@ def _of_template(team_repo: Path, origin: Origin, error: str) -> Current:
 
 
 def age(seconds: float) -> str:
-    """`just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
+    """Return `just now`, `3 minutes ago`, `2 hours ago`, `5 days ago`."""
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if (number := int(seconds // size)) > 0:
             return f"{number} {unit}{'s'[: number != 1]} ago"

@@ -33,7 +33,7 @@ def platform_data(
     data_buckets: Iterable[str] = (),
     variables: Iterable[str] = (),
 ) -> PlatformFile:
-    """The content of `dags/jobyard/platform.json`: for each node group what a pod needs to land there, and the rest.
+    """Return the content of `dags/jobyard/platform.json`: what a pod needs for each node group, and the rest.
 
     `limits` are the environment's, as `pod_limits` makes them; without them the library has its own, and leaves images
     to the API server. `roles` says whether each team has one in Airflow, `data_buckets` are those of every environment,

@@ -58,7 +58,7 @@ class Environment:
 
 
 def load_environment(repo: Path, name: str) -> Environment:
-    """The environment of that name in the platform's repository.
+    """Return the environment of that name in the platform's repository.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -85,7 +85,7 @@ def _data_buckets(repo: Path, environments: Collection[str]) -> frozenset[str]:
 
 
 def bucket(environment: Environment) -> str:
-    """Airflow's bucket.
+    """Return the name of Airflow's bucket.
 
     Raises:
         MissingBucketError: the environment's file names none.
@@ -96,7 +96,7 @@ def bucket(environment: Environment) -> str:
 
 
 def load_node_groups(repo: Path) -> dict[str, Any]:
-    """The catalogue of node groups.
+    """Return the catalogue of node groups.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -112,7 +112,7 @@ def load_node_groups(repo: Path) -> dict[str, Any]:
 
 
 def load_teams(repo: Path) -> dict[str, Team]:
-    """Every team that the platform has, by name.
+    """Return every team of the platform, by name.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -124,7 +124,7 @@ def load_teams(repo: Path) -> dict[str, Team]:
 
 
 def environment_names(repo: Path) -> list[str]:
-    """Names of the environments there are.
+    """Return the names of all environments.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.

@@ -45,12 +45,12 @@ class PlatformFiles:
 
     @property
     def flat(self) -> dict[str, bytes]:
-        """All of it with the version's files beside the chooser, as in the repository: for where nothing changes."""
+        """Return all files, with the version's beside the chooser, as in the repository: for a fixed copy."""
         return {**{f"jobyard/{name}": content for name, content in self.version.items()}, **self.shared, **self.loaders}
 
     @property
     def folder(self) -> str:
-        """Name of the version's folder, below `jobyard/`."""
+        """Return the name of the version's folder, below `jobyard/`."""
         digest = sha256()
         for name, content in sorted(self.version.items()):
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -58,7 +58,7 @@ class PlatformFiles:
 
 
 def platform_files(dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str) -> PlatformFiles:
-    """The platform's files, of the library in the folder `dags` of its repository."""
+    """Return the platform's files, with the library in the folder `dags` of its repository."""
     modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
     chooser = modules.pop("__init__.py")
     return PlatformFiles(
@@ -73,7 +73,7 @@ def platform_files(dags: Path, teams: Iterable[str], platform: PlatformFile, kub
 
 
 def node_groups(values: Path) -> dict[str, Any]:
-    """The catalogue of node groups.
+    """Return the catalogue of node groups.
 
     Raises:
         NotAPlatformRepoError: the file is not there.
@@ -83,7 +83,7 @@ def node_groups(values: Path) -> dict[str, Any]:
 
 
 def task_types(values: Path) -> dict[str, Any]:
-    """The catalogue of task types.
+    """Return the catalogue of task types.
 
     Raises:
         NotAPlatformRepoError: the file is not there.
@@ -98,7 +98,7 @@ def task_types(values: Path) -> dict[str, Any]:
 
 
 def shared_variables(values: Path) -> list[str]:
-    """The Airflow Variables that every team's templates may read, from the catalogue of task types.
+    """Return the Airflow Variables that every team's templates may read, from the catalogue of task types.
 
     Raises:
         NotAPlatformRepoError: the file is not there.

@@ -56,7 +56,7 @@ def kubeconfig(environment: Environment) -> str:
 
 
 def launcher_role(environment: Environment, team: str) -> str:
-    """ARN of the IAM role that Airflow assumes to start the team's pods.
+    """Return the ARN of the IAM role that Airflow assumes to start the team's pods.
 
     Raises:
         InvalidRegionError: AWS has no such region.
@@ -66,7 +66,7 @@ def launcher_role(environment: Environment, team: str) -> str:
 
 
 def launcher_name(values: Mapping[str, Any], team: str) -> str:
-    """Name of that role, with its path."""
+    """Return the name of that role, with its path."""
     return str(values.get("iamRoles", {}).get("launcher", f"jobyard-{team}"))
 
 
@@ -87,7 +87,7 @@ def _token_command(environment: Environment, team: str) -> dict[str, Any]:
 
 
 def partition(environment: Environment) -> str:
-    """What ARNs begin with there: China and the governments' regions have account numbers of their own.
+    """Return the first part of a region's ARNs: China and GovCloud have their own.
 
     Raises:
         InvalidRegionError: AWS has no such region.

@@ -13,9 +13,7 @@ class IncompleteEnvironmentError(JobyardError):
     """The environment's file lacks something; the message has every value, with an example of each."""
 
     def __init__(self, environment: str, purpose: str, examples: Mapping[str, str], missing: list[str]) -> None:
-        lines = [
-            f"{ENVIRONMENTS}/{environment}.yaml lacks values from which {purpose} made; write under `environment`:"
-        ]
+        lines = [f"{ENVIRONMENTS}/{environment}.yaml lacks what {purpose} made from; write under `environment`:"]
         lines += [f"  {line}" for line in _nested(missing, examples)]
         if any(name.startswith("cluster.") for name in missing):
             lines.append("`aws eks describe-cluster --name <cluster>` shows what the cluster's are")
@@ -24,7 +22,7 @@ class IncompleteEnvironmentError(JobyardError):
 
 
 def require(environment: Environment, purpose: str, examples: Mapping[str, str]) -> None:
-    """Refuse an environment whose file lacks one of the values that the examples name, with dots between levels.
+    """Refuse an environment whose file lacks one of the examples' values; dots in names separate levels.
 
     Raises:
         IncompleteEnvironmentError: it lacks some.

@@ -28,7 +28,7 @@ class MissingClusterError(JobyardError):
 
 
 def eksctl_text(environment: Environment, groups: Mapping[str, Written]) -> str:
-    """What `eksctl create nodegroup --config-file` takes, for the environment's cluster.
+    """Return a file for `eksctl create nodegroup --config-file`, for the environment's cluster.
 
     Raises:
         MissingClusterError: the environment's file does not name its cluster and region.
@@ -41,7 +41,7 @@ def eksctl_text(environment: Environment, groups: Mapping[str, Written]) -> str:
 
 
 def eksctl_config(groups: Mapping[str, Written], cluster: str, region: str) -> dict[str, Any]:
-    """A ClusterConfig of eksctl's with one managed node group for each group of the catalogue."""
+    """Return eksctl's ClusterConfig with one managed node group for each group of the catalogue."""
     return {
         "apiVersion": "eksctl.io/v1alpha5",
         "kind": "ClusterConfig",

@@ -18,7 +18,7 @@ DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
 
 
 def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """The slots of each pool: those that the team's own pools leave are for its other tasks."""
+    """Return the slots of each pool: the team's other tasks get those that its own pools leave."""
     wanted: dict[str, int] = {}
     for team, values in sorted(teams.items()):
         pools: Mapping[str, int] = values.get("pools", {})
@@ -51,7 +51,7 @@ def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
 
 
 def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
-    """Those of the pools that Airflow does not have.
+    """Return those of the pools that Airflow does not have.
 
     Raises:
         AirflowError: unreachable, or refused.

@@ -17,7 +17,8 @@ class MissingAirflowError(JobyardError):
     def __init__(self, environment: str) -> None:
         super().__init__(
             f"{ENVIRONMENTS}/{environment}.yaml must name the Airflow in which to create the teams' pools: write "
-            "`airflow` or `airflowUrl` under `environment`, or give --airflow-url, or --no-pools if something else creates them"
+            "`airflow` or `airflowUrl` under `environment`, or give --airflow-url, or "
+            "--no-pools if something else creates them"
         )
 
 

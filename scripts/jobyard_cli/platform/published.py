@@ -43,19 +43,19 @@ class PublishedJobs:
 
     @property
     def jobs(self) -> dict[str, KnownJob]:
-        """All of them, by `<team>.<job>`."""
+        """Return all of them, by `<team>.<job>`."""
         return {name: job for jobs in self.by_environment.values() for name, job in jobs.items()}
 
     def lacking(self, name: str) -> list[str]:
-        """Environments that have a list without this job."""
+        """Return the environments that have a list without this job."""
         return sorted(environment for environment, jobs in self.by_environment.items() if name not in jobs)
 
     def age(self, now: datetime | None = None) -> str:
-        """`listed 3 hours ago`, or nothing where that is not known."""
+        """Return `listed 3 hours ago`, or nothing if that is not known."""
         return f"listed {age(self._seconds(now))}" if self.read else ""
 
     def is_old(self, now: datetime | None = None) -> bool:
-        """Whether the platform's pipeline has not listed the jobs for a day."""
+        """Return whether the platform's pipeline has not listed the jobs for a day."""
         return self.read is not None and self._seconds(now) > OLD
 
     def _seconds(self, now: datetime | None) -> float:
@@ -63,13 +63,13 @@ class PublishedJobs:
 
 
 def list_text(environment: str, jobs: KnownJobs, now: datetime) -> str:
-    """A list as its file has it: `{"environment": ..., "read": <time>, "jobs": {"<team>.<job>": {...}}}`."""
+    """Return a list as its file has it: `{"environment": ..., "read": <time>, "jobs": {"<team>.<job>": {...}}}`."""
     stated = {"environment": environment, "read": f"{now:%Y-%m-%dT%H:%M:%SZ}", "jobs": dict(sorted(jobs.items()))}
     return json.dumps(stated, indent=1, ensure_ascii=False) + "\n"
 
 
 def published_jobs(platform: Path, team: str) -> PublishedJobs | None:
-    """The lists that a folder with the platform's files has of the environments that a team is in, if it has any."""
+    """Return a folder's lists of the environments that a team is in; None if it has none."""
     read = {file.stem: _read(file) for file in sorted((platform / PUBLISHED).glob("*.json"))}
     inside = _environments(platform, team)
     lists = {name: one for name, one in read.items() if one is not None and (inside is None or name in inside)}
@@ -89,7 +89,7 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def sound_jobs(jobs: Mapping[str, object]) -> Iterator[tuple[str, KnownJob]]:
-    """The jobs of a list with what a check reads of them; what is of another kind is left out.
+    """Yield the jobs of a list with what a check reads of them; malformed ones are left out.
 
     A team may put any release by hand, and what is in it must not stop the checks of others.
     """

@@ -13,7 +13,7 @@ _SSH = "-o BatchMode=yes -o ConnectTimeout=10"
 
 
 def ask(folder: Path, *arguments: str, deadline: float = DEADLINE) -> str:
-    """git's standard output, run in a folder.
+    """Return git's standard output, run in a folder.
 
     Raises:
         GitError: git refused, wanted a login, did not end in time, or is not installed.

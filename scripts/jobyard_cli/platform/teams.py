@@ -66,7 +66,7 @@ class Team:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_environment(self, name: str) -> dict[str, Any] | None:
-        """What the team has in an environment, None if it is not in it: as the charts' helper `jobyard.bounds` says."""
+        """Return the team's values in an environment, None if it is not in it, as the charts' `jobyard.bounds` does."""
         if name not in self.values.get("environments", [name]):
             return None
         own = {key: value for key, value in self.values.items() if key != "environments"}
@@ -82,16 +82,16 @@ class TeamFiles:
 
     @property
     def name(self) -> str:
-        """The team, which the file is named after."""
+        """Return the team, which the file is named after."""
         return self.document.path.removeprefix(f"{TEAMS}/").removesuffix(".yaml")
 
     def team(self) -> Team:
-        """The team; its files must be valid."""
+        """Return the team; its files must be valid."""
         return Team(self.document.data, {name: override.data for name, override in self.overrides.items()})
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of both as Helm merges two files: mappings key by key; all else in `above` replaces what is below."""
+    """Return both values, merged as Helm merges files: mappings key by key; all else in `above` replaces."""
     result = dict(below)
     for name, value in above.items():
         both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
@@ -100,7 +100,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def read_teams(repo: Path) -> list[TeamFiles]:
-    """Every team's files, valid or not.
+    """Return every team's files, valid or not.
 
     Raises:
         NotAPlatformRepoError: the folder of the teams' files is missing.
@@ -120,7 +120,7 @@ def _load(repo: Path, file: Path) -> Document:
 
 
 def all_findings(teams: Collection[TeamFiles], environments: list[str], repo: Path) -> Iterator[Finding]:
-    """A finding for each problem of the teams' files, overrides of teams that have no file included."""
+    """Yield a finding for each problem of the teams' files, and for overrides of teams that have no file."""
     for files in teams:
         yield from team_findings(files, environments, repo)
     known = sorted(files.name for files in teams)
@@ -131,7 +131,7 @@ def all_findings(teams: Collection[TeamFiles], environments: list[str], repo: Pa
 
 
 def team_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iterator[Finding]:
-    """A finding for each problem of a team's files."""
+    """Yield a finding for each problem of a team's files."""
     wrong = [*_own_findings(files, repo), *_override_findings(files, environments, repo)]
     yield from wrong
     if wrong:

@@ -39,7 +39,7 @@ class Catalogue:
 
 
 def released_jobs(client: S3Client, bucket: str, teams: Collection[str] | None = None) -> Catalogue:
-    """The jobs of the releases in a bucket: of all teams, or of some. A release that can't be read hides no other.
+    """Return the jobs that all teams, or some, have released to a bucket. An unreadable release hides no other.
 
     Raises:
         UnreadableReleasesError: the bucket refuses, is not there, or does not answer.

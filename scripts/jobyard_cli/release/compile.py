@@ -34,7 +34,7 @@ class ReleaseTooLargeError(JobyardError):
 
 
 def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> ReleaseFile:
-    """A release of all jobs of a team's repository: the same bytes for the same files, commit and images.
+    """Return a release of all jobs of a team's repository: the same bytes for the same files, commit and images.
 
     `images` are the addresses of those that belong to the jobs, by digest, so that going back to this release goes
     back to them too; they are part of the release's digest, the commit is not.
@@ -66,7 +66,7 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
 
 
 def compile_jobs(checked: Checked) -> dict[str, Job]:
-    """The jobs of a checked repository, by name, as a release has them; not those in whose file something was found."""
+    """Return a checked repository's jobs, by name, as a release has them, without jobs that have findings."""
     return {name: _with_digest(entry, _digest(entry)) for name, entry in checked.entries.items()}
 
 

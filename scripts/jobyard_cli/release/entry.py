@@ -18,7 +18,7 @@ from jobyard_cli.team.repo import TeamRepo
 
 
 def job_entry(document: Document, repo: TeamRepo) -> Job:
-    """The entry of a valid job, without its digest, with every mapping in it sorted, as it will be for Airflow.
+    """Return the entry of a valid job, without its digest, with every mapping in it sorted, as Airflow gets it.
 
     A pod's variables, for one, come in that order. What a job does not state and has no default is left out: most jobs
     have little of it, and Airflow reads the release again and again.
@@ -81,13 +81,13 @@ class _Tasks:
     """The tasks of one job, as they are compiled."""
 
     def __init__(self, defaults: Written, used: set[str], repo: TeamRepo) -> None:
-        """`used` are the tasks whose output another one uses."""
+        """Take as `used` the tasks whose output another one uses."""
         self._defaults = defaults
         self._used = used
         self._repo = repo
 
     def entry(self, name: str, task: Written) -> Task:
-        """The task's entry."""
+        """Return the task's entry."""
         if not is_pod(task):
             # A task with a type has the fields of EveryTask alone.
             return cast(Task, self._typed(task))

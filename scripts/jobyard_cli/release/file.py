@@ -17,7 +17,7 @@ class ReleaseFile:
 
 
 def dumped(value: object) -> bytes:
-    """JSON, in the one form that a release and the digests have."""
+    """Return JSON, in the one form that a release and the digests have."""
     return (json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
 
 
@@ -26,7 +26,7 @@ NO_RELEASE = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def parsed(body: bytes) -> ReleaseFile:
-    """The release that an environment's bucket has, which an earlier version may have compiled.
+    """Return the release in an environment's bucket, which an earlier version may have compiled.
 
     Raises:
         NO_RELEASE: it is not a JSON object with jobs.

@@ -74,7 +74,7 @@ class ReleaseObject:
         self.address = f"s3://{bucket}/{self._key}"
 
     def newest(self) -> Release | None:
-        """The release that is there, by its note; what has none is read."""
+        """Return the current release, by its note; a release without one is read."""
         answer = self._head()
         if answer is None:
             return None
@@ -105,7 +105,7 @@ class ReleaseObject:
             return False
 
     def read(self, version: str = "") -> bytes:
-        """All of its content, or nothing of one that has just gone."""
+        """Return all of its content; empty if it was deleted meanwhile."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         for left in reversed(range(_READS)):
@@ -121,7 +121,7 @@ class ReleaseObject:
         return b""
 
     def versions(self) -> Iterator[Release]:
-        """The releases there were, the newest first."""
+        """Yield all releases, the newest first."""
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=self._key)
         for page in pages:
             for version in page.get("Versions", []):

@@ -147,7 +147,7 @@ class _Publication:
 
 
 def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
-    """The newest releases of a team, the one that Airflow has first.
+    """Return the newest releases of a team, the one that Airflow has first.
 
     Raises:
         StoreError: the bucket refuses, is not there, or does not answer.

@@ -23,11 +23,11 @@ class ImportFailure:
     time: str = ""
 
     def is_after(self, earlier: ImportFailure) -> bool:
-        """Whether Airflow tried again since that one, and failed again."""
+        """Return whether Airflow tried again since the other failure, and failed again."""
         return self.time != earlier.time
 
     def is_like(self, other: ImportFailure | None) -> bool:
-        """Whether it may be the same failure."""
+        """Return whether it may be the same failure."""
         return other is not None and self.trace == other.trace
 
 
@@ -62,7 +62,7 @@ class State:
 
     @property
     def complete(self) -> bool:
-        """Whether Airflow has the release, and nothing else of the team's."""
+        """Return whether Airflow has the release, and nothing else of the team's."""
         return not (self.missing or self.outdated or self.leftover or self.broken or self.import_errors)
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class Watcher:
         changed: Iterable[str],
         removed: Iterable[str] = (),
     ) -> None:
-        """Take the release's jobs with their digests, those of them by which one can tell it soonest, and removed ones.
+        """Take the release's jobs with their digests, the jobs that show a change soonest, and removed ones.
 
         Every job's page has to show its digest once. What the bucket had before proves nothing of an Airflow that
         may be several releases behind: one job can be as it was then, while another is not yet as it was since.
@@ -105,7 +105,7 @@ class Watcher:
         self._removed = {f"{team}.{name}" for name in removed}
 
     def look(self) -> State:
-        """What there is now.
+        """Return the current state.
 
         Raises:
             AirflowError: Airflow refused, or could not be reached.
@@ -196,7 +196,7 @@ def _reason(page: str) -> str:
 
 
 def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]:
-    """By file, why Airflow can't import the team's loader.
+    """Return why Airflow can't import the team's loader, by file.
 
     Raises:
         AirflowError: Airflow refused, or could not be reached.

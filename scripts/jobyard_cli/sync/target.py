@@ -49,12 +49,12 @@ class Target:
 
     @property
     def place(self) -> ReleaseObject:
-        """The team's release in the bucket."""
+        """Return the team's release in the bucket."""
         return ReleaseObject(self.s3, self.bucket, self.team)
 
 
 def find_target(team: str, environment: Environment | None, given: Given) -> Target:
-    """What the environment's file says, with what was given in its place.
+    """Return the target in the environment's file, with the given values instead.
 
     Raises:
         MissingTargetError: nothing says which bucket or which Airflow, or the team is not in the environment.

@@ -62,7 +62,7 @@ class Parameter:
     """A Variable in the Parameter Store, which Airflow asks first where it is its secrets backend."""
 
     def __init__(self, client: Any, name: str) -> None:
-        """Take boto3's client for the Parameter Store, and the parameter's whole name."""
+        """Take boto3's client for the Parameter Store, and the parameter's full name."""
         self.address = f"the parameter {name}"
         self._client = client
         self._name = name
@@ -99,7 +99,7 @@ class Parameter:
 
 
 def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
-    """Merge the images of a release into the Variable; whether it had to be written.
+    """Merge the images of a release into the Variable; return whether it was written.
 
     After a write, it checks whether that release is still the newest, and takes the newest one's images if
     it is not: so of two syncs at once the older one's images never stay. `etag` is the release's.
@@ -126,7 +126,7 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
 
 
 def newest_images(store: VariableStore, place: ReleaseObject) -> None:
-    """Give the Variable the images of the release that is there, which somebody else may not have come to do.
+    """Give the Variable the images of the current release, as its own sync may not have done so.
 
     Raises:
         SetVariableError: the Variable can't be read or written.

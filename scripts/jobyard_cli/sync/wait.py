@@ -68,7 +68,7 @@ class Wait:
         report: Callable[[str], None] = lambda _: None,
         clock: Clock = CLOCK,
     ) -> None:
-        """Take what looks, what tells whether another release went in, and the import errors that were there before."""
+        """Take what looks, what reports whether another release was published, and the earlier import errors."""
         self._airflow = airflow
         self._watcher = watcher
         self._is_superseded = superseded

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def cache_dir() -> Path:
-    """What is built or fetched once and kept (`JOBYARD_CACHE`, default `$XDG_CACHE_HOME/jobyard`)."""
+    """Return the folder for what is built or fetched once (`JOBYARD_CACHE`, default `$XDG_CACHE_HOME/jobyard`)."""
     given = os.environ.get("JOBYARD_CACHE")
     return Path(given).absolute() if given else _directories().user_cache_path.absolute()
 
 
 def state_dir(name: str = "local") -> Path:
-    """What one running platform owns (`JOBYARD_STATE`, default `$XDG_STATE_HOME/jobyard`), one folder a platform."""
+    """Return the folder of one running platform's state (`JOBYARD_STATE`, default `$XDG_STATE_HOME/jobyard`)."""
     given = os.environ.get("JOBYARD_STATE")
     return (Path(given) if given else _directories().user_state_path).absolute() / name
 

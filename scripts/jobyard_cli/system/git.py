@@ -26,7 +26,7 @@ def git(
     deadline: float = DEADLINE,
     session: bool = False,
 ) -> str:
-    """git's standard output, in a work tree; `variables` are added to its environment.
+    """Return git's standard output, in a work tree; `variables` are added to its environment.
 
     Raises:
         GitError: it exited with another code than 0, did not end within `deadline` seconds, or is not installed.
@@ -35,7 +35,7 @@ def git(
 
 
 def archive(repo: Path, commit: str, paths: list[str]) -> bytes:
-    """A tar archive of these paths as a commit has them.
+    """Return a tar archive of these paths as a commit has them.
 
     Raises:
         GitError: it has not all of them.

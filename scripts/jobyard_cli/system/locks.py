@@ -9,14 +9,14 @@ from pathlib import Path
 
 @contextmanager
 def one_builder(path: Path) -> Iterator[None]:
-    """Hold the lock file alone: a second command waits for the first one's result instead of building it again."""
+    """Hold the lock file exclusively: a second command waits for the first one's result instead of building again."""
     with _lock(path, -1):
         yield
 
 
 @contextmanager
 def no_waiting(path: Path) -> Iterator[bool]:
-    """Hold the lock file alone where nobody else does; yields whether that is so."""
+    """Hold the lock file exclusively if it is free; yield whether it was."""
     from filelock import Timeout
 
     try:

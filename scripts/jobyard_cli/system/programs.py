@@ -40,12 +40,12 @@ class Finished:
 
     @property
     def text(self) -> str:
-        """Standard output as text, with line feeds alone between lines."""
+        """Return standard output as text, with only line feeds between lines."""
         return _text(self.stdout)
 
     @property
     def complaint(self) -> str:
-        """Standard error as text."""
+        """Return standard error as text."""
         return _text(self.stderr).strip()
 
 
@@ -98,7 +98,7 @@ def run(
     cwd: Path | None = None,
     deadline: float = DEADLINE,
 ) -> str:
-    """The program's standard output.
+    """Return the program's standard output.
 
     Raises:
         ProgramError: it exited with another code than 0, is not installed, or did not end within `deadline` seconds.

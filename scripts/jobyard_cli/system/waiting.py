@@ -46,12 +46,12 @@ class Deadline:
 
     @property
     def passed(self) -> float:
-        """Seconds since the wait began."""
+        """Return the seconds since the wait began."""
         return self._clock.now() - self._start
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is up."""
+        """Return whether the time is up."""
         return self.passed >= self.seconds
 
     def pause(self, seconds: float) -> None:

@@ -112,7 +112,7 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
 
 
 def team_file(team: NewTeam) -> str:
-    """The text of `values/teams/<team>.yaml`; values are written as JSON, which is YAML whatever is in them."""
+    """Return the text of `values/teams/<team>.yaml`; values are written as JSON, which is always YAML."""
     low, high = team.priority_band
     quota = team.quota
     levels = ", ".join(f"{level}: {value}" for level, value in usual_priorities(low, high).items())

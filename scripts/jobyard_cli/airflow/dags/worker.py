@@ -19,7 +19,7 @@ except ImportError:
 
 
 def problem(dag: Any) -> str | None:
-    """Why the scheduler could not run this DAG; None if it can."""
+    """Return why the scheduler could not run this DAG; None if it can."""
     if "broken" in dag.tags:
         return str(dag.description).removeprefix("Broken: ")
     try:

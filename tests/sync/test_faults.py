@@ -137,7 +137,7 @@ def test_expired_credentials_are_told_with_what_to_do(team: Team, proxy: FaultyP
 def test_wrong_credentials_are_told_with_what_to_do(team: Team, change: dict[str, str], message: str) -> None:
     told = one_line(team.sync(team.server.url, {**team.server.environment, **change}))
     assert told.startswith(f"s3://{team.bucket}/{KEY}: {message}")
-    assert "(these are not the credentials" in told or "(get new credentials" in told
+    assert "(these credentials belong to another account" in told or "(get new credentials" in told
 
 
 def test_no_credentials_at_all_are_told_with_where_to_set_them(team: Team) -> None:

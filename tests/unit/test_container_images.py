@@ -452,7 +452,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a link in place of the index": (lambda layout: relink(layout / "index.json"), "index.json must be a regular file"),
     "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "another size"),
     "no blob": (lambda layout: manifest(layout).unlink(), "is missing"),
-    "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "fetched from an address"),
+    "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "it refers to a URL"),
     "another digest": (lambda layout: rewrite(layout, "digest", "sha256:../../etc/passwd"), "not of SHA-256"),
     "another tag": (lambda layout: rewrite(layout, "annotations", {}), "no image with the tag x"),
     "no object": (lambda layout: (layout / "index.json").write_text("[]"), "no image with the tag x"),

@@ -255,7 +255,7 @@ def test_a_released_commit_that_is_not_here_leaves_the_chart_out(
     ("body", "message"),
     [
         (b"{", "s3://airflow/dags/risk/jobs.json: not a release: JSONDecodeError"),
-        (b"[]", "is no release: TypeError"),
+        (b"[]", "not a release: TypeError"),
         (b'{"team": "care", "jobs": {}}', "is a release of team 'care', not of 'risk'"),
     ],
 )

@@ -280,7 +280,7 @@ def test_another_schedule_with_catchup_is_told(add_job: AddJob, team_repo: Path,
     add_job("score", written.replace("0 3", "0 4"))
     found = planned(team_repo, the_platform()).warnings
     assert len(found) == number
-    assert all(one.message.startswith("schedule changed while catchup is on: Airflow goes on from") for one in found)
+    assert all(one.message.startswith("schedule changed while catchup is on: Airflow continues from") for one in found)
 
 
 def test_a_platform_without_the_team_leaves_the_quota_unknown(add_job: AddJob, team_repo: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_program_that_is_not_installed_is_named(tmp_path: Path) -> None:
         lambda: stream(["jobyard-oven"], print, what="baking", environment={}, cwd=tmp_path),
         lambda: attach(["jobyard-oven"], cwd=tmp_path),
     ):
-        with pytest.raises(ProgramNotFoundError, match="^there is no `jobyard-oven` on this machine$"):
+        with pytest.raises(ProgramNotFoundError, match="^`jobyard-oven` is not installed on this machine$"):
             call()
 
 
@@ -120,7 +120,7 @@ class BusyError(UnavailableError):
     ("name", "reason", "text", "passes"),
     [
         ("ExpiredTokenException", "old", "ExpiredTokenException: old (get new credentials", False),
-        ("UnrecognizedClientException", "who", "UnrecognizedClientException: who (these are not the cred", False),
+        ("UnrecognizedClientException", "who", "UnrecognizedClientException: who (these credentials belong", False),
         ("NoSuchBucket", "none", "NoSuchBucket: none (check `bucket` in the environment's file", False),
         ("ThrottlingException", "", "ThrottlingException: no reason given", True),
         ("Teapot", "short", "Teapot: short", False),

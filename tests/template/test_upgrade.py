@@ -178,7 +178,7 @@ def test_a_file_that_the_template_removes_and_the_team_changed_is_not_lost(
     # git gives up merging for all files where one of them is to be removed and does not look as it should.
     upgraded = upgrade()
     assert (upgraded.returncode, upgraded.stderr) == (1, "")
-    assert upgraded.stdout.partition("changed it:\n")[2].splitlines() == [
+    assert upgraded.stdout.partition("changed them:\n")[2].splitlines() == [
         "  README.md.rej: part of the template's change could not be applied; apply it by hand, then delete this file",
         "  .editorconfig: patch does not apply; the template's change to this file was skipped: "
         "make it by hand, or ignore it",

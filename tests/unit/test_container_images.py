@@ -325,9 +325,9 @@ def test_what_keeps_skopeo_from_asking_is_not_taken_for_a_missing_image(
 def test_missing_programs_are_named(repo: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingProgramError, match="no skopeo.*apt-get install buildah skopeo"):
+    with pytest.raises(MissingProgramError, match="must have skopeo .*apt-get install buildah skopeo"):
         publish(repo, "risk", REGISTRY, AMD64, steps)
-    with pytest.raises(MissingProgramError, match="no buildah.*apt-get install buildah skopeo"):
+    with pytest.raises(MissingProgramError, match="must have buildah .*apt-get install buildah skopeo"):
         build_all(repo, None, AMD64, tmp_path / "built", steps)
 
 
@@ -450,7 +450,7 @@ Change = Callable[[Path], object]
 HOSTILE: dict[str, tuple[Change, str]] = {
     "a link in place of a blob": (lambda layout: relink(blobs(layout)[0]), "must be a regular file"),
     "a link in place of the index": (lambda layout: relink(layout / "index.json"), "index.json must be a regular file"),
-    "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "another size"),
+    "a blob with other content": (lambda layout: manifest(layout).write_text("{}" + " " * 500), "differs in size"),
     "no blob": (lambda layout: manifest(layout).unlink(), "is missing"),
     "an address": (lambda layout: rewrite(layout, "urls", ["http://169.254.169.254/"]), "it refers to a URL"),
     "another digest": (lambda layout: rewrite(layout, "digest", "sha256:../../etc/passwd"), "not of SHA-256"),

@@ -47,7 +47,10 @@ ROOT = Path(__file__).resolve().parents[2]
         (f"iam --environment dev --repo {ROOT} --only nobody --platform-repo {{url}}", "unknown part 'nobody'"),
         (f"iam --environment dev --repo {ROOT} --permissions-boundary x", "--permissions-boundary must be the ARN"),
         ("published-jobs", "name the environment with --environment"),
-        ("team new risk --owner a@example.com --repo-url {url} --repo /nowhere", "/nowhere/cookiecutter.json is missing"),
+        (
+            "team new risk --owner a@example.com --repo-url {url} --repo /nowhere",
+            "/nowhere/cookiecutter.json is missing",
+        ),
         ("team list --repo /nowhere", "/nowhere/values/environments is missing"),
         ("local up --context kind", "--context and --address need --kubeconfig"),
     ],

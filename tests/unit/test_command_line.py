@@ -54,7 +54,7 @@ def test_a_check_in_json_has_the_findings_and_exits_with_1(
         (["new", "Score"], "a job must have a name of lower-case letters"),
         (
             ["publish-platform", "--bucket=b", "--environment=e", "--kubeconfig=values/team.yaml"],
-            "values/environments is not",
+            "values/environments is missing",
         ),
     ],
 )

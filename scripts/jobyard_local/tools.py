@@ -36,7 +36,7 @@ ROLES = {
 LAYOUT = 1
 """Part of the cache's key. Raise it when `ensure` puts other files beside the programs."""
 
-LINKING_SHARE = 0.1
+LINKING_SHARE = 0.05
 """What linking the programs takes of the time, at the end: the toolchain does not say how far it is."""
 
 Sources = dict[str, int]
@@ -73,7 +73,7 @@ def _build(target: Path, step: Step) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     go = go_command(step)
-    step("downloading the sources")
+    step("reading the sources, downloading those that are missing")
     sources = _find_sources(go)
     _compile(go, sources, partial, step)
     for program, roles in ROLES.items():

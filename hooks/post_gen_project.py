@@ -1,8 +1,8 @@
 """Finishes a team's repository: the files of its git host alone, and `.cruft.json`, which says where it came from.
 
-A template has the files of both hosts, as their names are no place for logic. cookiecutter runs this in each folder
-that it makes: once for a new repository, and for `cruft update` in the two that it compares, of the old template and
-the new, so that a file taken away here is in neither and no update brings it back.
+The template has the files of both hosts, to keep logic out of file names. cookiecutter runs this in each folder that
+it makes: once for a new repository, and for `cruft update` in the two that it compares, of the old template and the
+new, so that a file removed here is in neither and no update restores it.
 
 cruft writes `.cruft.json` itself. Under plain cookiecutter this does, with the same content, as pipelines and `jobyard
 upgrade` need it. It imports nothing of Jobyard, which need not be installed where cookiecutter is.
@@ -71,7 +71,7 @@ def remove_others(folder: Path, ci: str) -> None:
 
 
 def put_what_is_linked(folder: Path, template: Path, linked: list[str]) -> None:
-    """Put what the template's links lead to in the place of files that have a link's text.
+    """Replace files that have a link's text with what the template's links lead to.
 
     cookiecutter unpacks a zip, and git checks out on Windows, each link as a file with the link's target in it.
     """
@@ -192,7 +192,7 @@ def state(answers: dict[str, Any], source: Source) -> str:
 
 
 def report(answers: dict[str, Any], source: Source) -> str:
-    """What a person reads last: what was made, what is to be mended, and what comes next."""
+    """Return the last output: what was made, what to fix, and the next steps."""
     team, name = answers["team"], answers["repo_name"]
     made_from = f"{source.address or 'a folder'} at {source.commit[:12] or 'a commit that is not known'}"
     notes = [f"\n  ! {note}" for note in source.notes]

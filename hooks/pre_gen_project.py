@@ -108,8 +108,8 @@ def environment_problems(answer: str) -> Iterator[str]:
     for name in dict.fromkeys(names):
         if name in STAGES or not LABEL.fullmatch(name):
             yield (
-                f"environments: '{name}' is no name of an environment (lower-case letters, digits and '-', "
-                f"starting with a letter, and none of the pipeline's own words {', '.join(STAGES)})"
+                "an environment's name must have lower-case letters, digits and '-', start with a letter, and not be "
+                f"one of the pipeline's own words {', '.join(STAGES)}; got '{name}'"
             )
         if names.count(name) > 1:
             yield f"environments names '{name}' {names.count(name)} times"

@@ -115,7 +115,7 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": "8",
-        # The page listens on loopback alone, so whoever reaches it may do everything.
+        # The page listens on loopback alone, so everyone who reaches it may do everything.
         "core.simple_auth_manager_all_admins": "True",
         "dag_processor.bundle_refresh_check_interval": "2",
         "dag_processor.min_file_process_interval": "5",

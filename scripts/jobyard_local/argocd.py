@@ -53,7 +53,7 @@ def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]
         f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
         f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
     ]
-    # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
+    # It assumes that it runs in the cluster, as in production, and so syncs with the kubeconfig's permissions.
     parameters = repo_server.settings("argocd-cmd-params-cm")
     environment = {
         **repo_server.environment(layout),

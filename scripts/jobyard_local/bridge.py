@@ -23,8 +23,8 @@ def create(layout: Layout) -> None:
     """
     if is_anothers(layout):
         raise UnsupportedError(
-            f"another platform has taken the network of this one ({layout.network}) while it was down; "
-            "stop that one, or start this one anew after `jobyard local down --purge`"
+            f"another platform took the network of this one ({layout.network}) while it was down; "
+            "stop that one, or run `jobyard local down --purge` and start this one again"
         )
     if _link(layout):
         return

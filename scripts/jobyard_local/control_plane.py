@@ -23,7 +23,7 @@ from jobyard_local.processes import PROBE_SECONDS, Process, listens_on_socket
 
 ADMIN_GROUP = "system:masters"
 MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
-# A policy can't name users by a pattern, and teams join later: all are left out who are no team's launcher.
+# A policy can't name users by a pattern, and teams join later: it leaves out all who are not a team's launcher.
 AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",

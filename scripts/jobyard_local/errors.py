@@ -32,7 +32,7 @@ class ProcessNotReadyError(LocalPlatformError):
 
 
 class NotRunningError(LocalPlatformError):
-    """A command needs a running platform and there is none."""
+    """A command needs a running platform, and none runs."""
 
     def __init__(self) -> None:
         super().__init__("the local platform is not running; start it with `jobyard local up`")

@@ -89,8 +89,8 @@ class Layout:
         """
         taken = [f"{port} ({name})" for name, port in self.ports.items() if not is_free(port)]
         if taken:
-            advice = "end what listens there, or start anew after `jobyard local down --purge`"
-            raise UnsupportedError(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
+            advice = "stop that program, or run `jobyard local down --purge` and start again"
+            raise UnsupportedError(f"another program listens on ports of this platform: {', '.join(taken)}; {advice}")
 
     def save(self) -> None:
         """Remember this layout, so that other commands find the platform."""
@@ -102,7 +102,7 @@ class Layout:
 
     @classmethod
     def load(cls, state: Path) -> Layout | None:
-        """The remembered layout, or None where there is none that can be read."""
+        """Return the saved layout, or None if it does not exist or cannot be read."""
         try:
             fields = json.loads((state / "layout.json").read_text())
             return cls(**{**fields, "state": Path(fields["state"]), "tools": Path(fields["tools"])})
@@ -155,7 +155,7 @@ def _source_address(target: str) -> str:
             probe.connect((target, 9))
         except OSError as error:
             raise UnsupportedError(
-                f"no way to {target}: {error}; say with --address where pods reach this machine"
+                f"cannot reach {target}: {error}; give the address at which pods reach this machine with --address"
             ) from error
         return str(probe.getsockname()[0])
 

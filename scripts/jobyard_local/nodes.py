@@ -131,7 +131,7 @@ state = "{node.folder / "containerd-run"}"
   sandbox_image = "{PAUSE_IMAGE}"
   # Without CAP_SYS_RESOURCE, as in many containers and virtual machines, lowering the score is refused.
   restrict_oom_score_adj = true
-  # So that what a killed pod leaves behind is found, and taken away, with the rest of the state.
+  # So that what a killed pod leaves behind is found and removed with the rest of the state.
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"

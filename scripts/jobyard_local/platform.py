@@ -90,7 +90,7 @@ class Existing:
 
 
 class LocalPlatform:
-    """The platform whose state is in one folder; Argo CD looks for changes every `poll_seconds`, unless it is told."""
+    """The platform whose state is in one folder; Argo CD polls every `poll_seconds`, or sooner on `refresh`."""
 
     def __init__(self, state: Path, source: Source, poll_seconds: int = argocd.POLL_SECONDS) -> None:
         self.state = state
@@ -196,7 +196,7 @@ class LocalPlatform:
             layout.check_ports()
         self.layout = replace(layout, tools=tools)
         self.layout.save()
-        # Made here, before threads ask for it, and anew where an earlier start had made one.
+        # Made here, before threads ask for it, and again if an earlier start had made one.
         self.__dict__.pop("cluster", None)
         _ = self.cluster
 
@@ -228,7 +228,7 @@ class LocalPlatform:
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         for name in {AIRFLOW_BUCKET, DATA_BUCKET} - existing:
             client.create_bucket(Bucket=name)
-        # MWAA refuses a bucket without versions; going back to an earlier release rests on them too.
+        # MWAA refuses a bucket without versioning, and a rollback depends on it too.
         client.put_bucket_versioning(Bucket=AIRFLOW_BUCKET, VersioningConfiguration={"Status": "Enabled"})
         if DATA_BUCKET not in existing:
             services.create_user(self.layout, self.root_credentials, self.job_credentials)
@@ -340,7 +340,7 @@ class LocalPlatform:
             make_pools(self.airflow, wanted_pools(self.teams()))
 
     def down(self, purge: bool) -> None:
-        """Stop everything; with `purge` forget the state too, so that the next `up` starts anew.
+        """Stop everything; with `purge` forget the state too, so that the next `up` starts from scratch.
 
         Raises:
             ProgramError: the existing cluster could not be cleaned; the state is kept, to try again.

@@ -45,8 +45,8 @@ class Credentials:
 def s3_process(layout: Layout, root: Credentials) -> Process:
     """versitygw over a folder.
 
-    Chosen because publishing a release rests on S3's own conditional puts and object versions: it answers 412 to a
-    failed `If-Match` or `If-None-Match`, and keeps versions, as moto's server and plain file servers do not in full.
+    Chosen because publishing a release depends on S3's conditional puts and object versions: it answers 412 to a failed
+    `If-Match` or `If-None-Match`, and keeps versions, which moto's server and plain file servers do not fully do.
     It listens on the bridge, where this machine and the pods both reach it.
     """
     objects, versions, users = (layout.state / "s3" / name for name in ("objects", "versions", "users"))

@@ -1,4 +1,4 @@
-"""Before whom a task waits, and whose slots it takes."""
+"""The order in which tasks wait, and the pools whose slots they take."""
 
 from types import SimpleNamespace
 from typing import Any

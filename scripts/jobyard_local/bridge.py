@@ -36,7 +36,7 @@ def create(layout: Layout) -> None:
 
 
 def is_anothers(layout: Layout) -> bool:
-    """Whether the bridge of this name is there, and another platform's."""
+    """Return whether the bridge of this name exists and belongs to another platform."""
     link = _link(layout)
     return link is not None and link.get("ifalias") != str(layout.state)
 

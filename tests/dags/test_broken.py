@@ -64,7 +64,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         ),
         (
             job(tasks={"score": task(foreach={"items": None, "output_of": None, "concurrency": None})}),
-            "foreach has neither items nor output_of",
+            "a foreach must have 'items' or 'output_of'",
         ),
         (job(tasks={"score": task(gate={"output_of": "a"})}), "tasks.score.gate: must have bound, test, value"),
         (
@@ -72,7 +72,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
             "unknown task in gate: 'a' (none available)",
         ),
         (job(tasks={"score": task(group="A group")}), "tasks.score.group: must be a name of lower-case letters"),
-        (job(tasks={"score": task(group="score")}), "group 'score' has the name of a task"),
+        (job(tasks={"score": task(group="score")}), "a group must not have the name of a task; got 'score'"),
         (job(tasks={"score": task(inputs="s3")}), "tasks.score.inputs: must be a list, not a string"),
         (job(tasks={"score": task(inputs=["s3"])}), "an asset must be s3://bucket/key or x-<name>://…; got 's3'"),
         (

@@ -124,6 +124,11 @@ def _one(server: Server, side: list[str], repo: Path) -> tuple[float, int]:
     return took, made
 
 
+def _programs() -> Path:
+    with Steps(new_console()) as steps, steps.step("the S3 server, from source") as step:
+        return tools.ensure(cache_dir(), step)
+
+
 @contextmanager
 def _server(folder: Path) -> Iterator[Server]:
     """The server with two buckets; it keeps versions, as Airflow's bucket has to."""
@@ -135,11 +140,10 @@ def _server(folder: Path) -> Iterator[Server]:
         one.mkdir(parents=True)
     server = Server(f"http://{address}", folder / "access.log")
     server.log.touch()
-    with Steps(new_console()) as steps, steps.step("the S3 server, from source") as step:
-        program = tools.ensure(cache_dir(), step) / "versitygw"
-    options = [f"--port={address}", f"--region={REGION}", "--quiet", f"--access-log={server.log}"]
+    program = _programs() / "versitygw"
+    options = [f"--port={address}", f"--region={REGION}", f"--access-log={server.log}"]
     root = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
-    command = [str(program), *options, "posix", f"--versioning-dir={versions}", str(objects)]
+    command = [str(program), *options, f"--versioning-dir={versions}", str(objects)]
     with subprocess.Popen(
         command, env={**os.environ, **root}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:

@@ -1,8 +1,8 @@
 """Finishes a team's repository: the files of its git host alone, and `.cruft.json`, which says where it came from.
 
-A template has the files of both hosts, as their names are no place for logic. cookiecutter runs this in each folder
-that it makes: once for a new repository, and for `cruft update` in the two that it compares, of the old template and
-the new, so that a file taken away here is in neither and no update brings it back.
+The template has the files of both hosts, to keep logic out of file names. cookiecutter runs this in each folder that
+it makes: once for a new repository, and for `cruft update` in the two that it compares, of the old template and the
+new, so that a file removed here is in neither and no update restores it.
 
 cruft writes `.cruft.json` itself. Under plain cookiecutter this does, with the same content, as pipelines and `jobyard
 upgrade` need it. It imports nothing of Jobyard, which need not be installed where cookiecutter is.
@@ -60,7 +60,7 @@ class Source:
 
 
 def remove_others(folder: Path, ci: str) -> None:
-    """Leave what is of this service alone."""
+    """Remove the files of the other services."""
     for service, name in OF.items():
         if service == ci:
             continue
@@ -71,7 +71,7 @@ def remove_others(folder: Path, ci: str) -> None:
 
 
 def put_what_is_linked(folder: Path, template: Path, linked: list[str]) -> None:
-    """Put what the template's links lead to in the place of files that have a link's text.
+    """Replace files that have a link's text with what the template's links lead to.
 
     cookiecutter unpacks a zip, and git checks out on Windows, each link as a file with the link's target in it.
     """
@@ -89,7 +89,7 @@ def put_what_is_linked(folder: Path, template: Path, linked: list[str]) -> None:
 
 
 def find_source(answers: dict[str, Any], folder: Path) -> Source:
-    """Where the template in a folder is from: a work tree of git's, or an archive of one."""
+    """Return where the template in a folder is from: a git work tree, or an archive of one."""
     source = _of_work_tree(folder) if _is_work_tree(folder) else _of_archive(folder, str(answers["_template"]))
     source.address = str(answers.get("platform_url") or "") or source.address
     source.notes = [*_missing(source), *source.notes]
@@ -97,7 +97,7 @@ def find_source(answers: dict[str, Any], folder: Path) -> Source:
 
 
 def template_folder(answers: dict[str, Any]) -> Path:
-    """The folder with the template. cookiecutter names it relative to where it was started, and runs this elsewhere."""
+    """Return the template's folder. cookiecutter names it relative to its own folder, and runs this in another."""
     named = str(answers.get("_repo_dir") or answers["_template"])
     # On Linux the folder that cookiecutter is in while it runs a hook is the template's.
     candidates = [Path(named), Path(f"/proc/{os.getppid()}/cwd")]
@@ -107,7 +107,7 @@ def template_folder(answers: dict[str, Any]) -> Path:
 
 
 def _is_work_tree(folder: Path) -> bool:
-    """Whether git has this folder as the top of a work tree; one further up knows nothing of the template's commits."""
+    """Return whether the folder is the top of a git work tree; one further up lacks the template's commits."""
     top = git(folder, "rev-parse", "--show-toplevel")
     return bool(top) and Path(top).resolve() == folder
 
@@ -128,7 +128,7 @@ def _of_work_tree(folder: Path) -> Source:
 
 
 def _origin(folder: Path) -> str:
-    """The address of the remote `origin` without a password: a pipeline's clone has one, which no file may have."""
+    """Return the address of `origin` without a password: a pipeline's clone has one, which no file may contain."""
     address = git(folder, "remote", "get-url", "origin")
     parts = urlsplit(address)
     if parts.scheme in ("http", "https"):
@@ -148,7 +148,7 @@ def _of_archive(folder: Path, template: str) -> Source:
 
 
 def _missing(source: Source) -> list[str]:
-    """What has to be done before pipelines can install `jobyard`."""
+    """Return what a person must do before pipelines can install `jobyard`."""
     notes = []
     if not source.commit:
         notes.append(
@@ -169,7 +169,7 @@ def _missing(source: Source) -> list[str]:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """git's answer; nothing where it refuses, or is not installed."""
+    """Return git's output; "" if it fails, or is not installed."""
     command = ["git", "-C", str(folder), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -178,7 +178,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def state(answers: dict[str, Any], source: Source) -> str:
-    """The content of `.cruft.json`, as cruft writes it."""
+    """Return the content of `.cruft.json`, as cruft writes it."""
     context = {key: value for key, value in answers.items() if key not in OF_THIS_RUN}
     context = {**context, "_template": source.address, "_commit": source.commit}
     noted = {
@@ -192,7 +192,7 @@ def state(answers: dict[str, Any], source: Source) -> str:
 
 
 def report(answers: dict[str, Any], source: Source) -> str:
-    """What a person reads last: what was made, what is to be mended, and what comes next."""
+    """Return the last output: what was made, what to fix, and the next steps."""
     team, name = answers["team"], answers["repo_name"]
     made_from = f"{source.address or 'a folder'} at {source.commit[:12] or 'a commit that is not known'}"
     notes = [f"\n  ! {note}" for note in source.notes]
@@ -203,14 +203,14 @@ Next:
   1. Commit it, and push it to its address:
      cd {name} && git init -b main && git add -A && git commit -m 'Make the repository'
      git remote add origin {answers["repo_url"]} && git push -u origin main
-  2. In the platform's repository, unless values/teams/{team}.yaml is there already, add the team:
+  2. In the platform's repository, unless values/teams/{team}.yaml exists already, add the team:
      jobyard team new {team} --owner {answers["owner"]} --repo-url {answers["repo_url"]} --file-only
      Its README, "Add a team", says what follows: merge request, IAM roles, publish-platform.
   3. Add a job: README.md of {name} says how."""
 
 
 def unknown_groups(answer: str, known: Sequence[str]) -> Iterator[str]:
-    """A line for each node group that the catalogue lacks."""
+    """Yield a line for each node group that the catalogue lacks."""
     for group in [name.strip() for name in answer.split(",") if name.strip()]:
         if group in known:
             continue
@@ -220,7 +220,7 @@ def unknown_groups(answer: str, known: Sequence[str]) -> Iterator[str]:
 
 
 def problems(answers: dict[str, Any]) -> list[str]:
-    """What is wrong with the answers, as far as only the catalogue tells."""
+    """Return the problems of the answers that only the catalogue shows."""
     catalogue = yaml.safe_load(Path(CATALOGUE).read_text(encoding="utf-8"))
     return list(unknown_groups(answers["allowed_node_groups"], list(catalogue["nodeGroups"])))
 

@@ -29,7 +29,7 @@ STAGES = ("check", "chart", "dags", "plan")
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with the answers, one line each."""
+    """Return every problem of the answers, one line each."""
     return [
         *label_problems("team", answers["team"], LONGEST_TEAM),
         *reserved_problems(answers["team"]),
@@ -44,7 +44,7 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
 
 
 def label_problems(answer: str, value: str, longest: int) -> Iterator[str]:
-    """The rule for a name (RFC 1123 label that starts with a letter)."""
+    """Yield the problem of a name (RFC 1123 label that starts with a letter)."""
     if LABEL.fullmatch(value) and len(value) <= longest:
         return
     suggestion = suggest_label(value, longest)
@@ -55,13 +55,13 @@ def label_problems(answer: str, value: str, longest: int) -> Iterator[str]:
 
 
 def suggest_label(value: str, longest: int) -> str:
-    """The nearest name that is right, or "" where nothing is left of it."""
+    """Return the nearest valid name, or "" if nothing is left of it."""
     dashed = re.sub(r"[^a-z0-9]+", "-", value.lower())
     return re.sub(r"^[^a-z]+", "", dashed)[:longest].rstrip("-")
 
 
 def reserved_problems(team: str) -> Iterator[str]:
-    """Names that the platform uses itself, for folders of the bucket and for namespaces."""
+    """Refuse names that the platform uses itself, for folders of the bucket and for namespaces."""
     if team in RESERVED or team.startswith("kube-"):
         yield f"team '{team}' is reserved for the platform (so are {', '.join(RESERVED)} and kube-*); try 'team-{team}'"
 
@@ -80,17 +80,17 @@ def url_problems(url: str) -> Iterator[str]:
 
 
 def node_group_problems(answer: str) -> Iterator[str]:
-    """At least one, and each once; the hook after the files are made knows which the catalogue has."""
+    """Require at least one, and each once; the hook that runs after the files are made checks the catalogue."""
     groups = [group.strip() for group in answer.split(",") if group.strip()]
     if not groups:
-        yield "allowed_node_groups names no node group; write them like default, high-cpu"
+        yield "allowed_node_groups must name at least one node group, such as default, high-cpu"
     for group in dict.fromkeys(groups):
         if groups.count(group) > 1:
-            yield f"allowed_node_groups names '{group}' {groups.count(group)} times"
+            yield f"allowed_node_groups must name each group once; got '{group}' {groups.count(group)} times"
 
 
 def band_problems(answer: str) -> Iterator[str]:
-    """Room for the three levels that a team starts with, among what Kubernetes lets a user have."""
+    """Require room for the three levels that a team starts with, within Kubernetes' user priorities."""
     found = BAND.fullmatch(answer)
     low, high = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= low <= high - 2 <= HIGHEST_PRIORITY - 2:
@@ -101,22 +101,22 @@ def band_problems(answer: str) -> Iterator[str]:
 
 
 def environment_problems(answer: str) -> Iterator[str]:
-    """Names of files of the platform's `values/environments`, which this can't see; each is a job of the pipeline."""
+    """Require names of environments; each is a job of the pipeline. The platform's files can't be read here."""
     names = [name.strip() for name in answer.split(",") if name.strip()]
     if not names:
-        yield "environments names none; write them like dev, prod"
+        yield "environments must name at least one, such as dev, prod"
     for name in dict.fromkeys(names):
         if name in STAGES or not LABEL.fullmatch(name):
             yield (
-                f"environments: '{name}' is no name of an environment (lower-case letters, digits and '-', "
-                f"starting with a letter, and none of the pipeline's own words {', '.join(STAGES)})"
+                "an environment's name must have lower-case letters, digits and '-', start with a letter, and not be "
+                f"one of the pipeline's own words {', '.join(STAGES)}; got '{name}'"
             )
         if names.count(name) > 1:
-            yield f"environments names '{name}' {names.count(name)} times"
+            yield f"environments must name each once; got '{name}' {names.count(name)} times"
 
 
 def platform_url_problems(url: str) -> Iterator[str]:
-    """Empty, or what a pipeline can fetch from; it gets into a file, so no password may be in it."""
+    """Allow nothing, or an address to fetch from; it is written to a file, so it must not have a password."""
     if url and not PLATFORM_URL.fullmatch(url):
         yield (
             f"platform_url '{url}' is not an https address without a login; "

@@ -38,7 +38,7 @@ TASK_FIELDS = """
 
 
 def read(file: Path, dags: int, tasks: int) -> list[DAG]:
-    """The DAGs of the file, which have to be as many as they should, each with as many pods as it should have."""
+    """Return the DAGs of the file; the number of DAGs, and of pods in each, must be as expected."""
     found = [value for value in runpy.run_path(str(file)).values() if isinstance(value, DAG)]
     if len(found) != dags:
         sys.exit(f"{file.name}: {len(found)} DAGs, not {dags}")
@@ -73,7 +73,7 @@ def one(file: Path, dags: int, tasks: int) -> dict[str, Any]:
 
 def memory(file: Path, dags: int, tasks: int) -> dict[str, Any]:
     """How many bytes more than before are resident at the peak of a first reading."""
-    # With the first timetable Airflow loads more of itself, once for all DAGs.
+    # With the first timetable Airflow loads further modules, once for all DAGs.
     CronDataIntervalTimetable("@daily", timezone="UTC")
     gc.collect()
     before = resident("VmRSS")

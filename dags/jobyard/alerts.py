@@ -1,7 +1,8 @@
-"""Telling people how a run went: through Airflow's own notifiers, with the connections `jobyard_<kind>_<team>`.
+"""Alerts about a run: through Airflow's own notifiers, with the connections `jobyard_<kind>_<team>`.
 
-One alert a run for failure, success and a missed deadline, one a try for retries. The connection's name has the team's
-in it, so a job can alert through no other team's. An alert that can't be sent is logged and fails nothing.
+One alert for each run that fails, succeeds or misses its deadline, and one for each try that is retried. The name of
+the connection contains the team's, so a job cannot use another team's. An alert that can't be sent is logged and fails
+nothing.
 """
 
 import logging
@@ -13,6 +14,7 @@ from jobyard.compat import AIRFLOW_3, BaseOperator
 from jobyard.connections import check_connection
 from jobyard.entries import Job
 from jobyard.errors import JobError, UnknownNameError
+from jobyard.rules import shown
 
 LOG = logging.getLogger(__name__)
 WORDS = {
@@ -40,15 +42,15 @@ class Alert:
                 raise UnknownNameError("kind of alert", kind, SENDERS)
             # Airflow stores it with the DAG, and would make of an object what that says it is.
             if not isinstance(address, str):
-                raise JobError(f"the address of an alert to {kind} is not a text")
+                raise JobError(f"the address of an alert to {kind} must be a string; got {shown(address)}")
 
     def __call__(self, *arguments: Any) -> None:
         """Send it; never raises. For a missed deadline Airflow 2 gives five arguments, otherwise there is a context."""
         try:
             context = arguments[0] if len(arguments) == 1 else _missed(arguments[0], arguments[3])
             facts = self.facts(context)
-        except Exception as error:  # of Airflow's database or API; an alert with less in it is better than none
-            LOG.exception("What to say in the alert could not be asked: %s", error)
+        except Exception as error:  # Airflow's database or API failed; an alert with fewer details is better than none
+            LOG.exception("Could not read the run's details for the alert: %s", error)
             facts = {"job": f"{self.team}.{self.job}", "event": WORDS[self.occasion], "owner": self.owner}
         for kind, address in self.targets:
             try:
@@ -56,10 +58,10 @@ class Alert:
                 check_connection(connection, aws=kind == "sns")
                 SENDERS[kind](connection, address, facts)
             except Exception as error:  # whatever a provider, a connection or the network does
-                LOG.exception("The alert to %s %r could not be sent: %s", kind, address, error)
+                LOG.exception("Could not send the alert to %s %r: %s", kind, address, error)
 
     def facts(self, context: Mapping[str, Any]) -> dict[str, str]:
-        """Return what there is to say, by its name, in the order in which to say it."""
+        """Return the details of the run by name, in the order in which the alert lists them."""
         instance = context.get("ti")
         tasks = context.get("task_ids", ())
         if self.occasion == "on_failure":
@@ -100,8 +102,8 @@ def _failed(context: Mapping[str, Any]) -> tuple[Any, set[str]]:
 def _failed_tasks(instance: Any, dag: Any) -> set[str]:
     try:
         states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])[instance.run_id]
-    except Exception as error:  # the API server's; the alert is worth more than the others' names
-        LOG.warning("Which tasks have failed could not be asked: %s", error)
+    except Exception as error:  # the API server failed; the alert matters more than the other tasks' names
+        LOG.warning("Could not read which tasks failed: %s", error)
         return set()
     failed = (name for name, state in states.items() if state == "failed")
     # An instance of a `foreach` is "<task>_<index>", and no task's name has a "_".
@@ -198,18 +200,18 @@ def alert(job: Job, team: str, name: str, occasion: str) -> Alert | None:
     """Return the job's alert for that occasion, or None where it has none.
 
     Raises:
-        UnknownNameError: a target is of no known kind.
+        UnknownNameError: a target's kind is unknown.
     """
     targets: Any = job.get("alerts", {}).get(occasion)
     return Alert(occasion, team, name, job["owner"] or team, targets) if targets else None
 
 
 def dag_alerts(job: Job, team: str, name: str) -> dict[str, Any]:
-    """Return the DAG's arguments that tell of a whole run.
+    """Return the DAG's arguments for alerts about a whole run.
 
     Raises:
-        JobError: a deadline is no time after the run's start.
-        UnknownNameError: a target is of no known kind.
+        JobError: a deadline is not after the run's start.
+        UnknownNameError: a target's kind is unknown.
     """
     arguments = {
         "on_failure_callback": alert(job, team, name, "on_failure"),
@@ -219,7 +221,7 @@ def dag_alerts(job: Job, team: str, name: str) -> dict[str, Any]:
     after = job.get("deadline")
     if missed and after:
         if after <= 0:
-            raise JobError(f"deadline {after} is not a time after the run's start")
+            raise JobError(f"deadline must be at least 1 second after the run's start; got {after}")
         arguments.update(_deadline(missed, timedelta(seconds=after)))
     return {name: value for name, value in arguments.items() if value is not None}
 

@@ -25,7 +25,7 @@ def job_asset(dag_id: str) -> Asset:
         JobError: no job can have that name.
     """
     if not JOB_ID.fullmatch(dag_id):
-        raise JobError(f"job {dag_id!r} is not <team>.<job>")
+        raise JobError(f"'after' must name a job as <team>.<job>; got {dag_id!r}")
     return Asset(name=dag_id, uri=f"x-jobyard://{dag_id.replace('.', '/')}")
 
 
@@ -36,9 +36,9 @@ def named_asset(uri: str) -> Asset:
         JobError: no URI of a team's: another job's success is not a team's to announce.
     """
     if not URI.fullmatch(uri):
-        raise JobError(f"asset {uri!r} is not s3://bucket/key or x-<name>://…")
-    # Airflow 3 turns off an asset whose name another one has, and then fails whoever writes it. So the name is the URI
-    # as Airflow writes it, without a slash at the end, however a team writes it.
+        raise JobError(f"an asset must be s3://bucket/key or x-<name>://…; got {uri!r}")
+    # Airflow 3 deactivates an asset whose name another one has, and then fails the tasks that write it. So the name is
+    # the URI as Airflow normalizes it, without a slash at the end, however a team writes it.
     return Asset(name=Asset(name="x", uri=uri).uri, uri=uri)
 
 
@@ -51,6 +51,6 @@ def refuse_others(uris: Iterable[str], prefixes: Iterable[str]) -> None:
     own = sorted(prefixes)
     for uri in uris:
         if not any(uri == prefix or (prefix.endswith("/") and uri.startswith(prefix)) for prefix in own):
-            raise JobError(f"asset {uri!r} is not the team's to write, which may write: {', '.join(own)}")
+            raise JobError(f"the team must not write asset {uri!r}; it may write: {', '.join(own)}")
         if {"", ".", ".."} & set(uri.partition("://")[2].rstrip("/").split("/")[1:]):
-            raise JobError(f"asset {uri!r} has a part that is empty, '.' or '..'")
+            raise JobError(f"an asset's path must not have a part that is empty, '.' or '..'; got {uri!r}")

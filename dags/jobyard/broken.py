@@ -3,7 +3,7 @@
 Not as an import error: Airflow ties those to the loader's file and then starts no run of any DAG of that file
 (`DagModel.dags_needing_dagruns` leaves out `has_import_errors`, in 2.10 to 3.3), so one bad job would stop
 the team's others. Its schedule stays, so that a nightly job that broke fails at night, where someone looks,
-and can be cleared for the very same data interval once it is mended. A new job that is broken starts paused.
+and can be cleared for the same data interval once it is fixed. A new job that is broken starts paused.
 """
 
 import re
@@ -42,7 +42,7 @@ def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[s
     entry = cast(Job, job if isinstance(job, dict) else {})
     reason = storable(reason, REASON)
     dag = DAG(
-        # A name that is no DAG id must not hide its job either; "_" cannot occur in a proper one.
+        # A job whose name cannot be a DAG id must not be hidden; "_" cannot occur in a valid name.
         dag_id=f"{team}.{re.sub(r'[^A-Za-z0-9_.-]', '_', name[:100])}",
         description=f"Broken: {reason}",
         doc_md=job_page(reason, *_page(entry), BROKEN_MARK),
@@ -71,9 +71,9 @@ def _page(entry: Job) -> tuple[str, str | None]:
 def _sound(
     entry: Job, names: Iterable[str], arguments: Callable[[], dict[str, Any]], otherwise: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments where those fields of the job are sound, else the others."""
+    """Return the arguments if those fields of the job are valid, else `otherwise`."""
     try:
         check_part(entry, names)
         return arguments()
-    except Exception:  # the entry is already known to be bad, and the reason is told elsewhere
+    except Exception:  # the entry is already known to be invalid, and the DAG shows the reason
         return otherwise

@@ -114,7 +114,7 @@ class _Tasks:
         if group := task.get("group"):
             check_name("group", group)
             if group in self.job["tasks"]:
-                raise JobError(f"group {group!r} has the name of a task")
+                raise JobError(f"a group must not have the name of a task; got {group!r}")
             if group not in self.groups:
                 self.groups[group] = TaskGroup(group, dag=self.dag, prefix_group_id=False)
             arguments["task_group"] = self.groups[group]
@@ -136,7 +136,7 @@ class _Tasks:
         source = foreach["output_of"]
         items: Any = foreach["items"] if source is None else Items(self._made("foreach", source))
         if items is None:
-            raise JobError("foreach has neither items nor output_of")
+            raise JobError("a foreach must have 'items' or 'output_of'")
         several = JobPodOperator.partial(
             **arguments, map_index_template=MAP_INDEX, max_active_tis_per_dagrun=foreach["concurrency"]
         )
@@ -193,7 +193,7 @@ def _own_tags(tags: list[str]) -> list[str]:
     """
     for tag in tags:
         if tag.casefold().startswith(("team:", "owner:")):
-            raise JobError(f"tag {tag!r} is the platform's to give: a job's own can't begin with 'team:' or 'owner:'")
+            raise JobError(f"a tag must not start with 'team:' or 'owner:', which the platform sets; got {tag!r}")
     return tags
 
 

@@ -1,7 +1,7 @@
 """What Airflow's page of a DAG shows: the description and the `job.yaml` itself.
 
-Airflow takes it for Markdown, and everybody sees it with rights of their own: an image is fetched by whoever looks, and
-a link may say that it leads elsewhere. So whatever a team writes stands in blocks of code, in which nothing is either.
+Airflow renders it as Markdown, and people with other permissions than the team's see it: a reader's browser fetches an
+image, and a link's text may name another address. So all that a team writes is in code blocks, which contain neither.
 """
 
 import re

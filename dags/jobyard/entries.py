@@ -146,7 +146,7 @@ class PodFields(TypedDict):
 
 
 class Task(EveryTask, PodFields):
-    """A task: one pod. One with a `type` is no pod, and has the fields of EveryTask alone."""
+    """A task: one pod. A task with a `type` has no pod, and only the fields of EveryTask."""
 
     node_group: Annotated[str, ANY_NAME]
     startup_timeout: Annotated[int | None, LIMIT]  # seconds; None = the node group's
@@ -174,7 +174,7 @@ def task(value: Any) -> None:
 
 
 class Alerts(TypedDict, total=False):
-    """Whom to tell, by occasion (`contract.OCCASIONS`); each is one kind of target and its address."""
+    """Who is alerted, by occasion (`contract.OCCASIONS`); each is one kind of target and its address."""
 
     on_failure: list[dict[str, str]]
     on_retry: list[dict[str, str]]

@@ -10,7 +10,7 @@ from jobyard.rules import shown, storable
 
 
 class JobyardError(AirflowException):
-    """Root of the family. As it stands, a task that raises it is tried again as its `retries` say."""
+    """Root of the family. A task that raises it is retried as its `retries` say, unless the class says otherwise."""
 
 
 class FinalError(JobyardError, AirflowFailException):
@@ -52,7 +52,7 @@ class UnfitJobError(JobError):
 
 
 class UnknownNameError(JobError):
-    """Something is named that does not exist; the message suggests the nearest and lists what does."""
+    """A name does not exist; the message suggests the nearest and lists those that do."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         self.name = name
@@ -74,29 +74,29 @@ class PlainDataError(FinalError):
 
 
 class ImageSourceError(JobError):
-    """The image's URL is of a registry that the environment does not take images from."""
+    """The image's URL names a registry from which the environment does not accept images."""
 
     def __init__(self, image: str, registries: Iterable[str]) -> None:
         self.image = image
         self.registries = list(registries)
-        known = ", ".join(self.registries) or "none, as the environment's file names none"
-        super().__init__(f"image {image!r} is of none of the registries of this environment: {known}")
+        known = ", ".join(self.registries) or "the environment's file lists none"
+        super().__init__(f"image {image!r} must come from a registry of this environment: {known}")
 
 
 class OutputError(FinalError):
-    """A task's output, which another task needs, is not there or not JSON."""
+    """A task's output, which another task needs, is missing or not JSON."""
 
 
 class IntervalError(FinalError):
-    """An asset's event says of its data interval something that is no moment."""
+    """The data interval in an asset's event is not a pair of timestamps."""
 
 
 class TemplateError(FinalError):
-    """A template is beyond what a job's templates may be, make or use."""
+    """A template exceeds a limit, or uses what templates of jobs may not use."""
 
 
 class GateError(FinalError):
-    """A gate can't be judged: the output has no such value, or it is no number."""
+    """A gate can't be evaluated: the output lacks the value, or the value is not a number."""
 
 
 class VariableError(FinalError):
@@ -124,7 +124,7 @@ class PodInterruptedError(JobyardError):
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """Return `did you mean 'b'? available: a, b`, or less where there is less to say."""
+    """Return `did you mean 'b'? available: a, b`, or only the part that applies."""
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}available: {', '.join(known)}" if known else "none available"

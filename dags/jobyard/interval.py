@@ -1,4 +1,4 @@
-"""The data interval of a run, which is there for every run, however it was started.
+"""The data interval of a run, which every run has, however it was started.
 
 Airflow 3 gives a run that assets started none at all, and so no `ds`. The run that wrote the asset had one, and sends
 it along with the asset's event; Airflow 2 takes it from that run by itself. A run by hand has its moment.
@@ -34,7 +34,7 @@ def data_interval(context: Mapping[str, Any]) -> tuple[DateTime, DateTime]:
 
 
 def _received(context: Mapping[str, Any]) -> Iterator[tuple[DateTime, DateTime]]:
-    """The intervals that the events which started the run brought along."""
+    """Yield the data intervals of the events that started the run."""
     events = context.get("triggering_asset_events") or {}
     for event in chain.from_iterable(events[asset] for asset in events):
         # A person may send an event too, by Airflow's API, with whatever beside it.
@@ -48,7 +48,9 @@ def _moment(text: object) -> DateTime:
         return pendulum.instance(datetime.fromisoformat(text))  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         shown = repr(text[:80]) if isinstance(text, str) else type(text).__name__
-        raise IntervalError(f"an asset's event says when its data begins or ends by {shown}: {error}") from error
+        raise IntervalError(
+            f"an asset's event must give its data interval as ISO 8601 timestamps; got {shown}: {error}"
+        ) from error
 
 
 def send_data_interval(context: Mapping[str, Any], outlets: list[Any]) -> None:

@@ -47,7 +47,7 @@ class JobPodOperator(KubernetesPodOperator):
             AirflowSkipException: the gate is closed; no pod is made.
             OutputError: the pod succeeded without the output that another task needs.
             PodCannotStartError: see `await_pod_start`; likewise PodNotStartedError.
-            PodInterruptedError: the task was told to stop (worker shut down, run marked) while the pod ran.
+            PodInterruptedError: Airflow stopped the task (worker shut down, run marked) while the pod ran.
         """
         self._pass_gate(context)
         with self._without_sidecar():
@@ -101,7 +101,7 @@ class JobPodOperator(KubernetesPodOperator):
     def build_pod_request_obj(self, context: Context | None = None, **options: bool) -> V1Pod:
         """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output.
 
-        An empty affinity is one, to the admission policy that lets in no field but those of this pod.
+        An empty affinity counts as a field to the admission policy, which admits only the fields of this pod.
         """
         with self._without_sidecar():
             pod = super().build_pod_request_obj(context, **options)
@@ -125,7 +125,7 @@ class JobPodOperator(KubernetesPodOperator):
         try:
             events = self.pod_manager.read_pod_events(pod).items
         except (ApiException, AirflowException) as error:
-            self.log.warning("The pod's events cannot be read: %s", error)
+            self.log.warning("Could not read the pod's events: %s", error)
             return
         for event in filter(watch.is_new, events):
             log = self.log.warning if event.type == "Warning" else self.log.info

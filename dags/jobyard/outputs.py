@@ -27,21 +27,23 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     Any but null, which Airflow does not tell from no output at all.
 
     Raises:
-        OutputError: it left none, or one that is null, too long or no JSON.
+        OutputError: the output is missing, null, too long or not JSON.
     """
     statuses = pod.status.container_statuses if pod is not None and pod.status else None
     states = [status.state for status in statuses or [] if status.name == container and status.state]
     text = next((state.terminated.message for state in states if state.terminated), None)
     if not text:
-        raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs what it writes there")
+        raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs its output")
     if len(text.encode()) >= OUTPUT_BYTES:
-        raise OutputError(f"what the container wrote to {OUTPUT_PATH} has {OUTPUT_BYTES} bytes or more; put it into S3")
+        raise OutputError(
+            f"the output in {OUTPUT_PATH} must be smaller than {OUTPUT_BYTES} bytes; store larger data in S3"
+        )
     try:
         value = decode(text)
     except PlainDataError as error:
-        raise OutputError(f"what the container wrote to {OUTPUT_PATH} {error}") from error
+        raise OutputError(f"the output in {OUTPUT_PATH} {error}") from error
     if value is None:
-        raise OutputError(f"the container wrote null to {OUTPUT_PATH}, and another task needs a value")
+        raise OutputError(f"the output in {OUTPUT_PATH} must not be null, as another task needs a value")
     return value
 
 
@@ -49,14 +51,12 @@ def read_list(pod: V1Pod | None, container: str) -> object:
     """Return the list that the pod's container left for a `foreach`.
 
     Raises:
-        OutputError: it left none.
+        OutputError: see `read_output`; or the output is not a list.
     """
     value = read_output(pod, container)
     # Airflow would try the task again, and of an object make an instance for each key.
     if not isinstance(value, list):
-        raise OutputError(
-            f"what the container wrote to {OUTPUT_PATH} is no list, and a foreach needs one: {value!r:.80}"
-        )
+        raise OutputError(f"the output in {OUTPUT_PATH} must be a list, as a foreach uses it; got {value!r:.80}")
     return value
 
 
@@ -70,7 +70,7 @@ def pull_output(context: Mapping[str, Any], task: str) -> Any:
     """Return the output of another task of this run; of a task with several instances, the list of theirs.
 
     Raises:
-        OutputError: there is none, or one that is not what `push_output` keeps.
+        OutputError: the task left no output, or its XCom is not what `push_output` writes.
     """
     upstream = context["dag"].get_task(task)
     # With a list of tasks, every version returns a list of all instances' values.
@@ -98,11 +98,13 @@ class Items(PlainXComArg):
         """Return the list.
 
         Raises:
-            OutputError: there is none.
+            OutputError: the task left no output, or it is not a list.
         """
         found = pull_output(context, self.operator.task_id)
         if not isinstance(found, list):
-            raise OutputError(f"the output of task {self.operator.task_id!r} is not a list, and a foreach needs one")
+            raise OutputError(
+                f"the output of task {self.operator.task_id!r} must be a list, as a foreach uses it; got {found!r:.80}"
+            )
         return found
 
 
@@ -114,7 +116,7 @@ class Gate:
         if test not in GATE_TESTS:
             raise GateError(f"unknown test {test!r} of a gate; available: {', '.join(GATE_TESTS)}")
         if test != "equals" and not _is_number(bound):
-            raise GateError(f"gate on {task!r}: {test} {bound!r} is no number")
+            raise GateError(f"gate on {task!r}: '{test}' must be a number; got {bound!r}")
         self.task = task
         self.value = value
         self.test = test
@@ -125,13 +127,13 @@ class Gate:
 
         Raises:
             OutputError: the other task left no output.
-            GateError: there is no such value in it, or it can't be compared.
+            GateError: the output lacks the value, or it can't be compared.
         """
         found = self._find(pull_output(context, self.task))
         name = f"{self.task}.{self.value}" if self.value else self.task
         words = f"{name} is {found!r}, wanted: {self.test.replace('_', ' ')} {self.bound!r}"
         if self.test != "equals" and not _is_number(found):
-            raise GateError(f"{words}; only a number can be compared so")
+            raise GateError(f"{words}; the value must be a number")
         return TESTS[self.test](found, self.bound), words
 
     def _find(self, output: Any) -> Any:

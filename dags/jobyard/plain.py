@@ -1,4 +1,4 @@
-"""Plain data: what JSON has, in Python's own types and no others, built anew.
+"""Plain data: JSON's values, copied into Python's own types and no others.
 
 What a container leaves goes through Airflow's tables as a text that only this module reads. Of an object in them,
 Airflow makes whatever the object says it is: a mapping with `__classname__` or `__type` becomes an instance of a class.
@@ -32,7 +32,7 @@ def decode(text: object) -> object:
     """Return the plain data that the text stands for.
 
     Raises:
-        PlainDataError: it stands for none.
+        PlainDataError: it is not such a text.
     """
     if type(text) is not str or len(text) > CHARACTERS:
         raise PlainDataError(f"is not the text of a value: {_shown(text)}")
@@ -45,8 +45,8 @@ def decode(text: object) -> object:
 
 
 def _refuse(constant: str) -> None:
-    """Refuse what Python writes of a figure that is none: no condition holds of it, and databases do not take it."""
-    raise ValueError(f"{constant} is no number")
+    """Refuse NaN and infinity: no condition holds for them, and databases do not accept them."""
+    raise ValueError(f"{constant} is not a number")
 
 
 def plain(value: object) -> Any:
@@ -97,11 +97,11 @@ class _Copy:
             return {self.key(key): self.of(entry, depth + 1) for key, entry in value.items()}
         if isinstance(value, list | tuple):
             return [self.of(entry, depth + 1) for entry in value]
-        raise PlainDataError(f"has a {type(value).__name__} in it, which is not plain data")
+        raise PlainDataError(f"contains a {type(value).__name__}, which is not plain data")
 
     def key(self, key: object) -> str:
         if not isinstance(key, str):
-            raise PlainDataError(f"has a key in it that is not a text: {_shown(key)}")
+            raise PlainDataError(f"contains a key that is not a string: {_shown(key)}")
         return self.text(key)
 
     def text(self, value: str) -> str:
@@ -113,10 +113,10 @@ class _Copy:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise PlainDataError(f"has a text in it that is not Unicode: {error.reason}") from error
+            raise PlainDataError(f"contains a string that is not Unicode: {error.reason}") from error
         # Neither PostgreSQL nor an argument of a program can have it.
         if "\0" in text:
-            raise PlainDataError("has a text with a NUL character in it")
+            raise PlainDataError("contains a string with a NUL character")
         return text
 
 
@@ -124,10 +124,10 @@ def _number(value: float) -> float:
     if isinstance(value, int):
         number = int.__int__(value)
         if abs(number) > NUMBER:
-            raise PlainDataError("has a whole number of more than 64 bits in it")
+            raise PlainDataError("contains an integer of more than 64 bits")
         return number
     if not math.isfinite(value):
-        raise PlainDataError("has a number in it that is not finite")
+        raise PlainDataError("contains a number that is not finite")
     return float.__float__(value)
 
 

@@ -48,7 +48,7 @@ def task_arguments(name: str, task: Task) -> dict[str, Any]:
     """Return the keyword arguments that the operator of every task has, whatever its type.
 
     Raises:
-        JobError: an input or output is no asset.
+        JobError: an input or output is not an asset.
         KeyError: the entry lacks something.
     """
     arguments = {
@@ -113,7 +113,7 @@ def gate(entry: GateTest | None) -> Gate | None:
     """Return the condition on another task's output.
 
     Raises:
-        GateError: it is of no known kind.
+        GateError: the test is unknown, or the bound is not a number.
     """
     return Gate(entry["output_of"], entry["value"], entry["test"], entry["bound"]) if entry else None
 

@@ -36,7 +36,7 @@ def weight(team: Team, priority_class: str) -> int:
     """
     found = re.fullmatch(rf"{re.escape(team.name)}\.[a-z0-9-]{{1,63}}-([0-9]{{1,10}})", priority_class)
     if not found:
-        raise JobError(f"priority class {priority_class!r:.100} is not {team.name}.<level>-<value>")
+        raise JobError(f"a priority class must be {team.name}.<level>-<value>; got {priority_class!r:.100}")
     low, high = team.priority_band
     value = min(max(int(found[1]), low), high)
     return 1 + (value - low) * (WEIGHTS - 1) // max(high - low, 1)

@@ -20,8 +20,8 @@ def schedule_arguments(job: Job) -> dict[str, Any]:
     Dates are days of the job's own timezone, both of them included.
 
     Raises:
-        JobError: an asset's URI or a job's name is none, or the job is after nothing.
-        ValueError: a date or the timezone is not one; likewise what Airflow raises for a bad schedule.
+        JobError: an asset's URI or a job's name is invalid, or the job follows nothing.
+        ValueError: a date or the timezone is invalid; likewise what Airflow raises for an invalid schedule.
     """
     timezone = pendulum.timezone(job["timezone"])
     end = job["end_date"]
@@ -38,7 +38,7 @@ def is_cron(schedule: Schedule) -> bool:
 
 
 def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalTimetable | list[Asset] | None:
-    """Return what DAG takes as `schedule`; None is "by hand alone", and of several assets each has to come anew.
+    """Return the DAG's `schedule`; None is manual runs only; with several assets, all must have been updated.
 
     The timetable is named because Airflow 3 gives a plain cron string another one, whose runs have no data
     interval: `ds` would be the day of the run, not the day of the data.
@@ -46,7 +46,7 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
     if isinstance(schedule, dict):
         assets = [*map(job_asset, schedule.get("after", [])), *map(named_asset, schedule.get("assets", []))]
         if not assets:
-            raise JobError("the schedule is after neither a job nor an asset")
+            raise JobError("the schedule must name at least one job in 'after' or asset in 'assets'")
         return assets
     if schedule is None or schedule in NO_CLOCK:
         return schedule
@@ -57,7 +57,7 @@ def timetable(schedule: Schedule, timezone: Timezone) -> str | CronDataIntervalT
 
 
 def check_comes(schedule: str) -> None:
-    """Raise JobError for a day that no year has, such as 31 February, which Airflow would look for in vain."""
+    """Raise JobError for a day that no year has, such as 31 February, for which Airflow would search without end."""
     parts = schedule.split()
     if len(parts) != 5 or "*" in (parts[2], parts[3]):
         return

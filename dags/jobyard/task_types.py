@@ -1,4 +1,4 @@
-"""Tasks that are no pods: operators which the platform allows by name, in `values/task-types.yaml`."""
+"""Tasks that run without a pod: operators that the platform allows by name, in `values/task-types.yaml`."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -38,7 +38,7 @@ def typed_operator(platform: Platform, team: str, task: Task, common: Mapping[st
     hooks = {"pre_execute": OwnConnections(connections), "post_execute": _announce}
     arguments = {**common, **fixed, **given, **hooks}
     if hasattr(operator, "poke"):
-        # Airflow counts a sensor's own timeout from its first look, and `execution_timeout` anew at every look.
+        # Airflow counts a sensor's own timeout from its first poke, and `execution_timeout` from each poke.
         arguments["timeout"] = task["timeout"] or SENSOR_SECONDS
         arguments["execution_timeout"] = None
     made: BaseOperator = operator(**arguments)

@@ -164,7 +164,7 @@ class BoundEnvironment(SandboxedEnvironment):
         return self._inside(owner, attribute)
 
     def getitem(self, owner: Any, argument: Any) -> Any:
-        """Return the element or, where there is none, the attribute of that name."""
+        """Return the element or, if it does not exist, the attribute of that name."""
         if isinstance(owner, Undefined):
             return owner[argument]
         found = self._inside(owner, argument)

@@ -125,7 +125,7 @@ def _check_repeated(value: Any, weight: int, times: Any) -> None:
 
 
 def check_format(text: str, values: object) -> None:
-    """Raise TemplateRefusedError if `text % values` would be too long, or is no format that can be looked at."""
+    """Raise TemplateRefusedError if `text % values` would be too long, or its format is not allowed."""
     place = width = conversions = 0
     while (place := text.find("%", place)) >= 0:
         found = _CONVERSION.match(text, place)

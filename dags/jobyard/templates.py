@@ -42,7 +42,7 @@ PLAIN = frozenset(
 )
 # Airflow 2 gives such a run the moment it was started as its logical date, and Airflow 3 none.
 BY_ASSETS = ("asset_triggered", "dataset_triggered")
-# Which Variables the job may read, and its time zone: not names that a template can use, as they are no identifiers.
+# Which Variables the job may read, and its time zone: templates cannot use these names, which are not identifiers.
 TEAM = "jobyard.team"
 TIMEZONE = "jobyard.timezone"
 

@@ -29,7 +29,7 @@ def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:
     """Return the task that waits.
 
     Raises:
-        JobError: the other job's name is none.
+        JobError: the other job's name is not `<team>.<job>`.
     """
     # Imported where it is used: few jobs wait, and every parse would pay for it.
     if TYPE_CHECKING or AIRFLOW_3:
@@ -38,7 +38,7 @@ def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:
         from airflow.sensors.external_task import ExternalTaskSensor
 
     if not JOB_ID.fullmatch(wait["job"]):
-        raise JobError(f"wait_for {wait['job']!r} is not <team>.<job>")
+        raise JobError(f"'wait_for' must name a job as <team>.<job>; got {wait['job']!r}")
     return ExternalTaskSensor(
         dag=dag,
         # No task of a team's can have a dot in its name.
@@ -49,7 +49,7 @@ def wait_operator(platform: Platform, dag: DAG, wait: WaitFor) -> Any:
         mode="reschedule",
         poke_interval=POKE_SECONDS,
         timeout=wait["timeout"],
-        # A time-out is the end; a worker that is lost is not.
+        # A timeout is final; a lost worker is retried.
         retries=2,
     )
 

@@ -25,7 +25,7 @@ COPY_SECONDS = 3
 def environment(
     source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION, extra: Sequence[str] = ()
 ) -> Path:
-    """A virtual environment with this Airflow, MWAA's pins, and `extra` packages under the same pins.
+    """Return a virtual environment with this Airflow, MWAA's pins, and `extra` packages under the same pins.
 
     Raises:
         ProgramError: the installation failed.
@@ -34,7 +34,7 @@ def environment(
 
 
 def ensure(source: Source, cache: Path, report: Report, version: str = AIRFLOW_VERSION) -> Path:
-    """An environment with this Airflow, and beside it an empty database, made once.
+    """Return an environment with this Airflow and, beside it, an empty database, made once.
 
     Raises:
         ProgramError: the installation failed.
@@ -69,7 +69,7 @@ def prepare(layout: Layout, installed: Path) -> None:
 
 
 def processes(layout: Layout, installed: Path, bucket: str, bucket_environment: dict[str, str]) -> list[Process]:
-    """The bucket's copier, the API server with the page, the scheduler, the DAG processor and the triggerer."""
+    """Return the bucket's copier, the API server with the page, the scheduler, the DAG processor and the triggerer."""
     environment = _environment(layout, installed)
     airflow = str(installed / "bin" / "airflow")
     copier = [
@@ -115,7 +115,7 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": "8",
-        # The page listens on loopback alone, so whoever reaches it may do everything.
+        # The page listens on loopback alone, so everyone who reaches it may do everything.
         "core.simple_auth_manager_all_admins": "True",
         "dag_processor.bundle_refresh_check_interval": "2",
         "dag_processor.min_file_process_interval": "5",

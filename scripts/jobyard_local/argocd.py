@@ -26,7 +26,7 @@ LOOK_AGAIN_SECONDS = 5
 
 
 def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]:
-    """Repository server, application controller and ApplicationSet controller.
+    """Return repository server, application controller and ApplicationSet controller.
 
     Argo CD's own web page is not part of its Go module, so there is no server process: `status` reads the Applications.
     """
@@ -53,7 +53,7 @@ def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]
         f"--probe-addr=127.0.0.1:{ports['applicationset-probe']}",
         f"--webhook-addr=127.0.0.1:{ports['applicationset-webhook']}",
     ]
-    # It believes to run in the cluster, as it does in earnest, and so syncs with the kubeconfig's rights.
+    # It assumes that it runs in the cluster, as in production, and so syncs with the kubeconfig's permissions.
     parameters = repo_server.settings("argocd-cmd-params-cm")
     environment = {
         **repo_server.environment(layout),
@@ -89,7 +89,7 @@ def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> N
 
 
 def is_ours(kubectl: Kubectl) -> bool:
-    """Whether it was a local platform that brought Argo CD into this cluster."""
+    """Return whether a local platform installed Argo CD in this cluster."""
     (label,) = OURS
     return f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", f"--selector={label}", "--output=name").split()
 
@@ -125,7 +125,7 @@ def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
 
 
 def render(chart: Path, *arguments: str) -> str:
-    """`helm template` of a chart, for what has to be there before Argo CD can sync anything."""
+    """Return the output of `helm template` for a chart that must exist before Argo CD can sync anything."""
     helm = str(Path(sys.executable).parent / "helm")
     return run([helm, "template", chart.name, chart, *arguments], what=f"rendering {chart.name}")
 
@@ -150,7 +150,7 @@ class ApplicationStatus:
 
 
 def statuses(kubectl: Kubectl) -> list[ApplicationStatus]:
-    """Every Application, sorted by name."""
+    """Return every Application, sorted by name."""
     items = kubectl.json("get", "applications.argoproj.io", "--namespace", NAMESPACE)["items"]
     return sorted((_status(item) for item in items), key=lambda status: status.name)
 

@@ -23,8 +23,8 @@ def create(layout: Layout) -> None:
     """
     if is_anothers(layout):
         raise UnsupportedError(
-            f"another platform has taken the network of this one ({layout.network}) while it was down; "
-            "stop that one, or start this one anew after `jobyard local down --purge`"
+            f"another platform took the network of this one ({layout.network}) while it was down; "
+            "stop that one, or run `jobyard local down --purge` and start this one again"
         )
     if _link(layout):
         return
@@ -36,7 +36,7 @@ def create(layout: Layout) -> None:
 
 
 def is_anothers(layout: Layout) -> bool:
-    """Whether the bridge of this name is there, and another platform's."""
+    """Return whether the bridge of this name exists and belongs to another platform."""
     link = _link(layout)
     return link is not None and link.get("ifalias") != str(layout.state)
 

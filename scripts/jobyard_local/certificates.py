@@ -35,7 +35,7 @@ class CertificateAuthority:
             self._create_root()
 
     def issue(self, name: str, common_name: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> KeyPair:
-        """A certificate for the user `common_name` in `groups`, or for a server at `hosts`; a new one each time."""
+        """Issue a certificate for the user `common_name` in `groups`, or for a server at `hosts`; new at each call."""
         pair = KeyPair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         authority = x509.load_pem_x509_certificate(self.root.certificate.read_bytes())
         key = ec.generate_private_key(ec.SECP256R1())
@@ -49,7 +49,7 @@ class CertificateAuthority:
         return pair
 
     def key_pair(self, name: str) -> KeyPair:
-        """A bare public and private key, for signing service account tokens."""
+        """Return a bare public and private key, for signing service account tokens."""
         pair = KeyPair(self.folder / f"{name}.pub", self.folder / f"{name}.key")
         if not pair.key.exists():
             key = ec.generate_private_key(ec.SECP256R1())
@@ -74,7 +74,7 @@ class CertificateAuthority:
 
 
 def certificate_request(common_name: str, groups: Sequence[str]) -> tuple[bytes, bytes]:
-    """A new private key and a request for a certificate of this user in these groups, both PEM."""
+    """Return a new private key and a request for a certificate of this user in these groups, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(_name(common_name, groups))
     return _key_pem(key), request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -12,7 +12,7 @@ _POD = re.compile(r"pod([0-9a-f-]{36})$")
 
 
 def hierarchies() -> list[Path]:
-    """The folders in which a cgroup has to be made for it to exist everywhere."""
+    """Return the folders in which a cgroup must be made to exist in every hierarchy."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
     return [folder for folder in ROOT.iterdir() if (folder / "cgroup.procs").exists()]
@@ -47,13 +47,13 @@ def remove(name: str) -> None:
 
 
 def pids(name: str) -> set[int]:
-    """Every process in a cgroup or below it."""
+    """Return every process in a cgroup or below it."""
     folders = [folder for hierarchy in hierarchies() for folder in _folders(hierarchy / name)]
     return {int(pid) for folder in folders for pid in _read(folder / "cgroup.procs").split()}
 
 
 def memory_peaks(name: str) -> Iterator[tuple[str, int]]:
-    """UID and highest memory use so far, in bytes, of every pod below a cgroup."""
+    """Yield UID and peak memory use so far, in bytes, of every pod below a cgroup."""
     memory = ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "memory"
     file = "memory.peak" if memory == ROOT else "memory.max_usage_in_bytes"
     for folder in _folders(memory / name / "kubepods"):
@@ -62,7 +62,7 @@ def memory_peaks(name: str) -> Iterator[tuple[str, int]]:
 
 
 def _folders(top: Path) -> Iterator[Path]:
-    """A cgroup and those below it; unlike Path.glob, this passes over one that goes away meanwhile."""
+    """Yield a cgroup and those below it; unlike Path.glob, skip one that is removed meanwhile."""
     return (Path(folder) for folder, _, _ in os.walk(top))
 
 

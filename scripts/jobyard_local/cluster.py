@@ -37,10 +37,10 @@ class Cluster(Protocol):
         """Start what is ours, and make sure that it serves."""
 
     def launchers(self, teams: list[str]) -> dict[str, Any]:
-        """A kubeconfig with a user and a context for each team, both named after it: Airflow's."""
+        """Return Airflow's kubeconfig, with a user and a context for each team, both named after it."""
 
     def memory_peaks(self) -> Iterator[tuple[str, int]]:
-        """UID and highest memory use so far, in bytes, of each pod on nodes whose kernel is this machine's."""
+        """Yield UID and peak memory use so far, in bytes, of each pod on nodes that share this machine's kernel."""
 
     def forget(self) -> None:
         """Take out what the platform put into a cluster that goes on without it."""
@@ -50,17 +50,17 @@ class Cluster(Protocol):
 
 
 def namespace(team: str) -> str:
-    """The namespace that charts/bounds makes for a team."""
+    """Return the namespace that charts/bounds makes for a team."""
     return contract.namespace(team)
 
 
 def user(team: str) -> str:
-    """The name under which Airflow is known to the cluster; what it may do comes with the team's group."""
+    """Return Airflow's user name in the cluster; its permissions come with the team's group."""
     return f"airflow-{team}"
 
 
 def group(team: str) -> str:
-    """The group that the team's chart lets start pods."""
+    """Return the group that the team's chart permits to start pods."""
     return f"jobyard:{team}:launchers"
 
 
@@ -97,7 +97,7 @@ class EmbeddedCluster:
             raise NotYetError(f"not ready: {', '.join(waiting) or 'no node at all'}")
 
     def real_nodes(self) -> list[nodes.RealNode]:
-        """The nodes that run containers."""
+        """Return the nodes that run containers."""
         return [
             nodes.RealNode(
                 self.layout, number, name, self.node_groups[name]["labels"], self.node_groups[name]["taints"]
@@ -111,12 +111,12 @@ class EmbeddedCluster:
                 yield simulated_nodes.simulated_node(name, described)
 
     def launchers(self, teams: list[str]) -> dict[str, Any]:
-        """Client certificates of the cluster's own authority."""
+        """Return a kubeconfig with client certificates of the cluster's own authority."""
         users = {team: self.authority.issue(f"launcher-{team}", user(team), [group(team)]) for team in teams}
         return control_plane.kubeconfig(self.layout, self.authority, users, {team: namespace(team) for team in teams})
 
     def memory_peaks(self) -> Iterator[tuple[str, int]]:
-        """Of the pods on the real nodes."""
+        """Yield those of the pods on the real nodes."""
         for node in self.real_nodes():
             yield from node.memory_peaks()
 
@@ -157,10 +157,10 @@ class ExistingCluster:
             self.check()
 
     def check(self) -> None:
-        """See that it answers, that the kubeconfig may do everything, and that the cluster has what is needed.
+        """Check that the cluster answers and has what is needed, and that the kubeconfig gives every permission.
 
         Raises:
-            UnsupportedError: it is not so.
+            UnsupportedError: one of these does not hold.
         """
         self._check_rights()
         self._check_kinds()
@@ -170,25 +170,27 @@ class ExistingCluster:
         try:
             allowed = self.kubectl.once("auth", "can-i", "*", "*", "--all-namespaces")
         except ProgramError as error:
-            raise UnsupportedError(f"the kubeconfig has to lead to a cluster as its administrator: {error}") from error
+            raise UnsupportedError(
+                f"the kubeconfig must give administrator permissions on the cluster: {error}"
+            ) from error
         if allowed.strip() != "yes":
-            raise UnsupportedError("the kubeconfig has to lead to a cluster as its administrator")
+            raise UnsupportedError("the kubeconfig must give administrator permissions on the cluster")
 
     def _check_kinds(self) -> None:
         kinds = self.kubectl("api-resources", "--api-group=admissionregistration.k8s.io", "--output=name")
         if "mutatingadmissionpolicies" not in kinds:
             raise UnsupportedError(
-                "the cluster has no MutatingAdmissionPolicy (Kubernetes 1.36), which gives jobs their S3 key"
+                "the cluster must have MutatingAdmissionPolicy (Kubernetes 1.36), which gives jobs their S3 key"
             )
 
     def _check_free(self) -> None:
         """Two Argo CDs would undo each other's work, and `forget` would take away another's kinds."""
         kinds = self.kubectl("get", "crd", "--output=name")
         if "applications.argoproj.io" in kinds and not argocd.is_ours(self.kubectl):
-            raise UnsupportedError("the cluster has Argo CD already; this needs a cluster without it")
+            raise UnsupportedError("the cluster already has Argo CD; the local platform needs a cluster without it")
 
     def launchers(self, teams: list[str]) -> dict[str, Any]:
-        """Client certificates that the cluster signs on request.
+        """Return a kubeconfig with client certificates that the cluster signs on request.
 
         Raises:
             TookTooLongError: it does not sign them, as EKS does not (there Airflow's AWS role is the user).
@@ -209,7 +211,7 @@ class ExistingCluster:
         }
 
     def _issue(self, team: str) -> dict[str, str]:
-        """The credentials part of a kubeconfig; made once and kept, as each costs a request."""
+        """Return the user's part of a kubeconfig; made once and kept, as each costs a request."""
         kept = self.layout.state / "launchers" / f"{team}.yaml"
         if not kept.exists():
             key, request = certificate_request(user(team), [group(team)])
@@ -245,7 +247,7 @@ class ExistingCluster:
         return certificate
 
     def memory_peaks(self) -> Iterator[tuple[str, int]]:
-        """None: the nodes are elsewhere."""
+        """Yield nothing: the nodes are on other machines."""
         return iter(())
 
     def forget(self) -> None:
@@ -285,13 +287,13 @@ def _is_ready(condition: Mapping[str, str]) -> bool:
 
 
 def node_groups(kubectl: Kubectl) -> dict[str, str]:
-    """Each node's name, and the group it says it belongs to."""
+    """Return the node group of each node, by the node's name."""
     nodes = [node["metadata"] for node in kubectl.json("get", "nodes")["items"]]
     return {node["name"]: node["labels"].get(NODE_GROUP, "") for node in nodes}
 
 
 def copy_kubeconfig(kubectl: str, source: Path, context: str | None) -> str:
-    """One context of a kubeconfig with all it refers to, so that the file may change without harm."""
+    """Return one context of a kubeconfig with all it refers to, independent of later changes to the file."""
     chosen = [f"--context={context}"] if context else []
     view = [kubectl, f"--kubeconfig={source}", *chosen, "config", "view", "--minify", "--flatten"]
     return run(view, what=f"reading {source}")

@@ -23,7 +23,7 @@ from jobyard_local.processes import PROBE_SECONDS, Process, listens_on_socket
 
 ADMIN_GROUP = "system:masters"
 MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
-# A policy can't name users by a pattern, and teams join later: all are left out who are no team's launcher.
+# A policy can't name users by a pattern, and teams join later: it leaves out all who are not a team's launcher.
 AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -41,7 +41,7 @@ AUDIT_POLICY: dict[str, Any] = {
 
 
 def processes(layout: Layout, authority: CertificateAuthority) -> list[Process]:
-    """The control plane, in the order in which it starts."""
+    """Return the control plane, in the order in which it starts."""
     return [_etcd(layout), _api_server(layout, authority), *_controllers(layout, authority)]
 
 
@@ -94,7 +94,7 @@ def _api_server(layout: Layout, authority: CertificateAuthority) -> Process:
 
 
 def _audit(layout: Layout) -> list[str]:
-    """The API server's options to keep what launchers ask of it: at most three files of 10 MB."""
+    """Return the API server's options to log the launchers' requests: at most three files of 10 MB."""
     policy = layout.state / "audit-policy.yaml"
     policy.write_text(yaml.safe_dump(AUDIT_POLICY, sort_keys=False))
     return [
@@ -153,7 +153,7 @@ def _controllers(layout: Layout, authority: CertificateAuthority) -> list[Proces
 def write_kubeconfig(
     layout: Layout, authority: CertificateAuthority, name: str, user: str, groups: list[str] | None = None
 ) -> Path:
-    """A kubeconfig with a fresh client certificate for `user` in `groups`, readable by root alone."""
+    """Write a kubeconfig with a new certificate for `user` in `groups`, readable by root only; return its path."""
     pair = authority.issue(name, user, groups or [])
     path = layout.state / "kubeconfig" / f"{name}.yaml"
     write_private(path, yaml.safe_dump(kubeconfig(layout, authority, {user: pair}, {}), sort_keys=False))
@@ -173,7 +173,7 @@ def kubeconfig(
     users: Mapping[str, KeyPair],
     namespaces: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The content of such a kubeconfig, with certificates inline so that it can be copied elsewhere."""
+    """Return the content of such a kubeconfig, with certificates inline, so that it can be copied elsewhere."""
     cluster = {"server": layout.api_url, "certificate-authority-data": _base64(authority.root.certificate)}
     return {
         "apiVersion": "v1",
@@ -223,7 +223,7 @@ class Kubectl:
         return Kubectl(self._layout, self._kubeconfig, 0)
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
-        """Standard output of one call.
+        """Return the standard output of one call.
 
         Raises:
             ProgramError: kubectl refused; the message carries its words.
@@ -245,7 +245,7 @@ class Kubectl:
         return start([*self._command, *arguments])
 
     def json(self, *arguments: str) -> Any:
-        """The parsed answer of one call with `-o json`."""
+        """Return the parsed answer of one call with `-o json`."""
         return json.loads(self(*arguments, "-o", "json"))
 
     def apply(self, *objects: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ class ProcessNotReadyError(LocalPlatformError):
 
 
 class NotRunningError(LocalPlatformError):
-    """A command needs a running platform and there is none."""
+    """A command needs a running platform, and none runs."""
 
     def __init__(self) -> None:
         super().__init__("the local platform is not running; start it with `jobyard local up`")
@@ -42,7 +42,7 @@ class PlatformBusyError(LocalPlatformError):
     """Another command is starting, stopping or using the platform."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"another jobyard command has the platform '{name}'; wait for it to end, or stop it")
+        super().__init__(f"another jobyard command uses the platform '{name}'; wait for it to end, or stop it")
 
 
 class TookTooLongError(LocalPlatformError):
@@ -53,7 +53,7 @@ class TookTooLongError(LocalPlatformError):
 
     @classmethod
     def of(cls, what: str, seconds: float) -> Callable[[str], TookTooLongError]:
-        """What makes the error of what was seen last, for `until`."""
+        """Return a function that makes the error from what was last seen, for `until`."""
         return lambda last: cls(what, seconds, last)
 
 

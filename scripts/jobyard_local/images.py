@@ -94,7 +94,7 @@ class Builder:
 
 
 def pip_files() -> list[tuple[Path, str]]:
-    """This machine's certificates and pip settings, mounted while RUN runs so that they are not part of the image."""
+    """Return this machine's certificates and pip settings, mounted during RUN so that the image does not have them."""
     files = []
     authorities = Path(ssl.get_default_verify_paths().cafile or CERTIFICATES)
     if authorities.exists():

@@ -78,7 +78,7 @@ class Layout:
         return self.state / "audit" / "requests.log"
 
     def tool(self, name: str) -> str:
-        """The path of one of the programs that `tools` built."""
+        """Return the path of one of the programs that `tools` built."""
         return str(self.tools / name)
 
     def check_ports(self) -> None:
@@ -89,8 +89,8 @@ class Layout:
         """
         taken = [f"{port} ({name})" for name, port in self.ports.items() if not is_free(port)]
         if taken:
-            advice = "end what listens there, or start anew after `jobyard local down --purge`"
-            raise UnsupportedError(f"another program has taken ports of this platform: {', '.join(taken)}; {advice}")
+            advice = "stop that program, or run `jobyard local down --purge` and start again"
+            raise UnsupportedError(f"another program listens on ports of this platform: {', '.join(taken)}; {advice}")
 
     def save(self) -> None:
         """Remember this layout, so that other commands find the platform."""
@@ -102,7 +102,7 @@ class Layout:
 
     @classmethod
     def load(cls, state: Path) -> Layout | None:
-        """The remembered layout, or None where there is none that can be read."""
+        """Return the saved layout, or None if it does not exist or cannot be read."""
         try:
             fields = json.loads((state / "layout.json").read_text())
             return cls(**{**fields, "state": Path(fields["state"]), "tools": Path(fields["tools"])})
@@ -111,7 +111,7 @@ class Layout:
 
     @classmethod
     def choose(cls, state: Path, tools: Path, nodes: int) -> Layout:
-        """Free ports near the preferred ones, and a bridge and network that nothing on this machine uses.
+        """Return free ports near the preferred ones, and a bridge and network that this machine does not use.
 
         Raises:
             UnsupportedError: there is no free port or network left.
@@ -124,7 +124,7 @@ class Layout:
 
     @classmethod
     def beside(cls, state: Path, tools: Path, host: str) -> Layout:
-        """Free ports of a platform whose cluster is elsewhere and reaches this machine at `host`.
+        """Return free ports for a platform whose cluster is elsewhere and reaches this machine at `host`.
 
         Raises:
             UnsupportedError: there is no free port left.
@@ -140,7 +140,7 @@ def _free_ports(preferred: dict[str, int]) -> dict[str, int]:
 
 
 def own_address(server: str) -> str:
-    """The address of this machine that something near `server` (host name or address) is most likely to reach.
+    """Return this machine's address that hosts near `server` (host name or address) can most likely reach.
 
     A server on loopback is a cluster in containers or virtual machines here; these reach the address of the default
     route. Connecting a UDP socket asks the kernel for the route and sends nothing.
@@ -155,7 +155,7 @@ def _source_address(target: str) -> str:
             probe.connect((target, 9))
         except OSError as error:
             raise UnsupportedError(
-                f"no way to {target}: {error}; say with --address where pods reach this machine"
+                f"cannot reach {target}: {error}; give the address at which pods reach this machine with --address"
             ) from error
         return str(probe.getsockname()[0])
 

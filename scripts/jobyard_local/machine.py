@@ -38,14 +38,14 @@ def check(embedded: bool = True) -> None:
     """
     reasons = [*_unfit(embedded)]
     if (missing := missing_packages(embedded)) and shutil.which("apt-get") is None:
-        reasons.append(f"it lacks {', '.join(missing)}, and there is no apt-get to install them with")
+        reasons.append(f"it lacks {', '.join(missing)}, and apt-get, which would install them")
     if reasons:
         raise UnsupportedError("the local platform can't run here: " + "; ".join(reasons))
 
 
 def _unfit(embedded: bool) -> Iterator[str]:
     if platform.system() != "Linux":
-        yield f"it needs Linux (this is {platform.system()}); a Linux virtual machine will do"
+        yield f"it needs Linux (this is {platform.system()}); a Linux virtual machine suffices"
         return
     if platform.machine() != "x86_64":
         yield f"it needs an x86-64 processor (this is {platform.machine()})"
@@ -56,7 +56,7 @@ def _unfit(embedded: bool) -> Iterator[str]:
 
 
 def missing_packages(embedded: bool) -> list[str]:
-    """Names of the Debian packages whose program is not here."""
+    """Return the names of the Debian packages whose program is missing here."""
     return _missing(_wanted(embedded))
 
 
@@ -116,7 +116,7 @@ class _no_services:
 
 
 def free_port(preferred: int, taken: Collection[int], host: str = "127.0.0.1") -> int:
-    """The preferred port, or where something listens there already the next one that is free."""
+    """Return the preferred port, or the next one that is free."""
     for port in range(preferred, preferred + 200):
         if port not in taken and is_free(port, host):
             return port
@@ -124,7 +124,7 @@ def free_port(preferred: int, taken: Collection[int], host: str = "127.0.0.1") -
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server may listen there."""
+    """Return whether a server may listen on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -77,7 +77,7 @@ class RealNode:
         ]
 
     def memory_peaks(self) -> Iterator[tuple[str, int]]:
-        """UID and highest memory use so far, in bytes, of every pod on the node."""
+        """Yield UID and peak memory use so far, in bytes, of every pod on the node."""
         return cgroups.memory_peaks(self.cgroup)
 
     def _serves(self) -> bool:
@@ -131,7 +131,7 @@ state = "{node.folder / "containerd-run"}"
   sandbox_image = "{PAUSE_IMAGE}"
   # Without CAP_SYS_RESOURCE, as in many containers and virtual machines, lowering the score is refused.
   restrict_oom_score_adj = true
-  # So that what a killed pod leaves behind is found, and taken away, with the rest of the state.
+  # So that what a killed pod leaves behind is found and removed with the rest of the state.
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"
@@ -191,7 +191,7 @@ def remove_containers(node: RealNode) -> None:
 
 
 def _shims(node: RealNode) -> set[int]:
-    """containerd's helpers, one a container; each names containerd's socket on its command line."""
+    """Return the containerd shims, one a container; each has containerd's socket on its command line."""
     # A process without a command line is the kernel's, or has just ended.
     commands = {process.pid: process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])}
     return {pid for pid, words in commands.items() if words[0].endswith(SHIM) and str(node.socket) in words}
@@ -221,7 +221,7 @@ def _import_pause(node: RealNode) -> None:
 
 
 def _pause_archive(program: bytes) -> bytes:
-    """A `docker save` archive of an image that holds this one program."""
+    """Return a `docker save` archive of an image that holds this one program."""
     layer = _tar({"pause": program})
     config = {
         "architecture": "amd64",

@@ -51,7 +51,7 @@ class Built:
 
 
 def build(source: Source, cache: Path, steps: Steps, embedded: bool = True) -> Built:
-    """Install and build everything that is kept between platforms; a few seconds where it is all there.
+    """Install and build all that platforms share; a few seconds if the cache has everything.
 
     `embedded` is whether the platform is to have a cluster of its own.
 
@@ -90,7 +90,7 @@ class Existing:
 
 
 class LocalPlatform:
-    """The platform whose state is in one folder; Argo CD looks for changes every `poll_seconds`, unless it is told."""
+    """The platform whose state is in one folder; Argo CD polls every `poll_seconds`, or sooner on `refresh`."""
 
     def __init__(self, state: Path, source: Source, poll_seconds: int = argocd.POLL_SECONDS) -> None:
         self.state = state
@@ -139,17 +139,17 @@ class LocalPlatform:
         return services.GitRepository(self.layout, "platform")
 
     def s3(self) -> S3Client:
-        """A client with every right on the S3 server."""
+        """Return a client with every right on the S3 server."""
         return services.s3_client(self.layout, self.root_credentials)
 
     def is_embedded(self, existing: Existing | None = None) -> bool:
-        """Whether the platform has, or when it starts gets, a cluster of its own."""
+        """Return whether the platform has, or gets when it starts, a cluster of its own."""
         layout = Layout.load(self.state)
         return existing is None and (layout is None or layout.embedded)
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Keep every other command from starting or stopping this platform meanwhile.
+        """Keep other commands from starting or stopping this platform meanwhile.
 
         Raises:
             PlatformBusyError: another command has it.
@@ -187,8 +187,8 @@ class LocalPlatform:
             layout = self._first_layout(tools, existing)
         elif existing and layout.embedded:
             raise UnsupportedError(
-                f"the platform '{self.state.name}' has a cluster of its own already; "
-                "take another --name, or end it with `jobyard local down --purge`"
+                f"the platform '{self.state.name}' already has a cluster of its own; "
+                "choose another --name, or delete it with `jobyard local down --purge`"
             )
         elif not any(self.processes().values()):
             # Children of what was killed may hold ports still.
@@ -196,7 +196,7 @@ class LocalPlatform:
             layout.check_ports()
         self.layout = replace(layout, tools=tools)
         self.layout.save()
-        # Made here, before threads ask for it, and anew where an earlier start had made one.
+        # Made here, before threads ask for it, and again if an earlier start had made one.
         self.__dict__.pop("cluster", None)
         _ = self.cluster
 
@@ -228,7 +228,7 @@ class LocalPlatform:
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         for name in {AIRFLOW_BUCKET, DATA_BUCKET} - existing:
             client.create_bucket(Bucket=name)
-        # MWAA refuses a bucket without versions; going back to an earlier release rests on them too.
+        # MWAA refuses a bucket without versioning, and a rollback depends on it too.
         client.put_bucket_versioning(Bucket=AIRFLOW_BUCKET, VersioningConfiguration={"Status": "Enabled"})
         if DATA_BUCKET not in existing:
             services.create_user(self.layout, self.root_credentials, self.job_credentials)
@@ -266,7 +266,7 @@ class LocalPlatform:
         argocd.wait_settled(self.kubectl, "platform", revision)
 
     def _values(self) -> dict[str, str]:
-        """What the environment's file says."""
+        """Return the values of the environment's file."""
         return {"name": ENVIRONMENT, "registry": self.layout.registry}
 
     def push_platform(self) -> str:
@@ -282,7 +282,7 @@ class LocalPlatform:
         return self.platform_repository.replace(files, "Update the platform", self.state / "platform-worktree")
 
     def teams(self) -> dict[str, dict[str, Any]]:
-        """The registered teams and what the platform grants each."""
+        """Return the registered teams, and what the platform grants each."""
         try:
             teams: dict[str, dict[str, Any]] = json.loads((self.state / "teams.json").read_text())
         except FileNotFoundError:
@@ -301,14 +301,14 @@ class LocalPlatform:
         self.put_platform_files()
 
     def register(self, teams: Mapping[str, Mapping[str, Any]]) -> str:
-        """Make these the teams that the platform's repository describes, tell Argo CD, and return the commit."""
+        """Write these teams to the platform's repository, refresh Argo CD, and return the commit."""
         (self.state / "teams.json").write_text(json.dumps({team: dict(values) for team, values in teams.items()}))
         revision = self.push_platform()
         argocd.refresh_teams(self.kubectl)
         return revision
 
     def put_platform_files(self) -> list[str]:
-        """Put the platform's own files into Airflow's bucket; the names of those that changed."""
+        """Put the platform's own files into Airflow's bucket; return the names of those that changed."""
         teams = self.teams()
         config = self.cluster.launchers(sorted(teams))
         types = task_types(self.source.values)
@@ -340,7 +340,7 @@ class LocalPlatform:
             make_pools(self.airflow, wanted_pools(self.teams()))
 
     def down(self, purge: bool) -> None:
-        """Stop everything; with `purge` forget the state too, so that the next `up` starts anew.
+        """Stop everything; with `purge` forget the state too, so that the next `up` starts from scratch.
 
         Raises:
             ProgramError: the existing cluster could not be cleaned; the state is kept, to try again.
@@ -354,12 +354,12 @@ class LocalPlatform:
             shutil.rmtree(self.state, ignore_errors=True)
 
     def processes(self) -> dict[str, bool]:
-        """Each process's name, and whether it runs."""
+        """Return whether each process runs, by its name."""
         return {name: self.supervisor.alive(name) for name in sorted(self.supervisor.names())}
 
 
 def _data_policy(jobs: services.Credentials) -> dict[str, Any]:
-    """What the jobs' key may do with the data bucket: read and write objects, not delete them or change the bucket."""
+    """Return the policy of the jobs' key on the data bucket: read and write objects; no deletions, no settings."""
     resources = [f"arn:aws:s3:::{DATA_BUCKET}", f"arn:aws:s3:::{DATA_BUCKET}/*"]
     actions = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"]
     statement = {

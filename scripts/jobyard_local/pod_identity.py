@@ -14,7 +14,7 @@ _API = "admissionregistration.k8s.io/v1"
 
 
 def policy(environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The MutatingAdmissionPolicy, and its binding to the namespaces of teams."""
+    """Return the MutatingAdmissionPolicy, and its binding to the namespaces of teams."""
     variables = ", ".join(
         f"Object.spec.containers.env{{name: {json.dumps(name)}, value: {json.dumps(value)}}}"
         for name, value in environment.items()

@@ -91,17 +91,17 @@ class Supervisor:
         until(look, process.timeout, late, pause=0.1)
 
     def alive(self, name: str) -> bool:
-        """Whether the process we recorded under this name still runs."""
+        """Return whether the process recorded under this name still runs."""
         return self.pid(name) is not None
 
     def pid(self, name: str) -> int | None:
-        """Process id of the process that we recorded under this name, if it still runs."""
+        """Return the id of the process recorded under this name, if it still runs."""
         pid, started = self._recorded(name)
         # One that ended before its start time could be read has none recorded.
         return pid if pid is not None and started is not None and _start_time(pid) == started else None
 
     def names(self) -> list[str]:
-        """Every process with a record, the last started first."""
+        """Return every process with a record, the last started first."""
         records = sorted(self.run.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         return [path.stem for path in records]
 
@@ -121,14 +121,14 @@ class Supervisor:
                 child.wait()
 
     def log(self, name: str) -> Path:
-        """The file with a process's output."""
+        """Return the file with a process's output."""
         return self.logs / f"{name}.log"
 
     def _record(self, name: str) -> Path:
         return self.run / f"{name}.json"
 
     def _group(self, name: str) -> int | None:
-        """The process group of a process that was started under this name, also where only children are left of it.
+        """Return the group of the process started under this name, also if only its children are left.
 
         The kernel gives an id to no new process as long as a group has it, so a stranger with that id means that
         nothing of ours is left.
@@ -145,7 +145,7 @@ class Supervisor:
 
 
 def listens(host: str, port: int) -> Callable[[], bool]:
-    """Readiness of a server: something accepts connections there."""
+    """Return a readiness probe: something accepts connections at the address."""
 
     def ready() -> bool:
         with socket.create_connection((host, port), timeout=PROBE_SECONDS):
@@ -155,7 +155,7 @@ def listens(host: str, port: int) -> Callable[[], bool]:
 
 
 def listens_on_socket(path: Path) -> Callable[[], bool]:
-    """Readiness of a server on a Unix socket; a socket file that a killed one left is not enough."""
+    """Return a readiness probe for a Unix socket; a socket file that a killed server left is not enough."""
 
     def ready() -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -166,7 +166,7 @@ def listens_on_socket(path: Path) -> Callable[[], bool]:
 
 
 def answers(url: str) -> Callable[[], bool]:
-    """Readiness of a web server: it answers 200 at this address."""
+    """Return a readiness probe: the web server answers 200 at this address."""
 
     def ready() -> bool:
         # The address is the platform's own.
@@ -184,7 +184,7 @@ def _is_ready(ready: Callable[[], bool]) -> bool:
 
 
 def _start_time(pid: int) -> str | None:
-    """The kernel's start time of a process, in clock ticks since it booted; None when it ended or is a zombie.
+    """Return the kernel's start time of a process, in clock ticks since boot; None if it ended or is a zombie.
 
     psutil's is a time of day, which changes when the machine's clock is set. These are the fields after the name in
     /proc/PID/stat, the state first (see proc(5)).
@@ -205,7 +205,7 @@ def _end_group(group: int, timeout: float = 60) -> None:
 
 
 def _members(group: int) -> list[int]:
-    """Processes of a group that have not ended."""
+    """Return the processes of a group that have not ended."""
     return [process.pid for process in psutil.process_iter(["status"]) if _is_alive_in(group, process)]
 
 

@@ -26,13 +26,13 @@ MEMORY_BYTES = 2 << 30
 
 
 def settings(name: str) -> dict[str, str]:
-    """The data of one of the ConfigMaps."""
+    """Return the data of one of the ConfigMaps."""
     data: dict[str, str] = yaml.safe_load((SETTINGS / f"{name}.yaml").read_text())["data"]
     return data
 
 
 def process(layout: Layout) -> Process:
-    """The server of one platform."""
+    """Return the server of one platform."""
     port = layout.ports["repo-server"]
     command = [
         "prlimit",
@@ -59,7 +59,7 @@ def _environment(layout: Layout) -> dict[str, str]:
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """What each of Argo CD's processes has in its environment."""
+    """Return the environment variables of Argo CD's processes."""
     # helm is in the environment's own bin folder, Argo CD's wrappers are among the built tools.
     path = [str(SETTINGS), str(layout.tools), str(Path(sys.executable).parent), os.environ["PATH"]]
     scratch = layout.state / "argocd"

@@ -33,7 +33,7 @@ class Credentials:
 
     @classmethod
     def ensure(cls, path: Path) -> Credentials:
-        """The key in this file, made there on first use."""
+        """Return the key in this file, which is made on first use."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -43,10 +43,10 @@ class Credentials:
 
 
 def s3_process(layout: Layout, root: Credentials) -> Process:
-    """versitygw over a folder.
+    """Return the process of versitygw, which serves a folder.
 
-    Chosen because publishing a release rests on S3's own conditional puts and object versions: it answers 412 to a
-    failed `If-Match` or `If-None-Match`, and keeps versions, as moto's server and plain file servers do not in full.
+    Chosen because publishing a release depends on S3's conditional puts and object versions: it answers 412 to a failed
+    `If-Match` or `If-None-Match`, and keeps versions, which moto's server and plain file servers do not fully do.
     It listens on the bridge, where this machine and the pods both reach it.
     """
     objects, versions, users = (layout.state / "s3" / name for name in ("objects", "versions", "users"))
@@ -65,7 +65,7 @@ def s3_process(layout: Layout, root: Credentials) -> Process:
 
 
 def s3_client(layout: Layout, credentials: Credentials) -> S3Client:
-    """A client for the platform's S3 server."""
+    """Return a client for the platform's S3 server."""
     import boto3
     from botocore.config import Config
 
@@ -99,7 +99,7 @@ def create_user(layout: Layout, root: Credentials, user: Credentials) -> None:
 
 
 def registry_process(layout: Layout, storage: Path) -> Process:
-    """Debian's docker-registry, which stands where ECR stands: the kubelet pulls from it by digest.
+    """Return Debian's docker-registry, which stands in for ECR: the kubelet pulls from it by digest.
 
     `storage` outlives the platform: what was pushed once is not compressed and pushed again.
     """
@@ -116,7 +116,7 @@ def registry_process(layout: Layout, storage: Path) -> Process:
 
 
 def redis_process(layout: Layout) -> Process:
-    """Argo CD's cache of rendered charts."""
+    """Return Argo CD's cache of rendered charts."""
     port = layout.ports["redis"]
     command = [
         "redis-server",
@@ -173,7 +173,7 @@ class GitRepository:
 
 
 def git(tree: Path, *arguments: str) -> str:
-    """One git command in a work tree, under a name of its own, as a fresh machine has none."""
+    """Run git in a work tree, with a user name of its own, as a new machine has none; return its output."""
     return run(["git", "-C", tree, *SUBJECT, *arguments], what=f"git {arguments[0]}")
 
 

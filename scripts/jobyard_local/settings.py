@@ -26,7 +26,7 @@ class Source:
 
     @classmethod
     def find(cls) -> Source:
-        """The checkout this module belongs to (an editable install; a wheel carries no charts).
+        """Return the checkout of this module (an editable install; a wheel carries no charts).
 
         Raises:
             NoCheckoutError: this module was installed from a wheel.

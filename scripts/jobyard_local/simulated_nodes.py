@@ -19,7 +19,7 @@ KUBERNETES_NAMES = {"gpu": "nvidia.com/gpu", "ephemeralStorage": "ephemeral-stor
 
 
 def kwok_process(layout: Layout, authority: CertificateAuthority) -> Process:
-    """The controller that plays the kubelet of every simulated node."""
+    """Return the controller that acts as the kubelet of every simulated node."""
     client = write_kubeconfig(layout, authority, "kwok", "jobyard-kwok", ["system:masters"])
     command = [
         layout.tool("kwok"),
@@ -33,7 +33,7 @@ def kwok_process(layout: Layout, authority: CertificateAuthority) -> Process:
 
 
 def simulated_node(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
-    """The Node object of one simulated machine of a node group, as the catalogue describes it."""
+    """Return the Node object of one simulated machine of a node group, as the catalogue describes it."""
     labels = {**group["labels"], "kubernetes.io/arch": group["architecture"], "kubernetes.io/os": "linux"}
     allocatable = {**_resources(group["allocatable"]), "pods": "110"}
     return {

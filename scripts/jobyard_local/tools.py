@@ -36,7 +36,7 @@ ROLES = {
 LAYOUT = 1
 """Part of the cache's key. Raise it when `ensure` puts other files beside the programs."""
 
-LINKING_SHARE = 0.1
+LINKING_SHARE = 0.05
 """What linking the programs takes of the time, at the end: the toolchain does not say how far it is."""
 
 Sources = dict[str, int]
@@ -44,7 +44,7 @@ Sources = dict[str, int]
 
 
 def ensure(cache: Path, step: Step) -> Path:
-    """The folder with every program, built first where the cache does not have it.
+    """Return the folder with every program, built first if the cache lacks it.
 
     Raises:
         CommandFailed: a download or a build failed; the message ends with the Go toolchain's own words.
@@ -58,7 +58,7 @@ def ensure(cache: Path, step: Step) -> Path:
 
 
 def cache_key() -> str:
-    """What the programs are built from, in short: pins, main packages, flags, and the files that go along."""
+    """Return a short key of what the programs are built from: pins, main packages, flags, and accompanying files."""
     parts = (LAYOUT, PROGRAMS, ROLES, _link_flags(), ENVIRONMENT, GO_VERSION)
     digest = hashlib.sha256(repr(parts).encode())
     for path in sorted(GOMOD.rglob("*")):
@@ -73,7 +73,7 @@ def _build(target: Path, step: Step) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     go = go_command(step)
-    step("downloading the sources")
+    step("reading the sources, downloading those that are missing")
     sources = _find_sources(go)
     _compile(go, sources, partial, step)
     for program, roles in ROLES.items():
@@ -85,7 +85,7 @@ def _build(target: Path, step: Step) -> None:
 
 
 def _find_sources(go: Sequence[str]) -> Sources:
-    """What Go's own cache does not have; modules that are not on this machine are downloaded."""
+    """Return the sources that Go's own cache lacks; modules that are not on this machine are downloaded."""
     # A program's own package counts as stale wherever the program is not installed.
     template = '{{if and .Stale (ne .Name "main")}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
     command = [*go, "list", "-deps", "-f", template, *PROGRAMS.values()]
@@ -120,7 +120,7 @@ def _compile(go: Sequence[str], sources: Sources, target: Path, step: Step) -> N
 
 
 def _built(folder: Path, package: str) -> Path:
-    """Go names a program by its package's last element, leaving out a major version."""
+    """Return the program; Go names it by its package's last element, without a major version."""
     last, *above = reversed(package.split("/"))
     return folder / (above[0] if re.fullmatch(r"v\d+", last) else last)
 

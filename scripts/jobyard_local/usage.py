@@ -68,7 +68,7 @@ class UsageWatcher:
             self._process = self._cluster.kubectl.start("get", "pods", "--namespace", self._namespace, *WATCH)
             if self._stop.is_set():
                 self._process.terminate()
-            # It ends where the API server ends it, or is not reached: then it begins anew, with every pod there is.
+            # It ends when the API server ends it or is not reachable; the next one begins with every pod that exists.
             with self._process as watch:
                 assert watch.stdout is not None
                 for line in watch.stdout:

@@ -17,8 +17,10 @@ from jobyard_local import airflow, machine
 from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS
 
 HERE = Path(__file__).parent
-PARTS = {"library": ["--ignore=tests/dags/live", "tests/dags"], "scheduler": ["tests/dags/live"]}
-"""What mostly works, and what mostly waits for a scheduler: in two processes, at the same time."""
+PARTS = {"scheduler": ["tests/dags/live"], "library": ["--ignore=tests/dags/live", "tests/dags"]}
+"""What mostly waits for a scheduler, and begins first; and what mostly computes. Each is a process of its own."""
+AT_ONCE = 1 + (os.cpu_count() or 1)
+"""More processes than that only slow each other down, until schedulers miss their heartbeats."""
 
 Ran = subprocess.CompletedProcess[str]
 Runs = dict[tuple[str, str], Future[Ran]]
@@ -35,7 +37,7 @@ def runs(
     shown: Callable[[], AbstractContextManager[Steps]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Runs]:
-    """Both parts on every version, all at once; none where test_supported_versions.py is not among the tests."""
+    """Both parts on every version, a few at once; none where test_supported_versions.py is not among the tests."""
     if not any(item.path.name == "test_supported_versions.py" for item in request.session.items):
         yield {}
         return
@@ -45,8 +47,8 @@ def runs(
         with steps.step("environments of Airflow for tests/dags") as report:
             pythons = {version: _python(version, report) for version in VERSIONS}
     # Made here, as pytest's own folder for them may not be made in two threads.
-    wanted = {(version, part): tmp_path_factory.mktemp(version) for version in VERSIONS for part in PARTS}
-    with ThreadPoolExecutor(len(wanted)) as pool:
+    wanted = {(version, part): tmp_path_factory.mktemp(version) for part in PARTS for version in VERSIONS}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {key: pool.submit(_run, pythons[key[0]], key[1], folder) for key, folder in wanted.items()}
 
 

@@ -194,7 +194,7 @@ def uses(draw: st.DrawFn, needs: list[str], before: dict[str, Any]) -> dict[str,
 
 @st.composite
 def typed(draw: st.DrawFn) -> dict[str, st.SearchStrategy[Any]]:
-    """The type and arguments of a task that is no pod."""
+    """Draw the type and arguments of a task without a pod."""
     kind, arguments = draw(
         st.sampled_from(
             [

@@ -139,7 +139,7 @@ class Cluster:
         wait_until(lambda: "ValidatingAdmissionPolicy" in self.kubectl(*command, stdin=yaml.safe_dump(probe)).stderr)
 
     def count_nothing(self, team: str) -> None:
-        """Write the status that the quotas' controller would: nothing that they count is let in while it is missing."""
+        """Write the status as the quotas' controller would: nothing that they count is admitted while it is missing."""
         there = ["-n", f"team-{team}"]
         for quota in json.loads(self.kubectl("get", "resourcequotas", *there, "-o", "json").stdout)["items"]:
             hard = quota["spec"]["hard"]

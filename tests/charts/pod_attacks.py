@@ -28,7 +28,7 @@ def field(path: str) -> str:
 
 
 def image(address: str) -> tuple[Object, str]:
-    words = f"image {address} is of none of the registries of this environment: registry.example.com"
+    words = f"image {address} must come from a registry of this environment: registry.example.com"
     return {f"{BASE}.image": address}, words
 
 
@@ -404,7 +404,7 @@ CHANGED: dict[str, tuple[list[Object], str]] = {
     ),
     "another-image": (
         [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil.com/mine:1"}],
-        "image evil.com/mine:1 is of none of the registries of this environment",
+        "image evil.com/mine:1 must come from a registry of this environment",
     ),
 }
 """What the API server would let somebody change of a pod that is there."""

@@ -1,4 +1,4 @@
-"""Every pod that the library makes of a job that the check accepts is let in, on each supported Airflow."""
+"""Every pod that the library makes for a job that the check accepts is admitted, on each supported Airflow."""
 
 from __future__ import annotations
 

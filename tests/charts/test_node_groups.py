@@ -176,7 +176,7 @@ def scheduler(api_server: Server, programs: Path, tmp_path_factory: pytest.TempP
     options = [f"--kubeconfig={state}/kubeconfig", "--leader-elect=false"]
     options += ["--bind-address=127.0.0.1", f"--secure-port={port}", f"--cert-dir={state}"]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    # Made by a controller elsewhere; without it no pod is let in.
+    # Made by a controller elsewhere; without it no pod is admitted.
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}}
     made = api_server.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all([namespace, account]))
     assert made.returncode == 0, made.stderr

@@ -1,4 +1,4 @@
-"""The policies on the oldest Kubernetes that the charts are for: the same pods and objects are let in and refused."""
+"""The policies on the oldest Kubernetes that the charts are for: the same pods and objects are admitted and refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_pods_beyond_the_bounds_are_refused_for_the_same_reasons(oldest: Cluster
     # Of a feature that is off, this API server drops the field: the pod that it lets in has no claim.
     tried = {name: attack for name, attack in CREATED.items() if name != "resource-claim"}
     said = start_all(oldest, {name: changed(changes) for name, (changes, _) in tried.items()})
-    wrong = {name: said.get(name, "was let in") for name in tried}
+    wrong = {name: said.get(name, "was admitted") for name in tried}
     for name, (_, reason) in tried.items():
         if reason in wrong[name]:
             del wrong[name]

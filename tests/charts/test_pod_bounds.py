@@ -36,7 +36,7 @@ TOLERATED = [
 
 @pytest.fixture(scope="module")
 def refusals(cluster: Cluster) -> dict[str, str]:
-    """What the API server says of each pod that it does not let in, by the pod's name."""
+    """Return the API server's message for each pod that it does not admit, by the pod's name."""
     return start_all(cluster, {name: changed(changes) for name, (changes, _) in CREATED.items()})
 
 

@@ -1,4 +1,4 @@
-"""No field of a pod but those of the builder's is let in: each that the running API server knows, one by one.
+"""Only the fields of the builder's pods are admitted: each that the running API server knows, one by one.
 
 What a field would have to hold to be valid does not matter to the policy, but the API server looks at that first. So
 here the policy is asked of objects of a kind like Pod's, in which the API server lets everything pass.
@@ -33,7 +33,7 @@ LATER = {
     "spec.containers[].securityContext.readOnlyRootFilesystem": "narrows what the pod may do",
     "spec.tolerations[].value": "a node group's with a taint",
 }
-"""Fields that the pods below do not have, and that are let in: why."""
+"""Fields that the pods below do not have, and that are admitted: why."""
 DATA = ("metadata.managedFields", "metadata.annotations", "metadata.labels", "spec.nodeSelector")
 """Fields below which there are names of somebody's choice."""
 CRD: Object = {
@@ -142,7 +142,7 @@ def try_each_field(
 
 
 def assert_refused(said: Mapping[str, str], names: Mapping[str, str]) -> None:
-    wrong = {path: said.get(name, "was let in") for name, path in names.items()}
+    wrong = {path: said.get(name, "was admitted") for name, path in names.items()}
     for path in list(wrong):
         if wrong[path].rstrip().endswith(f"a pod may have only the fields that Jobyard sets, not {path}"):
             del wrong[path]

@@ -196,7 +196,7 @@ def test_a_schema_reads_files_and_addresses_by_default(
 def test_a_schema_reads_nothing_else(ours: RepoServer, attacker: Attacker, foreign: WebServer) -> None:
     for reference in (f"{foreign.url}/schema.json", "file:///etc/passwd"):
         error = ours.render(attacker.url, attacker.push(schema(reference))).error
-        assert "a schema may refer to parts of itself alone" in error
+        assert "a schema must refer only to its own parts" in error
     assert foreign.requests == []
 
 

@@ -37,7 +37,7 @@ PLATFORM: Object = {
 
 
 def changed(values: Object, path: str, value: object) -> Object:
-    """A copy of the values with the one at a dotted path set, or taken away (...)."""
+    """Return a copy of the values with the one at a dotted path set, or removed (...)."""
     copied = copy.deepcopy(values)
     *parents, last = path.split(".")
     place = copied

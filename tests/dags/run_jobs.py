@@ -1,6 +1,6 @@
 """Runs jobs in an Airflow 2 without a scheduler, one after the other, on whatever cluster their platform has.
 
-Called with the path of a team's loader, the date of the runs, and the DAG ids; makes its database where there is none.
+Called with the path of a team's loader, the date of the runs, and the DAG ids; makes its database if it does not exist.
 Of each run that came to its end it prints a line, `MARK` and JSON: task to state and number of tries.
 """
 

@@ -1,4 +1,4 @@
-"""What alerts say and to whom; when Airflow sends them is shown by the scheduler, in live/."""
+"""The text and the receivers of alerts; live/ shows with the scheduler when Airflow sends them."""
 
 import json
 import logging
@@ -149,7 +149,7 @@ class TestTargets:
         connect(monkeypatch, "slack", conn_type="slack", password="xoxb-1")
         with caplog.at_level(logging.ERROR, logger="jobyard.alerts"):
             Alert("on_success", "risk", "score", "risk", [{"slack": "x"}])(context())
-        assert "The alert to slack 'x' could not be sent" in caplog.text
+        assert "Could not send the alert to slack 'x'" in caplog.text
 
     @pytest.mark.parametrize("kind", sorted(alerts.SENDERS))
     def test_no_alert_goes_out_with_a_connection_that_is_not_there(

@@ -16,7 +16,7 @@ DAYS = (timedelta(days=number) for number in count())
 
 
 def waited_for(bucket: Bucket, schedule: Any) -> list[str]:
-    """Return the assets that all have to come anew before the job runs, by Airflow's own account."""
+    """Return the assets that must all be updated before the job runs, as Airflow's timetable has them."""
     timetable = core_dag(bucket.dag(job(schedule=schedule))).timetable
     kind = "asset" if AIRFLOW_3 else "dataset"
     condition = getattr(timetable, f"{kind}_condition")
@@ -95,7 +95,7 @@ def test_a_tasks_inputs_and_outputs_are_airflows(bucket: Bucket) -> None:
     ],
 )
 def test_no_job_names_what_is_no_asset(bucket: Bucket, uri: str) -> None:
-    reason = f"Broken: asset {uri!r} is not s3://bucket/key or x-<name>://…"
+    reason = f"Broken: an asset must be s3://bucket/key or x-<name>://…; got {uri!r}"
     for entry in (
         job(tasks={"a": task(outputs=[uri])}),
         job(tasks={"a": task(inputs=[uri])}),
@@ -122,14 +122,14 @@ def test_no_job_names_what_is_no_asset(bucket: Bucket, uri: str) -> None:
 def test_a_team_writes_only_assets_of_its_own(bucket: Bucket, uri: str, entry: dict[str, Any]) -> None:
     dag = bucket.dag(job(tasks={"a": {**entry, "outputs": ["s3://models/mine", uri]}}))
     own = "s3://bucket/, s3://features/, s3://models/, s3://shared/scores, x-risk://"
-    assert dag.description == f"Broken: asset {uri!r} is not the team's to write, which may write: {own}"
+    assert dag.description == f"Broken: the team must not write asset {uri!r}; it may write: {own}"
     assert [task.outlets for task in dag.tasks] == [[]]
 
 
 @pytest.mark.parametrize("uri", ["s3://models/../care/a", "s3://models/./a", "s3://models//a", "x-risk://a/.."])
 def test_an_asset_has_one_way_to_be_written(bucket: Bucket, uri: str) -> None:
     dag = bucket.dag(job(tasks={"a": task(outputs=[uri])}))
-    assert dag.description == f"Broken: asset {uri!r} has a part that is empty, '.' or '..'"
+    assert dag.description == (f"Broken: an asset's path must not have a part that is empty, '.' or '..'; got {uri!r}")
 
 
 @pytest.mark.parametrize("uri", ["s3://shared/scores", "s3://models/a/b", "s3://models/a/", "x-risk://a"])

@@ -41,9 +41,9 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         (job(tasks={"score": without(task(), "image")}), "tasks.score: must have image"),
         (job(tasks=["score"]), "tasks: must be an object, not a list"),
         (job(schedule={"after": "risk.a"}), "schedule.after: must be a list, not a string"),
-        (job(schedule={"after": ["a"]}), "job 'a' is not <team>.<job>"),
-        (job(schedule={"after": []}), "the schedule is after neither a job nor an asset"),
-        (job(schedule={}), "the schedule is after neither a job nor an asset"),
+        (job(schedule={"after": ["a"]}), "'after' must name a job as <team>.<job>; got 'a'"),
+        (job(schedule={"after": []}), "the schedule must name at least one job in 'after' or asset in 'assets'"),
+        (job(schedule={}), "the schedule must name at least one job in 'after' or asset in 'assets'"),
         (job(schedule=5), "schedule: must be a string or null or an object, not a whole number"),
         (job(wait_for=[{"job": "risk.a"}]), "wait_for.0: must have timeout"),
         (job(wait_for=["risk.a"]), "wait_for.0: must be an object, not a string"),
@@ -64,7 +64,7 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
         ),
         (
             job(tasks={"score": task(foreach={"items": None, "output_of": None, "concurrency": None})}),
-            "foreach has neither items nor output_of",
+            "a foreach must have 'items' or 'output_of'",
         ),
         (job(tasks={"score": task(gate={"output_of": "a"})}), "tasks.score.gate: must have bound, test, value"),
         (
@@ -72,9 +72,9 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
             "unknown task in gate: 'a' (none available)",
         ),
         (job(tasks={"score": task(group="A group")}), "tasks.score.group: must be a name of lower-case letters"),
-        (job(tasks={"score": task(group="score")}), "group 'score' has the name of a task"),
+        (job(tasks={"score": task(group="score")}), "a group must not have the name of a task; got 'score'"),
         (job(tasks={"score": task(inputs="s3")}), "tasks.score.inputs: must be a list, not a string"),
-        (job(tasks={"score": task(inputs=["s3"])}), "asset 's3' is not s3://bucket/key or x-<name>://…"),
+        (job(tasks={"score": task(inputs=["s3"])}), "an asset must be s3://bucket/key or x-<name>://…; got 's3'"),
         (
             job(tasks={"score": task(type="wait-for-s3-key", arguments=["x"])}),
             "score.arguments: must be an object, not a list",

@@ -86,7 +86,7 @@ def test_the_page_has_no_link_or_image_of_a_teams(bucket: Bucket, text: str) -> 
 def test_a_tag_puts_no_job_among_another_teams(bucket: Bucket, tag: str) -> None:
     dag = bucket.dag(job(tags=[tag]))
     assert dag.description == (
-        f"Broken: tag {tag!r} is the platform's to give: a job's own can't begin with 'team:' or 'owner:'"
+        f"Broken: a tag must not start with 'team:' or 'owner:', which the platform sets; got {tag!r}"
     )
     assert set(dag.tags) == {"team:risk", "broken"}
 

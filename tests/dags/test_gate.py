@@ -80,9 +80,9 @@ def test_the_log_says_what_was_compared(monkeypatch: pytest.MonkeyPatch) -> None
         ({"auc": 1, "b": 2}, "psi", "no 'psi' in the output of task 'drift'; there is: auc, b"),
         ({"a": {"x": 1}}, "a.b", "no 'a.b' in the output of task 'drift'; there is: x"),
         ([0.3], "psi", "no 'psi' in the output of task 'drift'; there is: [0.3]"),
-        ({"psi": "0.3"}, "psi", "drift.psi is '0.3', wanted: below 0.2; only a number can be compared so"),
-        ({"psi": None}, "psi", "drift.psi is None, wanted: below 0.2; only a number can be compared so"),
-        (True, None, "drift is True, wanted: below 0.2; only a number can be compared so"),
+        ({"psi": "0.3"}, "psi", "drift.psi is '0.3', wanted: below 0.2; the value must be a number"),
+        ({"psi": None}, "psi", "drift.psi is None, wanted: below 0.2; the value must be a number"),
+        (True, None, "drift is True, wanted: below 0.2; the value must be a number"),
     ],
 )
 def test_what_cannot_be_judged_fails_for_good(
@@ -101,8 +101,8 @@ BOUND_OF_NOTHING = "tasks.train.gate.bound: must be a string or a whole number o
     ("test", "bound", "words"),
     [
         ("over", 1, "tasks.train.gate.test: must be one of above, at_least, below, at_most, equals; got 'over'"),
-        ("above", "0.2", "gate on 'drift': above '0.2' is no number"),
-        ("above", True, "gate on 'drift': above True is no number"),
+        ("above", "0.2", "gate on 'drift': 'above' must be a number; got '0.2'"),
+        ("above", True, "gate on 'drift': 'above' must be a number; got True"),
         (
             "below",
             None,

@@ -69,7 +69,7 @@ def test_a_url_of_another_registry_is_refused_before_there_is_a_pod(url: str, mo
     with pytest.raises(ImageSourceError) as raised:
         ImageLookup("risk", ["registry.example.com", "ghcr.io/team"])("inference")
     known = "registry.example.com, ghcr.io/team"
-    assert str(raised.value) == f"image '{url}' is of none of the registries of this environment: {known}"
+    assert str(raised.value) == f"image '{url}' must come from a registry of this environment: {known}"
 
 
 def test_a_url_of_the_environments_registries_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,30 +45,30 @@ def test_any_value_arrives(bucket: Bucket, cluster: FakeCluster) -> None:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (None, f"the container wrote nothing to {PATH}, and another task needs what it writes there"),
-        ("", f"the container wrote nothing to {PATH}, and another task needs what it writes there"),
-        ("null", f"the container wrote null to {PATH}, and another task needs a value"),
+        (None, f"the container wrote nothing to {PATH}, and another task needs its output"),
+        ("", f"the container wrote nothing to {PATH}, and another task needs its output"),
+        ("null", f"the output in {PATH} must not be null, as another task needs a value"),
         (
             json.dumps("ä" * 4094, ensure_ascii=False),
-            f"what the container wrote to {PATH} has 4096 bytes or more; put it into S3",
+            f"the output in {PATH} must be smaller than 4096 bytes; store larger data in S3",
         ),
         (
             "{'auc': 1}",
-            f"what the container wrote to {PATH} is not JSON: Expecting property name enclosed in double quotes:"
+            f"the output in {PATH} is not JSON: Expecting property name enclosed in double quotes:"
             " line 1 column 2 (char 1); it begins \"{'auc': 1}\"",
         ),
         (
             '{"auc": NaN}',
-            f"what the container wrote to {PATH} is not JSON: NaN is no number; it begins '{{\"auc\": NaN}}'",
+            f"the output in {PATH} is not JSON: NaN is not a number; it begins '{{\"auc\": NaN}}'",
         ),
-        ("[" * 4000, f"what the container wrote to {PATH} is nested deeper than 32 levels"),
-        ("[" * 40 + "]" * 40, f"what the container wrote to {PATH} is nested deeper than 32 levels"),
-        ('{"n": 1e999}', f"what the container wrote to {PATH} has a number in it that is not finite"),
-        (str(2**63), f"what the container wrote to {PATH} has a whole number of more than 64 bits in it"),
-        ('["a\\u0000b"]', f"what the container wrote to {PATH} has a text with a NUL character in it"),
+        ("[" * 4000, f"the output in {PATH} is nested deeper than 32 levels"),
+        ("[" * 40 + "]" * 40, f"the output in {PATH} is nested deeper than 32 levels"),
+        ('{"n": 1e999}', f"the output in {PATH} contains a number that is not finite"),
+        (str(2**63), f"the output in {PATH} contains an integer of more than 64 bits"),
+        ('["a\\u0000b"]', f"the output in {PATH} contains a string with a NUL character"),
         (
             '{"\\ud800": 1}',
-            f"what the container wrote to {PATH} has a text in it that is not Unicode: surrogates not allowed",
+            f"the output in {PATH} contains a string that is not Unicode: surrogates not allowed",
         ),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_foreach_needs_a_list() -> None:
     assert read_list(ended_pod("[0]"), "base") == [0]
     with pytest.raises(OutputError) as raised:
         read_list(ended_pod('{"a": 1}'), "base")
-    assert str(raised.value) == (f"what the container wrote to {PATH} is no list, and a foreach needs one: {{'a': 1}}")
+    assert str(raised.value) == (f"the output in {PATH} must be a list, as a foreach uses it; got {{'a': 1}}")
 
 
 def test_one_byte_less_than_the_kubelet_cuts_off_is_read() -> None:

@@ -274,5 +274,5 @@ def test_an_assets_event_with_no_moment_fails_with_what_it_has(moment: Any) -> N
         data_interval_end=None,
         triggering_asset_events={"an asset": [SimpleNamespace(extra=extra)]},
     )
-    with pytest.raises(IntervalError, match="an asset's event says when its data begins or ends by"):
+    with pytest.raises(IntervalError, match="an asset's event must give its data interval as ISO 8601 timestamps; got"):
         data_interval(given)

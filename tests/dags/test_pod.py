@@ -239,7 +239,7 @@ def test_an_image_of_another_registry_makes_the_dag_that_says_why(bucket: Bucket
     assert pod(bucket)["spec"]["containers"][0]["image"] == URL
     dag = bucket.dag(job(tasks={"predict": task(image="python:3")}))
     assert BROKEN_TAG in dag.tags
-    words = "image 'python:3' is of none of the registries of this environment: registry.example.com"
+    words = "image 'python:3' must come from a registry of this environment: registry.example.com"
     assert words in f"{dag.description} {dag.doc_md}"
 
 

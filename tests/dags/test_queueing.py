@@ -1,4 +1,4 @@
-"""Before whom a task waits, and whose slots it takes."""
+"""The order in which tasks wait, and the pools whose slots they take."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +60,7 @@ def test_the_weight_is_the_place_in_the_teams_own_band(bucket: Bucket, value: in
 )
 def test_no_task_takes_another_teams_priority(bucket: Bucket, name: str) -> None:
     dag = bucket.dag(job(tasks={"a": task(priority_class=name)}))
-    assert dag.description == f"Broken: priority class {name!r} is not risk.<level>-<value>"
+    assert dag.description == f"Broken: a priority class must be risk.<level>-<value>; got {name!r}"
 
 
 @pytest.mark.parametrize("name", ["care", "care.warehouse", "default_pool", "risk", "risk.warehouse"])

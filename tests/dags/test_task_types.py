@@ -1,4 +1,4 @@
-"""Tasks that are no pods."""
+"""Tasks without a pod."""
 
 import threading
 from collections.abc import Iterator

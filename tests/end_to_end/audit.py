@@ -26,7 +26,7 @@ def requests(platform: LocalPlatform) -> list[Request]:
 
 def _request(line: str) -> Request:
     event = json.loads(line)
-    # What has no object is no resource either: `kubectl` asks for the kinds that there are.
+    # A request without an object is not for a resource: `kubectl` asks which kinds exist.
     target = event.get("objectRef", {"resource": event["requestURI"]})
     resource = "/".join(target[part] for part in ("resource", "subresource") if part in target)
     if group := target.get("apiGroup"):

@@ -1,7 +1,7 @@
 """One platform for all end-to-end tests: the demo itself starts it, and tells its story on it first.
 
-The files run in the order of their names: a cluster that is there already (on a platform of its own), then the first
-run, more jobs, what all of them asked of the cluster, and the end, in which the platform is killed and taken away.
+The files run in the order of their names: a cluster that exists already (on a platform of its own), then the first
+run, more jobs, what all of them asked of the cluster, and the end, in which the platform is killed and removed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def told(shown: Shown) -> Iterator[Told]:
-    """The demo, told to its end on a platform that then stays up."""
+    """The demo, run to its end on a platform that then stays up."""
     platform = LocalPlatform(state_dir("test"), Source.find())
     with platform.claim():
         try:

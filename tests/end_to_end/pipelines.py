@@ -118,7 +118,7 @@ KEPT = ("airflow", "helm-unittest", "uv")
 
 
 def caches(user: Path) -> dict[str, str]:
-    """What keeps a pipeline from installing anew what this machine has: wheels, and Airflow."""
+    """Return the settings that keep a pipeline from installing again what this machine has: wheels, and Airflow."""
     own = user / "jobyard"
     own.mkdir(parents=True, exist_ok=True)
     for name in KEPT:

@@ -105,7 +105,7 @@ def test_a_cluster_with_an_argo_cd_of_its_own_is_refused_and_nothing_is_left(
 ) -> None:
     existing.kubectl("label", "namespace", argocd.NAMESPACE, "jobyard.dev/local-platform-")
     try:
-        with pytest.raises(UnsupportedError, match="has Argo CD already"):
+        with pytest.raises(UnsupportedError, match="already has Argo CD"):
             up_on(existing.layout.admin_kubeconfig, Built(existing.layout.tools, Path("unused")), shown)
     finally:
         existing.kubectl.apply(

@@ -109,8 +109,8 @@ def test_a_result_that_is_too_long_or_none_fails_its_task_with_the_reason(
     assert (states["longest"], states["reader"], states["never"]) == ("success", "success", "upstream_failed")
     assert "4093 characters arrived" in platform.airflow.log(dag, run, "reader")
     logs = {name: platform.airflow.log(dag, run, name) for name in bad}
-    assert f"what the container wrote to {PATH} has 4096 bytes or more; put it into S3" in logs["too-long"]
-    assert f"what the container wrote to {PATH} is not JSON: Expecting property name" in logs["no-json"]
+    assert f"the output in {PATH} must be smaller than 4096 bytes; store larger data in S3" in logs["too-long"]
+    assert f"the output in {PATH} is not JSON: Expecting property name" in logs["no-json"]
     assert "it begins \"{'auc': 1}" in logs["no-json"]
 
 

@@ -116,7 +116,7 @@ def older(
 
 
 def live_through(older: OlderAirflow, platform: LocalPlatform, version: str) -> Ended:
-    """Run both jobs; the worker is lost while the second's pod runs, and the next one is told to stop."""
+    """Run both jobs; the worker is lost while the second's pod runs, and the next one receives the signal to stop."""
     dags = [f"{TEAM}.{name}" for name in (WORKING, SLEEPING)]
     with older.worker(OLDER[version], dags) as lost:
         lost.wait_until(lambda: phases(platform, version) == ["Running"] and bool(lost.ended()))
@@ -173,7 +173,7 @@ def used(platform: LocalPlatform, version: str) -> set[str]:
 
 
 def test_the_platforms_airflow_lives_through_it(platform: LocalPlatform) -> None:
-    """Its own scheduler starts the task anew whose process was lost, and ends the one whose run is marked."""
+    """Its own scheduler restarts the task whose process was lost, and ends the one whose run is marked."""
     airflow = platform.airflow
     working, sleeping = (f"{TEAM}.{name}" for name in (WORKING, SLEEPING))
     for dag in (working, sleeping):

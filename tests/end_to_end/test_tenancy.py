@@ -274,7 +274,7 @@ def test_a_team_goes_only_when_a_person_confirms_and_its_data_stays(victim: Loca
     everything = of_the_team(victim)
     assert {"namespace/team-fraud", f"priorityclass.scheduling.k8s.io/{OTHER}.normal-2000"} <= everything
 
-    # The file is taken away: nothing goes.
+    # The file is removed: nothing is deleted.
     remaining = {team: values for team, values in victim.teams().items() if team != OTHER}
     victim.register(remaining)
     wait_until(lambda: "auto-sync will wipe out all resources" in messages(victim, f"bounds-{OTHER}"))

@@ -1,4 +1,4 @@
-"""The end of the platform that the tests before these have shared: it is killed, repaired and taken away."""
+"""The end of the platform that the tests before these have shared: it is killed, repaired and removed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DAG = f"{team_repo.TEAM}.{SCORING}"
 
 def test_a_platform_whose_network_another_has_taken_leaves_it_alone(platform: LocalPlatform) -> None:
     was_down = replace(platform.layout, state=platform.state.with_name("was-down"))
-    with pytest.raises(UnsupportedError, match="another platform has taken the network"):
+    with pytest.raises(UnsupportedError, match="another platform took the network"):
         bridge.create(was_down)
     EmbeddedCluster(was_down, platform.node_groups, Supervisor(was_down.state)).clean_up()
     assert bridge.is_anothers(was_down)

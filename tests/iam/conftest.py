@@ -143,7 +143,7 @@ def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]
             if principal.endswith(f"oidc-provider/{issuer}"):
                 trust = trust.replace(json.dumps(key), json.dumps(KNOWN[claim]))
                 claims[KNOWN[claim]] = claims.pop(key)
-        # What a role may ask is no matter here: the trust decides.
+        # What a role may ask does not matter here: the trust policy decides.
         asks = [document([allow("Ask", [action], ["*"])])] if ":role/" in principal else []
         return simulator(
             {

@@ -90,7 +90,7 @@ def stories(
     shown: Callable[[], AbstractContextManager[Steps]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
-    """A team's life on each version, told beside the other tests."""
+    """A team's life on each version, run in parallel with the other tests."""
     if not any(item.path.name == "test_real_airflow.py" for item in request.session.items):
         yield {}
         return

@@ -41,7 +41,7 @@ class FaultyProxy:
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
 
     def befall(self, faults: dict[int, str] | None = None, always: str = "", method: str = "") -> None:
-        """Begin to count anew."""
+        """Start to count from zero again."""
         self.faults, self.always, self.method, self.requests = faults or {}, always, method, []
 
     def fault(self, method: str) -> str:
@@ -53,7 +53,7 @@ class FaultyProxy:
         return ""
 
     def close(self) -> None:
-        """Stop; whoever waits for an answer gets none."""
+        """Stop; clients that wait for an answer get none."""
         self.silent.set()
         self._http.shutdown()
         self._http.server_close()

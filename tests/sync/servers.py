@@ -31,7 +31,7 @@ class Server:
         return name
 
     def released(self, bucket: str) -> bytes:
-        """What is there of team risk."""
+        """Return the content of team risk's release."""
         return self.client.get_object(Bucket=bucket, Key=KEY)["Body"].read()
 
     def versions(self, bucket: str) -> list[bytes]:

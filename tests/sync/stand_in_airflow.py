@@ -28,7 +28,7 @@ class StandInAirflow:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def reset(self, bucket: str) -> None:
-        """Begin anew, with another bucket."""
+        """Forget everything, and use another bucket."""
         self.bucket, self.variables, self.written = bucket, {}, 0
 
     def close(self) -> None:

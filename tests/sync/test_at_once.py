@@ -113,7 +113,7 @@ def test_a_reader_never_sees_a_part_of_a_release(
     reader.start()
     text = add_job("score").read_text()
     for number in range(SYNCS):
-        # Each of another length, so that a part of one after a part of another is no JSON.
+        # Each of another length, so that a part of one after a part of another is not JSON.
         add_job("score", f"{text}# {'long ' * (number * 37 % 1000)}\ndescription: number {number}\n")
         assert publish(server.client, bucket, compile_release(team_repo, ""), compare=True).changed
     reader.ended.set()

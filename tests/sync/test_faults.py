@@ -1,4 +1,4 @@
-"""What networks, servers and credentials do: tried again, or told in one clear line, and nothing is lost."""
+"""Faults of networks, servers and credentials: retried, or reported in one clear line, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_befalls_a_request_once_or_twice_is_got_over(
 def test_an_earlier_release_is_read_in_spite_of_faults(team: Team, proxy: FaultyProxy, fault: str) -> None:
     """The whole of the object is read only to compare with it: the command does that before it waits for Airflow."""
     proxy.befall({1: fault, 2: fault}, method="GET")
-    # Put without a note, as by hand: what is there has to be read to be known.
+    # Put without metadata, as by hand: the current content must be read to be compared.
     team.server.client.put_object(Bucket=team.bucket, Key=KEY, Body=team.new)
     ended = team.sync(proxy.url)
     assert (ended.code, ended.out) == (0, f"s3://{team.bucket}/{KEY}: these jobs are released already\n")

@@ -29,8 +29,8 @@ BAND_RULE = (
     "is not the lowest and the highest of at least three priorities from 1 to 1000000000; write one like 1000-9999"
 )
 ENVIRONMENT_RULE = (
-    "is no name of an environment (lower-case letters, digits and '-', starting with a letter, "
-    "and none of the pipeline's own words check, chart, dags, plan)"
+    "an environment's name must have lower-case letters, digits and '-', start with a letter, "
+    "and not be one of the pipeline's own words check, chart, dags, plan"
 )
 CATALOGUE = "the catalogue has: default, high-cpu, high-memory, gpu, graviton"
 
@@ -77,12 +77,16 @@ def test_a_right_answer_has_no_problem(answer: str, value: str) -> None:
             "repo_url 'risk jobs' is not the address of a git repository; "
             "write one like https://git.example.com/risk/risk-jobs.git",
         ),
-        ("allowed_node_groups", " , ", "allowed_node_groups names no node group; write them like default, high-cpu"),
-        ("allowed_node_groups", "gpu,default,gpu", "allowed_node_groups names 'gpu' 2 times"),
-        ("environments", " , ", "environments names none; write them like dev, prod"),
-        ("environments", "dev, Prod", f"environments: 'Prod' {ENVIRONMENT_RULE}"),
-        ("environments", "check, prod", f"environments: 'check' {ENVIRONMENT_RULE}"),
-        ("environments", "dev,prod,dev", "environments names 'dev' 2 times"),
+        (
+            "allowed_node_groups",
+            " , ",
+            "allowed_node_groups must name at least one node group, such as default, high-cpu",
+        ),
+        ("allowed_node_groups", "gpu,default,gpu", "allowed_node_groups must name each group once; got 'gpu' 2 times"),
+        ("environments", " , ", "environments must name at least one, such as dev, prod"),
+        ("environments", "dev, Prod", f"{ENVIRONMENT_RULE}; got 'Prod'"),
+        ("environments", "check, prod", f"{ENVIRONMENT_RULE}; got 'check'"),
+        ("environments", "dev,prod,dev", "environments must name each once; got 'dev' 2 times"),
         ("priority_band", "high", f"priority_band 'high' {BAND_RULE}"),
         ("priority_band", "9999-1000", f"priority_band '9999-1000' {BAND_RULE}"),
         ("priority_band", "1000-1001", f"priority_band '1000-1001' {BAND_RULE}"),
@@ -109,7 +113,7 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_left(
     assert told == [
         f"team 'Risk_ML' {TEAM_RULE}; try 'risk-ml'",
         "owner 'nobody' is not an e-mail address; write one like risk-ml@example.com",
-        "allowed_node_groups names 'gpu' 2 times",
+        "allowed_node_groups must name each group once; got 'gpu' 2 times",
     ]
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -301,7 +301,7 @@ def test_the_installation_is_right_for_the_shells_of_both_services(baked: Baked,
 GIT = """\
 #!/bin/sh
 echo "$*" >>"$LOG.asked"
-echo "$GIT_CONFIG_KEY_0 $GIT_CONFIG_VALUE_0" >>"$LOG.told"
+echo "$GIT_CONFIG_KEY_0 $GIT_CONFIG_VALUE_0" >>"$LOG.given"
 if [ "$3" = fetch ] && [ -s "$LOG.failures" ]; then
     head -1 "$LOG.failures" >&2
     sed -i 1d "$LOG.failures"
@@ -359,8 +359,8 @@ def test_the_installation_logs_in_to_the_platforms_repository_without_a_token_on
     assert asked.count("fetch") == 1
     assert not any(secret in asked for secret in ("job ", "own"))
     header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
-    told = f"http.https://git.example.com/.extraHeader {header}" if login else " "
-    assert set((tmp_path / "log.told").read_text().splitlines()) == {told}
+    given = f"http.https://git.example.com/.extraHeader {header}" if login else " "
+    assert set((tmp_path / "log.given").read_text().splitlines()) == {given}
 
 
 def install(repo: Path, folder: Path, state: str | None, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The check: what it finds in the files of tests/fixtures, and what it does with files that are no job at all."""
+"""The check: what it finds in the files of tests/fixtures, and what it does with files that are not jobs at all."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Service:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lets in whoever has the token."""
+    """Accepts every request that has the token."""
 
     service: ClassVar[Service]
 

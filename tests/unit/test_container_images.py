@@ -316,7 +316,7 @@ def test_an_image_that_a_registry_lacks_has_no_digest(log: Path, monkeypatch: py
 def test_what_keeps_skopeo_from_asking_is_not_taken_for_a_missing_image(
     log: Path, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    # The image would be built and pushed anew each time, or over one that is there.
+    # The image would be built and pushed again each time, or overwrite the one that exists.
     monkeypatch.setenv("SAYS", FATAL % said)
     with pytest.raises(RegistryError, match=f"the registry {REGISTRY}: "):
         Registry(REGISTRY, "risk").digest("inference", "x")

@@ -152,11 +152,14 @@ def test_the_best_of_several_trainings_becomes_the_latest(s3: S3Client, result: 
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [
-        ("", "no JSON"),
-        ("{}", "no list"),
-        ("[]", "no list"),
-        ('[{"model": "m", "auc": 0.9}, {"auc": 0.8}]', "candidate 2 is no training's result"),
-        ('[{"model": "m", "auc": true}]', "candidate 1 is"),
+        ("", "must be JSON"),
+        ("{}", "must be a list"),
+        ("[]", "must be a list"),
+        (
+            '[{"model": "m", "auc": 0.9}, {"auc": 0.8}]',
+            "candidate 2 must have a 'model'",
+        ),
+        ('[{"model": "m", "auc": true}]', "candidate 1 must have"),
     ],
 )
 def test_what_is_no_list_of_results_is_refused(candidates: str, message: str) -> None:
@@ -226,7 +229,7 @@ def test_a_model_from_before_pointers_had_days_has_to_be_trained_anew(
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="models/risk/quality/latest.json", Body=b'{"dt": "2026-11-01"}')
     assert inference_job.main(["drift", *COMMON, "--model", "quality"]) == 1
-    message = "inference: the model of 2026-11-01 does not say which days it learned from; train it anew\n"
+    message = "inference: the model of 2026-11-01 does not say which days it was trained on; train it again\n"
     assert capsys.readouterr().err == message
 
 
@@ -253,9 +256,10 @@ OUTPUTS = (("feature-store", "features"), ("predictions", "predictions"))
         (
             inference_job,
             [*SELECT, "--candidates", '[{"model": "models/care/quality/dt=2026-11-24/model.ubj", "auc": 1}]'],
-            "inference: models/care/quality/dt=2026-11-24/model.ubj is no model of team risk\n",
+            "inference: the model must belong to team risk (models/risk/...); "
+            "got models/care/quality/dt=2026-11-24/model.ubj\n",
         ),
-        (inference_job, [*SELECT, "--candidates", "[]"], "inference: the candidates are no list with results of"),
+        (inference_job, [*SELECT, "--candidates", "[]"], "inference: --candidates must be a list with at least one"),
     ],
 )
 def test_what_is_missing_ends_a_job_with_one_line(

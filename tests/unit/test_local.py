@@ -150,7 +150,7 @@ class TestMachine:
     def test_another_system_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("platform.system", lambda: "Darwin")
         with pytest.raises(
-            UnsupportedError, match=r"it needs Linux \(this is Darwin\); a Linux virtual machine will do"
+            UnsupportedError, match=r"it needs Linux \(this is Darwin\); a Linux virtual machine suffices"
         ):
             machine.check()
 
@@ -164,7 +164,7 @@ class TestMachine:
         assert "it needs an x86-64 processor (this is aarch64)" in message
         assert "it needs root, because the kubelet starts containers" in message
         assert "it lacks buildah, ca-certificates, docker-registry" in message
-        assert "there is no apt-get to install them with" in message
+        assert "and apt-get, which would install them" in message
 
     def test_beside_an_existing_cluster_root_is_needed_only_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 1000)
@@ -248,7 +248,7 @@ class TestLayout:
             assert own_address("127.0.0.1") != "127.0.0.1"
 
     def test_a_host_that_is_not_there_asks_for_the_address(self) -> None:
-        with pytest.raises(UnsupportedError, match="say with --address where pods reach this machine"):
+        with pytest.raises(UnsupportedError, match="give the address at which pods reach this machine with --address"):
             own_address("no-such-host.invalid")
 
 
@@ -284,7 +284,7 @@ class TestPlatform:
         one, other = (LocalPlatform(tmp_path / "state", Source.find()) for _ in range(2))
         with (
             one.claim(),
-            pytest.raises(PlatformBusyError, match="another jobyard command has the platform 'state'"),
+            pytest.raises(PlatformBusyError, match="another jobyard command uses the platform 'state'"),
             other.claim(),
         ):
             pass

@@ -86,7 +86,7 @@ def test_the_list_is_made_of_the_releases_of_the_environments_teams(
     s3.put_object(Bucket=BUCKET, Key="dags/care/jobs.json", Body=compile_release(team_repo, "").body)
     s3.put_object(Bucket=BUCKET, Key="dags/jobyard/platform.json", Body=b"{}")
     s3.put_object(Bucket=BUCKET, Key="dags/care/other/jobs.json", Body=b"x")
-    # Of a team that has gone nobody waits for the jobs; its file may be anything.
+    # Nobody waits for the jobs of a team that was deleted; its file may be anything.
     s3.put_object(Bucket=BUCKET, Key="dags/gone/jobs.json", Body=b"x")
     jobs = released_jobs(s3, BUCKET, ["care", "risk"]).jobs
     assert jobs == {"care.ingest": DAILY, "care.score": {**DAILY, "wait_for": ["care.claims"]}}

@@ -285,7 +285,7 @@ def test_something_else_in_its_place_is_replaced(s3: S3Client, add_job: AddJob, 
 
 
 class Interrupted:
-    """A client between whose read and write another pipeline publishes, as often as it is told."""
+    """A client between whose read and write another pipeline publishes, the given number of times."""
 
     def __init__(self, client: S3Client, others: int) -> None:
         self._client = client

@@ -283,10 +283,10 @@ def test_a_job_that_was_broken_before_is_given_time(airflow: StandIn) -> None:
 
 
 def test_an_import_error_of_the_teams_file_ends_it_with_the_trace(airflow: StandIn) -> None:
-    airflow.errors = {"/dags/care.py": "not ours", "/dags/risk.py": "ReleaseError: it is no release"}
+    airflow.errors = {"/dags/care.py": "not ours", "/dags/risk.py": "ReleaseError: it is not a release"}
     with pytest.raises(NotImportableError) as caught:
         wait(airflow, "score")
-    assert str(caught.value) == "Airflow can't import /dags/risk.py:\nReleaseError: it is no release"
+    assert str(caught.value) == "Airflow can't import /dags/risk.py:\nReleaseError: it is not a release"
     # As soon as Airflow has met it twice.
     assert PARSE_SECONDS <= airflow.time < PARSE_SECONDS + 11
 
@@ -305,14 +305,14 @@ def test_an_import_error_that_airflow_met_once_ends_nothing(airflow: StandIn) ->
 
 
 def test_out_of_time_an_import_error_is_told_with_its_trace(airflow: StandIn) -> None:
-    airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
-    with pytest.raises(NotImportableError, match="ReleaseError: it is no release"):
+    airflow.errors = {"/dags/risk.py": "ReleaseError: it is not a release"}
+    with pytest.raises(NotImportableError, match="ReleaseError: it is not a release"):
         wait(airflow, "score", timeout=PARSE_SECONDS / 2)
 
 
 def test_where_airflow_cant_read_the_file_there_is_no_success_whatever_its_pages_show(airflow: StandIn) -> None:
     airflow.show("risk.score")
-    airflow.errors = {"/dags/risk.py": "ReleaseError: it is no release"}
+    airflow.errors = {"/dags/risk.py": "ReleaseError: it is not a release"}
     with pytest.raises(NotImportableError):
         wait(airflow, "score", changed=[])
 
@@ -419,7 +419,7 @@ def test_a_bucket_that_does_not_answer_for_a_while_ends_nothing(airflow: StandIn
 
     airflow.changes = {200: take}
     done = wait(airflow, "score", superseded=superseded)
-    # What another release may have brought is not paused before it is known that there is none.
+    # A job that another release may have brought is not paused before it is known to be missing.
     assert (done.stopped, done.seconds >= 200) == (["risk.gone"], True)
 
 

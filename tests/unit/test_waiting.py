@@ -22,7 +22,7 @@ class Hands:
 
 
 class RefusedError(JobyardError):
-    """No repetition mends it."""
+    """No retry fixes it."""
 
 
 def answering(hands: Hands, when: float, otherwise: JobyardError) -> Callable[[], str]:

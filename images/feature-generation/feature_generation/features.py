@@ -36,7 +36,7 @@ def validate(raw: pd.DataFrame) -> None:
     """Refuse rows that would make wrong features.
 
     Raises:
-        RowsError: columns are missing, there is no row, a patient comes twice, or a measurement is no number.
+        RowsError: columns are missing, there is no row, a patient occurs twice, or a measurement is not a number.
     """
     missing = [name for name in (KEY, *MEASUREMENTS) if name not in raw.columns]
     if missing:

@@ -64,7 +64,7 @@ def run_drift(store: Store, options: Options) -> Result:
     """
     pointer = store.latest(options.model)
     if "days" not in pointer:
-        raise UnreadableError(f"the model of {pointer['dt']} does not say which days it learned from; train it anew")
+        raise UnreadableError(f"the model of {pointer['dt']} does not say which days it was trained on; train it again")
     learned = _rows(store, options.table, map(date.fromisoformat, pointer["days"]))
     rows = _rows(store, options.table, _days(options))
     found = drift(learned, rows, pointer["features"], options.bins)
@@ -84,8 +84,8 @@ def run_selection(store: Store, options: Options) -> Result:
     """Make the best of several trained models the latest of a name of its own; its key and AUC.
 
     Raises:
-        CandidatesError: they are no results of trainings.
-        UnreadableError: the best one's model is not there.
+        CandidatesError: they are not results of training tasks.
+        UnreadableError: the best one's model does not exist.
     """
     chosen = best(options.candidates)
     store.make_latest(options.model, store.pointer(chosen["model"]))

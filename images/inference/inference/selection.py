@@ -14,17 +14,19 @@ def best(candidates: str) -> dict[str, Any]:
     """Of a JSON list of what `train` leaves (`model`, `auc` and more), the one of the largest AUC, of equals the first.
 
     Raises:
-        CandidatesError: it is no such list, or it is empty.
+        CandidatesError: it is not such a list, or it is empty.
     """
     try:
         results = json.loads(candidates)
     except ValueError as error:
-        raise CandidatesError(f"the candidates are no JSON: {error}") from error
+        raise CandidatesError(f"--candidates must be JSON: {error}") from error
     if not isinstance(results, list) or not results:
-        raise CandidatesError("the candidates are no list with results of trainings in it")
+        raise CandidatesError("--candidates must be a list with at least one result of a training task")
     for number, result in enumerate(results, start=1):
         if not (isinstance(result, dict) and isinstance(result.get("model"), str) and _is_number(result.get("auc"))):
-            raise CandidatesError(f"candidate {number} is no training's result, which has a model and an auc: {result}")
+            raise CandidatesError(
+                f"candidate {number} must have a 'model' (a string) and an 'auc' (a number); got {result}"
+            )
     chosen: dict[str, Any] = max(results, key=lambda result: result["auc"])
     return chosen
 

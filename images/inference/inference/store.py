@@ -32,7 +32,7 @@ class Store:
         """One day's feature table.
 
         Raises:
-            UnreadableError: there is none.
+            UnreadableError: the table does not exist.
         """
         return pd.read_parquet(io.BytesIO(self._read(f"feature-store/{self.team}/{table}/dt={day}/features.parquet")))
 
@@ -69,7 +69,7 @@ class Store:
             UnreadableError: there is no such model.
         """
         if not model.startswith(f"models/{self.team}/"):
-            raise UnreadableError(f"{model} is no model of team {self.team}")
+            raise UnreadableError(f"the model must belong to team {self.team} (models/{self.team}/...); got {model}")
         pointer: dict[str, Any] = json.loads(self._read(f"{model.rpartition('/')[0]}/pointer.json"))
         return pointer
 

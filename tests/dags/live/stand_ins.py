@@ -1,4 +1,4 @@
-"""What stands in for the cluster and for whom alerts go to, while a real Airflow runs."""
+"""Stand-ins for the cluster and for the receivers of alerts, while a real Airflow runs."""
 
 import json
 import re

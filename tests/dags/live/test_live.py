@@ -195,7 +195,7 @@ def test_a_run_that_succeeded_alerts_once(platform: Platform) -> None:
 
 def test_an_alert_that_cannot_be_sent_fails_nothing(platform: Platform) -> None:
     platform.airflow.wait_for_run("care.fourth", "success")
-    words = "The alert to webhook 'nobody' could not be sent"
+    words = "Could not send the alert to webhook 'nobody'"
     platform.airflow.wait(lambda: platform.airflow.has_logged(words), f"line {words!r} in Airflow's logs")
 
 

@@ -18,17 +18,33 @@ import (
 
 func main() {
 	address := flag.String("port", "", "address to listen on, as `host:port`")
-	region := flag.String("region", "us-east-1", "the region that clients are told")
+	region := flag.String("region", "us-east-1", "region of the buckets")
 	users := flag.String("iam-dir", "", "folder of the users' file")
 	versions := flag.String("versioning-dir", "", "folder of earlier versions of objects")
+	requests := flag.String("access-log", "", "file for a line about each request")
 	flag.Parse()
-	if err := serve(*address, *region, *users, *versions, flag.Arg(0)); err != nil {
+	config := embedgw.Config{
+		RootUserAccess: os.Getenv("ROOT_ACCESS_KEY"),
+		RootUserSecret: os.Getenv("ROOT_SECRET_KEY"),
+		Region:         *region,
+		Ports:          []string{*address},
+		Quiet:          true,
+		IAMDir:         *users,
+		AccessLog:      *requests,
+		// These are the defaults of the gateway's command line.
+		MaxConnections:    250000,
+		MaxRequests:       100000,
+		MultipartMaxParts: 10000,
+		IAMCacheTTL:       120,
+		IAMCachePrune:     3600,
+	}
+	if err := serve(&config, *versions, flag.Arg(0)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// The limits are the defaults of the gateway's command line.
-func serve(address, region, users, versions, objects string) error {
+// The options are the defaults of the gateway's command line.
+func serve(config *embedgw.Config, versions, objects string) error {
 	options := posix.PosixOpts{
 		VersioningDir:       versions,
 		Concurrency:         5000,
@@ -47,17 +63,5 @@ func serve(address, region, users, versions, objects string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
-		RootUserAccess:    os.Getenv("ROOT_ACCESS_KEY"),
-		RootUserSecret:    os.Getenv("ROOT_SECRET_KEY"),
-		Region:            region,
-		Ports:             []string{address},
-		MaxConnections:    250000,
-		MaxRequests:       100000,
-		MultipartMaxParts: 10000,
-		Quiet:             true,
-		IAMDir:            users,
-		IAMCacheTTL:       120,
-		IAMCachePrune:     3600,
-	})
+	return embedgw.RunVersityGW(ctx, backend, config)
 }

@@ -45,7 +45,7 @@ from jobyard.template_rules import (
 )
 
 # Each token of a template: parsing and compiling take longer than most steps.
-STEPS_A_TOKEN = 10
+STEPS_A_TOKEN = 15
 # What one look at an Airflow Variable or an output costs, for which Airflow asks its database.
 STEPS_A_READ = 200
 # Filters that a template gets where it has something else; no template can name them.

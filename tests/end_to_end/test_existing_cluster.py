@@ -117,7 +117,7 @@ def test_a_kubeconfig_without_an_administrators_rights_is_refused_and_nothing_is
     existing: EmbeddedCluster, beside: LocalPlatform, shown: Shown
 ) -> None:
     launcher = beside.state / "airflow-kubeconfig.yaml"
-    with pytest.raises(UnsupportedError, match="as its administrator"):
+    with pytest.raises(UnsupportedError, match="must give administrator permissions"):
         up_on(launcher, Built(existing.layout.tools, Path("unused")), shown)
 
 

@@ -131,7 +131,7 @@ def test_the_wheel_works_in_a_teams_repository(
     [
         (("local", "status"), "the local platform needs a git clone of Jobyard's repository"),
         (("demo",), "the local platform needs a git clone of Jobyard's repository"),
-        (("node-groups", "--environment", "dev"), "the platform's repository"),
+        (("node-groups", "--environment", "dev"), "run this in the root directory of the platform repository"),
     ],
 )
 def test_what_needs_a_clone_says_so(

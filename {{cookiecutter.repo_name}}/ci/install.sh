@@ -66,7 +66,9 @@ fetch() {
             return
         fi
         echo "$said" >&2
-        [ "$pause" != none ] && echo "$said" | grep -qE "$TRANSIENT" || break
+        if [ "$pause" = none ] || ! echo "$said" | grep -qE "$TRANSIENT"; then
+            break
+        fi
         echo "ci/install.sh: trying again in $pause s" >&2
         sleep "$pause"
     done

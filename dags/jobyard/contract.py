@@ -48,6 +48,8 @@ CONTINUOUS = "@continuous"
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", CONTINUOUS)
 NO_CLOCK = frozenset({"@once", CONTINUOUS})
 """The presets whose runs do not follow each other by the clock, each with a data interval of its own."""
+DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
+"""The fields that are durations, wherever they are in a job: text in job.yaml, seconds in a release."""
 OCCASIONS = ("on_failure", "on_retry", "on_success", "on_missed_deadline")
 DEFAULT_TRIGGER_RULE = "all_success"
 TRIGGER_RULES = (

@@ -20,8 +20,8 @@ from jobyard_local import repo_server
 from tests.charts import repo_server as servers
 from tests.charts.repo_server import LOGIN, Rendered, RepoServer, WebServer
 from tests.support.git import git
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "nobody-of-another-team-may-read-this"
 DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
 SHOWS = """\

@@ -13,13 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lint_workflows
 import pytest
 import yaml
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
-from jobyard_cli.go import toolchain
-from jobyard_cli.system.folders import cache_dir
-from jobyard_cli.system.locks import one_builder
-from jobyard_cli.system.programs import run as run_program
 from post_gen_project import OF
 
 from tests.support.git import commit_all
@@ -34,7 +31,6 @@ SCHEMAS = {
 }
 ENVIRONMENTS = ["dev", "dev, prod", "dev,staging-eu, prod,"]
 RELEASED = ["dev", "staging", "prod"]
-LINTER = ROOT / "scripts" / "actionlint"
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +117,7 @@ def test_the_schema_refuses_what_is_wrong(tmp_path: Path, run: Run, ci: str) -> 
 @pytest.fixture(scope="session")
 def actionlint() -> Path:
     """The linter, built from its pinned module once."""
-    content = b"".join(file.read_bytes() for file in sorted(LINTER.iterdir()))
-    target = cache_dir() / f"actionlint-{hashlib.sha256(content).hexdigest()[:12]}"
-    with one_builder(target.with_suffix(".lock")):
-        if not target.exists():
-            package, go = "github.com/rhysd/actionlint/cmd/actionlint", toolchain.go_command(print)
-            build = [*go, "build", "-ldflags=-s -w", "-o", str(target), package]
-            run_program(build, what="building actionlint", cwd=LINTER, environment=toolchain.ENVIRONMENT)
-    return target
+    return lint_workflows.program(print)
 
 
 def test_actionlint_finds_nothing_in_the_workflow(baked: Baked, actionlint: Path, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from jobyard_cli.cli import lazy, main
 from jobyard_cli.errors import JobyardError, UsageError
 from typer.testing import CliRunner
 
+from tests.support.paths import ROOT
+
 Run = Callable[..., tuple[int, str, str]]
 AddJob = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from jobyard_cli.check.run import check_repo
 from jsonschema import Draft202012Validator
 from write_rule_reference import EXAMPLES, FILES, JOBS, LINK, PAGE, render
 
+from tests.support.paths import ROOT
+
 AddJob = Callable[..., Path]
 OF_FILES = sorted(folder.name for folder in FILES.iterdir())
-ROOT = Path(__file__).resolve().parents[2]
 JOB_SCHEMA = ROOT / "schemas" / "job.schema.json"
 SCHEMAS = [JOB_SCHEMA, *sorted(ROOT.glob("charts/*/values.schema.json")), ROOT / "values" / "task-types.yaml"]
 

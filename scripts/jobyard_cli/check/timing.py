@@ -10,15 +10,12 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from jobyard import limits
-from jobyard.contract import CONTINUOUS, NO_CLOCK, PRESETS
+from jobyard.contract import CONTINUOUS, DURATIONS, NO_CLOCK, PRESETS
 
 from jobyard_cli.check.findings import Finding, did_you_mean, unknown
 from jobyard_cli.parsing.documents import Document, KeyPath
 from jobyard_cli.parsing.durations import parse_duration
 from jobyard_cli.team.repo import TeamRepo
-
-_DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
-# Keys of durations, wherever they are in a job.
 
 
 def check_timing(document: Document, repo: TeamRepo) -> Iterator[Finding]:
@@ -117,7 +114,7 @@ def _durations(document: Document, path: KeyPath, part: Any) -> Iterator[Finding
     if not isinstance(part, dict) or (path and path[-1] in ("env", "with", "params", "foreach")):
         return
     for name, value in part.items():
-        if name in _DURATIONS and isinstance(value, str):
+        if name in DURATIONS and isinstance(value, str):
             yield from _duration(document, (*path, name), value)
         else:
             yield from _durations(document, (*path, name), value)

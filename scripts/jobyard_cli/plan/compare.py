@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
+from jobyard.contract import DURATIONS
 from jobyard.entries import Job, PodFields, Task
 from jobyard.platform_entries import PlatformFile
 
@@ -31,7 +32,6 @@ from jobyard_cli.plan.runs import timing
 
 # The source is what all else was made from, and the digest is of all else.
 _DERIVED = ("source", "digest", "tasks")
-_DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
 IN_POD = frozenset(PodFields.__annotations__)
 """Fields of a task that show in its pod, and need not be said twice."""
 _NOT_SETTINGS = IN_POD | {"type", "arguments"}
@@ -149,6 +149,6 @@ def _shown(name: str, value: object) -> str | None:
         return None
     if isinstance(value, str):
         return printable(value)
-    if name in _DURATIONS and isinstance(value, int):
+    if name in DURATIONS and isinstance(value, int):
         return duration_text(value)
     return printable(json.dumps(value, ensure_ascii=False))

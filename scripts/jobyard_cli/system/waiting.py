@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.wait import wait_base
+
 from jobyard_cli.errors import JobyardError, UnavailableError
 
 PATIENCE_SECONDS = 300.0
@@ -59,6 +62,14 @@ class Deadline:
         self._clock.sleep(min(seconds, max(0.1, self.seconds - self.passed)))
 
 
+def random_pauses(first: float, longest: float, growth: float = 2) -> wait_base:
+    """Return pauses for tenacity: each random, below a bound that grows from `first` to `longest` seconds.
+
+    So calls that failed at the same time are not repeated at the same time.
+    """
+    return wait_random_exponential(multiplier=first, max=longest, exp_base=growth)
+
+
 def until(
     look: Callable[[], T],
     seconds: float,
@@ -97,15 +108,21 @@ def insist(
         UnavailableError: the service stayed away; the last reason.
     """
     deadline = Deadline(seconds, clock)
-    pause, reported = _FIRST_PAUSE, 0.0
-    while True:
-        try:
-            return call()
-        except UnavailableError as error:
-            if deadline.is_over:
-                raise
-            if deadline.passed - reported >= REPORT_SECONDS:
-                reported = deadline.passed
-                report(f"asking again, {reported:.0f} s: {error}")
-        deadline.pause(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    reported = 0.0
+
+    def report_reason(state: RetryCallState) -> None:
+        nonlocal reported
+        if state.outcome and deadline.passed - reported >= REPORT_SECONDS:
+            reported = deadline.passed
+            report(f"asking again, {reported:.0f} s: {state.outcome.exception()}")
+
+    tries = Retrying(
+        retry=retry_if_exception_type(UnavailableError),
+        wait=random_pauses(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.5),
+        # tenacity's own stops measure the machine's time; this is the clock's.
+        stop=lambda _: deadline.is_over,
+        sleep=deadline.pause,
+        before_sleep=report_reason,
+        reraise=True,
+    )
+    return tries(call)

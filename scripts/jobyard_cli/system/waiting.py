@@ -108,21 +108,28 @@ def insist(
         UnavailableError: the service stayed away; the last reason.
     """
     deadline = Deadline(seconds, clock)
-    reported = 0.0
-
-    def report_reason(state: RetryCallState) -> None:
-        nonlocal reported
-        if state.outcome and deadline.passed - reported >= REPORT_SECONDS:
-            reported = deadline.passed
-            report(f"asking again, {reported:.0f} s: {state.outcome.exception()}")
-
     tries = Retrying(
         retry=retry_if_exception_type(UnavailableError),
         wait=random_pauses(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.5),
         # tenacity's own stops measure the machine's time; this is the clock's.
         stop=lambda _: deadline.is_over,
         sleep=deadline.pause,
-        before_sleep=report_reason,
+        before_sleep=_Reporter(deadline, report),
         reraise=True,
     )
     return tries(call)
+
+
+class _Reporter:
+    """Reports about every 15 s why a call is repeated."""
+
+    def __init__(self, deadline: Deadline, report: Callable[[str], None]) -> None:
+        self._deadline = deadline
+        self._report = report
+        self._reported = 0.0
+
+    def __call__(self, state: RetryCallState) -> None:
+        """Take the state of the tries before a pause."""
+        if state.outcome and self._deadline.passed - self._reported >= REPORT_SECONDS:
+            self._reported = self._deadline.passed
+            self._report(f"asking again, {self._reported:.0f} s: {state.outcome.exception()}")

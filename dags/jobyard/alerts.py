@@ -8,6 +8,7 @@ nothing.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from jobyard.compat import AIRFLOW_3, BaseOperator
@@ -66,24 +67,30 @@ class Alert:
         tasks = context.get("task_ids", ())
         if self.occasion == "on_failure":
             instance, tasks = _failed(context)
-        found = {
+        facts = {
             "job": f"{self.team}.{self.job}",
             "event": WORDS[self.occasion],
             "run": _run_id(context),
             "task": ", ".join(sorted(tasks)) or getattr(instance, "task_id", ""),
-            "try": _try(instance) if self.occasion in ("on_failure", "on_retry") else "",
+            "try": "",
             "owner": self.owner,
             "reason": str(context.get("exception") or context.get("reason") or ""),
             "log": getattr(instance, "log_url", ""),
         }
-        return {name: value for name, value in found.items() if value}
+        if self.occasion in ("on_failure", "on_retry"):
+            facts["try"] = _try(instance)
+        return {name: value for name, value in facts.items() if value}
 
 
 def _missed(dag: Any, misses: Iterable[Any]) -> dict[str, Any]:
     """Return what Airflow 2 says of missed deadlines as a context; it names a run by the end of its data interval."""
-    intervals = {dag.timetable.infer_manual_data_interval(run_after=miss.execution_date) for miss in misses}
-    runs = sorted(f"scheduled__{interval.start.isoformat()}" for interval in intervals)
-    return {"run_id": ", ".join(runs), "task_ids": {miss.task_id for miss in misses}}
+    runs: set[str] = set()
+    tasks: set[str] = set()
+    for miss in misses:
+        interval = dag.timetable.infer_manual_data_interval(run_after=miss.execution_date)
+        runs.add(f"scheduled__{interval.start.isoformat()}")
+        tasks.add(miss.task_id)
+    return {"run_id": ", ".join(sorted(runs)), "task_ids": tasks}
 
 
 def _failed(context: Mapping[str, Any]) -> tuple[Any, set[str]]:
@@ -95,8 +102,8 @@ def _failed(context: Mapping[str, Any]) -> tuple[Any, set[str]]:
         return instance, _failed_tasks(instance, context["dag"])
     # Airflow 2 gives any instance of the run.
     failed = context["dag_run"].get_task_instances(state="failed")
-    last = max(failed, key=lambda one: one.end_date, default=instance)
-    return last, {one.task_id for one in failed}
+    last = max(failed, key=attrgetter("end_date"), default=instance)
+    return last, {instance.task_id for instance in failed}
 
 
 def _failed_tasks(instance: Any, dag: Any) -> set[str]:
@@ -105,16 +112,21 @@ def _failed_tasks(instance: Any, dag: Any) -> set[str]:
     except Exception as error:  # the API server failed; the alert matters more than the other tasks' names
         LOG.warning("Could not read which tasks failed: %s", error)
         return set()
-    failed = (name for name, state in states.items() if state == "failed")
-    # An instance of a `foreach` is "<task>_<index>", and no task's name has a "_".
-    return {name if dag.has_task(name) else name.rpartition("_")[0] for name in failed}
+    failed: set[str] = set()
+    for name, state in states.items():
+        if state == "failed":
+            # An instance of a `foreach` is "<task>_<index>", and no task's name has a "_".
+            failed.add(name if dag.has_task(name) else name.rpartition("_")[0])
+    return failed
 
 
 def _run_id(context: Mapping[str, Any]) -> str:
-    run = context.get("dag_run") or {}
-    # Of a missed deadline, Airflow 3 sends the run as the API would show it.
-    found = run.get("dag_run_id") if isinstance(run, Mapping) else getattr(run, "run_id", "")
-    return str(context.get("run_id") or found or "")
+    run = context.get("dag_run")
+    run_id = getattr(run, "run_id", "")
+    if isinstance(run, Mapping):
+        # Of a missed deadline, Airflow 3 sends the run as the API would show it.
+        run_id = run.get("dag_run_id")
+    return str(context.get("run_id") or run_id or "")
 
 
 def _try(instance: Any) -> str:
@@ -203,7 +215,9 @@ def alert(job: Job, team: str, name: str, occasion: str) -> Alert | None:
         UnknownNameError: a target's kind is unknown.
     """
     targets: Any = job.get("alerts", {}).get(occasion)
-    return Alert(occasion, team, name, job["owner"] or team, targets) if targets else None
+    if not targets:
+        return None
+    return Alert(occasion, team, name, job["owner"] or team, targets)
 
 
 def dag_alerts(job: Job, team: str, name: str) -> dict[str, Any]:

@@ -60,12 +60,13 @@ def broken_dag(team: str, name: str, job: object, reason: str, access: Mapping[s
 
 def _page(entry: Job) -> tuple[str, str | None]:
     """Return source and digest, of whatever kind they are, as far as Airflow can store them."""
-    source = entry.get("source")
-    digest = entry.get("digest")
-    return (
-        storable(source, SOURCE) if isinstance(source, str) else "",
-        storable(digest, NAME) if isinstance(digest, str) else None,
-    )
+    source: Any = entry.get("source")
+    digest: Any = entry.get("digest")
+    if not isinstance(source, str):
+        source = ""
+    if isinstance(digest, str):
+        return storable(source, SOURCE), storable(digest, NAME)
+    return storable(source, SOURCE), None
 
 
 def _sound(

@@ -145,16 +145,18 @@ class _Tasks:
 
 def _used_as_lists(tasks: dict[str, Task]) -> set[str | None]:
     """Return the tasks whose output is the list of a `foreach`."""
-    foreaches = [task.get("foreach") for task in tasks.values()]
-    return {foreach["output_of"] for foreach in foreaches if foreach}
+    used: set[str | None] = set()
+    for task in tasks.values():
+        if foreach := task.get("foreach"):
+            used.add(foreach["output_of"])
+    return used
 
 
 def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[str, Any]:
     """Return the keyword arguments of the DAG."""
     owner = job["owner"] or team
     schedule = schedule_arguments(job)
-    most = job.get("max_active_tasks")
-    return {
+    arguments = {
         "dag_id": f"{team}.{name}",
         "description": job["description"],
         "doc_md": job_page(job["description"], job["source"], job.get("digest")),
@@ -166,7 +168,6 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
         "is_paused_upon_creation": False,
         "catchup": job["catchup"],
         "max_active_runs": job["max_active_runs"],
-        **({"max_active_tasks": most} if most else {}),
         "dagrun_timeout": seconds(job["timeout"]),
         **schedule,
         **template_arguments(
@@ -177,12 +178,16 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
         ),
         **dag_alerts(job, team, name),
     }
+    if most := job.get("max_active_tasks"):
+        arguments["max_active_tasks"] = most
+    return arguments
 
 
 def access_arguments(platform: Platform, team: str) -> dict[str, Any]:
     """Return the argument by which Airflow shows the DAG to the team's people, where it knows roles."""
-    role = platform.teams[team].role if team in platform.teams else None
-    return {"access_control": {role: {"DAGs": {"can_read", "can_edit"}}}} if role else {}
+    if team not in platform.teams or not (role := platform.teams[team].role):
+        return {}
+    return {"access_control": {role: {"DAGs": {"can_read", "can_edit"}}}}
 
 
 def _own_tags(tags: list[str]) -> list[str]:
@@ -199,7 +204,9 @@ def _own_tags(tags: list[str]) -> list[str]:
 
 def parameter(entry: Any) -> Any:
     """Return what Airflow's form shows: a Param of the arguments given, or (release version 1) a plain default."""
-    return Param(**entry) if isinstance(entry, dict) else entry
+    if isinstance(entry, dict):
+        return Param(**entry)
+    return entry
 
 
 def task_order(tasks: dict[str, Task]) -> list[str]:

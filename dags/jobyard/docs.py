@@ -18,7 +18,9 @@ def job_page(text: str, source: str, digest: str | None, heading: str = "") -> s
 
     The page ends with a block's end and so never with ".md", which Airflow would take for the name of a file to read.
     """
-    parts = [heading] if heading else []
+    parts: list[str] = []
+    if heading:
+        parts.append(heading)
     if text:
         parts.append(_block(text))
     if digest and DIGEST.fullmatch(digest):
@@ -28,6 +30,6 @@ def job_page(text: str, source: str, digest: str | None, heading: str = "") -> s
 
 def _block(text: str, language: str = "text") -> str:
     """Return the text as a block of code, whose fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    longest = max(re.findall("`+", text), key=len, default="")
+    fence = "`" * max(3, len(longest) + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -42,16 +42,19 @@ def rules_of(entry: Any) -> dict[str, Rule]:
 
 
 def _rule(annotation: Any) -> Rule:
-    stated = get_args(annotation)[0] if get_origin(annotation) is NotRequired else annotation
-    rule: Rule = stated.__metadata__[0]
+    if get_origin(annotation) is NotRequired:
+        annotation = get_args(annotation)[0]
+    rule: Rule = annotation.__metadata__[0]
     return rule
 
 
 def _entry(kind: Any) -> Rule:
     """Return the rule of an object that is such an entry."""
-    rules = rules_of(kind)
-    required = {name: rule for name, rule in rules.items() if name in kind.__required_keys__}
-    optional = {name: rule for name, rule in rules.items() if name in kind.__optional_keys__}
+    required: dict[str, Rule] = {}
+    optional: dict[str, Rule] = {}
+    for name, rule in rules_of(kind).items():
+        group = required if name in kind.__required_keys__ else optional
+        group[name] = rule
     return fields(required, optional)
 
 
@@ -169,8 +172,10 @@ _TYPED_TASK = _typed_task()
 
 def task(value: Any) -> None:
     """Check a task: a pod, unless it has a type."""
-    has_type = type(value) is dict and value.get("type") is not None
-    (_TYPED_TASK if has_type else _POD_TASK)(value)
+    if type(value) is dict and value.get("type") is not None:
+        _TYPED_TASK(value)
+    else:
+        _POD_TASK(value)
 
 
 class Alerts(TypedDict, total=False):

@@ -125,6 +125,9 @@ class PodInterruptedError(JobyardError):
 
 def suggest(name: str, known: list[str]) -> str:
     """Return `did you mean 'b'? available: a, b`, or only the part that applies."""
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}available: {', '.join(known)}" if known else "none available"
+    if not known:
+        return "none available"
+    available = f"available: {', '.join(known)}"
+    for closest in get_close_matches(name, known, n=1):
+        return f"did you mean {closest!r}? {available}"
+    return available

@@ -6,7 +6,6 @@ it along with the asset's event; Airflow 2 takes it from that run by itself. A r
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 import pendulum
@@ -36,11 +35,12 @@ def data_interval(context: Mapping[str, Any]) -> tuple[DateTime, DateTime]:
 def _received(context: Mapping[str, Any]) -> Iterator[tuple[DateTime, DateTime]]:
     """Yield the data intervals of the events that started the run."""
     events = context.get("triggering_asset_events") or {}
-    for event in chain.from_iterable(events[asset] for asset in events):
-        # A person may send an event too, by Airflow's API, with whatever beside it.
-        extra = event.extra if isinstance(event.extra, Mapping) else {}
-        if START in extra and END in extra:
-            yield _moment(extra[START]), _moment(extra[END])
+    for asset in events:
+        for event in events[asset]:
+            # A person may send an event too, by Airflow's API, with whatever beside it.
+            extra = event.extra if isinstance(event.extra, Mapping) else {}
+            if START in extra and END in extra:
+                yield _moment(extra[START]), _moment(extra[END])
 
 
 def _moment(text: object) -> DateTime:

@@ -34,7 +34,12 @@ def load(file: str) -> dict[str, DAG]:
         return {}
     platform = read_platform(loader.parent, VERSION)
     wanted = get_parsing_context().dag_id
-    names = [name for name in sorted(entries) if wanted in (None, f"{team}.{name}")]
-    jobs = checked_jobs(release, {name: entries[name] for name in names})
-    dags = [build(platform, team, name, job) for name, job in jobs.items()]
-    return {dag.dag_id: dag for dag in dags}
+    chosen: dict[str, object] = {}
+    for name in sorted(entries):
+        if wanted in (None, f"{team}.{name}"):
+            chosen[name] = entries[name]
+    dags: dict[str, DAG] = {}
+    for name, job in checked_jobs(release, chosen).items():
+        dag = build(platform, team, name, job)
+        dags[dag.dag_id] = dag
+    return dags

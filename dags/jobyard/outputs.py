@@ -29,9 +29,7 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     Raises:
         OutputError: the output is missing, null, too long or not JSON.
     """
-    statuses = pod.status.container_statuses if pod is not None and pod.status else None
-    states = [status.state for status in statuses or [] if status.name == container and status.state]
-    text = next((state.terminated.message for state in states if state.terminated), None)
+    text = _termination_message(pod, container)
     if not text:
         raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs its output")
     if len(text.encode()) >= OUTPUT_BYTES:
@@ -45,6 +43,16 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     if value is None:
         raise OutputError(f"the output in {OUTPUT_PATH} must not be null, as another task needs a value")
     return value
+
+
+def _termination_message(pod: V1Pod | None, container: str) -> str:
+    """Return what the pod's status has of the container's message; "" if it has none."""
+    if pod is None or not pod.status:
+        return ""
+    for status in pod.status.container_statuses or []:
+        if status.name == container and status.state and status.state.terminated:
+            return str(status.state.terminated.message or "")
+    return ""
 
 
 def read_list(pod: V1Pod | None, container: str) -> object:
@@ -76,16 +84,16 @@ def pull_output(context: Mapping[str, Any], task: str) -> Any:
     # With a list of tasks, every version returns a list of all instances' values.
     texts = [text for text in context["ti"].xcom_pull(task_ids=[task], key=KEY) if text is not None]
     try:
-        found = [decode(text) for text in texts]
+        outputs = [decode(text) for text in texts]
     except PlainDataError as error:
         raise OutputError(f"the output of task {task!r} {error}") from error
     if isinstance(upstream, MappedOperator):
-        return found
-    if not found:
+        return outputs
+    if not outputs:
         raise OutputError(
             f"task {task!r} has left no output; where an older version of the library ran it, clear it to run it again"
         )
-    return found[0]
+    return outputs[0]
 
 
 class Items(PlainXComArg):
@@ -100,12 +108,12 @@ class Items(PlainXComArg):
         Raises:
             OutputError: the task left no output, or it is not a list.
         """
-        found = pull_output(context, self.operator.task_id)
-        if not isinstance(found, list):
+        output = pull_output(context, self.operator.task_id)
+        if not isinstance(output, list):
             raise OutputError(
-                f"the output of task {self.operator.task_id!r} must be a list, as a foreach uses it; got {found!r:.80}"
+                f"the output of task {self.operator.task_id!r} must be a list, as a foreach uses it; got {output!r:.80}"
             )
-        return found
+        return output
 
 
 class Gate:
@@ -129,18 +137,20 @@ class Gate:
             OutputError: the other task left no output.
             GateError: the output lacks the value, or it can't be compared.
         """
-        found = self._find(pull_output(context, self.task))
+        figure = self._figure(pull_output(context, self.task))
         name = f"{self.task}.{self.value}" if self.value else self.task
-        words = f"{name} is {found!r}, wanted: {self.test.replace('_', ' ')} {self.bound!r}"
-        if self.test != "equals" and not _is_number(found):
+        words = f"{name} is {figure!r}, wanted: {self.test.replace('_', ' ')} {self.bound!r}"
+        if self.test != "equals" and not _is_number(figure):
             raise GateError(f"{words}; the value must be a number")
-        return TESTS[self.test](found, self.bound), words
+        return TESTS[self.test](figure, self.bound), words
 
-    def _find(self, output: Any) -> Any:
-        for step in self.value.split(".") if self.value else []:
+    def _figure(self, output: Any) -> Any:
+        if not self.value:
+            return output
+        for step in self.value.split("."):
             if not isinstance(output, dict) or step not in output:
-                there = ", ".join(sorted(map(str, output))) if isinstance(output, dict) else repr(output)
-                raise GateError(f"no {self.value!r} in the output of task {self.task!r}; there is: {there}")
+                content = ", ".join(sorted(map(str, output))) if isinstance(output, dict) else repr(output)
+                raise GateError(f"no {self.value!r} in the output of task {self.task!r}; there is: {content}")
             output = output[step]
         return output
 
@@ -150,10 +160,10 @@ def _is_number(value: object) -> bool:
 
 
 TESTS: dict[str, Any] = {
-    "above": lambda found, bound: found > bound,
-    "at_least": lambda found, bound: found >= bound,
-    "below": lambda found, bound: found < bound,
-    "at_most": lambda found, bound: found <= bound,
+    "above": lambda figure, bound: figure > bound,
+    "at_least": lambda figure, bound: figure >= bound,
+    "below": lambda figure, bound: figure < bound,
+    "at_most": lambda figure, bound: figure <= bound,
     # In Python, and not in JSON, 1 is true.
-    "equals": lambda found, bound: isinstance(found, bool) is isinstance(bound, bool) and found == bound,
+    "equals": lambda figure, bound: isinstance(figure, bool) is isinstance(bound, bool) and figure == bound,
 }

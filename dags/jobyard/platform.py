@@ -107,11 +107,15 @@ def read_platform(dags: Path, version: str = "") -> Platform:
         platform = _platform(library, cast(PlatformFile, data))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReleaseError(path, f"is malformed: {type(error).__name__}: {error}") from error
-    values = {f"cost center of team {team}": center for team, center in platform.cost_centers.items()}
-    for what, value in {"environment": platform.environment, **values}.items():
-        if not LABEL_VALUE.fullmatch(value):
-            raise ReleaseError(path, f"{what} {value!r} cannot be the value of a label")
+    _check_label(path, "environment", platform.environment)
+    for team, cost_center in platform.cost_centers.items():
+        _check_label(path, f"cost center of team {team}", cost_center)
     return platform
+
+
+def _check_label(path: Path, field: str, value: str) -> None:
+    if not LABEL_VALUE.fullmatch(value):
+        raise ReleaseError(path, f"{field} {value!r} cannot be the value of a label")
 
 
 def _platform(library: Path, data: PlatformFile) -> Platform:

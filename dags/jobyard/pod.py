@@ -33,8 +33,10 @@ def typed(kind: str, document: Mapping[str, Any]) -> Any:
     fields: dict[str, Any] = {}
     for key, value in document.items():
         attribute = attributes[key]
-        is_model = model.openapi_types[attribute].startswith("V1")
-        fields[attribute] = typed(model.openapi_types[attribute], value) if is_model else value
+        value_kind = model.openapi_types[attribute]
+        if value_kind.startswith("V1"):
+            value = typed(value_kind, value)
+        fields[attribute] = value
     return model(**fields, local_vars_configuration=CLIENT)
 
 
@@ -79,7 +81,7 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         "cmds": task["command"],
         "arguments": task["args"],
         "env_vars": task["env"],
-        "secrets": [secret(name, place) for name, place in task["secrets"].items()],
+        "secrets": [secret(variable, key) for variable, key in task["secrets"].items()],
         **volume_arguments(task),
         "labels": labels(platform, team, job, name),
         "annotations": pod_parts.annotations(task),
@@ -115,19 +117,23 @@ def gate(entry: GateTest | None) -> Gate | None:
     Raises:
         GateError: the test is unknown, or the bound is not a number.
     """
-    return Gate(entry["output_of"], entry["value"], entry["test"], entry["bound"]) if entry else None
+    if not entry:
+        return None
+    return Gate(entry["output_of"], entry["value"], entry["test"], entry["bound"])
 
 
-def secret(variable: str, place: SecretKey) -> Secret:
+def secret(variable: str, key: SecretKey) -> Secret:
     """Return the variable's reference to a Secret, whose value only the kubelet reads."""
-    return Secret("env", variable, place["secret"], place["key"])  # type: ignore[no-untyped-call]
+    return Secret("env", variable, key["secret"], key["key"])  # type: ignore[no-untyped-call]
 
 
 def volume_arguments(task: Task) -> dict[str, Any]:
     """Return the arguments with the pod's volumes, if it has any."""
     volumes = [typed("V1Volume", volume) for volume in pod_parts.volumes(task)]
+    if not volumes:
+        return {}
     mounts = [typed("V1VolumeMount", mount) for mount in pod_parts.volume_mounts(task)]
-    return {"volumes": volumes, "volume_mounts": mounts} if volumes else {}
+    return {"volumes": volumes, "volume_mounts": mounts}
 
 
 def container_security(task: Task) -> Any:
@@ -169,4 +175,6 @@ def retry_arguments(retries: Retries) -> dict[str, Any]:
 
 def seconds(value: int | None) -> timedelta | None:
     """Return the duration; None stays None, which is "no limit"."""
-    return None if value is None else timedelta(seconds=value)
+    if value is None:
+        return None
+    return timedelta(seconds=value)

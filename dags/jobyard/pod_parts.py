@@ -41,18 +41,24 @@ def with_disk(resources: Resources) -> Resources:
 def volumes(task: Task) -> list[dict[str, Any]]:
     """Return the pod's volumes: its scratch space, if it has one, which evicts a pod that puts more there."""
     size = task["scratch"]
-    return [] if size is None else [{"name": SCRATCH, "emptyDir": {"sizeLimit": size}}]
+    if size is None:
+        return []
+    return [{"name": SCRATCH, "emptyDir": {"sizeLimit": size}}]
 
 
 def volume_mounts(task: Task) -> list[dict[str, Any]]:
     """Return where the container has the volumes."""
-    return [] if task["scratch"] is None else [{"name": SCRATCH, "mountPath": SCRATCH_PATH}]
+    if task["scratch"] is None:
+        return []
+    return [{"name": SCRATCH, "mountPath": SCRATCH_PATH}]
 
 
 def annotations(task: Task) -> dict[str, str]:
     """Return the pod's annotations."""
     timeout = task["timeout"]
-    return DO_NOT_DISRUPT if timeout is None or timeout > LONG_SECONDS else {}
+    if timeout is not None and timeout <= LONG_SECONDS:
+        return {}
+    return DO_NOT_DISRUPT
 
 
 def active_deadline(task: Task, longest: int) -> int:

@@ -34,11 +34,11 @@ def weight(team: Team, priority_class: str) -> int:
     Raises:
         JobError: the class is not one of the team's.
     """
-    found = re.fullmatch(rf"{re.escape(team.name)}\.[a-z0-9-]{{1,63}}-([0-9]{{1,10}})", priority_class)
-    if not found:
+    match = re.fullmatch(rf"{re.escape(team.name)}\.[a-z0-9-]{{1,63}}-([0-9]{{1,10}})", priority_class)
+    if not match:
         raise JobError(f"a priority class must be {team.name}.<level>-<value>; got {priority_class!r:.100}")
     low, high = team.priority_band
-    value = min(max(int(found[1]), low), high)
+    value = min(max(int(match[1]), low), high)
     return 1 + (value - low) * (WEIGHTS - 1) // max(high - low, 1)
 
 
@@ -48,7 +48,7 @@ def pool(team: Team, name: str) -> str:
     Raises:
         UnknownNameError: the platform's file of the team names no such pool. Airflow would never start the task.
     """
-    own = [f"{team.name}.{one}" for one in sorted(team.pools)]
+    own = [f"{team.name}.{pool_name}" for pool_name in sorted(team.pools)]
     if name not in own:
         raise UnknownNameError(f"pool of team {team.name!r}:", name, own)
     return name

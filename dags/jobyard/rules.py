@@ -32,21 +32,30 @@ class MisfitError(ValueError):
         self.path: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
-        steps = (str(step) for step in self.path)
-        where = ".".join(step if step.isprintable() else ascii(step) for step in steps)
-        return f"{where[:200]}: {self.problem}" if where else self.problem
+        steps: list[str] = []
+        for step in map(str, self.path):
+            steps.append(step if step.isprintable() else ascii(step))
+        path = ".".join(steps)
+        if not path:
+            return self.problem
+        return f"{path[:200]}: {self.problem}"
 
 
 def shown(value: object) -> str:
     """Return the value as messages quote it: short and printable; of a list or an object, only its kind."""
     if isinstance(value, str):
-        quoted = ascii(value[:QUOTED]) if not value[:QUOTED].isprintable() else repr(value[:QUOTED])
-        return quoted if len(value) <= QUOTED else f"{quoted}… ({len(value):,} characters)"
+        beginning = value[:QUOTED]
+        quoted = repr(beginning) if beginning.isprintable() else ascii(beginning)
+        if len(value) > QUOTED:
+            return f"{quoted}… ({len(value):,} characters)"
+        return quoted
     if isinstance(value, bool):
         return str(value).lower()
+    # Python refuses to convert very long numbers to text.
+    if isinstance(value, int) and value.bit_length() >= 256:
+        return "a number of many digits"
     if isinstance(value, int | float):
-        # Python refuses to convert very long numbers to text.
-        return str(value) if not isinstance(value, int) or value.bit_length() < 256 else "a number of many digits"
+        return str(value)
     return KINDS.get(type(value), "something else")
 
 
@@ -67,10 +76,11 @@ def is_storable(text: str) -> bool:
 
 def storable(text: str, most: int) -> str:
     """Return the text, truncated, with an escape for each character that Airflow's database cannot store."""
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
-    if is_storable(cut):
-        return cut
-    return cut.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if len(text) > most:
+        text = f"{text[: most - 1]}…"
+    if is_storable(text):
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def text(most: int, pattern: str = "", words: str = "", least: int = 0) -> Rule:

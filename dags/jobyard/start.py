@@ -94,11 +94,12 @@ class StartWatch:
     def _judge(self, container: str, reason: str, message: str) -> None:
         """Raise at once for what is hopeless, after the grace for the rest."""
         # Kubelets before 1.32 give the cause in the event alone; "Back-off pulling image" says nothing.
-        said = f"{message} {self._cause}".lower()
+        explanation = f"{message} {self._cause}".lower()
         detail = f"container {container!r} cannot start: {reason}: {self._cause or message}"
-        if reason in HOPELESS_REASONS or any(text in said for text in HOPELESS_TEXTS):
+        if reason in HOPELESS_REASONS or any(text in explanation for text in HOPELESS_TEXTS):
             raise PodCannotStartError(detail)
         now = self._clock()
-        self._trouble_since = now if self._trouble_since is None else self._trouble_since
+        if self._trouble_since is None:
+            self._trouble_since = now
         if now - self._trouble_since >= GRACE_SECONDS:
             raise PodNotStartedError(detail)

@@ -62,6 +62,8 @@ def _operator_class(chosen: TaskType) -> type[Any]:
 
 def _fixed(chosen: TaskType, team: str) -> dict[str, Any]:
     """Return the platform's arguments; `<team>` in them is the loader's, which no release can change."""
-    return {
-        name: value.replace("<team>", team) if isinstance(value, str) else value for name, value in chosen.fixed.items()
-    }
+    fixed = dict(chosen.fixed)
+    for name, value in chosen.fixed.items():
+        if isinstance(value, str):
+            fixed[name] = value.replace("<team>", team)
+    return fixed

@@ -223,8 +223,10 @@ class _LazyContext(Context):
     """Jinja's context, which asks for a lazy value once its name is used."""
 
     def resolve_or_missing(self, key: str) -> Any:
-        found = super().resolve_or_missing(key)
-        return found() if type(found) is Lazy else found
+        value = super().resolve_or_missing(key)
+        if type(value) is Lazy:
+            return value()
+        return value
 
 
 class _Paid(NodeTransformer):
@@ -247,11 +249,15 @@ class _Paid(NodeTransformer):
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
         self.generic_visit(node)
-        return node if node.ctx == "store" else _filtered(node, WEIGHED)
+        if node.ctx == "store":
+            return node
+        return _filtered(node, WEIGHED)
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
         self.generic_visit(node)
-        return _filtered(node, WEIGHED) if isinstance(node.arg, nodes.Slice) else node
+        if isinstance(node.arg, nodes.Slice):
+            return _filtered(node, WEIGHED)
+        return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
         self.generic_visit(node)
@@ -318,7 +324,6 @@ def _range(*bounds: int) -> list[int]:
 
 def _bounded_filter(name: str, function: Any) -> Callable[..., object]:
     marker = getattr(function, "jinja_pass_arg", None)
-
     times = SLOWNESS if name in SLOW_FILTERS else 1
 
     @pass_context

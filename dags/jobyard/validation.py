@@ -43,9 +43,9 @@ def check_job(job: Any) -> Counts:
         raise MisfitError(f"end_date must not be before start_date, {job['start_date']}; got {job['end_date']}")
     if job["schedule"] == CONTINUOUS and job["max_active_runs"] != 1:
         raise MisfitError(f"max_active_runs must be 1 with the schedule {CONTINUOUS}; got {job['max_active_runs']}")
-    counted = _counts(job)
-    _check_counts("the job", counted, JOB_COUNTS)
-    return counted
+    counts = _counts(job)
+    _check_counts("the job", counts, JOB_COUNTS)
+    return counts
 
 
 def check_part(job: Mapping[str, Any], names: Iterable[str]) -> None:
@@ -66,9 +66,9 @@ def check_release(jobs: Iterable[Counts]) -> None:
         MisfitError: a total exceeds its limit.
     """
     total: dict[str, int] = dict.fromkeys(RELEASE_COUNTS, 0)
-    for counted in jobs:
-        for what in total:
-            total[what] += counted[what]
+    for counts in jobs:
+        for name in total:
+            total[name] += counts[name]
     _check_counts("the release", total, RELEASE_COUNTS)
 
 
@@ -94,10 +94,12 @@ def _instances(task: Mapping[str, Any]) -> int:
     foreach = task.get("foreach")
     if not foreach:
         return 1
-    return limits.ITEMS if foreach["items"] is None else len(foreach["items"])
+    if foreach["items"] is None:
+        return limits.ITEMS
+    return len(foreach["items"])
 
 
-def _check_counts(what: str, counted: Counts, most: Counts) -> None:
+def _check_counts(owner: str, counts: Counts, most: Counts) -> None:
     for name, bound in most.items():
-        if counted[name] > bound:
-            raise MisfitError(f"{what} must have at most {bound:,} {name}; got {counted[name]:,}")
+        if counts[name] > bound:
+            raise MisfitError(f"{owner} must have at most {bound:,} {name}; got {counts[name]:,}")

@@ -28,6 +28,7 @@ AddJob = Callable[..., Path]
     [
         ("check missing/path", "missing/path: no such file or folder"),
         ("check --repo /nowhere", "/nowhere is not a team's repository"),
+        ("check /nowhere", "/nowhere: no such file or folder"),
         ("check --format pdf", "Invalid value for '--format'"),
         ("check --nope", "No such option: --nope"),
         ("chek", "No such command 'chek'. Did you mean 'check'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from jobyard_cli.errors import JobyardError, UnavailableError
@@ -68,7 +69,11 @@ def test_what_no_waiting_mends_ends_it_at_once(hands: Hands) -> None:
     assert hands.time == 0
 
 
-def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(hands: Hands) -> None:
+def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The longest of each random pause.
+    monkeypatch.setattr("random.uniform", lambda _, longest: longest)
     said: list[str] = []
     asked: list[float] = []
     answer = answering(hands, 100, UnavailableError("503"))
@@ -83,6 +88,26 @@ def test_a_call_is_repeated_with_longer_and_longer_pauses_and_its_reason_told(ha
     assert (pauses[0], pauses[-1]) == (0.5, 10)
     assert 4 <= len(said) <= 7
     assert said[0].endswith(" s: 503")
+
+
+def test_the_pauses_of_two_calls_differ(hands: Hands) -> None:
+    """Many pipelines that lost a service at the same moment do not ask again at the same moment."""
+
+    def pauses() -> list[float]:
+        asked: list[float] = []
+        begin = hands.time
+        answer = answering(hands, begin + 100, UnavailableError("503"))
+
+        def call() -> str:
+            asked.append(hands.time - begin)
+            return answer()
+
+        insist(call, 300, clock=hands.clock)
+        return [later - earlier for earlier, later in pairwise(asked)]
+
+    first, second = pauses(), pauses()
+    assert first != second
+    assert all(pause <= 10 for pause in (*first, *second))
 
 
 def test_a_service_that_stays_away_is_told_in_its_own_words(hands: Hands) -> None:

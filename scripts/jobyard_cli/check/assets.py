@@ -34,7 +34,7 @@ def _problem(repo: TeamRepo, asset: str) -> str | None:
         return f"asset '{asset}' must not have an empty segment, '.' or '..' in its path"
     areas = "|".join(AREAS)
     own = re.compile(rf"x-{re.escape(repo.team)}://.*|s3://[^/]+/({areas})/{re.escape(repo.team)}/.+")
-    if own.fullmatch(asset) or any(_covers(listed, asset) for listed in repo.assets):
+    if own.fullmatch(asset) or any(_covers(allowed, asset) for allowed in repo.assets):
         return None
     return (
         f"asset '{asset}' does not belong to team {repo.team}; its jobs may update x-{repo.team}://…, "
@@ -42,6 +42,6 @@ def _problem(repo: TeamRepo, asset: str) -> str | None:
     )
 
 
-def _covers(listed: str, asset: str) -> bool:
+def _covers(allowed: str, asset: str) -> bool:
     """Return whether an entry of the team's list allows the asset: a prefix if it ends with a slash, or the same."""
-    return asset.startswith(listed) if listed.endswith("/") else asset == listed
+    return asset == allowed or (allowed.endswith("/") and asset.startswith(allowed))

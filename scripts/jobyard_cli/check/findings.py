@@ -27,16 +27,20 @@ class Finding:
     severity: str = ERROR
 
     def __str__(self) -> str:
-        mark = "" if self.severity == ERROR else f"{self.severity}: "
-        return f"{self.path}:{self.line}:{self.column}: {mark}{self.message}"
+        position = f"{self.path}:{self.line}:{self.column}"
+        if self.severity == ERROR:
+            return f"{position}: {self.message}"
+        return f"{position}: {self.severity}: {self.message}"
 
 
 def printable(text: str) -> str:
     """Return the text on one line, with control characters escaped: a message may quote text from any source."""
-    escaped = (
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
-    return "".join(escaped)
+    if text.isprintable():
+        return text
+    printed = ""
+    for character in text:
+        printed += character if character.isprintable() else character.encode("unicode_escape").decode()
+    return printed
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -44,13 +48,15 @@ def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
     `cutoff` is the least similarity of a close word, from 0 (nothing in common) to 1 (equal).
     """
-    closest = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"did you mean '{closest[0]}'?" if closest else ""
+    for closest in difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff):
+        return f"did you mean '{closest}'?"
+    return ""
 
 
 def unknown(what: str, word: str, known: Iterable[str], intro: str) -> str:
     """Return `unknown node group 'high-mem' (did you mean 'high-memory'? team risk may use: default, high-memory)`."""
     names = sorted(known)
-    choices = f"{intro}: {', '.join(names) or 'none'}"
-    hints = [hint for hint in (did_you_mean(word, names), choices) if hint]
-    return f"unknown {what} '{word}' ({' '.join(hints)})"
+    hint = f"{intro}: {', '.join(names) or 'none'}"
+    if closest := did_you_mean(word, names):
+        hint = f"{closest} {hint}"
+    return f"unknown {what} '{word}' ({hint})"

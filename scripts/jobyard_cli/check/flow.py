@@ -76,7 +76,7 @@ def _needs(document: Document, tasks: dict[str, Any]) -> Iterator[Finding]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        cycle = [str(name) for name in error.args[1]]
+        cycle: list[str] = error.args[1]
         message = f"tasks need each other in a cycle: {' -> '.join(reversed(cycle))}"
         yield document.finding(("tasks", cycle[0], "needs"), message, "cycle")
 

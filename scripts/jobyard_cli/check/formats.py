@@ -66,9 +66,11 @@ def sarif(findings: Iterable[Finding]) -> str:
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
     """
-    listed = list(findings)
-    violated = {finding.rule for finding in listed}
-    results = [_sarif_result(finding, fingerprint) for finding, fingerprint in _fingerprints(listed)]
+    violated: set[Rule] = set()
+    results: list[dict[str, Any]] = []
+    for finding, fingerprint in _fingerprints(findings):
+        violated.add(finding.rule)
+        results.append(_sarif_result(finding, fingerprint))
     # PyYAML and Python count columns in characters.
     run = {
         "tool": {"driver": {"name": "jobyard check", "rules": list(map(_sarif_rule, sorted(violated)))}},

@@ -12,6 +12,7 @@ from jobyard.rules import MisfitError
 from jobyard.validation import check_job, check_release
 
 from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.parts import last_name
 from jobyard_cli.parsing.documents import Document, KeyPath
 
 # Steps of a path in a release that job.yaml names differently, or does not have.
@@ -41,8 +42,10 @@ def check_limits(entries: Mapping[str, Job], documents: Mapping[str, Document], 
 
 def _finding(document: Document, misfit: MisfitError) -> Finding:
     path = _path_in_job(misfit.path)
-    names = [step for step in path if isinstance(step, str)]
-    message = f"'{names[-1]}' {misfit.problem}" if names else misfit.problem
+    message = misfit.problem
+    name = last_name(path)
+    if name is not None:
+        message = f"'{name}' {message}"
     return document.finding(path or ("tasks",), message, "limit", at_key=not path)
 
 
@@ -55,4 +58,6 @@ def _path_in_job(path: Iterable[str | int]) -> KeyPath:
             steps.append(step)
         elif step not in _ADDED:
             steps.append(_RENAMED.get(step, step))
-    return () if steps == ["job"] else tuple(steps)
+    if steps == ["job"]:
+        return ()
+    return tuple(steps)

@@ -86,7 +86,9 @@ def _listed(published: PublishedJobs) -> str:
     age = published.age()
     if not age:
         return ""
-    return f"; the list is out of date: {age}" if published.is_old() else f"; {age}"
+    if published.is_old():
+        return f"; the list is out of date: {age}"
+    return f"; {age}"
 
 
 def _doubt(published: PublishedJobs | None, name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.parsing.documents import Document, Written
+from jobyard_cli.parsing.documents import Document, KeyPath, Written
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -36,3 +36,11 @@ def source_task(value: Any) -> str | None:
     """Return the task that a `foreach` or a `gate` names in `output_of`."""
     name = mapping(value).get("output_of")
     return name if isinstance(name, str) else None
+
+
+def last_name(path: KeyPath) -> str | None:
+    """Return the last name of a path, so that an entry of a list is called by the list's name; None without one."""
+    for step in reversed(path):
+        if isinstance(step, str):
+            return step
+    return None

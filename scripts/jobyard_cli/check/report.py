@@ -12,15 +12,17 @@ from jobyard_cli.check.run import Checked
 
 def summary(checked: Checked) -> str:
     """Return `2 jobs, no problems` or `3 problems in 2 files, 1 warning`."""
-    warnings = f", {_count(len(checked.warnings), 'warning')}" if checked.warnings else ""
-    if not checked.findings:
-        return f"{_count(len(checked.jobs), 'job')}, no problems{warnings}"
-    files = {finding.path for finding in checked.findings}
-    return f"{_count(len(checked.findings), 'problem')} in {_count(len(files), 'file')}{warnings}"
+    text = f"{_count(len(checked.jobs), 'job')}, no problems"
+    if checked.findings:
+        files = {finding.path for finding in checked.findings}
+        text = f"{_count(len(checked.findings), 'problem')} in {_count(len(files), 'file')}"
+    if checked.warnings:
+        text += f", {_count(len(checked.warnings), 'warning')}"
+    return text
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def lines(checked: Checked, *, snippets: bool) -> Iterator[str]:
@@ -34,7 +36,9 @@ def lines(checked: Checked, *, snippets: bool) -> Iterator[str]:
 
 def _snippet(checked: Checked, finding: Finding) -> Iterator[str]:
     document = checked.documents.get(finding.path)
-    text = document.text.splitlines() if document else []
+    if document is None:
+        return
+    text = document.text.splitlines()
     if finding.line <= len(text):
         yield f"{finding.line:>6} | {printable(text[finding.line - 1])}"
         yield f"{'':>6} | {' ' * (finding.column - 1)}^"

@@ -70,8 +70,11 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
 
     Raises:
         NotATeamRepoError: the folder is not a team's repository.
-        NothingToCheckError: a path of `only` has no job in it.
+        NothingToCheckError: a path of `only` does not exist, or has no job in it.
     """
+    for path in only:
+        if not path.exists():
+            raise NothingToCheckError(path)
     repo = TeamRepo.load(root, platform)
     checked = Checked(repo)
     misplaced = _misplaced(repo)
@@ -101,16 +104,11 @@ def _compile(checked: Checked, *, whole: bool) -> None:
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
-    return [file for file in files if _is_chosen(file, only)]
-
-
-def _is_chosen(file: Path, only: Sequence[Path]) -> bool:
-    return not only or any(_is_in(file, path) for path in only)
-
-
-def _is_in(file: Path, path: Path) -> bool:
-    absolute = path.absolute()
-    return file == absolute or absolute in file.parents
+    """Return the files that are among these paths, or in folders among them; empty paths mean all files."""
+    if not only:
+        return list(files)
+    paths = {path.absolute() for path in only}
+    return [file for file in files if not paths.isdisjoint((file, *file.parents))]
 
 
 def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:

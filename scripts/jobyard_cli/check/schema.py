@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.check.findings import Finding, did_you_mean
+from jobyard_cli.check.parts import last_name
 from jobyard_cli.check.rules import Rule
 from jobyard_cli.parsing.documents import Document, KeyPath
 
@@ -192,9 +193,10 @@ def _message(document: Document, path: KeyPath, label: str, error: Any) -> str:
 
 def _enum_message(label: str, value: Any, allowed: list[Any]) -> str:
     choices = [str(choice) for choice in allowed]
-    hint = did_you_mean(str(value), choices)
-    suggestion = f" ({hint})" if hint else ""
-    return f"{label} must be one of {', '.join(choices)}; got {show(value)}{suggestion}"
+    message = f"{label} must be one of {', '.join(choices)}; got {show(value)}"
+    if hint := did_you_mean(str(value), choices):
+        message += f" ({hint})"
+    return message
 
 
 def _duplicate(entries: list[Any]) -> str:
@@ -208,7 +210,9 @@ def _duplicate(entries: list[Any]) -> str:
 def _type_message(document: Document, path: KeyPath, label: str, error: Any) -> str:
     if isinstance(error.schema, Mapping) and "x-rule" in error.schema:
         return f"{label} must be {error.schema['x-rule']}; got {show(error.instance)}"
-    allowed = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    allowed = error.validator_value
+    if not isinstance(allowed, list):
+        allowed = [allowed]
     expected = _kinds(allowed)
     text = document.plain.get(path)
     if "string" in allowed and text:
@@ -241,8 +245,8 @@ def _format(error: Any) -> str:
 
 def _label(path: KeyPath) -> str:
     """Return the last name of a path in quotes; an entry of a list is called by the list's name."""
-    names = [str(step) for step in path if isinstance(step, str)]
-    return f"'{names[-1]}'" if names else "the file"
+    name = last_name(path)
+    return "the file" if name is None else f"'{name}'"
 
 
 def show(value: Any) -> str:

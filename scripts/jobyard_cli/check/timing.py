@@ -49,10 +49,13 @@ def _schedule(document: Document, job: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _schedule_problem(schedule: str) -> str | None:
+    if schedule in PRESETS:
+        return None
     if schedule.startswith("@"):
-        return None if schedule in PRESETS else unknown("preset", schedule, PRESETS, "available")
-    # The schema reports longer ones.
-    return _cron_problem(schedule) if len(schedule) <= limits.SCHEDULE else None
+        return unknown("preset", schedule, PRESETS, "available")
+    if len(schedule) > limits.SCHEDULE:
+        return None  # The schema reports it.
+    return _cron_problem(schedule)
 
 
 @cache

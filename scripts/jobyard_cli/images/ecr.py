@@ -14,14 +14,16 @@ HOST = re.compile(r"[0-9]{12}\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazona
 
 def host_of(account: str, region: str) -> str:
     """Return the address of an account's registry."""
-    china = ".cn" if region.startswith("cn-") else ""
-    return f"{account}.dkr.ecr.{region}.amazonaws.com{china}"
+    domain = "amazonaws.com"
+    if region.startswith("cn-"):
+        domain = "amazonaws.com.cn"
+    return f"{account}.dkr.ecr.{region}.{domain}"
 
 
 def region_of(registry: str) -> str | None:
     """Return the region of an ECR registry; None for any other registry."""
-    found = HOST.fullmatch(registry.partition("/")[0])
-    return found["region"] if found else None
+    match = HOST.fullmatch(registry.partition("/")[0])
+    return match["region"] if match else None
 
 
 def authorization(registry: str) -> str:

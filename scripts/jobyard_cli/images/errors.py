@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobyard_cli.errors import JobyardError, UsageError
+from jobyard_cli.system.versions import dotted
 
 
 class ImageError(JobyardError):
@@ -51,8 +52,8 @@ class EmulationError(ImageError):
 class MissingProgramError(ImageError):
     """A program that works with images is not installed."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(f"this machine must have {' and '.join(names)} (Debian: apt-get install buildah skopeo)")
+    def __init__(self, program: str) -> None:
+        super().__init__(f"this machine must have {program} (Debian: apt-get install buildah skopeo)")
 
 
 class ImageNameError(ImageError):
@@ -75,10 +76,10 @@ class UnsafeMountError(ImageError):
     """A Dockerfile mounts something, with a buildah that lets it mount this machine's files."""
 
     def __init__(self, names: Sequence[str], version: Sequence[int], safe: Sequence[int]) -> None:
-        has, needs = (".".join(str(part) for part in one) for one in (version, safe))
         super().__init__(
-            f"{', '.join(names)}: the Dockerfile has RUN --mount, and buildah {has} lets it mount this machine's files "
-            f"(CVE-2024-1753 and others); leave it out, or build with buildah {needs} or newer"
+            f"{', '.join(names)}: the Dockerfile has RUN --mount, and buildah {dotted(version)} lets it mount this "
+            "machine's files (CVE-2024-1753 and others); leave it out, or build with buildah "
+            f"{dotted(safe)} or newer"
         )
 
 
@@ -100,9 +101,10 @@ class ImageNotBuiltError(ImageError):
     """Images are not in the registry that they are to be copied from."""
 
     def __init__(self, addresses: Sequence[str], environment: str) -> None:
-        lines = [f"{address} does not exist" for address in addresses]
-        advice = f"build it first: `jobyard images --environment {environment}`, in this commit"
-        super().__init__("\n".join([*lines, advice]))
+        message = ""
+        for address in addresses:
+            message += f"{address} does not exist\n"
+        super().__init__(f"{message}build it first: `jobyard images --environment {environment}`, in this commit")
 
 
 class RegistryError(ImageError):

@@ -40,10 +40,10 @@ def digest_of(layout: Path, tag: str) -> str:
     for path in _irregular(layout):
         raise ImageLayoutError(layout, f"{path.relative_to(layout)} must be a regular file")
     try:
-        listed = _objects(json.loads(_read(layout, layout / "index.json")), "manifests")
-        (chosen,) = [one for one in listed if one.get("annotations", {}).get(TAG) == tag]
-        _check_image(layout, chosen)
-        return str(chosen["digest"])
+        index = json.loads(_read(layout, layout / "index.json"))
+        (image,) = [part for part in _objects(index, "manifests") if part.get("annotations", {}).get(TAG) == tag]
+        _check_image(layout, image)
+        return str(image["digest"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageLayoutError(layout, f"no image with the tag {tag} that can be read") from error
 
@@ -61,8 +61,10 @@ def _irregular(layout: Path) -> Iterator[Path]:
 
 
 def _check_image(layout: Path, image: _Part) -> None:
-    several = image["mediaType"] == INDEX
-    for manifest in _objects(_blob(layout, image), "manifests") if several else [image]:
+    manifests = [image]
+    if image["mediaType"] == INDEX:
+        manifests = _objects(_blob(layout, image), "manifests")
+    for manifest in manifests:
         if manifest["mediaType"] != MANIFEST:
             raise ImageLayoutError(layout, "a list in a list of platforms")
         content = _blob(layout, manifest)
@@ -74,25 +76,25 @@ def _objects(content: _Content, name: str) -> list[_Part]:
     return list(content[name])
 
 
-def _blob(layout: Path, described: _Part) -> _Content:
+def _blob(layout: Path, part: _Part) -> _Content:
     """A manifest's content, which has the digest that it is named by."""
-    content = _read(layout, _sized(layout, described))
-    if f"sha256:{sha256(content).hexdigest()}" != described["digest"]:
-        raise ImageLayoutError(layout, f"{described['digest']} does not match its content")
-    found: _Content = json.loads(content)
-    return found
+    data = _read(layout, _sized(layout, part))
+    if f"sha256:{sha256(data).hexdigest()}" != part["digest"]:
+        raise ImageLayoutError(layout, f"{part['digest']} does not match its content")
+    content: _Content = json.loads(data)
+    return content
 
 
-def _sized(layout: Path, described: _Part) -> Path:
-    """The file of a part, which has the size that is said of it and comes from nowhere else."""
-    digest = DIGEST.fullmatch(described["digest"])
+def _sized(layout: Path, part: _Part) -> Path:
+    """The file of a part, which has the size that the part states and comes from nowhere else."""
+    digest = DIGEST.fullmatch(part["digest"])
     if digest is None:
         raise ImageLayoutError(layout, "a digest that is not of SHA-256")
-    if described.get("urls"):
-        raise ImageLayoutError(layout, f"{described['digest']} must be in the layout; it refers to a URL")
+    if part.get("urls"):
+        raise ImageLayoutError(layout, f"{part['digest']} must be in the layout; it refers to a URL")
     file = layout / "blobs" / "sha256" / digest[1]
-    if not file.is_file() or file.stat().st_size != described["size"]:
-        raise ImageLayoutError(layout, f"{described['digest']} is missing, or differs in size")
+    if not file.is_file() or file.stat().st_size != part["size"]:
+        raise ImageLayoutError(layout, f"{part['digest']} is missing, or differs in size")
     return file
 
 

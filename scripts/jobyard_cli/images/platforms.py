@@ -25,11 +25,11 @@ def parse(text: str) -> list[str]:
     Raises:
         InvalidPlatformError: one has another form.
     """
-    found = sorted({word.strip() for word in text.split(",") if word.strip()})
-    for word in found or [text]:
-        if not FORM.fullmatch(word):
-            raise InvalidPlatformError(word)
-    return found
+    platforms = {word.strip() for word in text.split(",")} - {""}
+    for name in sorted(platforms) or [text]:
+        if not FORM.fullmatch(name):
+            raise InvalidPlatformError(name)
+    return sorted(platforms)
 
 
 def of_team(repo: TeamRepo) -> list[str]:
@@ -40,12 +40,14 @@ def of_team(repo: TeamRepo) -> list[str]:
     Raises:
         UnknownProcessorsError: they name no group that is in the catalogue.
     """
-    groups = repo.node_groups
-    known = [groups[name] for name in repo.allowed_node_groups if name in groups]
-    found = sorted({f"linux/{group['architecture']}" for group in known if "architecture" in group})
-    if not found:
+    platforms: set[str] = set()
+    for name in repo.allowed_node_groups:
+        group = repo.node_groups.get(name, {})
+        if "architecture" in group:
+            platforms.add(f"linux/{group['architecture']}")
+    if not platforms:
         raise UnknownProcessorsError
-    return found
+    return sorted(platforms)
 
 
 def check(root: Path, sources: Iterable[Source], platforms: Sequence[str]) -> None:
@@ -54,11 +56,14 @@ def check(root: Path, sources: Iterable[Source], platforms: Sequence[str]) -> No
     Raises:
         EmulationError: it can't run the programs of one.
     """
-    running = [source.name for source in sources if has_run_steps(root, source)]
+    with_run_steps = [source.name for source in sources if has_run_steps(root, source)]
+    if not with_run_steps:
+        return
     host = ARCHITECTURES.get(platform.machine(), platform.machine())
-    for architecture in (one.split("/")[1] for one in platforms):
-        if running and architecture != host and not emulated(architecture):
-            raise EmulationError(running, architecture, host)
+    for name in platforms:
+        architecture = name.split("/")[1]
+        if architecture != host and not emulated(architecture):
+            raise EmulationError(with_run_steps, architecture, host)
 
 
 def emulated(architecture: str, binfmt: Path = BINFMT) -> bool:

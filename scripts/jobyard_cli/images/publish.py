@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from jobyard_cli.cli.steps import Steps
@@ -41,11 +42,13 @@ class Target:
 
     registry: Registry
     platforms: Sequence[str]
-    there: dict[Source, str]
+    existing: dict[Source, str]
     missing: list[Source]
 
-    def url(self, source: Source, digest: str) -> str:
-        return f"{self.registry.image(source.name)}@{digest}"
+    def published(self, digests: Mapping[Source, str], done: str) -> Iterator[Published]:
+        """Yield where these images are, by their digests; the same was done for each."""
+        for source, digest in digests.items():
+            yield Published(source.name, f"{self.registry.image(source.name)}@{digest}", done)
 
 
 def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], steps: Steps) -> dict[str, str]:
@@ -72,13 +75,11 @@ def build_all(
         UnsafeMountError, EmulationError: a Dockerfile can't be built safely, or for a platform, here.
         ProgramError: a build failed.
     """
-    own = {source.name: source for source in sources(root)}
-    chosen = dict(wanted) if wanted is not None else {name: one.tag(platforms) for name, one in own.items()}
-    foreign = [f"{name}:{tag}" for name, tag in chosen.items() if name not in own or own[name].tag(platforms) != tag]
-    if foreign:
-        raise OtherCommitError(foreign)
-    _build([own[name] for name in chosen], root, platforms, output, steps)
-    return sorted(chosen)
+    chosen = sources(root)
+    if wanted is not None:
+        chosen = _chosen(chosen, wanted, platforms)
+    _build(chosen, root, platforms, output, steps)
+    return sorted(source.name for source in chosen)
 
 
 def publish(
@@ -103,44 +104,76 @@ def publish(
     """
     _need("skopeo")
     with tempfile.TemporaryDirectory(prefix="jobyard-images-") as folder:
-        registry, *origins = login(address, [origin.registry] if origin else [], team, Path(folder))
+        others = [origin.registry] if origin else []
+        registry, *origins = login(address, others, team, Path(folder))
         target = _look(root, registry, platforms, steps)
         if origin:
-            made, done = _copy(target, origins[0], steps, origin.environment), "copied"
+            added = target.published(_copy(target, origins[0], steps, origin.environment), "copied")
         else:
             if built is None:
-                _build(target.missing, root, platforms, Path(folder) / "layouts", steps)
-            made, done = _push(target, built or Path(folder) / "layouts", steps), "built"
-    urls = {source: target.url(source, digest) for source, digest in {**target.there, **made}.items()}
-    found = [Published(source.name, url, done if source in made else "there already") for source, url in urls.items()]
-    return sorted(found, key=lambda one: one.name)
+                built = Path(folder) / "layouts"
+                _build(target.missing, root, platforms, built, steps)
+            added = target.published(_push(target, built, steps), "built")
+    return sorted([*target.published(target.existing, "there already"), *added], key=attrgetter("name"))
 
 
-def _need(*programs: str) -> None:
-    if missing := [program for program in programs if shutil.which(program) is None]:
-        raise MissingProgramError(missing)
+def _need(program: str) -> None:
+    if shutil.which(program) is None:
+        raise MissingProgramError(program)
+
+
+def _chosen(own: Sequence[Source], wanted: Mapping[str, str], platforms: Sequence[str]) -> list[Source]:
+    """The images that are wanted, by name and tag.
+
+    Raises:
+        OtherCommitError: one is not among this commit's own.
+    """
+    tagged = {(source.name, source.tag(platforms)): source for source in own}
+    chosen: list[Source] = []
+    foreign: list[str] = []
+    for name, tag in wanted.items():
+        if (name, tag) in tagged:
+            chosen.append(tagged[name, tag])
+        else:
+            foreign.append(f"{name}:{tag}")
+    if foreign:
+        raise OtherCommitError(foreign)
+    return chosen
 
 
 def _look(root: Path, registry: Registry, platforms: Sequence[str], steps: Steps) -> Target:
-    wanted = sources(root)
+    own = sources(root)
     with steps.step(f"what is in {registry.address}"):
-        digests = {source: registry.digest(source.name, source.tag(platforms)) for source in wanted}
-    there = {source: digest for source, digest in digests.items() if digest is not None}
-    return Target(registry, platforms, there, [source for source in wanted if source not in there])
+        existing, missing = _digests(registry, own, platforms)
+    return Target(registry, platforms, existing, missing)
+
+
+def _digests(
+    registry: Registry, wanted: Sequence[Source], platforms: Sequence[str]
+) -> tuple[dict[Source, str], list[Source]]:
+    """The digests of the images that a registry has, and the images that it lacks."""
+    digests: dict[Source, str] = {}
+    missing: list[Source] = []
+    for source in wanted:
+        digest = registry.digest(source.name, source.tag(platforms))
+        if digest is None:
+            missing.append(source)
+        else:
+            digests[source] = digest
+    return digests, missing
 
 
 def _copy(target: Target, origin: Registry, steps: Steps, environment: str) -> dict[Source, str]:
     """Copy images, all or none; their digests."""
     platforms = target.platforms
-    digests = {source: origin.digest(source.name, source.tag(platforms)) for source in target.missing}
-    found = {source: digest for source, digest in digests.items() if digest is not None}
-    if absent := [source for source in target.missing if source not in found]:
-        raise ImageNotBuiltError([f"{origin.image(one.name)}:{one.tag(platforms)}" for one in absent], environment)
-    for source, digest in found.items():
+    digests, absent = _digests(origin, target.missing, platforms)
+    if absent:
+        raise ImageNotBuiltError([origin.tagged(source.name, source.tag(platforms)) for source in absent], environment)
+    for source, digest in digests.items():
         with steps.step(f"{source.name}, copied from {origin.address}"):
             target.registry.prepare(source.name)
             copy(origin, target.registry, source.name, source.tag(platforms), digest)
-    return found
+    return digests
 
 
 def _build(wanted: Sequence[Source], root: Path, platforms: Sequence[str], output: Path, steps: Steps) -> None:
@@ -159,21 +192,24 @@ def _build(wanted: Sequence[Source], root: Path, platforms: Sequence[str], outpu
 
 def _push(target: Target, layouts: Path, steps: Steps) -> dict[Source, str]:
     """Push images from their layouts, all of them looked at first; their digests."""
-    tags = {source: source.tag(target.platforms) for source in target.missing}
-    digests = {source: digest_of(layouts / source.name, tag) for source, tag in tags.items()}
-    for source, tag in tags.items():
+    digests: dict[Source, str] = {}
+    for source in target.missing:
+        digests[source] = digest_of(layouts / source.name, source.tag(target.platforms))
+    for source in target.missing:
         with steps.step(f"{source.name}, pushed to {target.registry.address}"):
             target.registry.prepare(source.name)
-            digests[source] = _pushed(target.registry, layouts / source.name, source.name, tag, digests[source])
+            if other := _push_image(target, source, layouts / source.name):
+                digests[source] = other
     return digests
 
 
-def _pushed(registry: Registry, layout: Path, name: str, tag: str, digest: str) -> str:
+def _push_image(target: Target, source: Source, layout: Path) -> str | None:
+    """Push one image; the digest in the registry if another pipeline was quicker, as a tag never changes."""
+    tag = source.tag(target.platforms)
     try:
-        push(layout, registry, name, tag)
+        push(layout, target.registry, source.name, tag)
     except ProgramError:
-        # A tag never changes: another pipeline may have pushed the same content meanwhile.
-        if there := registry.digest(name, tag):
-            return there
+        if digest := target.registry.digest(source.name, tag):
+            return digest
         raise
-    return digest
+    return None

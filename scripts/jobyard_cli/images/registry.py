@@ -38,6 +38,10 @@ class Registry:
         """Return the address of an image, without a tag."""
         return f"{self.address}/{self.team}/{name}"
 
+    def tagged(self, name: str, tag: str) -> str:
+        """Return the address of an image with a tag."""
+        return f"{self.image(name)}:{tag}"
+
     @property
     def is_local(self) -> bool:
         """Return whether it is on this machine, where a registry has no TLS."""
@@ -45,8 +49,12 @@ class Registry:
 
     def options(self, side: str = "") -> list[str]:
         """Return skopeo's and buildah's options for this registry; for a copy, `side` is `src-` or `dest-`."""
-        login = [] if self.authfile is None else [f"--{side}authfile={self.authfile}"]
-        return [*login, *([f"--{side}tls-verify=false"] if self.is_local else [])]
+        options = []
+        if self.authfile is not None:
+            options.append(f"--{side}authfile={self.authfile}")
+        if self.is_local:
+            options.append(f"--{side}tls-verify=false")
+        return options
 
     def digest(self, name: str, tag: str) -> str | None:
         """Return the digest of an image, with all its platforms; None if the registry does not have it.
@@ -54,14 +62,14 @@ class Registry:
         Raises:
             RegistryError: the registry does not answer, or says no.
         """
-        address = f"docker://{self.image(name)}:{tag}"
+        address = f"docker://{self.tagged(name, tag)}"
         done = finish(["skopeo", "inspect", "--raw", RETRIES, *self.options(), address], what="skopeo inspect")
         if done.code == 0:
             return f"sha256:{sha256(done.stdout).hexdigest()}"
         if NOT_THERE.search(done.complaint):
             return None
-        reason = done.complaint.splitlines()[-1] if done.complaint else "skopeo gave no reason"
-        raise RegistryError(f"the registry {self.address}: {reason}")
+        reasons = done.complaint.splitlines() or ["skopeo gave no reason"]
+        raise RegistryError(f"the registry {self.address}: {reasons[-1]}")
 
     def prepare(self, name: str) -> None:
         """Make a place for an image, where the registry wants that.
@@ -82,13 +90,23 @@ def login(address: str, others: Iterable[str], team: str, folder: Path) -> list[
         RegistryError: AWS does not let us in.
     """
     addresses = [address, *others]
-    amazons = {one.partition("/")[0] for one in addresses if ecr.region_of(one)}
-    if not amazons:
-        return [Registry(one, team) for one in addresses]
+    authfile = _log_in_to_ecr(addresses, folder)
+    return [Registry(registry, team, authfile) for registry in addresses]
+
+
+def _log_in_to_ecr(addresses: Iterable[str], folder: Path) -> Path | None:
+    """Write what logs in to those of the registries that are in ECR; None if none is."""
+    logins: dict[str, dict[str, str]] = {}
+    for address in addresses:
+        host = address.partition("/")[0]
+        if ecr.region_of(host) and host not in logins:
+            logins[host] = {"auth": ecr.authorization(host)}
+    if not logins:
+        return None
     authfile = folder / "auth.json"
     authfile.touch(mode=0o600)
-    authfile.write_text(json.dumps({"auths": {host: {"auth": ecr.authorization(host)} for host in sorted(amazons)}}))
-    return [Registry(one, team, authfile) for one in addresses]
+    authfile.write_text(json.dumps({"auths": logins}))
+    return authfile
 
 
 def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -> None:
@@ -98,7 +116,7 @@ def copy(source: Registry, target: Registry, name: str, tag: str, digest: str) -
         ProgramError: a registry refused.
     """
     options = [*source.options("src-"), *target.options("dest-")]
-    _copy([*options, f"docker://{source.image(name)}@{digest}", _place(target, name, tag)], f"copying {name}")
+    _copy([*options, f"docker://{source.image(name)}@{digest}"], target, name, tag, f"copying {name}")
 
 
 def push(layout: Path, target: Registry, name: str, tag: str) -> None:
@@ -107,12 +125,9 @@ def push(layout: Path, target: Registry, name: str, tag: str) -> None:
     Raises:
         ProgramError: the registry refused, or a part of the layout has not the digest that it is named by.
     """
-    _copy([*target.options("dest-"), f"oci:{layout}:{tag}", _place(target, name, tag)], f"pushing {name}")
+    _copy([*target.options("dest-"), f"oci:{layout}:{tag}"], target, name, tag, f"pushing {name}")
 
 
-def _place(target: Registry, name: str, tag: str) -> str:
-    return f"docker://{target.image(name)}:{tag}"
-
-
-def _copy(arguments: list[str], what: str) -> None:
-    run(["skopeo", "copy", "--quiet", "--all", "--preserve-digests", RETRIES, *arguments], what=what)
+def _copy(arguments: list[str], target: Registry, name: str, tag: str, step: str) -> None:
+    command = ["skopeo", "copy", "--quiet", "--all", "--preserve-digests", RETRIES]
+    run([*command, *arguments, f"docker://{target.tagged(name, tag)}"], what=step)

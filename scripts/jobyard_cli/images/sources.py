@@ -26,7 +26,11 @@ class Source:
 
     def tag(self, platforms: Sequence[str]) -> str:
         """Return the image's tag in a registry: its content and the processors that it is for."""
-        return "-".join([self.tree[:20], *(platform.partition("/")[2].replace("/", "") for platform in platforms)])
+        tag = self.tree[:20]
+        for platform in platforms:
+            processor = platform.partition("/")[2].replace("/", "")
+            tag += f"-{processor}"
+        return tag
 
 
 def sources(root: Path) -> list[Source]:
@@ -38,15 +42,27 @@ def sources(root: Path) -> list[Source]:
         ImageFileError: a Dockerfile is a link.
         GitError: the folder is not a git work tree with a commit.
     """
-    entries = git(root, "ls-tree", "-r", "-z", "HEAD", "--", "images").split("\0")
+    modes = _dockerfile_modes(root)
     if changed := git(root, "status", "--porcelain", "--untracked-files=all", "--", "images").splitlines():
         raise UncommittedError(changed)
-    modes = {found[2]: found[1] for entry in entries if (found := DOCKERFILE.fullmatch(entry))}
-    if bad := [name for name in sorted(modes) if not NAME.fullmatch(name)]:
-        raise ImageNameError(bad)
-    for name in (name for name, mode in sorted(modes.items()) if mode == LINK):
-        raise ImageFileError(f"images/{name}/Dockerfile", "is a link")
-    return [Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()) for name in sorted(modes)]
+    if invalid := [name for name in modes if not NAME.fullmatch(name)]:
+        raise ImageNameError(invalid)
+    images: list[Source] = []
+    for name, mode in modes.items():
+        if mode == LINK:
+            raise ImageFileError(f"images/{name}/Dockerfile", "is a link")
+        images.append(Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()))
+    return images
+
+
+def _dockerfile_modes(root: Path) -> dict[str, str]:
+    """Git's mode of the Dockerfile in each folder of `images/` that has one, sorted by the folder's name."""
+    modes: dict[str, str] = {}
+    for entry in git(root, "ls-tree", "-r", "-z", "HEAD", "--", "images").split("\0"):
+        if match := DOCKERFILE.fullmatch(entry):
+            mode, name = match.groups()
+            modes[name] = mode
+    return dict(sorted(modes.items()))
 
 
 def dockerfile(root: Path, source: Source) -> str:

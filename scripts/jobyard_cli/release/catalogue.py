@@ -16,6 +16,7 @@ from jobyard.rules import MisfitError
 from jobyard.validation import check_job
 
 from jobyard_cli.aws.errors import BUCKET_HINTS, refused
+from jobyard_cli.check.parts import mapping
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.published import KnownJob
 
@@ -59,9 +60,9 @@ def _releases(client: S3Client, bucket: str, teams: Collection[str] | None) -> I
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="dags/")
     for page in pages:
         for entry in page.get("Contents", []):
-            found = _RELEASE.fullmatch(entry["Key"])
-            if found and (teams is None or found[1] in teams):
-                yield found[1], entry["Key"]
+            match = _RELEASE.fullmatch(entry["Key"])
+            if match and (teams is None or match[1] in teams):
+                yield match[1], entry["Key"]
 
 
 def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
@@ -70,7 +71,7 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
     except ValueError as error:
         catalogue.problems.append(f"{address}: can't be read: {error}")
         return
-    jobs = release.get("jobs") if isinstance(release, dict) else None
+    jobs = mapping(release).get("jobs")
     if not isinstance(jobs, dict):
         catalogue.problems.append(f"{address}: is not a release: it has no object 'jobs'")
         return
@@ -81,11 +82,11 @@ def _add(catalogue: Catalogue, team: str, address: str, content: bytes) -> None:
         except MisfitError as misfit:
             catalogue.problems.append(f"{address}: job {name[:50]!r} is left out: {misfit}")
         else:
-            catalogue.jobs[f"{team}.{name}"] = _shown(job)
+            catalogue.jobs[f"{team}.{name}"] = _known_job(job)
 
 
-def _shown(job: Job) -> KnownJob:
-    shown = KnownJob(schedule=job["schedule"], timezone=job["timezone"], owner=job["owner"])
+def _known_job(job: Job) -> KnownJob:
+    known = KnownJob(schedule=job["schedule"], timezone=job["timezone"], owner=job["owner"])
     if waits := [wait["job"] for wait in job.get("wait_for", [])]:
-        shown["wait_for"] = waits
-    return shown
+        known["wait_for"] = waits
+    return known

@@ -48,13 +48,17 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
     if checked.findings:
         raise InvalidJobsError(checked)
     addresses = dict(images or {})
-    digests = {name: _digest(entry) for name, entry in checked.entries.items()}
+    digests: dict[str, str] = {}
+    jobs: dict[str, Job] = {}
+    for name, entry in checked.entries.items():
+        digests[name] = _digest(entry)
+        jobs[name] = _with_digest(entry, digests[name])
     content = Release(
         schema_version=SCHEMA_VERSION,
         team=checked.repo.team,
         commit=commit,
         digest=f"sha256:{_digest({'jobs': digests, 'images': addresses})}",
-        jobs={name: _with_digest(entry, digests[name]) for name, entry in checked.entries.items()},
+        jobs=jobs,
         images=addresses,
     )
     release = ReleaseFile(content, dumped(content))

@@ -24,7 +24,7 @@ def job_entry(document: Document, repo: TeamRepo) -> Job:
     have little of it, and Airflow reads the release again and again.
     """
     stated: Written = document.data
-    settings = {name: stated.get(name, default) for name, default in JOB_DEFAULTS.items()}
+    settings = {**JOB_DEFAULTS, **stated}
     params = {name: _param(param) for name, param in stated.get("params", {}).items()}
     compiler = _Tasks(stated.get("defaults", {}), used_outputs(document.data), repo)
     tasks = {name: compiler.entry(name, task) for name, task in stated["tasks"].items()}
@@ -32,7 +32,7 @@ def job_entry(document: Document, repo: TeamRepo) -> Job:
         source=document.text,
         description=settings["description"],
         owner=settings["owner"],
-        schedule=stated["schedule"],
+        schedule=settings["schedule"],
         timezone=settings["timezone"],
         start_date=settings["start_date"],
         end_date=settings["end_date"],
@@ -72,9 +72,13 @@ def _wait(stated: str | Written) -> WaitFor:
 
 def _param(stated: object) -> dict[str, object]:
     """The arguments of Airflow's Param: with a type, its form shows the fitting field."""
-    param = dict(stated) if isinstance(stated, dict) else {"default": stated}
-    kind = param.pop("type", kind_of(param["default"]))
-    return {**param, "type": kind if param["default"] is not None else [kind, "null"]}
+    param: dict[str, object] = {"default": stated}
+    if isinstance(stated, dict):
+        param = dict(stated)
+    kind = param.setdefault("type", kind_of(param["default"]))
+    if param["default"] is None:
+        param["type"] = [kind, "null"]
+    return param
 
 
 class _Tasks:
@@ -126,7 +130,7 @@ class _Tasks:
             command=task.get("command"),
             args=task.get("args"),
             env=self._merged(task, "env"),
-            secrets={name: _secret(place) for name, place in self._merged(task, "secrets").items()},
+            secrets={name: _secret(key) for name, key in self._merged(task, "secrets").items()},
             node_group=self._setting(task, "node_group", "default"),
             resources=_resources(self._setting(task, "resources", {}), scratch),
             scratch=None if scratch is None else canonical_memory(scratch),
@@ -160,8 +164,10 @@ class _Tasks:
 
 def _foreach(task: Written) -> Foreach:
     stated = task["foreach"]
-    items = stated if isinstance(stated, list) else None
-    return Foreach(items=items, output_of=source_task(stated), concurrency=task.get("concurrency"))
+    foreach = Foreach(items=None, output_of=source_task(stated), concurrency=task.get("concurrency"))
+    if isinstance(stated, list):
+        foreach["items"] = stated
+    return foreach
 
 
 def _gate(stated: Written) -> GateTest:
@@ -179,8 +185,8 @@ def _retries(stated: Written) -> Retries:
     )
 
 
-def _secret(place: str) -> SecretKey:
-    secret, key = place.split("/")
+def _secret(stated: str) -> SecretKey:
+    secret, key = stated.split("/")
     return SecretKey(secret=secret, key=key)
 
 
@@ -189,14 +195,14 @@ def _resources(stated: Written, scratch: str | None) -> Resources:
 
     Of the disk, request and limit are the same: what a pod writes is what the machine has for it and the quota counts.
     """
-    asked = {**RESOURCES, **stated}
+    resources = {**RESOURCES, **stated}
     both = {"ephemeral-storage": disk_of(scratch)}
-    if asked.get("gpu"):
-        both["nvidia.com/gpu"] = str(asked["gpu"])
-    requests = {"cpu": canonical_cpu(asked["cpu"]), "memory": canonical_memory(asked["memory"]), **both}
-    limits = {"memory": canonical_memory(asked.get("memory_limit", asked["memory"])), **both}
-    if "cpu_limit" in asked:
-        limits["cpu"] = canonical_cpu(asked["cpu_limit"])
+    if resources.get("gpu"):
+        both["nvidia.com/gpu"] = str(resources["gpu"])
+    requests = {"cpu": canonical_cpu(resources["cpu"]), "memory": canonical_memory(resources["memory"]), **both}
+    limits = {"memory": canonical_memory(resources.get("memory_limit", resources["memory"])), **both}
+    if "cpu_limit" in resources:
+        limits["cpu"] = canonical_cpu(resources["cpu_limit"])
     return Resources(requests=requests, limits=limits)
 
 

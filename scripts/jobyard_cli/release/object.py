@@ -110,7 +110,8 @@ class ReleaseObject:
 
         for left in reversed(range(_READS)):
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=self._key, **_which(version))["Body"].read()
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **_version_argument(version))
+                return answer["Body"].read()
             except BotoCoreError:
                 if not left:
                     raise
@@ -129,11 +130,12 @@ class ReleaseObject:
                     yield self._described(version)
 
     def _described(self, version: ObjectVersionTypeDef) -> Release:
-        # Without versioning there is one alone, which goes by no version everywhere.
-        is_only = version["VersionId"] == NO_VERSION and version["IsLatest"]
-        name = "" if is_only else version["VersionId"]
-        answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_which(name))
-        return _release(version["ETag"], name, version["LastModified"], answer["Metadata"])
+        version_id = version["VersionId"]
+        if version_id == NO_VERSION and version["IsLatest"]:
+            # Without versioning there is one alone, which goes by no version everywhere.
+            version_id = ""
+        answer = self._client.head_object(Bucket=self._bucket, Key=self._key, **_version_argument(version_id))
+        return _release(version["ETag"], version_id, version["LastModified"], answer["Metadata"])
 
     def put(self, body: bytes, note: Mapping[str, str], replaced: Release | None) -> Put | None:
         """Replace the current release; return None if another one was put meanwhile."""
@@ -152,8 +154,11 @@ class ReleaseObject:
         return Put(answer["ETag"], answer.get("VersionId", NO_VERSION) != NO_VERSION)
 
 
-def _which(version: str) -> Any:
-    return {"VersionId": version} if version else {}
+def _version_argument(version: str) -> Any:
+    """The argument of botocore's calls that names a version; none for the current one."""
+    if version:
+        return {"VersionId": version}
+    return {}
 
 
 def _note_in(body: bytes) -> dict[str, str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform import remote
 from jobyard_cli.platform.current import PUBLISHED, PUBLISHED_BRANCH
 from jobyard_cli.system import git
+from jobyard_cli.system.waiting import random_pauses
 
 REMOTE = "origin"
 _REF = f"refs/heads/{PUBLISHED_BRANCH}"
@@ -21,7 +22,12 @@ _TRIES = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _OVERTAKEN = ("stale info", "fetch first", "cannot lock ref")
 """What git says where the branch is no longer what was read."""
-_WHO = {"NAME": "Jobyard", "EMAIL": "jobyard@localhost"}
+_COMMITTER = {
+    "GIT_AUTHOR_NAME": "Jobyard",
+    "GIT_AUTHOR_EMAIL": "jobyard@localhost",
+    "GIT_COMMITTER_NAME": "Jobyard",
+    "GIT_COMMITTER_EMAIL": "jobyard@localhost",
+}
 
 
 class PushError(JobyardError):
@@ -37,7 +43,7 @@ def push_list(repo: Path, environment: str, text: str) -> str:
     tries = Retrying(
         # Another environment's pipeline was quicker.
         retry=retry_if_exception(_is_overtaken),
-        wait=wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+        wait=random_pauses(_FIRST_PAUSE, _LONGEST_PAUSE),
         stop=stop_after_attempt(_TRIES),
         reraise=True,
     )
@@ -50,9 +56,9 @@ def push_list(repo: Path, environment: str, text: str) -> str:
 
 
 def _push(repo: Path, environment: str, text: str) -> str:
-    there = _there(repo)
-    commit = _commit(repo, there, environment, text)
-    remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{there}", REMOTE, f"{commit}:{_REF}")
+    current = _current_commit(repo)
+    commit = _commit(repo, current, environment, text)
+    remote.ask(repo, "push", "--quiet", f"--force-with-lease={_REF}:{current}", REMOTE, f"{commit}:{_REF}")
     return commit
 
 
@@ -60,25 +66,24 @@ def _is_overtaken(error: BaseException) -> bool:
     return isinstance(error, git.GitError) and any(word in str(error) for word in _OVERTAKEN)
 
 
-def _there(repo: Path) -> str:
-    """The branch's commit, fetched; nothing where the remote has no such branch."""
+def _current_commit(repo: Path) -> str:
+    """The branch's commit, fetched; empty where the remote has no such branch."""
     if not remote.ask(repo, "ls-remote", REMOTE, _REF):
         return ""
     remote.ask(repo, "fetch", "--quiet", "--no-tags", REMOTE, _REF)
     return git.git(repo, "rev-parse", "FETCH_HEAD").strip()
 
 
-def _commit(repo: Path, there: str, environment: str, text: str) -> str:
-    """A commit without a parent, with the lists that are there and this one."""
+def _commit(repo: Path, current: str, environment: str, text: str) -> str:
+    """A commit without a parent, with the lists of the current commit and this one."""
     with tempfile.TemporaryDirectory(prefix="jobyard-") as folder:
         # An index of its own: neither the work tree nor what is staged in it is touched.
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        if there:
-            git.git(repo, "read-tree", there, variables=index)
+        if current:
+            git.git(repo, "read-tree", current, variables=index)
         blob = git.git(repo, "hash-object", "-w", "--stdin", variables=index, stdin=text).strip()
         entry = f"100644,{blob},{PUBLISHED}/{environment}.json"
         git.git(repo, "update-index", "--add", "--cacheinfo", entry, variables=index)
         tree = git.git(repo, "write-tree", variables=index).strip()
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _WHO.items()}
     message = f"Jobs that are released, as of {environment}'s last list"
-    return git.git(repo, "commit-tree", tree, "-m", message, variables=who).strip()
+    return git.git(repo, "commit-tree", tree, "-m", message, variables=_COMMITTER).strip()

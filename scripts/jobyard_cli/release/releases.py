@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from jobyard.entries import Release as Content
+from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from jobyard_cli.aws.errors import StoreError as StoreError
 from jobyard_cli.aws.errors import store_errors
@@ -18,6 +17,7 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.file import NO_RELEASE, ReleaseFile, job_digests, parsed
 from jobyard_cli.release.object import Release as Release
 from jobyard_cli.release.object import ReleaseObject, note_of
+from jobyard_cli.system.waiting import random_pauses
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ NEWEST = 20
 """As many releases are listed, and looked through to go back to one."""
 _TRIES = 40
 """One that comes second tries again: of so many syncs at once the last one still gets in."""
-_LONGEST_PAUSE = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 
 
 class OlderReleaseError(JobyardError):
@@ -87,23 +87,28 @@ def publish(
         OlderReleaseError: the bucket has a later commit's release, with other jobs.
         StoreError: the bucket refuses the write, is not there, or does not answer.
     """
-    place = ReleaseObject(client, bucket, release.content["team"])
-    publication = _Publication(place, release, note_of(release.content, by, uuid4().hex), is_later, compare)
-    with store_errors(place.address):
-        for attempt in range(_TRIES):
-            if published := publication.attempt():
-                return published
-            _pause(attempt)
-    raise StoreError(
-        f"{place.address}: another release was published at the same time, {_TRIES} times over; run this again"
+    target = ReleaseObject(client, bucket, release.content["team"])
+    publication = _Publication(target, release, note_of(release.content, by, uuid4().hex), is_later, compare)
+    tries = Retrying(
+        retry=retry_if_result(lambda published: published is None),
+        wait=random_pauses(_FIRST_PAUSE, _LONGEST_PAUSE),
+        stop=stop_after_attempt(_TRIES),
+        retry_error_callback=lambda _: None,
     )
+    with store_errors(target.address):
+        published = tries(publication.attempt)
+    if published is None:
+        raise StoreError(
+            f"{target.address}: another release was published at the same time, {_TRIES} times over; run this again"
+        )
+    return published
 
 
 @dataclass
 class _Publication:
     """A release on its way into the bucket, and what the attempts so far have found there."""
 
-    place: ReleaseObject
+    target: ReleaseObject
     release: ReleaseFile
     note: Mapping[str, str]
     is_later: IsLater
@@ -113,37 +118,33 @@ class _Publication:
 
     def attempt(self) -> Published | None:
         """Put the release unless it is there; None where another one went in at the same time."""
-        newest = self.place.newest()
+        newest = self.target.newest()
         if newest is None:
             return self._put(None)
         commit = self.release.content["commit"]
         is_later = bool(newest.commit) and self.is_later(newest.commit, commit)
         if newest.digest != self.release.content["digest"]:
             if is_later:
-                raise OlderReleaseError(self.place.address, newest.commit, commit)
+                raise OlderReleaseError(self.target.address, newest.commit, commit)
         elif is_later or newest.commit == commit:
-            return self._is_there(newest)
+            return self._already_put(newest)
         return self._put(newest)
 
-    def _is_there(self, newest: Release) -> Published:
-        """Return what is known of a put whose answer was lost: only that the object is ours."""
-        is_ours = newest.put == self.note["put"]
-        return Published(
-            self.place.address,
-            changed=is_ours and self.changed,
-            etag=newest.etag,
-            versioned=bool(newest.version),
-            before=self.before if is_ours else None,
-        )
+    def _already_put(self, newest: Release) -> Published:
+        """Return what is known of the current release, which may be of an attempt whose answer was lost."""
+        published = Published(self.target.address, False, newest.etag, versioned=bool(newest.version))
+        if newest.put != self.note["put"]:
+            return published
+        return replace(published, changed=self.changed, before=self.before)
 
     def _put(self, newest: Release | None) -> Published | None:
         self.changed = newest is None or newest.digest != self.release.content["digest"]
         if self.compare and self.changed:
-            self.before = job_digests(self.place.read()) if newest else {}
-        put = self.place.put(self.release.body, self.note, newest)
+            self.before = job_digests(self.target.read()) if newest else {}
+        put = self.target.put(self.release.body, self.note, newest)
         if put is None:
             return None
-        return Published(self.place.address, self.changed, put.etag, put.versioned, self.before)
+        return Published(self.target.address, self.changed, put.etag, put.versioned, self.before)
 
 
 def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
@@ -152,9 +153,9 @@ def releases(client: S3Client, bucket: str, team: str) -> list[Release]:
     Raises:
         StoreError: the bucket refuses, is not there, or does not answer.
     """
-    place = ReleaseObject(client, bucket, team)
-    with store_errors(place.address):
-        return list(islice(place.versions(), NEWEST))
+    target = ReleaseObject(client, bucket, team)
+    with store_errors(target.address):
+        return list(islice(target.versions(), NEWEST))
 
 
 def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: str = "") -> RolledBack:
@@ -167,17 +168,17 @@ def roll_back(client: S3Client, bucket: str, team: str, commit: str = "", by: st
         StoreError: the bucket refuses, is not there, or does not answer, or another release went in meanwhile.
     """
     listed = releases(client, bucket, team)
-    place = ReleaseObject(client, bucket, team)
-    with store_errors(place.address) as address:
+    target = ReleaseObject(client, bucket, team)
+    with store_errors(target.address) as address:
         if commit and listed and listed[0].commit.startswith(commit):
-            file = _read(place, listed[0])
+            file = _read(target, listed[0])
             return RolledBack(listed[0], file.content, Published(address, False, listed[0].etag))
         earlier = _earlier(listed, commit)
         if earlier is None:
-            raise UnknownReleaseError(_nothing(team, commit, listed))
-        file = _read(place, earlier)
-        before = job_digests(place.read(listed[0].version))
-        published = _put_again(place, file, by, listed[0], before)
+            raise UnknownReleaseError(_no_earlier_release(team, commit, listed))
+        file = _read(target, earlier)
+        before = job_digests(target.read(listed[0].version))
+        published = _put_again(target, file, by, listed[0], before)
     return RolledBack(earlier, file.content, published)
 
 
@@ -190,38 +191,36 @@ def _earlier(listed: list[Release], commit: str) -> Release | None:
 
 
 def _put_again(
-    place: ReleaseObject, file: ReleaseFile, by: str, replaced: Release, before: Mapping[str, str]
+    target: ReleaseObject, file: ReleaseFile, by: str, replaced: Release, before: Mapping[str, str]
 ) -> Published:
     note = note_of(file.content, by, uuid4().hex)
-    if put := place.put(file.body, note, replaced):
-        return Published(place.address, True, put.etag, put.versioned, before)
-    newest = place.newest()
+    if put := target.put(file.body, note, replaced):
+        return Published(target.address, True, put.etag, put.versioned, before)
+    newest = target.newest()
     if newest and newest.put == note["put"]:
-        return Published(place.address, True, newest.etag, bool(newest.version), before)
-    raise StoreError(f"{place.address}: another release was published at the same time; look at `jobyard releases`")
+        return Published(target.address, True, newest.etag, bool(newest.version), before)
+    raise StoreError(f"{target.address}: another release was published at the same time; look at `jobyard releases`")
 
 
-def _read(place: ReleaseObject, release: Release) -> ReleaseFile:
+def _read(target: ReleaseObject, release: Release) -> ReleaseFile:
     try:
-        file = parsed(place.read(release.version))
+        file = parsed(target.read(release.version))
         note_of(file.content, "", "")
     except NO_RELEASE as error:
         raise UnknownReleaseError(
-            f"{place.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is not a release"
+            f"{target.address}: what was put {release.time:%Y-%m-%d %H:%M:%S}Z is not a release"
         ) from error
     return file
 
 
-def _nothing(team: str, commit: str, listed: list[Release]) -> str:
+def _no_earlier_release(team: str, commit: str, listed: list[Release]) -> str:
     if not listed:
         return f"team {team} has released nothing yet"
+    missing = "no earlier release with other jobs"
+    if commit:
+        missing = f"no earlier release of commit {commit}"
     commits = ", ".join(dict.fromkeys(release.commit[:12] or "unknown" for release in listed))
-    what = f"no earlier release of commit {commit}" if commit else "no earlier release with other jobs"
-    why = "" if listed[0].version else "; the bucket is not versioned, so it keeps none"
-    return f"there is {what} among the newest {len(listed)} of team {team} (commits: {commits}){why}"
-
-
-def _pause(attempt: int) -> None:
-    """A random while, longer from try to try, so that those who came at once come apart."""
-    # No secret depends on it.
-    time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**attempt)))  # noqa: S311
+    message = f"there is {missing} among the newest {len(listed)} of team {team} (commits: {commits})"
+    if not listed[0].version:
+        message += "; the bucket is not versioned, so it keeps none"
+    return message

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from jobyard.contract import BROKEN_MARK, BROKEN_TAG, DIGEST_MARK, digest_line
 
@@ -36,8 +37,14 @@ class _Dag:
     """A DAG as Airflow lists it."""
 
     is_paused: bool
-    tags: frozenset[str]
-    """With BROKEN_TAG where the job is broken, or where a person has tagged it so."""
+    is_tagged_broken: bool
+    """The job is broken, or a person has tagged it so."""
+
+    @classmethod
+    def listed(cls, entry: Mapping[str, Any]) -> _Dag:
+        """Return the DAG of an entry of Airflow's list."""
+        is_tagged_broken = any(tag["name"] == BROKEN_TAG for tag in entry.get("tags") or ())
+        return cls(bool(entry["is_paused"]), is_tagged_broken)
 
 
 @dataclass
@@ -66,18 +73,25 @@ class State:
         return not (self.missing or self.outdated or self.leftover or self.broken or self.import_errors)
 
     def __str__(self) -> str:
-        parts = [
-            _part("not there yet", self.missing),
-            _part("not yet as released", self.outdated),
-            _part("removed but still there", list(self.leftover)),
-            _part("not importable", list(self.import_errors)),
-        ]
-        return "; ".join(part for part in parts if part) or "complete"
+        incomplete = {
+            "not there yet": self.missing,
+            "not yet as released": self.outdated,
+            "removed but still there": list(self.leftover),
+            "not importable": list(self.import_errors),
+        }
+        parts = [f"{label}: {_shown(names)}" for label, names in incomplete.items() if names]
+        return "; ".join(parts) or "complete"
 
 
-def _part(what: str, names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{what}: {', '.join(names[:most])}{more}" if names else ""
+def _shown(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    if len(names) > most:
+        shown += f" and {len(names) - most} more"
+    return shown
+
+
+def _dag_ids(team: str, jobs: Iterable[str]) -> list[str]:
+    return [f"{team}.{job}" for job in jobs]
 
 
 class Watcher:
@@ -98,11 +112,11 @@ class Watcher:
         """
         self._airflow = airflow
         self._team = team
-        self._digests = {f"{team}.{name}": digest for name, digest in jobs.items()}
-        first = {f"{team}.{name}" for name in changed}
+        self._digests = dict(zip(_dag_ids(team, jobs), jobs.values(), strict=True))
+        first = set(_dag_ids(team, changed))
         self._order = sorted(self._digests, key=lambda dag: (dag not in first, dag))
         self._unseen = set(self._order)
-        self._removed = {f"{team}.{name}" for name in removed}
+        self._removed = set(_dag_ids(team, removed))
 
     def look(self) -> State:
         """Return the current state.
@@ -112,8 +126,11 @@ class Watcher:
         """
         dags, broken, outdated = self._list_and_pages()
         state = State(missing=sorted(self._digests.keys() - dags.keys()), outdated=outdated, broken=broken)
-        state.leftover = {dag: dags[dag].is_paused for dag in sorted(dags.keys() - self._digests.keys())}
-        state.paused = [dag for dag in sorted(dags.keys() & self._digests.keys()) if dags[dag].is_paused]
+        for dag in sorted(dags):
+            if dag not in self._digests:
+                state.leftover[dag] = dags[dag].is_paused
+            elif dags[dag].is_paused:
+                state.paused.append(dag)
         # Last, as each page was of a moment before: what Airflow could not read since is among them.
         state.import_errors = import_errors(self._airflow, self._team)
         if state.complete:
@@ -139,18 +156,25 @@ class Watcher:
             unseen = len(self._unseen)
             dags = self._dags()
             self._removed |= dags.keys() - self._digests.keys()
-            listed = [dag for dag in self._order if dag in dags]
-            broken, outdated = self._compare(
-                [dag for dag in listed if dag in self._unseen or BROKEN_TAG in dags[dag].tags]
-            )
+            broken, outdated = self._compare(list(self._to_compare(dags)))
             if len(self._unseen) == unseen:
                 return dags, broken, outdated
 
     def _dags(self) -> dict[str, _Dag]:
+        """The team's DAGs in Airflow's list, by id."""
+        prefix = f"{self._team}."
+        dags: dict[str, _Dag] = {}
         # Both versions take the pattern as a part of the id, of any team's.
-        listed = self._airflow.listed("dags", "dags", dag_id_pattern=f"{self._team}.")
-        ours = [dag for dag in listed if dag["dag_id"].startswith(f"{self._team}.")]
-        return {dag["dag_id"]: _Dag(bool(dag["is_paused"]), _tags(dag.get("tags"))) for dag in ours}
+        for entry in self._airflow.listed("dags", "dags", dag_id_pattern=prefix):
+            if entry["dag_id"].startswith(prefix):
+                dags[entry["dag_id"]] = _Dag.listed(entry)
+        return dags
+
+    def _to_compare(self, dags: Mapping[str, _Dag]) -> Iterator[str]:
+        """Yield the listed DAGs whose page has to be looked at: not seen as released yet, or perhaps broken since."""
+        for dag in self._order:
+            if dag in dags and (dag in self._unseen or dags[dag].is_tagged_broken):
+                yield dag
 
     def _compare(self, dags: list[str]) -> tuple[dict[str, str], list[str]]:
         """Those that are as released but broken, with the reason, and those that are not as released.
@@ -158,16 +182,20 @@ class Watcher:
         All come from one file, so it stops asking after the first few that are not as released.
         """
         broken: dict[str, str] = {}
+        outdated: list[str] = []
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for first in range(0, len(dags), _AT_ONCE):
-                some = dags[first : first + _AT_ONCE]
-                pages = dict(zip(some, pool.map(self._page, some), strict=True))
-                old = [dag for dag, page in pages.items() if self._mark(dag) not in page]
-                broken |= {dag: _reason(page) for dag, page in pages.items() if dag not in old and _is_broken(page)}
-                self._unseen.difference_update(pages.keys() - {*old, *broken})
-                if old:
-                    return broken, [*old, *dags[first + _AT_ONCE :]]
-        return broken, []
+                batch = dags[first : first + _AT_ONCE]
+                for dag, page in zip(batch, pool.map(self._page, batch), strict=True):
+                    if self._mark(dag) not in page:
+                        outdated.append(dag)
+                    elif page.startswith(BROKEN_MARK):
+                        broken[dag] = _reason(page)
+                    else:
+                        self._unseen.discard(dag)
+                if outdated:
+                    return broken, [*outdated, *dags[first + _AT_ONCE :]]
+        return broken, outdated
 
     def _page(self, dag: str) -> str:
         """What Airflow's page of a DAG shows: digest and breakage in one, while its list may be of another moment."""
@@ -179,14 +207,6 @@ class Watcher:
     def _mark(self, dag: str) -> str:
         # No text of a person's can have this by chance: it is a digest of that text, too.
         return digest_line(self._digests[dag])
-
-
-def _tags(listed: Iterable[Mapping[str, str]] | None) -> frozenset[str]:
-    return frozenset(tag["name"] for tag in listed or ())
-
-
-def _is_broken(page: str) -> bool:
-    return page.startswith(BROKEN_MARK)
 
 
 def _reason(page: str) -> str:
@@ -201,6 +221,9 @@ def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]
     Raises:
         AirflowError: Airflow refused, or could not be reached.
     """
-    listed = airflow.listed("importErrors", "import_errors")
-    ours = [error for error in listed if PurePosixPath(error["filename"]).name == f"{team}.py"]
-    return {error["filename"]: ImportFailure(error["stack_trace"], str(error["timestamp"])) for error in ours}
+    failures: dict[str, ImportFailure] = {}
+    for error in airflow.listed("importErrors", "import_errors"):
+        file = error["filename"]
+        if PurePosixPath(file).name == f"{team}.py":
+            failures[file] = ImportFailure(error["stack_trace"], str(error["timestamp"]))
+    return failures

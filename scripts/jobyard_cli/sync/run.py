@@ -77,9 +77,10 @@ def sync(target: Target, release: ReleaseFile, by: str, is_later: IsLater, timeo
     except OlderReleaseError:
         # Who put that release may have been killed before it came to the images.
         if target.variable:
-            newest_images(target.variable, target.place)
+            newest_images(target.variable, target.released)
         raise
-    report(f"{published.address}: {'released' if published.changed else 'these jobs are released already'}")
+    outcome = "released" if published.changed else "these jobs are released already"
+    report(f"{published.address}: {outcome}")
     return _follow(target, release.content, published, errors, timeout, report)
 
 
@@ -96,10 +97,9 @@ def go_back(target: Target, commit: str, by: str, timeout: float, report: Report
     errors = _errors_before(target, report)
     _refuse_missing_pools(target, {})
     done = roll_back(target.s3, target.bucket, target.team, commit, by)
-    said = "is there again" if done.published.changed else "is the newest already"
-    report(
-        f"the release of commit {done.release.commit[:12] or '?'}, put {done.release.time:%Y-%m-%d %H:%M:%S}Z, {said}"
-    )
+    outcome = "is there again" if done.published.changed else "is the newest already"
+    short_commit = done.release.commit[:12] or "?"
+    report(f"the release of commit {short_commit}, put {done.release.time:%Y-%m-%d %H:%M:%S}Z, {outcome}")
     return _follow(target, done.content, done.published, errors, timeout, report, done.release)
 
 
@@ -109,7 +109,9 @@ def _refuse_missing_pools(target: Target, jobs: Mapping[str, Job]) -> None:
         return
     pools = {target.team}
     for job in jobs.values():
-        pools.update(pool for task in job["tasks"].values() if (pool := task.get("pool")))
+        for task in job["tasks"].values():
+            if pool := task.get("pool"):
+                pools.add(pool)
     if missing := missing_pools(target.airflow, pools):
         raise MissingPoolError(missing)
 
@@ -132,9 +134,9 @@ def _follow(
     again: Release | None = None,
 ) -> Synced:
     images = dict(content.get("images") or {})
-    if images and target.variable and converge(target.variable, target.place, published.etag, images):
+    if images and target.variable and converge(target.variable, target.released, published.etag, images):
         report(f"{target.variable.address}: set")
-    waited = _wait(target, content["jobs"], published, errors, timeout, report) if target.airflow else None
+    waited = _wait(target, content["jobs"], published, errors, timeout, report)
     return Synced(published, len(content["jobs"]), len(images), target.variable is not None, waited, again)
 
 
@@ -145,8 +147,10 @@ def _wait(
     errors: Mapping[str, ImportFailure],
     timeout: float,
     report: Report,
-) -> Waited:
-    assert target.airflow is not None
+) -> Waited | None:
+    """Wait until Airflow has these jobs; None where Airflow is not asked."""
+    if target.airflow is None:
+        return None
     digests = {name: str(job.get("digest")) for name, job in jobs.items()}
     before = published.before or {}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
@@ -154,7 +158,7 @@ def _wait(
 
     def superseded() -> bool:
         with store_errors(published.address):
-            newest = target.place.newest()
+            newest = target.released.newest()
         return newest is not None and newest.etag != published.etag
 
     # The wait has a deadline of its own.

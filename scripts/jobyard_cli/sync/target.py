@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class Target:
     variable: VariableStore | None = None
 
     @property
-    def place(self) -> ReleaseObject:
+    def released(self) -> ReleaseObject:
         """Return the team's release in the bucket."""
         return ReleaseObject(self.s3, self.bucket, self.team)
 
@@ -63,7 +64,7 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
     values = environment.values if environment else {}
     bucket = given.bucket or values.get("bucket")
     has_airflow = names_airflow(values, given.airflow_url)
-    if problems := _problems(team, environment, bucket, has_airflow or not given.wait):
+    if problems := list(_problems(team, environment, bucket, has_airflow or not given.wait)):
         raise MissingTargetError(problems)
     region = values.get("region")
     airflow = airflow_client(values, given.airflow_url) if given.wait else None
@@ -71,25 +72,23 @@ def find_target(team: str, environment: Environment | None, given: Given) -> Tar
     return Target(team, str(bucket), s3, airflow, _variable(team, values, airflow))
 
 
-def _problems(team: str, environment: Environment | None, bucket: str | None, airflow: bool) -> list[str]:
-    file = f"values/environments/{environment.name}.yaml" if environment else ""
-    problems = []
+def _problems(team: str, environment: Environment | None, bucket: str | None, knows_airflow: bool) -> Iterator[str]:
+    """Yield what has to be given or configured for a sync."""
+    if environment is None:
+        if not bucket:
+            yield "give --environment or --bucket"
+        if not knows_airflow:
+            yield "the address of Airflow is not known: give --airflow-url, or --no-wait"
+        return
+    file = f"values/environments/{environment.name}.yaml"
     # A team that is not known at all is one whose repository was made before its file was merged.
-    if environment and team in environment.elsewhere:
+    if team in environment.elsewhere:
         where = f"`environments` of values/teams/{team}.yaml in the platform's repository"
-        problems.append(f"team {team} is not in environment {environment.name}: add it under {where}")
+        yield f"team {team} is not in environment {environment.name}: add it under {where}"
     if not bucket:
-        problems.append(
-            f"{file} must name a bucket: write `bucket`, or give --bucket" if file else "give --environment or --bucket"
-        )
-    if not airflow:
-        say = (
-            f"{file} must name an Airflow: write `airflow` or `airflowUrl`, or"
-            if file
-            else "the address of Airflow is not known:"
-        )
-        problems.append(f"{say} give --airflow-url, or --no-wait")
-    return problems
+        yield f"{file} must name a bucket: write `bucket`, or give --bucket"
+    if not knows_airflow:
+        yield f"{file} must name an Airflow: write `airflow` or `airflowUrl`, or give --airflow-url, or --no-wait"
 
 
 def _variable(team: str, values: Any, airflow: AirflowClient | None) -> VariableStore | None:

@@ -98,7 +98,7 @@ class Parameter:
         return refused(self.address, SetVariableError, hints=hints)
 
 
-def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
+def converge(store: VariableStore, released: ReleaseObject, etag: str, images: Mapping[str, str]) -> bool:
     """Merge the images of a release into the Variable; return whether it was written.
 
     After a write, it checks whether that release is still the newest, and takes the newest one's images if
@@ -114,18 +114,18 @@ def converge(store: VariableStore, place: ReleaseObject, etag: str, images: Mapp
         if not _merge(store, images) and not wrote:
             return False
         wrote = True
-        with store_errors(place.address):
-            newest = place.newest()
+        with store_errors(released.address):
+            newest = released.newest()
             if newest is None or newest.etag == etag:
                 return True
             etag = newest.etag
-            images = images_in(place.read())
+            images = images_in(released.read())
     raise SetVariableError(
         f"{store.address}: another release was published at the same time, {_TRIES} times over; run it again"
     )
 
 
-def newest_images(store: VariableStore, place: ReleaseObject) -> None:
+def newest_images(store: VariableStore, released: ReleaseObject) -> None:
     """Give the Variable the images of the current release, as its own sync may not have done so.
 
     Raises:
@@ -133,11 +133,13 @@ def newest_images(store: VariableStore, place: ReleaseObject) -> None:
         AirflowError: likewise, of Airflow.
         StoreError: the bucket refuses or does not answer.
     """
-    with store_errors(place.address):
-        newest = place.newest()
-        images = images_in(place.read()) if newest else {}
-    if newest and images:
-        converge(store, place, newest.etag, images)
+    with store_errors(released.address):
+        newest = released.newest()
+        if newest is None:
+            return
+        images = images_in(released.read())
+    if images:
+        converge(store, released, newest.etag, images)
 
 
 def images_in(release: bytes) -> dict[str, str]:
@@ -151,9 +153,10 @@ def images_in(release: bytes) -> dict[str, str]:
 def _merge(store: VariableStore, images: Mapping[str, str]) -> bool:
     """Whether the Variable had to be written."""
     stored = _parsed(store.get())
-    if all(stored.get(name) == url for name, url in images.items()):
+    merged = {**stored, **images}
+    if merged == stored:
         return False
-    store.set(json.dumps({**stored, **images}, sort_keys=True))
+    store.set(json.dumps(merged, sort_keys=True))
     return True
 
 

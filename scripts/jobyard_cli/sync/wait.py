@@ -20,8 +20,7 @@ class NotImportableError(AirflowError):
     """Airflow can't read the team's file at all."""
 
     def __init__(self, errors: Mapping[str, ImportFailure]) -> None:
-        lines = [f"Airflow can't import {file}:\n{error.trace}" for file, error in errors.items()]
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(f"Airflow can't import {file}:\n{error.trace}" for file, error in errors.items()))
 
 
 class BrokenDagsError(AirflowError):
@@ -101,7 +100,7 @@ class Wait:
                 return ended
             if self._deadline.is_over:
                 raise self._late(state)
-            self._tell(state)
+            self._report_progress(state)
             self._deadline.pause(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -131,22 +130,25 @@ class Wait:
         """Return the error that waiting does not fix, if any."""
         if errors := self._lasting(state.import_errors):
             return NotImportableError(errors)
-        return BrokenDagsError(state.broken) if state.broken else None
+        if state.broken:
+            return BrokenDagsError(state.broken)
+        return None
 
     def _lasting(self, errors: Mapping[str, ImportFailure]) -> dict[str, ImportFailure]:
-        """Those that Airflow met twice, or that have had time to go.
+        """The errors that Airflow met twice, or that have had time to go.
 
         Met once, it may be a timeout of a busy Airflow, or of a file that was being copied. One that was there
         before may be of the release before.
         """
         if self._passed() >= SETTLE_SECONDS or self._deadline.is_over:
             return dict(errors)
-        self._errors = {file: self._errors.get(file, error) for file, error in errors.items()}
-        return {
-            file: error
-            for file, error in errors.items()
-            if error.is_after(self._errors[file]) and not error.is_like(self._errors_before.get(file))
-        }
+        first, self._errors = self._errors, {}
+        lasting: dict[str, ImportFailure] = {}
+        for file, error in errors.items():
+            self._errors[file] = first.get(file, error)
+            if error.is_after(self._errors[file]) and not error.is_like(self._errors_before.get(file)):
+                lasting[file] = error
+        return lasting
 
     def _superseded(self, now: bool) -> bool:
         """Whether a later release went in; looked at where it matters now, else as seldom as something is reported.
@@ -182,7 +184,7 @@ class Wait:
     def _due(self) -> bool:
         return self._passed() - self._reported >= REPORT_SECONDS
 
-    def _tell(self, state: object) -> None:
+    def _report_progress(self, state: object) -> None:
         if self._due():
             self._reported = self._passed()
             self._report(f"waiting for Airflow, {self._reported:.0f} s: {state}")

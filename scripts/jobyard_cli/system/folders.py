@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 def cache_dir() -> Path:
     """Return the folder for what is built or fetched once (`JOBYARD_CACHE`, default `$XDG_CACHE_HOME/jobyard`)."""
-    given = os.environ.get("JOBYARD_CACHE")
-    return Path(given).absolute() if given else _directories().user_cache_path.absolute()
+    return (_path_in("JOBYARD_CACHE") or _directories().user_cache_path).absolute()
 
 
 def state_dir(name: str = "local") -> Path:
     """Return the folder of one running platform's state (`JOBYARD_STATE`, default `$XDG_STATE_HOME/jobyard`)."""
-    given = os.environ.get("JOBYARD_STATE")
-    return (Path(given) if given else _directories().user_state_path).absolute() / name
+    return (_path_in("JOBYARD_STATE") or _directories().user_state_path).absolute() / name
+
+
+def _path_in(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value) if value else None
 
 
 def _directories() -> Unix:

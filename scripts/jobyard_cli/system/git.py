@@ -59,8 +59,8 @@ def _done(
         raise GitError(str(error)) from error
     if done.code != 0:
         # A server is asked from a folder that says nothing to a person.
-        place = "" if session else f" in {repo}"
-        raise GitError(f"{what}{place}: {done.complaint or f'exit code {done.code}'}")
+        call = what if session else f"{what} in {repo}"
+        raise GitError(f"{call}: {done.complaint or f'exit code {done.code}'}")
     return done
 
 
@@ -81,17 +81,17 @@ def origin(repo: Path) -> str:
     return address
 
 
-def is_later(repo: Path, one: str, other: str) -> bool:
+def is_later(repo: Path, commit: str, earlier: str) -> bool:
     """Return whether a commit has another among its ancestors; False if this work tree can't know.
 
     A pipeline's clone ends at its own commit, so a later one has to be fetched.
     """
-    if one == other or not (COMMIT.fullmatch(one) and COMMIT.fullmatch(other)):
+    if commit == earlier or not (COMMIT.fullmatch(commit) and COMMIT.fullmatch(earlier)):
         return False
-    if not _asked(repo, "cat-file", "-t", one):
-        _asked(repo, "fetch", "--quiet", "origin", one)
+    if not _asked(repo, "cat-file", "-t", commit):
+        _asked(repo, "fetch", "--quiet", "origin", commit)
     try:
-        git(repo, "merge-base", "--is-ancestor", other, one)
+        git(repo, "merge-base", "--is-ancestor", earlier, commit)
     except GitError:
         return False
     return True

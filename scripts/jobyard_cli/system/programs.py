@@ -67,9 +67,8 @@ def finish(
         ProgramNotFoundError: it is not installed.
         ProgramTimeoutError: it did not end within `deadline` seconds.
     """
-    words = [str(word) for word in command]
     with _started(
-        words,
+        command,
         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,10 +77,10 @@ def finish(
         session=session,
     ) as process:
         try:
-            stdout, stderr = process.communicate(stdin.encode() if stdin else None, timeout=deadline)
+            stdout, stderr = process.communicate(stdin.encode() or None, timeout=deadline)
         except subprocess.TimeoutExpired as error:
             kill_tree(process.pid)
-            raise ProgramTimeoutError(what or _name(words), deadline) from error
+            raise ProgramTimeoutError(what or _name(command), deadline) from error
         except BaseException:
             # Ctrl-C, too: what was started here does not go on alone.
             kill_tree(process.pid)
@@ -204,7 +203,9 @@ def _started(
     alone: bool = False,
     session: bool = False,
 ) -> Running:
-    inherited = {} if alone else os.environ
+    variables = dict(environment or {})
+    if not alone:
+        variables = {**os.environ, **variables}
     words = [str(word) for word in command]
     try:
         return subprocess.Popen(
@@ -212,7 +213,7 @@ def _started(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env={**inherited, **(environment or {})},
+            env=variables,
             cwd=cwd,
             start_new_session=session,
         )

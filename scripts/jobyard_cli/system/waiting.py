@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.wait import wait_base
+
 from jobyard_cli.errors import JobyardError, UnavailableError
 
 PATIENCE_SECONDS = 300.0
@@ -59,6 +62,14 @@ class Deadline:
         self._clock.sleep(min(seconds, max(0.1, self.seconds - self.passed)))
 
 
+def random_pauses(first: float, longest: float, growth: float = 2) -> wait_base:
+    """Return pauses for tenacity: each random, below a bound that grows from `first` to `longest` seconds.
+
+    So calls that failed at the same time are not repeated at the same time.
+    """
+    return wait_random_exponential(multiplier=first, max=longest, exp_base=growth)
+
+
 def until(
     look: Callable[[], T],
     seconds: float,
@@ -97,15 +108,28 @@ def insist(
         UnavailableError: the service stayed away; the last reason.
     """
     deadline = Deadline(seconds, clock)
-    pause, reported = _FIRST_PAUSE, 0.0
-    while True:
-        try:
-            return call()
-        except UnavailableError as error:
-            if deadline.is_over:
-                raise
-            if deadline.passed - reported >= REPORT_SECONDS:
-                reported = deadline.passed
-                report(f"asking again, {reported:.0f} s: {error}")
-        deadline.pause(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    tries = Retrying(
+        retry=retry_if_exception_type(UnavailableError),
+        wait=random_pauses(_FIRST_PAUSE, _LONGEST_PAUSE, growth=1.5),
+        # tenacity's own stops measure the machine's time; this is the clock's.
+        stop=lambda _: deadline.is_over,
+        sleep=deadline.pause,
+        before_sleep=_Reporter(deadline, report),
+        reraise=True,
+    )
+    return tries(call)
+
+
+class _Reporter:
+    """Reports about every 15 s why a call is repeated."""
+
+    def __init__(self, deadline: Deadline, report: Callable[[str], None]) -> None:
+        self._deadline = deadline
+        self._report = report
+        self._reported = 0.0
+
+    def __call__(self, state: RetryCallState) -> None:
+        """Take the state of the tries before a pause."""
+        if state.outcome and self._deadline.passed - self._reported >= REPORT_SECONDS:
+            self._reported = self._deadline.passed
+            self._report(f"asking again, {self._reported:.0f} s: {state.outcome.exception()}")

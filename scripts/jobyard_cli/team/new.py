@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobyard_cli.chart import helm
-from jobyard_cli.chart.check import usual_priorities
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.errors import JobyardError, UsageError
@@ -19,6 +17,7 @@ from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
 from jobyard_cli.platform.teams import OVERRIDES, TEAMS, TeamFiles, team_findings
 from jobyard_cli.system import git
 from jobyard_cli.team import template
+from jobyard_cli.team.team_file import team_file
 
 NEEDED = ("cookiecutter.json", "charts/bounds/Chart.yaml", ENVIRONMENTS, TEAMS, "values/node-groups.yaml")
 UNKNOWN_GROUP = "allowed_node_groups: unknown node group "
@@ -89,6 +88,7 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
         AddTeamError: the template is not available, or its result does not pass the checks.
     """
     platform, output = platform.absolute(), output.absolute()
+    repo = None if file_only else output / team.repo_name
     for needed in NEEDED:
         if not (platform / needed).exists():
             raise NotAPlatformRepoError(platform / needed)
@@ -97,73 +97,26 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")
-        known = [*_in_the_way(platform, team, None if file_only else output), *hook]
-        if problems := [*known, *_value_problems(platform, team, text, hook)]:
+        if problems := [*_existing(platform, team, repo), *hook, *_value_problems(platform, team, text, hook)]:
             raise TeamAnswersError(problems)
         (baked,) = (Path(scratch) / "repo").iterdir()
         _try(platform, team, text, baked, Path(scratch))
         file = platform / TEAMS / f"{team.name}.yaml"
-        if file_only:
+        if repo is None:
             file.write_text(text, encoding="utf-8")
         else:
-            _put(file, text, baked, output / team.repo_name)
-    name, repo = f"{TEAMS}/{team.name}.yaml", None if file_only else output / team.repo_name
+            _put(file, text, baked, repo)
+    name = f"{TEAMS}/{team.name}.yaml"
     return Added(name, repo, source.address, source.commit, source.is_local, source.uncommitted)
 
 
-def team_file(team: NewTeam) -> str:
-    """Return the text of `values/teams/<team>.yaml`; values are written as JSON, which is always YAML."""
-    low, high = team.priority_band
-    quota = team.quota
-    levels = ", ".join(f"{level}: {value}" for level, value in usual_priorities(low, high).items())
-    roles = f"{{launcher: jobyard-{team.name}, serviceAccounts: [{team.name}-jobs]}}"
-    return f"""\
-# What the platform gives team {team.name}. Each value is described in docs/values.md.
-repo: {json.dumps(team.repo_url)}
-# Branch, tag or commit of it that Argo CD syncs.
-revision: main
-# Where it is and its pipelines run: gitlab or github.
-ci: {team.ci}
-# What the bill is split by.
-costCenter: {json.dumps(team.cost_center)}
-# Groups of people that may look at its pods, if the team lets them, besides `jobyard:{team.name}:*`.
-viewerGroups: []
-# IAM roles of the team: what Airflow assumes to start its pods, and what its service accounts may have.
-iamRoles: {roles}
-allowedNodeGroups: {json.dumps(list(team.node_groups))}
-# Lowest and highest priority that its pods may have.
-priorityBand: {{min: {low}, max: {high}}}
-# Its levels of priority, with the value of each one's PriorityClass. Its own chart may make these and no others.
-priorities: {{{levels}}}
-# The most that all its pods together may request.
-quota:
-  pods: {quota.pods}
-  cpu: {json.dumps(quota.cpu)}
-  memory: {json.dumps(quota.memory)}
-  ephemeralStorage: {json.dumps(quota.ephemeral_storage)}
-  gpu: {quota.gpu}
-{_environments_text(team)}"""
-
-
-def _environments_text(team: NewTeam) -> str:
-    overrides = f"{OVERRIDES}/<environment>/{team.name}.yaml"
-    if not team.environments:
-        return f"""\
-# Without `environments` the team is in all of them. What is different in one belongs in {overrides}.
-# environments: [dev, prod]
-"""
-    return f"""\
-# Those that the team is in. What is different in one belongs in {overrides}.
-environments: {json.dumps(list(team.environments))}
-"""
-
-
-def _in_the_way(platform: Path, team: NewTeam, output: Path | None) -> Iterator[str]:
+def _existing(platform: Path, team: NewTeam, repo: Path | None) -> Iterator[str]:
+    """Yield what exists already of a new team: its file, and `repo` where the command would make it."""
     file = platform / TEAMS / f"{team.name}.yaml"
     if file.exists() or team.name in load_teams(platform):
         yield f"team '{team.name}' exists already, in {TEAMS}/{team.name}.yaml; it was left unchanged"
-    if output is not None and (output / team.repo_name).exists():
-        yield f"{output / team.repo_name} exists already; it was left unchanged"
+    if repo is not None and repo.exists():
+        yield f"{repo} exists already; it was left unchanged"
 
 
 def _value_problems(platform: Path, team: NewTeam, text: str, hook: Sequence[str]) -> Iterator[str]:

@@ -39,7 +39,10 @@ ENVIRONMENTS = "values/platform"
 
 
 def _optional(root: Path, name: str) -> Document | None:
-    return load(root / name, name) if (root / name).exists() else None
+    file = root / name
+    if not file.exists():
+        return None
+    return load(file, name)
 
 
 def _missing(root: Path) -> list[str]:
@@ -101,7 +104,10 @@ class TeamRepo:
         """Return the top folder of the repository that a path is in; the path's own folder if it is not in one."""
         path = inside.absolute()
         folder = path if path.is_dir() else path.parent
-        return next((above for above in (folder, *folder.parents) if not _missing(above)), folder)
+        for candidate in (folder, *folder.parents):
+            if not _missing(candidate):
+                return candidate
+        return folder
 
     @property
     def job_schema(self) -> Path:
@@ -140,8 +146,11 @@ class TeamRepo:
     @cached_property
     def environments(self) -> dict[str, dict[str, Any]]:
         """The values of each of the platform's environments; empty if the repository is older than these files."""
-        files = sorted((self.root / ENVIRONMENTS).glob("*.yaml"))
-        return {file.stem: _part(load(file, file.relative_to(self.root).as_posix()), "environment") for file in files}
+        environments: dict[str, dict[str, Any]] = {}
+        for file in sorted((self.root / ENVIRONMENTS).glob("*.yaml")):
+            document = load(file, file.relative_to(self.root).as_posix())
+            environments[file.stem] = _part(document, "environment")
+        return environments
 
     @property
     def task_types(self) -> dict[str, dict[str, Any]]:
@@ -181,8 +190,8 @@ class TeamRepo:
         for file in self._template_files():
             if file in documents or file.stat().st_size > MAXIMUM_BYTES:
                 continue
-            if found := list(conflicts(file.read_bytes().decode("utf-8", "replace"))):
-                conflicted[file] = found
+            if in_file := list(conflicts(file.read_bytes().decode("utf-8", "replace"))):
+                conflicted[file] = in_file
         return conflicted
 
     def _template_files(self) -> Iterator[Path]:
@@ -204,11 +213,12 @@ class TeamRepo:
         return self._other_jobs[name]
 
     def _read_job(self, name: str) -> dict[str, Any] | None:
+        job: Any = None
         if name in self.own_jobs:
             file = f"dags/{name.partition('.')[2]}/job.yaml"
             job = load(self.root / file, file).data
-        else:
-            job = self.published_jobs.jobs.get(name) if self.published_jobs else None
+        elif self.published_jobs:
+            job = self.published_jobs.jobs.get(name)
         return dict(job) if isinstance(job, Mapping) else None
 
     @property
@@ -218,8 +228,10 @@ class TeamRepo:
     @cached_property
     def images(self) -> list[str]:
         """The names of the images: folders of `images/` with a Dockerfile, and those that the values list."""
-        built = {path.parent.name for path in (self.root / "images").glob("*/Dockerfile")}
-        return sorted({*built, *_strings(self._value("images"))})
+        images = set(_strings(self._value("images")))
+        for dockerfile in (self.root / "images").glob("*/Dockerfile"):
+            images.add(dockerfile.parent.name)
+        return sorted(images)
 
     def _value(self, name: str) -> Any:
         return _value(self.team_values, name)

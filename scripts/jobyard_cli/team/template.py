@@ -56,4 +56,6 @@ def _failure(complaint: str) -> CruftError:
     if stopped:
         return AnswersRefusedError(refused.strip())
     reasons = list(_REASON.finditer(complaint))
-    return CruftError(complaint[reasons[-1].end() :].strip() if reasons else complaint)
+    if reasons:
+        complaint = complaint[reasons[-1].end() :].strip()
+    return CruftError(complaint)

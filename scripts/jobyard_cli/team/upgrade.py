@@ -50,15 +50,21 @@ def upgrade(repo: Path, checkout: str = "") -> Upgraded:
     """
     before = _commit(repo)
     _refuse_unclean(repo)
-    target = ["--checkout", checkout] if checkout else []
+    options = ["--skip-apply-ask"]
+    if checkout:
+        options += ["--checkout", checkout]
     # cruft exits with 0 even if there are conflicts.
-    output = template.cruft("update", "--skip-apply-ask", *target, cwd=repo).complaint
+    output = template.cruft("update", *options, cwd=repo).complaint
     changed = _changed(repo)
-    if [line[3:] for line in changed] == [STATE] and not _affects_pipelines(repo, before):
+    if _is_state_alone(changed) and not _affects_pipelines(repo, before):
         # Only the recorded commit is newer, which is not worth a merge request.
         git.git(repo, "checkout", "--", STATE)
         return Upgraded(before, before, [], [])
     return Upgraded(before, _commit(repo), changed, list(_conflicts(repo, changed, output)))
+
+
+def _is_state_alone(changed: list[str]) -> bool:
+    return len(changed) == 1 and changed[0][3:] == STATE
 
 
 def _affects_pipelines(repo: Path, before: str) -> bool:
@@ -128,11 +134,15 @@ def _conflicts(repo: Path, changed: list[str], output: str) -> Iterator[str]:
 
 
 def _file_conflicts(repo: Path, name: str, *, is_unmerged: bool) -> Iterator[str]:
-    found = [f"{name}:{conflict.first}:1: {conflict}" for conflict in conflicts(_text(repo / name))]
-    if is_unmerged and not found:
+    has_markers = False
+    for conflict in conflicts(_text(repo / name)):
+        has_markers = True
+        yield f"{name}:{conflict.first}:1: {conflict}"
+    if is_unmerged and not has_markers:
         yield f"{name}: changed on one side and removed on the other; `git add` it to keep it, or `git rm` it"
-    yield from found
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    return file.read_text(encoding="utf-8", errors="replace")

@@ -15,7 +15,7 @@ import polars as pl
 from jobyard_metrics import cost
 from jobyard_metrics.advice import krr, need, rule, vpa
 from jobyard_metrics.advice.history import Key, Run, histories
-from jobyard_metrics.prices import Machine, Prices
+from jobyard_metrics.prices import Prices
 from jobyard_metrics.tables import ADVICE
 
 WINDOW = 60
@@ -26,6 +26,9 @@ MONTH = 30.0
 
 Requests = Mapping[str, float | None]
 """`cpu` in cores, `memory` in bytes, `gpu`."""
+
+Asked = tuple[str | None, float | None, int | None, int]
+"""Of a run: the instance type, and the requested CPU, memory and GPUs."""
 
 
 def advise(tries: pl.DataFrame, pods: pl.DataFrame, jobs: pl.DataFrame, prices: Prices, day: date) -> pl.DataFrame:
@@ -110,24 +113,27 @@ def saves(runs: Sequence[Run], asked: Requests, fits: Requests, prices: Prices, 
     if fits["cpu"] is None and fits["memory"] is None:
         return None
     after = {**asked, **{name: value for name, value in fits.items() if value is not None}}
+    parts = {asked_then: _saved_part(asked_then, asked, after, prices) for asked_then in set(map(_asked, runs))}
     amounts = []
     for run in runs:
-        machine = prices.get(run.instance_type or "")
-        amount = _saved(run, machine, asked, after) if machine and run.cost is not None else None
-        if amount is not None:
-            amounts.append(amount)
+        part = parts[_asked(run)]
+        if part is not None and run.cost is not None:
+            amounts.append(run.cost * part)
     days = max(now - runs[0].ended, 1.0)
     # Runs without a known cost are taken to save what the others do.
     return round(sum(amounts) / len(amounts) * len(runs) * MONTH / days) if amounts else None
 
 
-def _saved(run: Run, machine: Machine, asked: Requests, after: Requests) -> float | None:
-    """Return what one run would have saved, or None where its share of the machine is not known."""
-    if run.requested_gpu and not machine.gpu:
+def _asked(run: Run) -> Asked:
+    return run.instance_type, run.requested_cpu, run.requested_memory, run.requested_gpu
+
+
+def _saved_part(then: Asked, asked: Requests, after: Requests, prices: Prices) -> float | None:
+    """Return the part of its cost that a run would have saved, or None where its share of the machine is not known."""
+    instance_type, cores, memory, gpu = then
+    machine = prices.get(instance_type or "")
+    if machine is None or (gpu and not machine.gpu):
         return None
     whole = {"cpu": machine.cpu, "memory": float(machine.memory), "gpu": float(machine.gpu)}
-    asked_then = {"cpu": run.requested_cpu, "memory": run.requested_memory, "gpu": float(run.requested_gpu)}
-    then = cost.share(asked_then, whole)
-    if not then or run.cost is None:
-        return None
-    return run.cost / then * (cost.share(asked, whole) - cost.share(after, whole))
+    paid = cost.share({"cpu": cores, "memory": memory, "gpu": float(gpu)}, whole)
+    return (cost.share(asked, whole) - cost.share(after, whole)) / paid if paid else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import groupby
 
 import polars as pl
 
@@ -60,12 +61,11 @@ def histories(tries: pl.DataFrame, pods: pl.DataFrame) -> Iterator[tuple[Key, li
     no task are left out.
     """
     states = tries.select(*TRY, "state").unique(TRY, keep="last", maintain_order=True)
-    whole = _whole(pods).join(states, TRY, "left", nulls_equal=True)
-    succeeded = pl.col("state").eq("success").fill_null(pl.col("reason").eq("Completed")).fill_null(value=False)
-    runs = whole.with_columns(succeeded=succeeded).sort(*TASK, "ended", "uid")
-    for key, group in runs.group_by(TASK, maintain_order=True):
-        team, job, task, map_index = key
-        yield (team, job, task, map_index), [_run(row) for row in group.iter_rows(named=True)]
+    whole = _whole(pods).join(states, TRY, "left", nulls_equal=True).sort(*TASK, "ended", "uid")
+    columns = _columns()
+    rows = whole.select(*TASK, *(columns[field.name].alias(field.name) for field in fields(Run))).iter_rows()
+    for key, group in groupby(rows, lambda row: row[: len(TASK)]):
+        yield key, [Run(*row[len(TASK) :]) for row in group]
 
 
 def _whole(pods: pl.DataFrame) -> pl.DataFrame:
@@ -74,53 +74,43 @@ def _whole(pods: pl.DataFrame) -> pl.DataFrame:
     latest = ("requested_cpu", "requested_memory", "requested_gpu", "memory_limit", "instance_type")
     ours = pods.filter(pl.col("task").is_not_null(), pl.col("ended").is_not_null())
     started = pl.coalesce("started", "scheduled", "ended")
-    return ours.group_by(*TRY, "uid").agg(
-        (pl.col("ended").max().dt.epoch("ms") / 1000 / DAY).alias("ended"),
-        ((pl.col("ended").max() - started.min()).dt.total_milliseconds() / 1000).alias("seconds"),
-        pl.col("samples", "cpu_seconds", "throttled_seconds").sum(),
-        pl.when(pl.col("cost").is_not_null().any()).then(pl.col("cost").sum()).alias("cost"),
-        pl.col(*highest).max(),
-        pl.col(*latest).sort_by("ended").last(),
-        pl.col("reason").sort_by("ended").drop_nulls().last(),
+    return (
+        ours.sort("ended")
+        .group_by(*TRY, "uid", maintain_order=True)
+        .agg(
+            pl.col("ended").last(),
+            ((pl.col("ended").last() - started.min()).dt.total_milliseconds() / 1000).alias("seconds"),
+            pl.col("samples", "cpu_seconds", "throttled_seconds").sum(),
+            pl.when(pl.col("cost").is_not_null().any()).then(pl.col("cost").sum()).alias("cost"),
+            pl.col(*highest).max(),
+            pl.col(*latest).last(),
+            pl.col("reason").drop_nulls().last(),
+        )
     )
 
 
-def _run(row: dict[str, object]) -> Run:
-    seconds = max(_number(row["seconds"]), 0.0)
-    samples = int(_number(row["samples"]))
-    known = samples > 0
-    killed_at = row["memory_limit"] or row["requested_memory"]
-    return Run(
-        ended=_number(row["ended"]),
-        seconds=seconds,
-        succeeded=bool(row["succeeded"]),
-        samples=samples,
-        working_set=_whole_number(row["memory_working_set"]) if known else None,
-        memory_peak=_whole_number(row["memory_peak"]),
-        cpu_mean=_number(row["cpu_seconds"]) / seconds if known and seconds else None,
-        cpu_p95=_known(row["cpu_p95"]) if known else None,
-        cpu_peak=_known(row["cpu_peak"]) if known else None,
-        throttled=min(_number(row["throttled_seconds"]) / seconds, 1.0) if seconds else 0.0,
-        requested_cpu=_known(row["requested_cpu"]),
-        requested_memory=_whole_number(row["requested_memory"]),
-        requested_gpu=int(_number(row["requested_gpu"])),
-        killed_at=_whole_number(killed_at) if row["reason"] == OOM else None,
-        instance_type=_text(row["instance_type"]),
-        cost=_whole_number(row["cost"]),
+def _columns() -> dict[str, pl.Expr]:
+    """Return each field of `Run`, from the columns of `_whole` and the state of the try."""
+    sampled, lasted = pl.col("samples") > 0, pl.col("seconds") > 0
+    succeeded = pl.col("state").eq("success").fill_null(pl.col("reason").eq("Completed"))
+    same = (
+        "cpu_p95",
+        "cpu_peak",
+        "requested_cpu",
+        "requested_memory",
+        "instance_type",
+        "cost",
+        "memory_peak",
+        "samples",
     )
-
-
-def _known(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
-
-
-def _number(value: object) -> float:
-    return _known(value) or 0.0
-
-
-def _whole_number(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return {
+        **{name: pl.col(name) for name in same},
+        "ended": pl.col("ended").dt.epoch("ms") / 1000 / DAY,
+        "seconds": pl.max_horizontal("seconds", 0.0),
+        "succeeded": succeeded.fill_null(value=False),
+        "working_set": pl.when(sampled).then(pl.col("memory_working_set")),
+        "cpu_mean": pl.when(sampled & lasted).then(pl.col("cpu_seconds") / pl.col("seconds")),
+        "throttled": pl.when(lasted).then(pl.col("throttled_seconds") / pl.col("seconds")).otherwise(0.0),
+        "requested_gpu": pl.col("requested_gpu").fill_null(0),
+        "killed_at": pl.when(pl.col("reason") == OOM).then(pl.coalesce("memory_limit", "requested_memory")),
+    }

@@ -13,7 +13,7 @@ from jobyard_metrics.advice import krr, rule, vpa
 SEED = "table"
 """The rule's numbers were chosen with histories of other seeds."""
 
-TASKS = 400
+TASKS = 1000
 """Of each kind."""
 
 MARGINS = [0.025 * step for step in range(25)] + [0.8, 1.2, 1.8, 2.6]
@@ -22,6 +22,8 @@ SHOWN_MARGINS = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.8, 2.6]
 
 RISKS = [0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
 """Of Jobyard's rule."""
+
+LONG = f"KRR of {HISTORY} days"
 
 SLACK = 1.0
 """Points of waste by which a rule may lie beside a curve and count as on it."""
@@ -58,12 +60,13 @@ published rules; KRR's least of 100 points of data is left out, as it would answ
 tasks are those for which all rules answer: Jobyard's answers nothing for less than five runs or a week. Its numbers
 were chosen with histories of other seeds.
 
-"KRR needs" is the waste at which KRR would kill no more runs than Jobyard's rule, with whatever margin that takes (a
-line between the margins from 0 to 260 %); "never" means that no margin does. The last column says whether Jobyard's
-rule is inside both curves, on one (within a point), or outside.
+"KRR needs" is the waste at which KRR's kills fall to those of Jobyard's rule, with whatever margin that takes (a line
+between the margins from 0 to 260 %); "never" means that no margin does it. The last column says whether Jobyard's rule
+is inside both curves, on one (within a point), or outside. A part of what it gains is the longer history: KRR can be
+set to {HISTORY} days as well, which is the column before.
 
-| kind | no answer | Jobyard | KRR | VPA | KRR needs | VPA needs | Jobyard's is |
-|---|---|---|---|---|---|---|---|
+| kind | no answer | Jobyard | KRR | VPA | KRR needs | VPA needs | {LONG} needs | Jobyard's is |
+|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 Where a task's level falls, VPA forgets the old one within days. Jobyard's rule waits for a week and eight runs, as it
@@ -99,12 +102,17 @@ def ours(risk: float = rule.DEFAULT.risk) -> Fit:
 
 def by_krr(margin: float = krr.MARGIN) -> Fit:
     """Return KRR's rule with this margin, whatever the number of points."""
-    return lambda one: krr.memory(one.runs, TODAY, margin, points=1)
+    return lambda one: krr.memory(one.recent, TODAY, margin, points=1)
+
+
+def by_long_krr(margin: float = krr.MARGIN) -> Fit:
+    """Return KRR's rule with the history that Jobyard's has, which is a setting of KRR."""
+    return lambda one: krr.memory(one.runs, TODAY, margin, points=1, window=HISTORY)
 
 
 def by_vpa(margin: float = vpa.MARGIN) -> Fit:
     """Return VPA's rule with this margin."""
-    return lambda one: vpa.memory(one.runs, TODAY, margin)
+    return lambda one: vpa.memory(one.recent, TODAY, margin)
 
 
 def score(fit: Fit, tasks: Sequence[Task]) -> Score:
@@ -112,8 +120,8 @@ def score(fit: Fit, tasks: Sequence[Task]) -> Score:
     killed = waste = 0.0
     for one in tasks:
         request = fit(one) or 0
-        killed += sum(need > request for need in one.later) / len(one.later)
-        waste += sum(max(request - need, 0) for need in one.later) / sum(one.later)
+        killed += one.killed(request)
+        waste += one.waste(request)
     return Score(100 * killed / len(tasks), 100 * waste / len(tasks))
 
 
@@ -133,7 +141,7 @@ def waste_needed(scores: Iterable[Score], killed: float) -> float | None:
 
 
 def position(own: Score, needed: Mapping[str, float | None]) -> str:
-    """Return where a score lies by the curves of others, which need this waste for no more kills."""
+    """Return where a score lies by the curves of others, which need this waste for the same kills."""
     outside = {name: own.waste - waste for name, waste in needed.items() if waste is not None}
     worse = [f"**outside {name}'s** by {more:.0f}" for name, more in outside.items() if more > SLACK]
     if worse:
@@ -148,12 +156,13 @@ def _all_answer(one: Task) -> bool:
 
 def _row(kind: str, drawn: Sequence[Task], tasks: Sequence[Task]) -> str:
     own = score(ours(), tasks)
-    curves = {"KRR": curve(by_krr, MARGINS, tasks), "VPA": curve(by_vpa, MARGINS, tasks)}
-    needed = {name: waste_needed(scores, own.killed) for name, scores in curves.items()}
+    peers = {"KRR": by_krr, "VPA": by_vpa, LONG: by_long_krr}
+    needed = {name: waste_needed(curve(peer, MARGINS, tasks), own.killed) for name, peer in peers.items()}
     shown = ["never" if waste is None else f"{waste:.0f}" for waste in needed.values()]
     silent = 100 * sum(ours()(one) is None for one in drawn) / len(drawn)
     cells = [kind, f"{silent:.0f} %", own, score(by_krr(), tasks), score(by_vpa(), tasks), *shown]
-    return f"| {' | '.join(map(str, cells))} | {position(own, needed)} |"
+    published = {name: waste for name, waste in needed.items() if name != LONG}
+    return f"| {' | '.join(map(str, cells))} | {position(own, published)} |"
 
 
 def _curve_rows(tasks: Sequence[Task]) -> list[str]:

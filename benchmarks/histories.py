@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
+from jobyard_metrics.advice import krr, vpa
 from jobyard_metrics.advice.history import Run
 
 HISTORY = 60
@@ -33,15 +37,34 @@ Level = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Task:
-    """What the advice sees of a task, and what its later runs need, in bytes."""
+    """What the advice sees of a task, and what its later runs need, in bytes, the least first."""
 
     runs: list[Run]
     later: list[float]
 
+    @cached_property
+    def recent(self) -> list[Run]:
+        """The runs that KRR and VPA look at."""
+        return [run for run in self.runs if TODAY - run.ended <= max(krr.WINDOW, vpa.WINDOW)]
+
+    @cached_property
+    def totals(self) -> list[float]:
+        """The sums of the first 0, 1, 2, … later needs."""
+        return list(accumulate(self.later, initial=0.0))
+
+    def killed(self, request: float) -> float:
+        """Return the part of the later runs that need more."""
+        return 1 - bisect_right(self.later, request) / len(self.later)
+
+    def waste(self, request: float) -> float:
+        """Return what is requested and not needed by the runs that live, as a part of what all runs need."""
+        lived = bisect_right(self.later, request)
+        return (request * lived - self.totals[lived]) / self.totals[-1]
+
 
 @dataclass(frozen=True)
 class Shape:
-    """How often a task runs, how long, how its memory goes over a run, and how much its runs differ."""
+    """How often a task runs, how long, how its memory changes within a run, and how much its runs differ."""
 
     hours: float
     seconds: float
@@ -64,7 +87,7 @@ def task(kind: str, draw: random.Random) -> Task:
     days = [when for when in _times(shape, draw) if kind != "few runs" or when >= TODAY - 7 * draw.randint(2, 5)]
     needs = [(when, level(when) * math.exp(draw.gauss(0, shape.noise))) for when in days]
     runs = [_run(shape, when, need, draw) for when, need in needs if when < TODAY]
-    return Task(runs, [need for when, need in needs if when >= TODAY])
+    return Task(runs, sorted(need for when, need in needs if when >= TODAY))
 
 
 def _times(shape: Shape, draw: random.Random) -> Iterator[float]:

@@ -88,6 +88,13 @@ def test_shares_above_the_node_are_scaled_to_it() -> None:
     assert machines[0]["idle"] == 0
 
 
+@pytest.mark.parametrize("requested", [2.0, 2.7, 3.1, 7.77, 1e9])
+def test_a_pod_that_asks_for_the_whole_node_leaves_nothing_idle(requested: float) -> None:
+    costs, machines = run([pod(requested_cpu=requested)], [node()])
+    assert costs == [24 * 100_800_000]
+    assert machines[0]["idle"] == 0
+
+
 def test_pods_share_only_the_moments_in_which_they_overlap() -> None:
     pods = [pod(start=0, end=2, requested_cpu=2.0), pod(start=1, end=3, requested_cpu=2.0)]
     costs, machines = run(pods, [node(end=3)])

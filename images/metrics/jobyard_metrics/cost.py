@@ -33,6 +33,10 @@ WHOLE = 2**40
 FINE = 2**80
 """Running totals are integers of 1/FINE, so that rounding them down costs nothing that shows."""
 
+SLIVER = FINE * HOUR >> 32
+"""What is added before an amount is rounded down, so that what a running total lost does not cost a whole nanodollar.
+The pods of a node together get less than one nanodollar by it, up to four thousand million of them."""
+
 _DIMENSIONS = (("requested_cpu", "cpu"), ("requested_memory", "memory"), ("requested_gpu", "gpu"))
 
 
@@ -155,7 +159,8 @@ def _amounts(node: Node) -> list[int]:
         total += node.price * (moment - before) * FINE // max(units, WHOLE)
         totals[moment], before = total, moment
         units += change
-    return [(totals[stay.end] - totals[stay.start]) * stay.share // FINE // HOUR for stay in node.stays]
+    paid = [(totals[stay.end] - totals[stay.start]) * stay.share for stay in node.stays]
+    return [(amount + SLIVER) // (FINE * HOUR) for amount in paid]
 
 
 def _changes(stays: Iterable[Stay]) -> dict[int, int]:

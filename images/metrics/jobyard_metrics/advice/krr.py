@@ -37,18 +37,20 @@ def cpu(runs: Sequence[Run], now: float, points: int = POINTS) -> float | None:
     return max(LEAST_CPU, math.ceil(max(peaks) * 1000) / 1000) if peaks else None
 
 
-def memory(runs: Sequence[Run], now: float, margin: float = MARGIN, points: int = POINTS) -> int | None:
+def memory(
+    runs: Sequence[Run], now: float, margin: float = MARGIN, points: int = POINTS, window: float = WINDOW
+) -> int | None:
     """Return the memory request in bytes, or None where KRR has not enough data."""
-    seen = _seen(runs, now, points)
+    seen = _seen(runs, now, points, window)
     peaks = [run.working_set for run in seen if run.working_set is not None]
     if not peaks:
         return None
-    killed = [run.killed_at for run in runs if run.killed_at is not None and now - run.ended <= WINDOW]
+    killed = [run.killed_at for run in runs if run.killed_at is not None and now - run.ended <= window]
     needed = max(max(peaks) * (1 + margin), max(killed, default=0) * (1 + OOM_MARGIN))
     return max(LEAST_MEMORY, math.ceil(needed))
 
 
-def _seen(runs: Sequence[Run], now: float, points: int) -> list[Run]:
+def _seen(runs: Sequence[Run], now: float, points: int, window: float = WINDOW) -> list[Run]:
     """Return the sampled runs of the window, or none if they have too few points."""
-    seen = [run for run in runs if run.sampled and now - run.ended <= WINDOW]
+    seen = [run for run in runs if run.sampled and now - run.ended <= window]
     return seen if sum(math.ceil(run.seconds / STEP) for run in seen) >= points else []

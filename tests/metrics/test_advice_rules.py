@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobyard_metrics.advice import krr, need, rule, vpa
 from jobyard_metrics.advice.history import Run
@@ -141,6 +141,7 @@ def test_a_run_that_failed_for_another_reason_is_ignored() -> None:
 HISTORIES = st.lists(st.integers(70 * MIB, 64 * GIB), min_size=8, max_size=80)
 
 
+@settings(deadline=None)
 @given(HISTORIES)
 def test_the_request_is_a_canonical_step_at_or_above_every_need_of_the_regime(sizes: list[int]) -> None:
     runs = [run(len(sizes) - index, size) for index, size in enumerate(sizes)]
@@ -153,6 +154,7 @@ def test_the_request_is_a_canonical_step_at_or_above_every_need_of_the_regime(si
         assert fits >= 64 * MIB
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1, 1e12), min_size=5, max_size=60), st.floats(0.0001, 0.5))
 def test_a_smaller_risk_never_asks_for_less(needs: list[float], risk: float) -> None:
     ordered = sorted(needs, reverse=True)
@@ -162,6 +164,7 @@ def test_a_smaller_risk_never_asks_for_less(needs: list[float], risk: float) -> 
     assert limits[-1] <= ordered[0] * (1 + 1 / math.sqrt(len(needs)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1, 1e6), min_size=5, max_size=60), st.floats(0.001, 1000))
 def test_the_limit_has_no_unit(needs: list[float], factor: float) -> None:
     ordered = sorted(needs, reverse=True)
@@ -224,6 +227,7 @@ def histogram_percentile(samples: Sequence[tuple[float, float, float]], first: f
     raise AssertionError("no samples")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 8), st.integers(20 * MIB, 100 * GIB)), min_size=1, max_size=12))
 def test_vpa_by_its_published_histogram(drawn: list[tuple[float, int]]) -> None:
     runs = [run(age, size) for age, size in sorted(drawn, reverse=True)]

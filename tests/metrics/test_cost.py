@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jobyard_metrics import cost
 from jobyard_metrics.prices import NANODOLLARS, Machine
@@ -178,6 +178,7 @@ POD_ROWS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(POD_ROWS, max_size=12), st.lists(NODE_ROWS, max_size=4))
 def test_pods_and_idle_are_exactly_the_nodes_cost(pods: list[Row], nodes: list[Row]) -> None:
     check_exact(pods, nodes)
@@ -188,6 +189,7 @@ LENGTHS = st.tuples(st.integers(0, 86_400_000), st.integers(0, 86_400_000), st.f
 )
 
 
+@settings(deadline=None)
 @given(st.lists(LENGTHS, min_size=1, max_size=8), st.floats(1, 3))
 def test_a_larger_request_never_costs_less_and_idle_never_grows(pods: list[Row], factor: float) -> None:
     larger = [{**pods[0], "requested_cpu": pods[0]["requested_cpu"] * factor}, *pods[1:]]
@@ -198,6 +200,7 @@ def test_a_larger_request_never_costs_less_and_idle_never_grows(pods: list[Row],
     assert after[1][0]["idle"] <= before[1][0]["idle"] + len(pods)
 
 
+@settings(deadline=None)
 @given(st.lists(LENGTHS, min_size=1, max_size=8), st.integers(0, 86_400_000))
 def test_a_pod_in_two_halves_costs_the_same(pods: list[Row], moment: int) -> None:
     first, *others = pods
@@ -214,6 +217,7 @@ def test_a_pod_in_two_halves_costs_the_same(pods: list[Row], moment: int) -> Non
     assert 0 <= whole - one - two <= 1
 
 
+@settings(deadline=None)
 @given(st.lists(LENGTHS, max_size=6), st.lists(st.integers(0, 86_400_000), min_size=1, max_size=4))
 def test_days_add_up(pods: list[Row], cuts: list[int]) -> None:
     """A node's time in several days, with cuts at any millisecond: its cost is exactly that of the whole."""

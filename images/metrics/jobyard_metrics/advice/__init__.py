@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
@@ -38,14 +38,14 @@ def advise(tries: pl.DataFrame, pods: pl.DataFrame, jobs: pl.DataFrame, prices: 
     that its team's release no longer has gets no row.
     """
     now = float(day.toordinal() - date(1970, 1, 1).toordinal() + 1)
+    begin = datetime.combine(day, time(), UTC) - timedelta(days=WINDOW - 1)
     listed = _listed(jobs)
     teams = {team for team, _, _ in listed}
     rows = []
-    for key, runs in histories(tries, pods):
+    for key, runs in histories(tries, pods.filter(pl.col("ended") >= begin)):
         team, job, task, _ = key
-        recent = [run for run in runs if now - WINDOW <= run.ended <= now]
-        if recent and (team not in teams or (team, job, task) in listed):
-            rows.append(_row(key, recent, listed.get((team, job, task), {}), prices, now))
+        if team not in teams or (team, job, task) in listed:
+            rows.append(_row(key, runs, listed.get((team, job, task), {}), prices, now))
     return pl.DataFrame(rows, ADVICE, orient="row").sort("team", "job", "task", "map_index")
 
 

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import advice
 import check
 import largest
 import memory
@@ -27,6 +28,7 @@ SECTIONS = {
     "memory": memory.section,
     "release": release.section,
     "teams": teams.section,
+    "advice": advice.section,
 }
 
 

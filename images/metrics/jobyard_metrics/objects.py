@@ -125,7 +125,7 @@ class FolderStore:
 
     def list(self, prefix: str) -> list[Listed]:
         """Return objects, as `ObjectStore` defines it."""
-        folder = self._path(prefix) if prefix.endswith("/") else self._path(prefix).parent
+        folder = self._path(prefix.rpartition("/")[0])
         with _as_store_error(self.address):
             files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
             found = [Listed(path.relative_to(self._root).as_posix(), path.stat().st_mtime) for path in files]

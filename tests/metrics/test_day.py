@@ -73,7 +73,7 @@ def collector(tmp_path: Path, recorded: str) -> Iterator[Collector]:
     for run_id, (begin, end) in pods.items():
         times = {"queued_at": _time(begin), "start_date": _time(begin)}
         found.airflow.runs.append(run(run_id=run_id, ended=minute(end), **times))
-        started = {"start_date": _time(begin), "rendered_fields": {"measured": {"auc": 0.9}}}
+        started: Any = {"start_date": _time(begin), "rendered_fields": {"measured": {"auc": 0.9}}}
         found.airflow.instances.append(instance(ended=minute(end), dag_run_id=run_id, **started))
     found.airflow.dags = [{"dag_id": "risk.score", "is_paused": False}]
     yield found

@@ -44,7 +44,7 @@ def section() -> str:
 ## Metrics of {TEAMS} teams
 
 One day of {TEAMS} teams with {JOBS} jobs of {TASKS} tasks each ({rows}), from servers that answer as Airflow 3.3.1 and
-Prometheus do, with a sample every 15 s. Processor time of `python -m jobyard_metrics` on one core, the interpreter's
+Prometheus do, with a sample every 2 s. Processor time of `python -m jobyard_metrics` on one core, the interpreter's
 start included, into a folder.
 
 | | CPU seconds |

@@ -90,7 +90,7 @@ def test_a_day_is_collected(collector: Collector) -> None:
     assert dict(result.manifest.rows) == {
         "runs": 4,
         "tries": 4,
-        "pods": 7,
+        "pods": 8,
         "nodes": 2,
         "models": 4,
         "jobs": 1,
@@ -151,7 +151,7 @@ def test_an_airflow_that_fails_half_way_leaves_no_day(collector: Collector, requ
         collector.run()
     assert store.days(collector.store) == []
     collector.airflow = FakeAirflow()
-    assert collector.run().manifest.rows["pods"] == 7
+    assert collector.run().manifest.rows["pods"] == 8
     assert store.days(collector.store) == [DAY]
 
 

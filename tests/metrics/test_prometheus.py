@@ -39,7 +39,7 @@ def after(seconds: float) -> datetime:
 
 
 def test_the_pods_of_teams_that_existed_in_the_day_have_a_row(rows: dict[str, dict[str, Any]]) -> None:
-    assert sorted(rows) == ["evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
+    assert sorted(rows) == ["brief", "evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
 
 
 def test_a_pod_has_what_it_asked_for_and_where_it_ran(rows: dict[str, dict[str, Any]]) -> None:
@@ -87,6 +87,14 @@ def test_a_short_pod_has_its_true_peak(rows: dict[str, dict[str, Any]]) -> None:
     assert short["cpu_peak"] == short["cpu_p95"] == pytest.approx(2)
 
 
+def test_the_pods_own_cgroup_has_the_peak_that_its_container_never_showed(
+    rows: dict[str, dict[str, Any]],
+) -> None:
+    brief = rows["brief"]
+    assert (brief["samples"], brief["memory_peak"], brief["memory_working_set"]) == (1, 3 * GIB, 3 * GIB // 2)
+    assert brief["cpu_seconds"] == pytest.approx(5.5)
+
+
 def test_a_pod_without_a_sample_has_no_usage(rows: dict[str, dict[str, Any]]) -> None:
     unseen = rows["unseen"]
     used = ("cpu_seconds", "cpu_peak", "cpu_p95", "throttled_seconds", "memory_peak", "memory_working_set")
@@ -124,7 +132,7 @@ def test_every_node_has_its_time(usage: Usage) -> None:
 
 def test_a_day_takes_few_requests(api: PrometheusApi) -> None:
     source.collect(api, START, END)
-    assert api.requests_made == 36
+    assert api.requests_made == 48
 
 
 def test_a_day_without_data_is_empty(api: PrometheusApi) -> None:
@@ -151,7 +159,7 @@ def test_what_is_too_large_is_split(recorded: str, api: PrometheusApi, monkeypat
 
     monkeypatch.setattr(PrometheusApi, "_ask", limited)
     parts = source.collect(api, START, END)
-    assert len(calls) > 36
+    assert len(calls) > 48
     assert parts.cpu == whole.cpu
     assert parts.containers == whole.containers
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobyard_metrics.sources.airflow import Try
-from jobyard_metrics.sources.prometheus import NAMESPACE, Container, CpuUse, Key, Pod, Usage
+from jobyard_metrics.sources.prometheus import NAMESPACE, WHOLE_POD, Container, CpuUse, Key, Pod, Usage
 from jobyard_metrics.values import from_epoch, rounded, whole
 
 LABEL_CHARACTERS = 63
@@ -76,7 +76,7 @@ def _row(
 ) -> dict[str, Any] | None:
     containers = usage.containers.get(key, {})
     cpu = usage.cpu.get(key, _NO_USE)
-    times = _times(pod, containers.values())
+    times = _times(pod, containers)
     task, run, number = _labels(pod, namespace.removeprefix(NAMESPACE))
     found = tries.of(task, number or 0, run or "", times)
     times["ended"] = _ended(pod, times, found, cpu, end)
@@ -99,7 +99,7 @@ def _row(
         **{column: _clipped(time, start, end) for column, time in times.items()},
         "reason": _reason(pod),
         **_resources(pod),
-        **_used(containers.values(), cpu, times, start),
+        **_used(containers, cpu, times, start),
         "cost": None,
     }
 
@@ -121,8 +121,9 @@ def _small(written: str | None) -> int | None:
     return whole(int(written)) if written and is_number else None
 
 
-def _times(pod: Pod, containers: Iterable[Container]) -> dict[str, datetime | None]:
-    starts = [container.started for container in containers if container.started]
+def _times(pod: Pod, containers: Mapping[str, Container]) -> dict[str, datetime | None]:
+    # The pod's own cgroup is older: it is there while images are pulled.
+    starts = [one.started for name, one in containers.items() if one.started and name != WHOLE_POD]
     return {
         "created": from_epoch(pod.value("kube_pod_created")),
         "scheduled": from_epoch(pod.value("kube_pod_status_scheduled_time")),
@@ -193,20 +194,27 @@ def _by_resource(pod: Pod, metric: str) -> dict[str, float]:
 
 
 def _used(
-    containers: Iterable[Container], cpu: CpuUse, times: Mapping[str, datetime | None], start: datetime
+    containers: Mapping[str, Container], cpu: CpuUse, times: Mapping[str, datetime | None], start: datetime
 ) -> dict[str, Any]:
     """What the pod used in the day; where memory was never sampled, nothing is known of it."""
-    sampled = [container for container in containers if container.samples]
+    sampled = {name: container for name, container in containers.items() if container.samples}
     began = times["started"] is not None and times["started"] >= start
+    parts = [container for name, container in sampled.items() if name != WHOLE_POD]
+    whole = sampled.get(WHOLE_POD, Container())
     return {
-        "samples": max((min(container.samples, 2**31 - 1) for container in sampled), default=0),
+        "samples": max((min(container.samples, 2**31 - 1) for container in sampled.values()), default=0),
         "cpu_seconds": cpu.seconds if sampled else None,
         "cpu_peak": cpu.peak if sampled else None,
         "cpu_p95": cpu.p95 if sampled else None,
-        "throttled_seconds": _sum(_throttled(container, began) for container in sampled),
-        "memory_peak": rounded(_sum(container.memory_peak for container in sampled)),
-        "memory_working_set": rounded(_sum(container.memory_working_set for container in sampled)),
+        "throttled_seconds": _sum(_throttled(container, began) for container in parts or [whole]),
+        "memory_peak": rounded(_larger(whole.memory_peak, _sum(one.memory_peak for one in parts))),
+        "memory_working_set": rounded(_larger(whole.memory_working_set, _sum(one.memory_working_set for one in parts))),
     }
+
+
+def _larger(whole: float | None, parts: float | None) -> float | None:
+    """Of the pod's own figure and the sum of its containers': either may have been sampled for longer."""
+    return max((value for value in (whole, parts) if value is not None), default=None)
 
 
 def _throttled(container: Container, began: bool) -> float | None:

@@ -110,7 +110,7 @@ def _collect(folder: Path, address: str) -> tuple[float, str]:
 
 
 def _figure(printed: str, name: str) -> str:
-    return re.findall(rf"{re.escape(name)} (\d+)", printed)[0]
+    return str(re.findall(rf"{re.escape(name)} (\d+)", printed)[0])
 
 
 def _copy_back(store: Path) -> None:

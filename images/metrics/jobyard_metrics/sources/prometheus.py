@@ -176,7 +176,7 @@ def _seen(metric: str, selector: str, step: str) -> str:
 
 
 def _figures() -> str:
-    """A query for all figures, told apart by a label, as functions drop the names of metrics."""
+    """A query for all figures, each with a label that names it, as functions drop the names of metrics."""
     by = "max by (namespace, pod, container)"
     named = (
         f'label_replace({by} ({expression.replace("$of", _CONTAINERS)}), "figure", "{name}", "", "")'

@@ -31,7 +31,7 @@ def usage(recorded: str) -> Usage:
 def rows(usage: Usage) -> dict[str, dict[str, Any]]:
     """The day's pods by name, without any try of Airflow's."""
     placed = {row["node"]: row for row in nodes.rows(usage, START, END)}
-    return {row["name"]: row for row in pods.rows(usage, Tries([]), placed, START, END)}
+    return {row["name"]: row for row in pods.rows(pods.Cluster(usage, Tries([]), placed, START, END))}
 
 
 def after(seconds: float) -> datetime:
@@ -137,7 +137,7 @@ def test_a_day_takes_few_requests(api: PrometheusApi) -> None:
 
 def test_a_day_without_data_is_empty(api: PrometheusApi) -> None:
     usage = source.collect(api, START - timedelta(days=30), END - timedelta(days=30))
-    assert list(pods.rows(usage, Tries([]), {}, START, END)) == []
+    assert list(pods.rows(pods.Cluster(usage, Tries([]), {}, START, END))) == []
     assert list(nodes.rows(usage, START, END)) == []
 
 
@@ -172,7 +172,7 @@ def attempt(run_id: str, task: str = "train", number: int = 1, begin: float = 36
 def test_a_pod_is_joined_to_its_try(usage: Usage) -> None:
     known = [attempt("run-1"), attempt("elsewhere"), attempt("run-3", ended=41_030)]
     tries = [*known, attempt("run 5", begin=82_800, ended=90_000)]
-    rows = {row["name"]: row for row in pods.rows(usage, Tries(tries), {}, START, END)}
+    rows = {row["name"]: row for row in pods.rows(pods.Cluster(usage, Tries(tries), {}, START, END))}
     assert rows["usual"]["run_id"] == "run-1"
     # Its label has another value, but no other try of the task ran then.
     assert rows["into-tomorrow"]["run_id"] == "run 5"

@@ -86,13 +86,14 @@ def tables(
         MetricsError: a source failed.
     """
     start, end = day_bounds(day)
+    until = min(end, now)
     released = releases.read(sources.releases)
     airflow = sources.airflow.day(day, now, released.uses_output)
-    usage = prometheus.collect(sources.prometheus, start, min(end, now))
-    machines = frame("nodes", nodes.rows(usage, start, min(end, now)))
-    placed = {row["node"]: row for row in machines.iter_rows(named=True)}
+    usage = prometheus.collect(sources.prometheus, start, until)
+    machines = frame("nodes", nodes.rows(usage, start, until))
+    by_name = {row["node"]: row for row in machines.iter_rows(named=True)}
     tries = pods.Tries([*airflow.others, *airflow.tries])
-    ran = frame("pods", pods.rows(usage, tries, placed, start, min(end, now)))
+    ran = frame("pods", pods.rows(pods.Cluster(usage, tries, by_name, start, until)))
     ran, machines = _cost(ran, machines, sources.prices)
     frames = {
         "runs": frame("runs", _runs(airflow, released)),

@@ -13,6 +13,7 @@ import check
 import largest
 import memory
 import merge_request
+import metrics
 import parse
 import release
 import reparse
@@ -26,6 +27,7 @@ SECTIONS = {
     "reparse": reparse.section,
     "largest": largest.section,
     "memory": memory.section,
+    "metrics": metrics.section,
     "release": release.section,
     "teams": teams.section,
     "advice": advice.section,

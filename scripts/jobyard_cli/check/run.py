@@ -72,7 +72,15 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
         NotATeamRepoError: the folder is not a team's repository.
         NothingToCheckError: a path of `only` has no job in it.
     """
-    repo = TeamRepo.load(root, platform)
+    return check_jobs(TeamRepo.load(root, platform), only)
+
+
+def check_jobs(repo: TeamRepo, only: Sequence[Path] = ()) -> Checked:
+    """Check the jobs of a repository that has been read, as `check_repo` does.
+
+    Raises:
+        NothingToCheckError: a path of `only` has no job in it.
+    """
     checked = Checked(repo)
     misplaced = _misplaced(repo)
     for path in only:

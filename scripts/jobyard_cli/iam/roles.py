@@ -14,10 +14,9 @@ from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
 from jobyard_cli.platform.environments import Environment
-from jobyard_cli.platform.teams import TEAMS
+from jobyard_cli.platform.teams import TEAMS, is_reserved
 
 NAME_LENGTH = 64
-RESERVED = (PLATFORM, "jobyard")
 
 
 class IamRolesError(JobyardError):
@@ -99,7 +98,7 @@ def _nowhere() -> Project:
 def _projects(environment: Environment, problems: list[str]) -> dict[str, Project]:
     found = {}
     for team, values in sorted(environment.teams.items()):
-        if team in RESERVED:
+        if is_reserved(team):
             problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
         try:
             found[team] = project(values["repo"], values.get("ci", "gitlab"))

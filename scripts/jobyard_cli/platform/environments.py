@@ -12,11 +12,20 @@ from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError
-from jobyard_cli.platform.teams import TEAM_SCHEMA, Team, TeamFiles, all_findings, read_teams
+from jobyard_cli.platform.teams import (
+    PLATFORM_TEAM,
+    TEAM_SCHEMA,
+    Team,
+    TeamFiles,
+    all_findings,
+    platform_team_findings,
+    read_teams,
+)
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
+PLATFORM_TEAM_FILE = "values/platform-team.yaml"
 
 
 class UnknownEnvironmentError(UsageError):
@@ -55,6 +64,14 @@ class Environment:
     """Teams that the platform has, but not here."""
     data_buckets: frozenset[str] = frozenset()
     """Those of all environments: a job names an asset the same in each."""
+    platform_team: Mapping[str, Any] | None = None
+    """What the reserved team `platform` has here; None where the environment has no `metrics`."""
+
+    @property
+    def all_teams(self) -> dict[str, Mapping[str, Any]]:
+        """Return the teams, with the reserved team `platform` where it has jobs: all that Airflow starts pods as."""
+        own = {} if self.platform_team is None else {PLATFORM_TEAM: self.platform_team}
+        return {**self.teams, **own}
 
 
 def load_environment(repo: Path, name: str) -> Environment:
@@ -73,8 +90,21 @@ def load_environment(repo: Path, name: str) -> Environment:
     _raise([*_environment_findings(file, name, repo), *all_findings(files, known, repo)])
     teams = _by_name(files)
     inside = {team: here for team, given in teams.items() if (here := given.in_environment(name)) is not None}
-    buckets = _data_buckets(repo, known)
-    return Environment(name, file.data["environment"], inside, frozenset(teams.keys() - inside.keys()), buckets)
+    values = file.data["environment"]
+    return Environment(
+        name,
+        values,
+        inside,
+        frozenset(teams.keys() - inside.keys()),
+        _data_buckets(repo, known),
+        _platform_team(repo) if values.get("metrics") else None,
+    )
+
+
+def _platform_team(repo: Path) -> dict[str, Any]:
+    document = _load(repo, PLATFORM_TEAM_FILE)
+    _raise(platform_team_findings(document, repo))
+    return dict(document.data)
 
 
 def _data_buckets(repo: Path, environments: Collection[str]) -> frozenset[str]:

@@ -41,7 +41,7 @@ def kubeconfig(environment: Environment) -> str:
     require(environment, "Airflow's kubeconfig is", NEEDED)
     cluster = environment.values["cluster"]
     where = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
-    teams = sorted(environment.teams)
+    teams = sorted(environment.all_teams)
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -61,7 +61,7 @@ def launcher_role(environment: Environment, team: str) -> str:
     Raises:
         InvalidRegionError: AWS has no such region.
     """
-    name = launcher_name(environment.teams[team], team)
+    name = launcher_name(environment.all_teams[team], team)
     return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
 
 

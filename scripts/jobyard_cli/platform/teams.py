@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 TEAM_SCHEMA = "charts/bounds/values.schema.json"
 TEAMS = "values/teams"
 OVERRIDES = "values/overrides"
+PLATFORM_TEAM = "platform"
+"""The reserved team that runs the platform's own jobs; its values are in a file of their own, not in `TEAMS`."""
+RESERVED = ("jobyard", PLATFORM_TEAM, "airflow", "argocd", "default")
+"""What no team of a company's may be called, besides what begins with `kube-`, as charts/bounds and the template say."""
 WORKER_SLOTS = 16
 """Of a team whose file does not say."""
 FIELDS = (
@@ -90,6 +94,11 @@ class TeamFiles:
         return Team(self.document.data, {name: override.data for name, override in self.overrides.items()})
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether the platform uses the name itself, for folders of the bucket and for namespaces."""
+    return name in RESERVED or name.startswith("kube-")
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return both values, merged as Helm merges files: mappings key by key; all else in `above` replaces."""
     result = dict(below)
@@ -151,6 +160,9 @@ def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
     if not _name_validator(schema).is_valid({"team": files.name}):
         rule = "a DNS label that starts with a letter, of at most 40 characters"
         yield document.finding((), f"'{files.name}' can't be a team's name: {rule}", "name")
+    if is_reserved(files.name):
+        message = f"'{files.name}' is reserved for the platform (so are {', '.join(RESERVED)} and kube-*)"
+        yield document.finding((), message, "name")
     if old := list(_old_form(document, files.name)):
         yield from old
     else:
@@ -225,6 +237,23 @@ def _name_validator(schema: Path) -> Draft202012Validator:
 def _file_validator(schema: Path) -> Draft202012Validator:
     content = json.loads(schema.read_text())
     return compiled(_part(content, FIELDS, content["then"]["required"]))
+
+
+def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
+    """Yield a finding for each problem of the reserved team's file, which names no repository: it is this one."""
+    yield from document.findings
+    if not document.findings:
+        yield from part_findings(document, (), document.data, _reserved_validator(repo / TEAM_SCHEMA))
+        if isinstance(document.data, dict):
+            yield from _node_groups(document, list(node_groups(repo / "values")))
+
+
+@cache
+def _reserved_validator(schema: Path) -> Draft202012Validator:
+    content = json.loads(schema.read_text())
+    not_its_own = ("repo", "revision", "ci", "environments")
+    fields = [name for name in FIELDS if name not in not_its_own]
+    return compiled(_part(content, fields, [name for name in content["then"]["required"] if name != "repo"]))
 
 
 @cache

@@ -5,6 +5,7 @@ The lines of the other lanes are marked with the lane's name. The last lines say
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -53,29 +54,37 @@ def _beside(name: str, *folders: str) -> Lane:
 
 
 def run(first: Lane, *beside: Lane) -> int:
-    """Run the lanes at once; return 0 if all passed, or else the code of the first that failed."""
-    with ThreadPoolExecutor(len(beside) + 1) as pool:
-        running = [pool.submit(_on_terminal, first), *(pool.submit(_marked, lane) for lane in beside)]
-        finished = [one.result() for one in running]
+    """Run the lanes at once; return 0 if all passed, or else the code of the first that failed.
+
+    SIGTERM and Ctrl-C end the lanes, each of which stops what it has started.
+    """
+    # `timeout` and pipelines end a command with SIGTERM; by default Python would leave the lanes running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    processes = [_start(first), *(_start(lane, stdout=subprocess.PIPE) for lane in beside)]
+    lanes = [first, *beside]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            finished = list(pool.map(_follow, lanes, processes))
+        except KeyboardInterrupt:
+            for process in processes:
+                process.terminate()
+            raise
     print()
-    for one in finished:
-        print(one)
-    return next((one.code for one in finished if one.code), 0)
+    for lane in finished:
+        print(lane)
+    return next((lane.code for lane in finished if lane.code), 0)
 
 
-def _on_terminal(lane: Lane) -> Finished:
+def _start(lane: Lane, stdout: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(lane.command, stdout=stdout, stderr=stdout and subprocess.STDOUT, text=True)
+
+
+def _follow(lane: Lane, process: subprocess.Popen[str]) -> Finished:
+    """Pass on the lines of a lane that does not write to the terminal itself, until it ends."""
     start = time.monotonic()
-    code = subprocess.run(lane.command, check=False).returncode
-    return Finished(lane.name, code, time.monotonic() - start)
-
-
-def _marked(lane: Lane) -> Finished:
-    start = time.monotonic()
-    with subprocess.Popen(lane.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(f"{lane.name} │ {line}", end="", flush=True)
-    return Finished(lane.name, process.returncode, time.monotonic() - start)
+    for line in process.stdout or ():
+        print(f"{lane.name} │ {line}", end="", flush=True)
+    return Finished(lane.name, process.wait(), time.monotonic() - start)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jobyard_cli.platform.teams import FIELDS, OVERRIDABLE
+from jobyard_cli.platform.team_schema import FIELDS, OVERRIDABLE
 from jsonschema import Draft7Validator
 from schema_tables import Field, at, followed, table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     In CI Hypothesis derives a fixed seed from each test, so that no merge request fails by chance.
     """
+    # SIGTERM ends a run as Ctrl-C does, so that fixtures stop the servers that they have started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     in_ci = settings.get_current_profile_name() == "ci"
     if config.option.hypothesis_seed is None and not in_ci:
         config.option.hypothesis_seed = str(random.getrandbits(32))

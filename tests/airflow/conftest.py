@@ -24,6 +24,8 @@ AT_ONCE = 1 + (os.cpu_count() or 1)
 
 Ran = subprocess.CompletedProcess[str]
 Runs = dict[tuple[str, str], Future[Ran]]
+RUNNING: set[subprocess.Popen[str]] = set()
+"""To end with this run, which has waited for all of them unless somebody stopped it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +51,12 @@ def runs(
     # Made here, as pytest's own folder for them may not be made in two threads.
     wanted = {(version, part): tmp_path_factory.mktemp(version) for part in PARTS for version in VERSIONS}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {key: pool.submit(_run, pythons[key[0]], key[1], folder) for key, folder in wanted.items()}
+        try:
+            yield {key: pool.submit(_run, pythons[key[0]], key[1], folder) for key, folder in wanted.items()}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(RUNNING):
+                process.terminate()
 
 
 def _python(version: str, report: Callable[[str], None]) -> Path:
@@ -62,4 +69,11 @@ def _run(python: Path, part: str, folder: Path) -> Ran:
     # Airflow calls `airflow` by name; what this run of pytest has set is not meant for the other.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "AIRFLOW"))}
     environment = {**inherited, "PATH": f"{python.parent}{os.pathsep}{inherited['PATH']}"}
-    return subprocess.run(command, cwd=SOURCE.root, env=environment, capture_output=True, text=True, check=False)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=SOURCE.root, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        RUNNING.add(process)
+        try:
+            out, errors = process.communicate()
+        finally:
+            RUNNING.discard(process)
+    return Ran(command, process.returncode, out, errors)

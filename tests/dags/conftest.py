@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{HOME.name}/airf
 # Airflow reads its settings when it is imported.
 from fake_cluster import FakeCluster  # noqa: E402
 from support import Bucket, kubeconfig  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """End a run at SIGTERM as at Ctrl-C, so that fixtures stop the servers that they have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

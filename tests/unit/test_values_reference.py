@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from jobyard_cli.platform.teams import FIELDS as FIELDS_OF_TEAM
-from jobyard_cli.platform.teams import OVERRIDABLE
+from jobyard_cli.platform.team_schema import FIELDS as FIELDS_OF_TEAM
+from jobyard_cli.platform.team_schema import OVERRIDABLE
 from jsonschema import Draft7Validator
 from schema_tables import example
 from write_values_reference import CHARTS, PAGE, ROOT, is_valid, json_text, load, render, tables

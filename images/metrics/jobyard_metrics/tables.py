@@ -1,6 +1,6 @@
 """The tables that a day consists of: columns with types and units, and the names of their files.
 
-Whoever writes a table and whoever reads one takes its schema from here. A day is a UTC day. A run and a try belong to
+Code that writes or reads a table takes its schema from here. A day is a UTC day. A run and a try belong to
 the day in which they ended; a pod and a node have a row in each day in which they existed, with that day's part.
 
 Units: money in nanodollars (10^-9 USD), memory in bytes, CPU in cores, durations in seconds, times in UTC. Null stands
@@ -127,7 +127,7 @@ ADVICE: Schema = {
     **_JOB,
     "task": pl.String,
     "map_index": pl.Int32,
-    "runs": pl.Int32,  # successful tries that the advice rests on
+    "runs": pl.Int32,  # successful tries that the advice is made from
     "sampled": pl.Int32,  # of these, tries whose pod was sampled
     "requested_cpu": pl.Float64,
     "requested_memory": pl.Int64,

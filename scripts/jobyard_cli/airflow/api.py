@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -57,7 +57,9 @@ class AirflowClient:
 
     def _ask(self, method: str, path: str, query: dict[str, Any] | None, body: Any = None) -> Any:
         ask = partial(self._transport.call, method, path, query, body)
-        return ask() if method == "POST" else insist(ask, self.patience, clock=self._clock)
+        if method == "POST":
+            return ask()
+        return insist(ask, self.patience, clock=self._clock)
 
     def _create(self, path: str, body: Any) -> Any:
         """A POST, repeated: the answer, or None where one whose answer was lost had created it.
@@ -95,6 +97,14 @@ class AirflowClient:
             seen += len(page[key])
             if not page[key] or seen >= page["total_entries"]:
                 return
+
+    def by_name(self, path: str, key: str) -> dict[str, dict[str, Any]]:
+        """Return every entry of a list by its `name`.
+
+        Raises:
+            AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
+        """
+        return {str(entry["name"]): entry for entry in self.listed(path, key)}
 
     def variable(self, key: str) -> str | None:
         """Return the value of an Airflow Variable, or None if it does not exist.
@@ -142,8 +152,7 @@ class AirflowClient:
 
         def look() -> None:
             if missing := wanted - airflow.dag_ids():
-                errors = [f"\nAirflow can't import {name}:\n{trace}" for name, trace in airflow.import_errors().items()]
-                raise NotYetError(f"{', '.join(sorted(missing))} is missing{''.join(errors)}")
+                raise NotYetError(_missing_dags(missing, airflow.import_errors()))
 
         self._until(look, timeout, f"Airflow does not have all of {', '.join(sorted(wanted))}")
 
@@ -161,8 +170,8 @@ class AirflowClient:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return every run of a DAG."""
-        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns?limit=1000")["dag_runs"]
-        return found
+        runs: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns?limit=1000")["dag_runs"]
+        return runs
 
     def wait_for_first_run(self, dag_id: str, timeout: float) -> dict[str, Any]:
         """Return the first run that the scheduler made of a DAG.
@@ -201,24 +210,31 @@ class AirflowClient:
             if seen not in FINISHED:
                 deadline.pause(1)
 
-    def _until(self, look: Callable[[], T], seconds: float, what: str) -> T:
+    def _until(self, look: Callable[[], T], seconds: float, problem: str) -> T:
         def late(last: str) -> AirflowTimeoutError:
-            return AirflowTimeoutError(f"{what} after {seconds:.0f} s; last seen: {last}")
+            return AirflowTimeoutError(f"{problem} after {seconds:.0f} s; last seen: {last}")
 
         return until(look, seconds, late, clock=self._clock)
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
-            "task_instances"
-        ]
-        return found
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        instances: list[dict[str, Any]] = answer["task_instances"]
+        return instances
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return the log of one try of a task, with a line for each event and for each exception."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
         content = self.call("GET", path)["content"]
         return "\n".join(words for line in content for words in _words(line))
+
+
+def _missing_dags(missing: set[str], import_errors: Mapping[str, str]) -> str:
+    """Return which DAGs are missing, and what Airflow can't import."""
+    message = f"{', '.join(sorted(missing))} is missing"
+    for name, trace in import_errors.items():
+        message += f"\nAirflow can't import {name}:\n{trace}"
+    return message
 
 
 def _words(line: Any) -> Iterator[str]:

@@ -34,9 +34,8 @@ class MwaaTransport:
 
         if path.startswith("/"):
             raise AirflowNotFoundError(f"{self.address} forwards only calls to Airflow's REST API; got {path}")
-        optional = {key: value for key, value in (("QueryParameters", query), ("Body", body)) if value is not None}
         try:
-            answer = self._client.invoke_rest_api(Name=self._name, Path=f"/{path}", Method=method, **optional)
+            answer = self._client.invoke_rest_api(**self._arguments(method, path, query, body))
         except ClientError as error:
             raise self._refusal(f"{method} {path}", error) from error
         except BotoCoreError as error:
@@ -45,10 +44,21 @@ class MwaaTransport:
             raise AirflowError(f"{self.address}: {explain(error)}") from error
         return answer.get("RestApiResponse")
 
+    def _arguments(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> dict[str, Any]:
+        """The call as boto3 takes it, which refuses None."""
+        arguments: dict[str, Any] = {"Name": self._name, "Path": f"/{path}", "Method": method}
+        if query is not None:
+            arguments["QueryParameters"] = query
+        if body is not None:
+            arguments["Body"] = body
+        return arguments
+
     def _refusal(self, call: str, error: Any) -> AirflowError:
         """Airflow's own answer where it gave one, else AWS's."""
         response = error.response
         if status := response.get("RestApiStatusCode"):
             return refusal(self.address, call, int(status), str(response.get("RestApiResponse")))
-        kind = AirflowBusyError if may_pass(error) else AirflowError
-        return kind(f"{self.address}: {call}: {explain(error, _HINTS)}")
+        message = f"{self.address}: {call}: {explain(error, _HINTS)}"
+        if may_pass(error):
+            return AirflowBusyError(message)
+        return AirflowError(message)

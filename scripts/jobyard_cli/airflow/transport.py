@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,7 +47,8 @@ class Login:
     @classmethod
     def from_environment(cls) -> Login:
         """Return the credentials that the environment variables hold."""
-        return cls(*(os.environ.get(name, "") for name in (USERNAME, PASSWORD, TOKEN)))
+        variables = os.environ
+        return cls(variables.get(USERNAME, ""), variables.get(PASSWORD, ""), variables.get(TOKEN, ""))
 
 
 class Transport(Protocol):
@@ -68,19 +70,22 @@ class Transport(Protocol):
         ...
 
 
+_REFUSALS: Mapping[int, type[AirflowError]] = {
+    403: AirflowPermissionError,
+    404: AirflowNotFoundError,
+    409: AirflowConflictError,
+}
+"""Errors of a kind of their own, by the answer's status."""
+
+
 def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
     """Return the error for an answer with status 400 or above."""
-    text = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
-    if status == 404:
-        return AirflowNotFoundError(text)
-    if status == 409:
-        return AirflowConflictError(text)
+    message = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
     if _is_busy(status):
-        return AirflowBusyError(text)
+        return AirflowBusyError(message)
     if status in (401, 403):
-        kind = AirflowPermissionError if status == 403 else AirflowError
-        return kind(f"{text} ({_rights()})")
-    return AirflowError(text)
+        message += f" ({_rights()})"
+    return _REFUSALS.get(status, AirflowError)(message)
 
 
 def _is_busy(status: int) -> bool:
@@ -122,7 +127,9 @@ class RestTransport:
         return _content(answer, self.address, f"{method} {path}")
 
     def _full(self, path: str) -> str:
-        return path if path.startswith("/") else f"{self._base}/{path}"
+        if path.startswith("/"):
+            return path
+        return f"{self._base}/{path}"
 
     def _log_in(self) -> None:
         if self._base:
@@ -147,8 +154,8 @@ class RestTransport:
 
     def _new_token(self) -> str:
         if self._login.username:
-            who = {"username": self._login.username, "password": self._login.password}
-            answer = self._send("POST", "/auth/token", None, who)
+            credentials = {"username": self._login.username, "password": self._login.password}
+            answer = self._send("POST", "/auth/token", None, credentials)
         else:
             answer = self._send("GET", "/auth/token")
         return str(_content(answer, self.address, f"{answer.request.method} /auth/token")["access_token"])
@@ -160,15 +167,19 @@ class RestTransport:
                 method, self.address + path, params=query, json=body, headers=headers, timeout=_SECONDS
             )
         except requests.RequestException as error:
+            message = f"Airflow at {self.address} can't be reached: {error}"
             # An address that is none at all is a ValueError too.
-            kind = AirflowError if isinstance(error, ValueError) else AirflowBusyError
-            raise kind(f"Airflow at {self.address} can't be reached: {error}") from error
+            if isinstance(error, ValueError):
+                raise AirflowError(message) from error
+            raise AirflowBusyError(message) from error
 
 
 def _content(answer: requests.Response, address: str, call: str) -> Any:
     if answer.status_code >= 400:
         raise refusal(address, call, answer.status_code, answer.text)
+    if not answer.content:
+        return None
     try:
-        return answer.json() if answer.content else None
+        return answer.json()
     except ValueError as error:
         raise AirflowError(f"{address} must answer {call} with JSON: check that it is Airflow's address") from error

@@ -44,5 +44,5 @@ def _install(target: Path, pins: Path, packages: list[str]) -> None:
     program = uv.find_uv_bin()
     run([program, "venv", "--quiet", "--python", sys.executable, target], what="making Airflow's environment")
     install = [program, "pip", "install", "--quiet", "--python", str(target / "bin" / "python")]
-    wanted = [*packages, "--requirement", str(pins / "requirements.txt")]
-    run([*install, *wanted, "--constraint", str(pins / "constraints.txt")], what=f"installing {packages[0]}")
+    requirements = [*packages, "--requirement", str(pins / "requirements.txt")]
+    run([*install, *requirements, "--constraint", str(pins / "constraints.txt")], what=f"installing {packages[0]}")

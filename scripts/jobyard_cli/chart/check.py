@@ -48,21 +48,30 @@ def known_bounds(root: Path, team: str, environment: str, platform: Path | None)
         return Bounds({}, f"the team's bounds are not known: {error}")
     if environment and environment not in known:
         raise UnknownEnvironmentError(environment, known)
-    given = teams.get(team)
-    here = _here(given, environment) if given else None
-    if not here:
+    values = _values(teams.get(team), environment)
+    if not values:
         return Bounds({}, f"the platform has no team {team} there: {current.state}")
-    return Bounds(here, "" if platform else f"bounds: {current.state}")
+    if platform is not None:
+        return Bounds(values)
+    return Bounds(values, f"bounds: {current.state}")
 
 
-def _here(team: Team, environment: str) -> Mapping[str, Any] | None:
-    return team.in_environment(environment) if environment else team.values
+def _values(team: Team | None, environment: str) -> Mapping[str, Any] | None:
+    """What the platform gives a team, in one environment or, without a name, in all; None if it is not in it."""
+    if team is None:
+        return None
+    if environment:
+        return team.in_environment(environment)
+    return team.values
 
 
 def check_manifests(manifests: list[Manifest], team: str, bounds: Bounds) -> list[str]:
     """Return a line for each problem: template, object, field, what is wrong."""
-    found = [line for manifest in manifests for line in _problems(manifest, team, bounds.values)]
-    return list(dict.fromkeys(found))
+    # A dict, as two versions of Kubernetes may report the same problem.
+    lines: dict[str, None] = {}
+    for manifest in manifests:
+        lines.update(dict.fromkeys(_problems(manifest, team, bounds.values)))
+    return list(lines)
 
 
 def _problems(manifest: Manifest, team: str, bounds: Mapping[str, Any]) -> Iterator[str]:
@@ -70,8 +79,12 @@ def _problems(manifest: Manifest, team: str, bounds: Mapping[str, Any]) -> Itera
     if not (content.get("kind") and content.get("apiVersion")):
         yield printable(f"{manifest.template}: a Kubernetes object must have apiVersion and kind")
         return
+    subject = f"{manifest.template}: {manifest.name}"
     for field, problem in (*_schema(content), *_bounds(content, team, bounds)):
-        yield printable(f"{manifest.template}: {manifest.name}: {field}{': ' if field else ''}{problem}")
+        if field:
+            yield printable(f"{subject}: {field}: {problem}")
+        else:
+            yield printable(f"{subject}: {problem}")
 
 
 def _schema(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -81,10 +94,16 @@ def _schema(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         try:
             kubernetes_validate.validate(dict(content), version, strict=True)
         except kubernetes_validate.ValidationError as error:
-            message = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
-            yield ".".join(map(str, error.path)), message
+            yield ".".join(map(str, error.path)), _shortened(error.message)
         except kubernetes_validate.SchemaNotFoundError:
             yield "kind", f"Kubernetes {version} has no {content['kind']} of {content['apiVersion']}"
+
+
+def _shortened(message: str) -> str:
+    """A message that may quote a whole object, cut where it is too long."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[:_LONGEST]}…"
 
 
 def _bounds(content: Mapping[str, Any], team: str, bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -111,10 +130,10 @@ def _priority_class(content: Mapping[str, Any], team: str, bounds: Mapping[str, 
         yield "preemptionPolicy", "must be Never"
     if not (bounds and str(name).startswith(f"{team}.")):
         return
-    given = [f"{team}.{level}-{number}" for level, number in sorted(priorities(bounds).items())]
-    if name not in given:
+    allowed = [f"{team}.{level}-{priority}" for level, priority in sorted(priorities(bounds).items())]
+    if name not in allowed:
         file = f"values/teams/{team}.yaml"
-        yield "metadata.name", f"the platform gives the team {', '.join(given)} (priorities in its {file})"
+        yield "metadata.name", f"the platform gives the team {', '.join(allowed)} (priorities in its {file})"
     elif name != f"{team}.{name[len(team) + 1 :].rpartition('-')[0]}-{value}":
         yield "value", f"must be the one in the name, not {value}"
 
@@ -138,18 +157,18 @@ def _role_binding(content: Mapping[str, Any], team: str, bounds: Mapping[str, An
         yield "roleRef.name", f"a team may bind {' and '.join(ROLES)}, not {role}"
     if not bounds:
         return
-    may = bounds.get("viewerGroups", [])
+    groups = bounds.get("viewerGroups", [])
     for number, subject in enumerate(content.get("subjects") or []):
         name = str(subject.get("name"))
-        if not name.startswith(f"jobyard:{team}:") and name not in may:
+        if not name.startswith(f"jobyard:{team}:") and name not in groups:
             yield (
                 f"subjects.{number}.name",
-                f"{name} is not one of the team's groups: jobyard:{team}:*, {', '.join(may)}",
+                f"{name} is not one of the team's groups: jobyard:{team}:*, {', '.join(groups)}",
             )
 
 
 def _service_account(annotations: Mapping[str, Any], bounds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     arn = str(annotations.get(ROLE_ARN) or "")
-    may = (bounds.get("iamRoles") or {}).get("serviceAccounts", [])
-    if bounds and arn and arn.partition(":role/")[2] not in may:
-        yield f"metadata.annotations.{ROLE_ARN}", f"{arn} is not one of the team's roles: {', '.join(may) or 'none'}"
+    roles = (bounds.get("iamRoles") or {}).get("serviceAccounts", [])
+    if bounds and arn and arn.partition(":role/")[2] not in roles:
+        yield f"metadata.annotations.{ROLE_ARN}", f"{arn} is not one of the team's roles: {', '.join(roles) or 'none'}"

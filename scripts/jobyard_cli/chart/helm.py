@@ -23,9 +23,10 @@ def render(chart: Path, values: Iterable[Path], release: str = "") -> str:
     Raises:
         RenderError: it refuses.
     """
-    files = [argument for file in values for argument in ("-f", str(file))]
     name = release or chart.name
-    command = [str(Path(sys.executable).parent / "helm"), "template", name, str(chart), *files]
+    command = [str(Path(sys.executable).parent / "helm"), "template", name, str(chart)]
+    for file in values:
+        command += ["-f", str(file)]
     done = finish(command, what=f"helm template {name}", deadline=DEADLINE)
     if done.code != 0:
         raise RenderError(done.complaint)

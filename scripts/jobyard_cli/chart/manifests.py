@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,20 @@ class Manifest:
     def name(self) -> str:
         """Return kind, namespace and name: `ServiceAccount team-risk/jobs`."""
         metadata = self.content.get("metadata") or {}
-        place = [str(part) for part in (metadata.get("namespace"), metadata.get("name")) if part]
-        return f"{self.content.get('kind')} {'/'.join(place)}"
+        path = [str(part) for part in (metadata.get("namespace"), metadata.get("name")) if part]
+        return f"{self.content.get('kind')} {'/'.join(path)}"
 
 
-def value_files(repo: Path, environment: str) -> list[Path]:
-    """Return the value files that Argo CD reads, in its order; one for the environment only if it exists."""
-    own = f"values/environments/{environment}.yaml"
-    return [repo / name for name in (*VALUES, own) if (repo / name).is_file()]
+def has_chart(repo: Path) -> bool:
+    """Return whether a repository has the team's chart."""
+    return (repo / CHART / "Chart.yaml").is_file()
+
+
+def _value_files(repo: Path, environment: str) -> Iterator[Path]:
+    """The value files that Argo CD reads and the repository has, in Argo CD's order."""
+    for name in (*VALUES, f"values/environments/{environment}.yaml"):
+        if (repo / name).is_file():
+            yield repo / name
 
 
 def manifests(repo: Path, environment: str = "") -> list[Manifest]:
@@ -58,22 +65,32 @@ def manifests(repo: Path, environment: str = "") -> list[Manifest]:
         MissingChartError: the repository has no chart.
         RenderError: Helm refuses the values.
     """
-    if not (repo / CHART / "Chart.yaml").is_file():
+    if not has_chart(repo):
         raise MissingChartError(repo)
-    text = render(repo / CHART, value_files(repo, environment), _application(repo))
+    text = render(repo / CHART, _value_files(repo, environment), _application(repo))
     return [_manifest(part) for part in _SEPARATOR.split(text) if part.strip()]
 
 
 def _application(repo: Path) -> str:
     """Name of the team's Application, which Argo CD gives the release; empty if the team's name is not valid."""
     file = repo / TEAM_VALUES
-    values = load(file, TEAM_VALUES).data if file.is_file() else None
-    team = values.get("team") if isinstance(values, dict) else None
-    return f"team-{team}" if isinstance(team, str) and _TEAM.fullmatch(team) else ""
+    if not file.is_file():
+        return ""
+    values = load(file, TEAM_VALUES).data
+    if not isinstance(values, dict):
+        return ""
+    team = values.get("team")
+    if not isinstance(team, str) or not _TEAM.fullmatch(team):
+        return ""
+    return f"team-{team}"
 
 
 def _manifest(text: str) -> Manifest:
-    source = _SOURCE.search(text)
+    template = CHART
+    if source := _SOURCE.search(text):
+        template = f"{CHART}/{source[1]}"
     # A safe loader.
     content = yaml.load(text, Loader=_Loader)  # noqa: S506
-    return Manifest(f"{CHART}/{source[1]}" if source else CHART, content if isinstance(content, dict) else {}, text)
+    if not isinstance(content, dict):
+        content = {}
+    return Manifest(template, content, text)

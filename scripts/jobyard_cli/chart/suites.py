@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jobyard_cli.chart.manifests import CHART, MissingChartError
+from jobyard_cli.chart.manifests import CHART, MissingChartError, has_chart
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.go.modules import GOMOD, pinned_version
 from jobyard_cli.go.toolchain import ENVIRONMENT, go_command
@@ -31,11 +31,12 @@ def find_suites(repo: Path) -> list[Path]:
         MissingChartError: the repository has no chart.
         MissingSuitesError: it has no suite.
     """
-    if not (repo / CHART / "Chart.yaml").is_file():
+    if not has_chart(repo):
         raise MissingChartError(repo)
-    if found := sorted((repo / CHART / "tests").glob("*_test.yaml")):
-        return found
-    raise MissingSuitesError(repo)
+    suites = sorted((repo / CHART / "tests").glob("*_test.yaml"))
+    if not suites:
+        raise MissingSuitesError(repo)
+    return suites
 
 
 def run_suites(repo: Path, runner: Path) -> int:
@@ -49,8 +50,8 @@ def program(cache: Path, report: Report) -> Path:
     Raises:
         ProgramError: a download or the build failed.
     """
-    if own := shutil.which(NAME):
-        return Path(own)
+    if installed := shutil.which(NAME):
+        return Path(installed)
     folder, version = cache / NAME, pinned_version(MODULE)
     built = folder / f"{NAME}-{version}"
     with one_builder(folder / ".lock"):

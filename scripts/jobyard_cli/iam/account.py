@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobyard_cli.parsing.documents import Written
@@ -40,30 +41,45 @@ class Account:
     airflow_role: str = "Op"
     """Of Airflow's, that the platform's pipeline needs: to make pools, or as an administrator to make roles too."""
 
-    def arn(self, service: str, resource: str, region: str | None = None, number: str | None = None) -> str:
-        """Return the ARN of a resource; region and account default to the environment's."""
-        where = self.region if region is None else region
-        return f"arn:{self.partition}:{service}:{where}:{self.number if number is None else number}:{resource}"
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource in the environment's region and account."""
+        return self.arn_at(self.region, self.number, service, resource)
+
+    def arn_at(self, region: str, number: str, service: str, resource: str) -> str:
+        """Return the ARN of a resource in another region or account; "" where ARNs of its service have none."""
+        return f"arn:{self.partition}:{service}:{region}:{number}:{resource}"
 
     def role(self, name: str) -> str:
         """Return the ARN of a role, given its name with its path."""
-        return self.arn("iam", f"role/{name}", region="")
+        return self.arn_at("", self.number, "iam", f"role/{name}")
 
-    def s3(self, bucket: str, *keys: str) -> list[str]:
-        """Return the ARNs of objects, or of the bucket itself if no key is given."""
-        return [self.arn("s3", f"{bucket}/{key}", region="", number="") for key in keys] or [
-            self.arn("s3", bucket, region="", number="")
-        ]
+    def identity_provider(self, issuer: str) -> str:
+        """Return the ARN of the identity provider for an issuer of tokens, given without `https://`."""
+        return self.arn_at("", self.number, "iam", f"oidc-provider/{issuer}")
+
+    def bucket_arn(self, bucket: str) -> str:
+        """Return the ARN of a bucket."""
+        return self.arn_at("", "", "s3", bucket)
+
+    def object_arns(self, bucket: str, keys: Iterable[str]) -> list[str]:
+        """Return the ARNs of objects; a key may have wildcards."""
+        return [self.arn_at("", "", "s3", f"{bucket}/{key}") for key in keys]
 
     def repositories(self, team: str, values: Written) -> list[str]:
         """Return the ARNs of the team's image repositories in an environment; none if they are not in ECR."""
-        if "registry" not in values:
-            known = "account" in values and "region" in values
-            return [self.arn("ecr", f"repository/{team}/*", values["region"], values["account"])] if known else []
-        if not (found := ECR.fullmatch(values["registry"])):
+        if "registry" in values:
+            return self._repositories_below(values["registry"], team)
+        if "account" not in values or "region" not in values:
             return []
-        number, region, above = found.groups()
-        return [self.arn("ecr", f"repository/{above + '/' if above else ''}{team}/*", region, number)]
+        return [self.arn_at(values["region"], values["account"], "ecr", f"repository/{team}/*")]
+
+    def _repositories_below(self, registry: str, team: str) -> list[str]:
+        match = ECR.fullmatch(registry)
+        if match is None:
+            return []
+        number, region, path = match.groups()
+        prefix = f"{path}/" if path else ""
+        return [self.arn_at(region, number, "ecr", f"repository/{prefix}{team}/*")]
 
 
 def account(environment: Environment) -> Account:

@@ -12,6 +12,11 @@ from jobyard_cli.iam.role import Statement
 
 AUDIENCES = {"gitlab": "https://sts.amazonaws.com", "github": "sts.amazonaws.com"}
 """What a pipeline asks its token for (`aud`)."""
+EXAMPLES = {
+    "gitlab": "https://git.example.com/risk/jobs.git",
+    "github": "https://github.com/risk/risk-jobs.git",
+}
+"""What the address of a repository looks like."""
 GITHUB = "github.com"
 GITHUBS_ISSUER = "token.actions.githubusercontent.com"
 SCP = re.compile(r"[A-Za-z0-9_-]+@([A-Za-z0-9.-]+):(?!/)(.+)")
@@ -39,7 +44,9 @@ class Project:
         """Return the issuer of its pipelines' tokens, without `https://`."""
         if self.ci == "gitlab":
             return self.host
-        return GITHUBS_ISSUER if self.host == GITHUB else f"{self.host}/_services/token"
+        if self.host == GITHUB:
+            return GITHUBS_ISSUER
+        return f"{self.host}/_services/token"
 
     @property
     def audience(self) -> str:
@@ -54,8 +61,10 @@ class Project:
         """
         if self.ci == "gitlab":
             return {"sub": f"project_path:{self.path}:ref_type:branch:ref:{branch}"}
-        own = {"sub": f"repo:{self.path}:environment:{environment}"}
-        return {**own, "ref": f"refs/heads/{branch}"} if self.issuer == GITHUBS_ISSUER else own
+        claims = {"sub": f"repo:{self.path}:environment:{environment}"}
+        if self.issuer == GITHUBS_ISSUER:
+            claims["ref"] = f"refs/heads/{branch}"
+        return claims
 
     def branch_claims(self, branch: str) -> dict[str, str]:
         """Return the claims of a pipeline on a branch that is in no environment, such as a scheduled one."""
@@ -83,22 +92,21 @@ def project(address: str, ci: str = "") -> Project:
     path = path.strip("/").removesuffix(".git")
     kind = ci or ("github" if host == GITHUB else "gitlab")
     if not HOST.fullmatch(host) or not PATH.fullmatch(path) or (kind == "github" and path.count("/") != 1):
-        example = (
-            "https://github.com/risk/risk-jobs.git" if kind == "github" else "https://git.example.com/risk/jobs.git"
-        )
         raise UnknownPipelinesError(
-            f"must be the address of a repository on a {kind} host, such as {example}; got '{address}'"
+            f"must be the address of a repository on a {kind} host, such as {EXAMPLES[kind]}; got '{address}'"
         )
     return Project(kind, host, path)
 
 
 def _parts(address: str) -> tuple[str, str]:
-    if found := SCP.fullmatch(address):
-        return found[1], found[2]
+    if match := SCP.fullmatch(address):
+        return match[1], match[2]
     parts = urlsplit(address)
     if parts.scheme == "https" and ":" in parts.netloc.rpartition("@")[2]:
         raise UnknownPipelinesError(f"must be on a git host without a port, as IAM accepts no other; got '{address}'")
-    return (parts.hostname or "") if parts.scheme in ("https", "ssh", "git") else "", parts.path
+    if parts.scheme not in ("https", "ssh", "git"):
+        return "", parts.path
+    return parts.hostname or "", parts.path
 
 
 def release_branch(revision: str) -> str:
@@ -109,21 +117,24 @@ def release_branch(revision: str) -> str:
     """
     if not REVISION.fullmatch(revision):
         raise UnknownPipelinesError(f"must be a branch, tag or commit; got '{revision}'")
-    return "main" if NO_BRANCH.fullmatch(revision) else revision
+    if NO_BRANCH.fullmatch(revision):
+        return "main"
+    return revision
 
 
 def trusts(account: Account, project: Project, operator: str, **claims: str) -> Statement:
     """Return a trust policy's statement for pipelines whose tokens have these claims and AWS as audience."""
-    condition = {"StringEquals": {f"{project.issuer}:aud": project.audience}}
-    condition.setdefault(operator, {}).update({f"{project.issuer}:{claim}": value for claim, value in claims.items()})
+    return trusts_tokens(account, project.issuer, project.audience, operator, **claims)
+
+
+def trusts_tokens(account: Account, issuer: str, audience: str, operator: str, **claims: str) -> Statement:
+    """Return a trust policy's statement for anyone with a token of the issuer for the audience, with these claims."""
+    condition = {"StringEquals": {f"{issuer}:aud": audience}}
+    for claim, value in claims.items():
+        condition.setdefault(operator, {})[f"{issuer}:{claim}"] = value
     return {
         "Effect": "Allow",
-        "Principal": {"Federated": provider(account, project)},
+        "Principal": {"Federated": account.identity_provider(issuer)},
         "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": condition,
     }
-
-
-def provider(account: Account, project: Project) -> str:
-    """Return the ARN of the git host's identity provider in the account."""
-    return account.arn("iam", f"oidc-provider/{project.issuer}", region="")

@@ -47,22 +47,29 @@ def release_role(account: Account, team: str, project: Project, branch: str, ima
         [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
         [
             *_reads_releases(account, team),
-            allow("Release", ["s3:PutObject"], account.s3(account.bucket, _release(team))),
+            allow("Release", ["s3:PutObject"], _release_arns(account, team)),
             *_copies(images),
             *_own_variable(account, team),
-            _asks_airflow(account, "Viewer" if account.variables else "Op"),
+            _asks_airflow(account),
         ],
-        [*([] if account.variables else [OP]), *([] if images.own else [NO_REGISTRY])],
+        list(_notes(account, images)),
     )
 
 
+def _notes(account: Account, images: Images) -> Iterator[str]:
+    if not account.variables:
+        yield OP
+    if not images.own:
+        yield NO_REGISTRY
+
+
 def _reads_releases(account: Account, team: str) -> Iterator[Statement]:
-    yield allow("ReadReleases", ["s3:GetObject", "s3:GetObjectVersion"], account.s3(account.bucket, _release(team)))
+    yield allow("ReadReleases", ["s3:GetObject", "s3:GetObjectVersion"], _release_arns(account, team))
     # Its own key alone, so that no list shows another team's.
     yield allow(
         "ListReleases",
         ["s3:ListBucket", "s3:ListBucketVersions"],
-        account.s3(account.bucket),
+        [account.bucket_arn(account.bucket)],
         StringEquals={"s3:prefix": _release(team)},
     )
 
@@ -83,14 +90,16 @@ def _own_variable(account: Account, team: str) -> Iterator[Statement]:
         yield allow("ImagesVariable", ["ssm:GetParameter", "ssm:PutParameter"], [name])
 
 
-def _asks_airflow(account: Account, role: str) -> Statement:
+def _asks_airflow(account: Account) -> Statement:
+    role = "Viewer" if account.variables else "Op"
     return allow("AskAirflow", ["airflow:InvokeRestApi"], [account.arn("airflow", f"role/{account.airflow}/{role}")])
 
 
 def review_role(account: Account, team: str, project: Project) -> Role:
     """Return the role of merge request pipelines, which only read: anyone who may open a merge request has it."""
     operator, subject = project.review_subject()
-    own = {"s3:prefix": _release(team)}
+    readable = account.object_arns(account.bucket, [_release(team), "dags/jobyard/*"])
+    prefix = {"s3:prefix": _release(team)}
     return Role(
         key(team, "Plan"),
         team,
@@ -98,8 +107,8 @@ def review_role(account: Account, team: str, project: Project) -> Role:
         f"pipelines of team {team}'s merge requests",
         [trusts(account, project, operator, sub=subject)],
         [
-            allow("Read", ["s3:GetObject"], account.s3(account.bucket, _release(team), "dags/jobyard/*")),
-            allow("ListRelease", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=own),
+            allow("Read", ["s3:GetObject"], readable),
+            allow("ListRelease", ["s3:ListBucket"], [account.bucket_arn(account.bucket)], StringEquals=prefix),
         ],
     )
 
@@ -107,3 +116,7 @@ def review_role(account: Account, team: str, project: Project) -> Role:
 def _release(team: str) -> str:
     """Key of the team's release in Airflow's bucket."""
     return f"dags/{release_path(team)}"
+
+
+def _release_arns(account: Account, team: str) -> list[str]:
+    return account.object_arns(account.bucket, [_release(team)])

@@ -41,27 +41,31 @@ def platform_roles(account: Account, teams: Teams, project: Project, branch: str
 
 
 def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
-    own = account.s3(account.bucket, "dags/.airflowignore", "dags/jobyard/*", "dags/*.py")
-    yield allow("Publish", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], own)
-    folders = {"s3:prefix": ["dags/", "dags/jobyard/"]}
-    yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals=folders)
+    files = account.object_arns(account.bucket, ["dags/.airflowignore", "dags/jobyard/*", "dags/*.py"])
+    yield allow("Publish", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], files)
+    yield _lists_dags(account, ["dags/", "dags/jobyard/"])
     airflow = account.arn("airflow", f"role/{account.airflow}/{account.airflow_role}")
     yield allow("MakePools", ["airflow:InvokeRestApi"], [airflow])
     # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
     change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-    yield deny("NoRelease", change, account.s3(account.bucket, f"dags/{release_path('*')}"))
+    yield deny("NoRelease", change, account.object_arns(account.bucket, [f"dags/{release_path('*')}"]))
     if teams:
         read = ["s3:GetObject", "s3:GetObjectVersion"]
-        folders_of_teams = account.s3(account.bucket, *(f"dags/{team}/*" for team in sorted(teams)))
-        yield deny("NoTeamsFolder", [*read, *change], folders_of_teams)
+        folders = [f"dags/{team}/*" for team in sorted(teams)]
+        yield deny("NoTeamsFolder", [*read, *change], account.object_arns(account.bucket, folders))
 
 
 def _lists_jobs(account: Account, teams: Teams) -> Iterator[Statement]:
     """Read each team's release, and nothing else."""
-    yield allow("ListDags", ["s3:ListBucket"], account.s3(account.bucket), StringEquals={"s3:prefix": "dags/"})
+    yield _lists_dags(account, "dags/")
     if teams:
-        releases = account.s3(account.bucket, *(f"dags/{release_path(team)}" for team in sorted(teams)))
-        yield allow("ReadReleases", ["s3:GetObject"], releases)
+        releases = [f"dags/{release_path(team)}" for team in sorted(teams)]
+        yield allow("ReadReleases", ["s3:GetObject"], account.object_arns(account.bucket, releases))
+
+
+def _lists_dags(account: Account, prefixes: str | list[str]) -> Statement:
+    bucket = account.bucket_arn(account.bucket)
+    return allow("ListDags", ["s3:ListBucket"], [bucket], StringEquals={"s3:prefix": prefixes})
 
 
 def _trusts_mwaa(account: Account) -> Statement:
@@ -82,42 +86,46 @@ def _airflow(account: Account, teams: Teams) -> Iterator[Statement]:
     if account.variables:
         yield allow("ReadVariables", ["ssm:GetParameter"], [account.arn("ssm", f"parameter{account.variables}/*")])
     if teams:
-        launchers = [account.role(launcher_name(values, team)) for team, values in sorted(teams.items())]
-        yield allow("BeATeam", ["sts:AssumeRole"], launchers)
+        yield allow("BeATeam", ["sts:AssumeRole"], _launchers(account, teams))
+
+
+def _launchers(account: Account, teams: Teams) -> Iterator[str]:
+    """Yield the ARN of the role that Airflow assumes to start a team's pods, for each team."""
+    for team, values in sorted(teams.items()):
+        yield account.role(launcher_name(values, team))
 
 
 def _what_mwaa_needs(account: Account) -> Iterator[Statement]:
     """What AWS's guide says that every execution role needs, with a key of AWS's own."""
-    bucket = account.s3(account.bucket) + account.s3(account.bucket, "*")
+    bucket = [account.bucket_arn(account.bucket), *account.object_arns(account.bucket, ["*"])]
     logs = account.arn("logs", f"log-group:airflow-{account.airflow}-*")
     yield allow("Metrics", ["airflow:PublishMetrics"], [account.arn("airflow", f"environment/{account.airflow}")])
     yield allow("ReadBucket", ["s3:GetObject*", "s3:GetBucket*", "s3:List*"], bucket)
-    yield allow("Logs", [f"logs:{action}" for action in _LOGS], [logs])
+    yield allow("Logs", _LOGS, [logs])
     unbounded = ["logs:DescribeLogGroups", "s3:GetAccountPublicAccessBlock", "cloudwatch:PutMetricData"]
     yield allow("NotOfAResource", unbounded, ["*"])
-    queues = account.arn("sqs", "airflow-celery-*", number="*")
-    yield allow("Queues", [f"sqs:{action}" for action in _QUEUES], [queues])
+    yield allow("Queues", _QUEUES, [account.arn_at(account.region, "*", "sqs", "airflow-celery-*")])
     # The queue's key is in an account of AWS's, hence every key but this account's.
-    keys = {"NotResource": [account.arn("kms", "key/*", region="*")]}
+    keys = {"NotResource": [account.arn_at("*", account.number, "kms", "key/*")]}
     through = {"StringLike": {"kms:ViaService": [f"sqs.{account.region}.amazonaws.com"]}}
     yield {"Sid": "QueuesKey", "Effect": "Allow", "Action": _KEYS, **keys, "Condition": through}
 
 
 _LOGS = (
-    "CreateLogStream",
-    "CreateLogGroup",
-    "PutLogEvents",
-    "GetLogEvents",
-    "GetLogRecord",
-    "GetLogGroupFields",
-    "GetQueryResults",
+    "logs:CreateLogStream",
+    "logs:CreateLogGroup",
+    "logs:PutLogEvents",
+    "logs:GetLogEvents",
+    "logs:GetLogRecord",
+    "logs:GetLogGroupFields",
+    "logs:GetQueryResults",
 )
 _QUEUES = (
-    "ChangeMessageVisibility",
-    "DeleteMessage",
-    "GetQueueAttributes",
-    "GetQueueUrl",
-    "ReceiveMessage",
-    "SendMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
 )
 _KEYS = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*", "kms:Encrypt"]

@@ -68,8 +68,10 @@ def deny(sid: str, actions: Iterable[str], resources: Iterable[str]) -> Statemen
 def _statement(
     effect: str, sid: str, actions: Iterable[str], resources: Iterable[str], condition: Mapping[str, object]
 ) -> Statement:
-    what = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
-    return {**what, "Condition": dict(condition)} if condition else what
+    statement: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
+    if condition:
+        statement["Condition"] = dict(condition)
+    return statement
 
 
 def document(statements: Iterable[Statement]) -> Policy:
@@ -84,21 +86,24 @@ def size(policy: Policy) -> int:
 
 def policies(statements: Iterable[Statement]) -> list[Policy]:
     """Return the statements as policies that IAM accepts: one, or several for a long list of resources."""
-    found: list[list[Statement]] = []
+    groups: list[list[Statement]] = []
     for piece in _pieces(statements):
-        if found and size(document([*found[-1], piece])) <= POLICY_SIZE:
-            found[-1].append(piece)
+        if groups and size(document([*groups[-1], piece])) <= POLICY_SIZE:
+            groups[-1].append(piece)
         else:
-            found.append([piece])
-    return [document(each) for each in found]
+            groups.append([piece])
+    return [document(group) for group in groups]
 
 
 def _pieces(statements: Iterable[Statement]) -> Iterator[Statement]:
     """The statements, those that fill more than a policy in parts, each with an identifier of its own."""
     for statement in statements:
         parts = list(_parts(statement))
+        if len(parts) == 1:
+            yield statement
+            continue
         for number, part in enumerate(parts, start=1):
-            yield part if len(parts) == 1 else {**part, "Sid": f"{part['Sid']}{number}"}
+            yield {**part, "Sid": f"{part['Sid']}{number}"}
 
 
 def _parts(statement: Statement) -> Iterator[Statement]:

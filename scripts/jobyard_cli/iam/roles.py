@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.errors import JobyardError, UsageError
@@ -51,25 +51,53 @@ def all_roles(
         InvalidRegionError: AWS has no such region.
         IamRolesError: a repository's pipelines can't be known, or IAM would not take a role.
     """
-    where = account(environment)
-    problems: list[str] = []
-    found: list[Role] = []
-    issuers: dict[str, str] = {}
-    try:
-        own = project(repo, ci) if repo else _nowhere()
-        issuers[own.issuer] = own.audience
-        found += platform_roles(where, environment.teams, own, release_branch(branch))
-    except UnknownPipelinesError as error:
-        problems.append(f"the platform's repository {error}; give its address with --platform-repo")
-    for team, theirs in _projects(environment, problems).items():
-        issuers[theirs.issuer] = theirs.audience
-        try:
-            found += team_roles(where, team, environment.teams[team], theirs, _images(where, team, environment, others))
-        except UnknownPipelinesError as error:
-            problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
-    if problems := [*problems, *_refused(found)]:
+    draft = _Draft(account(environment))
+    draft.add_platform(environment, repo, ci, branch)
+    draft.add_teams(environment, others)
+    problems = [*draft.problems, *_refused(draft.roles)]
+    if problems:
         raise IamRolesError(problems)
-    return Roles(where, found, dict(sorted(issuers.items())))
+    return Roles(draft.account, draft.roles, dict(sorted(draft.issuers.items())))
+
+
+@dataclass
+class _Draft:
+    """Roles as they are collected, the issuers that they trust, and what keeps them from being made."""
+
+    account: Account
+    roles: list[Role] = field(default_factory=list)
+    issuers: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add_platform(self, environment: Environment, repo: str, ci: str, branch: str) -> None:
+        """Add the roles that exist once."""
+        try:
+            repository = _platform_project(repo, ci)
+            self.issuers[repository.issuer] = repository.audience
+            self.roles += platform_roles(self.account, environment.teams, repository, release_branch(branch))
+        except UnknownPipelinesError as error:
+            self.problems.append(f"the platform's repository {error}; give its address with --platform-repo")
+
+    def add_teams(self, environment: Environment, others: Iterable[Environment]) -> None:
+        """Add the roles of each team whose repository is known."""
+        for team, repository in self._team_projects(environment).items():
+            self.issuers[repository.issuer] = repository.audience
+            images = _images(self.account, team, environment, others)
+            try:
+                self.roles += team_roles(self.account, team, environment.teams[team], repository, images)
+            except UnknownPipelinesError as error:
+                self.problems.append(f"{TEAMS}/{team}.yaml: revision {error}")
+
+    def _team_projects(self, environment: Environment) -> dict[str, Project]:
+        projects = {}
+        for team, values in sorted(environment.teams.items()):
+            if is_reserved(team):
+                self.problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
+            try:
+                projects[team] = project(values["repo"], values.get("ci", "gitlab"))
+            except UnknownPipelinesError as error:
+                self.problems.append(f"{TEAMS}/{team}.yaml: repo {error}")
+        return projects
 
 
 def only(roles: Roles, parts: Sequence[str]) -> Roles:
@@ -78,33 +106,31 @@ def only(roles: Roles, parts: Sequence[str]) -> Roles:
     Raises:
         UnknownPartError: there is no such team.
     """
-    known = list(dict.fromkeys(role.part for role in roles.roles))
-    if strange := [part for part in parts if part not in known]:
-        raise UnknownPartError([unknown("part", part, known, "available") for part in strange])
+    known = {role.part for role in roles.roles}
+    problems = []
+    for part in parts:
+        if part not in known:
+            problems.append(unknown("part", part, known, "available"))
+    if problems:
+        raise UnknownPartError(problems)
     chosen = [role for role in roles.roles if role.part in parts]
-    return Roles(roles.account, chosen, roles.issuers if PLATFORM in parts else {})
+    issuers = roles.issuers if PLATFORM in parts else {}
+    return Roles(roles.account, chosen, issuers)
 
 
-def _images(where: Account, team: str, environment: Environment, others: Iterable[Environment]) -> Images:
-    own = where.repositories(team, environment.values)
-    elsewhere = [arn for other in others if team in other.teams for arn in where.repositories(team, other.values)]
+def _images(account: Account, team: str, environment: Environment, others: Iterable[Environment]) -> Images:
+    own = account.repositories(team, environment.values)
+    elsewhere: list[str] = []
+    for other in others:
+        if team in other.teams:
+            elsewhere += account.repositories(team, other.values)
     return Images(own, [arn for arn in dict.fromkeys(elsewhere) if arn not in own])
 
 
-def _nowhere() -> Project:
-    raise UnknownPipelinesError("has no remote `origin`")
-
-
-def _projects(environment: Environment, problems: list[str]) -> dict[str, Project]:
-    found = {}
-    for team, values in sorted(environment.teams.items()):
-        if is_reserved(team):
-            problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
-        try:
-            found[team] = project(values["repo"], values.get("ci", "gitlab"))
-        except UnknownPipelinesError as error:
-            problems.append(f"{TEAMS}/{team}.yaml: repo {error}")
-    return found
+def _platform_project(repo: str, ci: str) -> Project:
+    if not repo:
+        raise UnknownPipelinesError("has no remote `origin`")
+    return project(repo, ci)
 
 
 def _refused(roles: Sequence[Role]) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jobyard.contract import namespace
 
 from jobyard_cli.iam.account import Account
-from jobyard_cli.iam.git_hosts import Project, release_branch
+from jobyard_cli.iam.git_hosts import Project, release_branch, trusts_tokens
 from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
 from jobyard_cli.iam.role import Role, Statement, allow, key
 from jobyard_cli.parsing.documents import Written
@@ -55,6 +55,9 @@ def airflow_name() -> str:
 
 
 def _jobs(account: Account, team: str, name: str, number: int) -> Role:
+    notes = []
+    if not account.data_bucket:
+        notes.append(NO_DATA)
     return Role(
         key(team, f"Jobs{number}"),
         team,
@@ -62,37 +65,38 @@ def _jobs(account: Account, team: str, name: str, number: int) -> Role:
         f"jobs of team {team}",
         list(_trusts_pods(account, team)),
         list(_data(account, team)),
-        [] if account.data_bucket else [NO_DATA],
+        notes,
     )
 
 
 def _trusts_pods(account: Account, team: str) -> Iterator[Statement]:
     """Service accounts of the team's namespace: with EKS Pod Identity, and with a token where the issuer is known."""
-    tags = {"eks-cluster-name": account.cluster, "kubernetes-namespace": namespace(team)}
-    own = {f"aws:RequestTag/{tag}": value for tag, value in tags.items()}
+    pod = {
+        "aws:SourceAccount": account.number,
+        "aws:RequestTag/eks-cluster-name": account.cluster,
+        "aws:RequestTag/kubernetes-namespace": namespace(team),
+    }
     yield {
         "Effect": "Allow",
         "Principal": {"Service": "pods.eks.amazonaws.com"},
         "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEquals": {"aws:SourceAccount": account.number, **own}},
+        "Condition": {"StringEquals": pod},
     }
     if account.issuer:
-        yield {
-            "Effect": "Allow",
-            "Principal": {"Federated": account.arn("iam", f"oidc-provider/{account.issuer}", region="")},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {f"{account.issuer}:aud": "sts.amazonaws.com"},
-                "StringLike": {f"{account.issuer}:sub": f"system:serviceaccount:team-{team}:*"},
-            },
-        }
+        service_accounts = f"system:serviceaccount:team-{team}:*"
+        yield trusts_tokens(account, account.issuer, "sts.amazonaws.com", "StringLike", sub=service_accounts)
 
 
 def _data(account: Account, team: str) -> Iterator[Statement]:
     if not account.data_bucket:
         return
-    bucket, own = account.data_bucket, [f"{part}/{team}/*" for part in WRITE_DATA]
-    every = [f"{part}/{team}/*" for part in READ_DATA] + own
-    yield allow("ReadData", ["s3:GetObject"], account.s3(bucket, *every))
-    yield allow("WriteData", ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], account.s3(bucket, *own))
-    yield allow("ListData", ["s3:ListBucket"], account.s3(bucket), StringLike={"s3:prefix": every})
+    bucket = account.data_bucket
+    readable, writable = _keys(team, (*READ_DATA, *WRITE_DATA)), account.object_arns(bucket, _keys(team, WRITE_DATA))
+    yield allow("ReadData", ["s3:GetObject"], account.object_arns(bucket, readable))
+    yield allow("WriteData", ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], writable)
+    yield allow("ListData", ["s3:ListBucket"], [account.bucket_arn(bucket)], StringLike={"s3:prefix": readable})
+
+
+def _keys(team: str, parts: Iterable[str]) -> list[str]:
+    """Return patterns of the team's keys in these parts of the data bucket."""
+    return [f"{part}/{team}/*" for part in parts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from textwrap import indent
 
 import yaml
 
@@ -33,14 +34,17 @@ def cloudformation(environment: str, roles: Roles, boundary: str = "") -> str:
     Raises:
         TooManyResourcesError: CloudFormation would not take it.
     """
-    parts = list(_resources(roles, boundary))
-    if len(parts) > RESOURCES:
-        raise TooManyResourcesError(len(parts))
+    resources = list(_resources(roles, boundary))
+    if len(resources) > RESOURCES:
+        raise TooManyResourcesError(len(resources))
     head = f"# Made by `jobyard iam --environment {environment}` from values/; change those, not this file.\n"
     text = head + _yaml({"AWSTemplateFormatVersion": "2010-09-09", "Description": f"Jobyard: roles of {environment}"})
     if roles.issuers:
         text += _yaml(_PARAMETERS)
-    return text + "Resources:\n" + "".join(_indented(*part) for part in parts)
+    text += "Resources:\n"
+    for comments, name, resource in resources:
+        text += _indented(comments, name, resource)
+    return text
 
 
 _PARAMETERS = {
@@ -58,8 +62,9 @@ _PARAMETERS = {
 
 def as_json(roles: Roles) -> str:
     """Return each role by its name: its identity, trust policy, policies, and groups in the cluster."""
-    found = {
-        role.short_name: {
+    content = {}
+    for role in roles.roles:
+        content[role.short_name] = {
             "identity": role.identity,
             "path": role.path,
             "trust": document(role.trust),
@@ -67,21 +72,20 @@ def as_json(roles: Roles) -> str:
             "kubernetesGroups": list(role.groups),
             "notes": list(role.notes),
         }
-        for role in roles.roles
-    }
-    return json.dumps(found, indent=2) + "\n"
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _resources(roles: Roles, boundary: str) -> Iterator[tuple[list[str], str, Resource]]:
     """Comments, name and content of each resource."""
     for number, (issuer, audience) in enumerate(roles.issuers.items(), start=1):
         yield [], f"GitHost{number}", _provider(issuer, audience)
-    here = {role.key for role in roles.roles}
+    keys = {role.key for role in roles.roles}
     for role in roles.roles:
-        found = policies(role.statements)
-        yield [f"{role.identity}", *role.notes], role.key, _role(role, found, here, boundary)
-        for number, policy in enumerate(found if len(found) > 1 else [], start=1):
-            yield [], f"{role.key}Policy{number}", _policy(role, policy)
+        rights = policies(role.statements)
+        yield [f"{role.identity}", *role.notes], role.key, _role(role, rights, keys, boundary)
+        if len(rights) > 1:
+            for number, policy in enumerate(rights, start=1):
+                yield [], f"{role.key}Policy{number}", _policy(role, policy)
         if role.groups:
             yield [], f"{role.key}AccessEntry", _access_entry(roles, role)
 
@@ -94,15 +98,19 @@ def _provider(issuer: str, audience: str) -> Resource:
     }
 
 
-def _role(role: Role, found: list[Policy], here: set[str], boundary: str) -> Resource:
+def _role(role: Role, rights: list[Policy], keys: set[str], boundary: str) -> Resource:
+    """A role; a single policy is part of it. It waits for those of the template's roles that it comes after."""
     properties: dict[str, object] = {"RoleName": role.short_name, "Path": role.path, "Description": role.identity}
     properties["AssumeRolePolicyDocument"] = document(role.trust)
-    if len(found) == 1:
-        properties["Policies"] = [{"PolicyName": "jobyard", "PolicyDocument": found[0]}]
+    if len(rights) == 1:
+        properties["Policies"] = [{"PolicyName": "jobyard", "PolicyDocument": rights[0]}]
     if boundary:
         properties["PermissionsBoundary"] = boundary
-    before = [key for key in role.after if key in here]
-    return {"Type": "AWS::IAM::Role", **({"DependsOn": before} if before else {}), "Properties": properties}
+    resource: dict[str, object] = {"Type": "AWS::IAM::Role"}
+    if before := [key for key in role.after if key in keys]:
+        resource["DependsOn"] = before
+    resource["Properties"] = properties
+    return resource
 
 
 def _policy(role: Role, policy: Policy) -> Resource:
@@ -125,8 +133,8 @@ def _access_entry(roles: Roles, role: Role) -> Resource:
 
 
 def _indented(comments: list[str], name: str, resource: Resource) -> str:
-    lines = [f"# {comment}" for comment in comments] + _yaml({name: resource}).splitlines()
-    return "".join(f"  {line}\n" for line in lines)
+    notes = "".join(f"# {comment}\n" for comment in comments)
+    return indent(notes + _yaml({name: resource}), "  ")
 
 
 class _Dumper(yaml.SafeDumper):

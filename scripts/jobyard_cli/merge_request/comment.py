@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jobyard_cli.errors import JobyardError, UnavailableError
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
+
+if TYPE_CHECKING:
+    from requests import Response
 
 MARK = "<!-- jobyard: plan -->"
 """Nobody sees it in the comment; by it the next pipeline finds what the last one wrote."""
@@ -74,23 +77,24 @@ class Thread:
 
     def _put(self, text: str) -> Done:
         body = _body(text)
-        found = self._find()
-        if found is None:
+        comment = self._find()
+        if comment is None:
             self._call("POST", self.comments, {"body": body})
             return Done.created
-        if str(found["body"]).replace("\r\n", "\n") == body:
+        if str(comment["body"]).replace("\r\n", "\n") == body:
             return Done.unchanged
-        self._call(self.verb, f"{self.comment}/{found['id']}", {"body": body})
+        self._call(self.verb, f"{self.comment}/{comment['id']}", {"body": body})
         return Done.updated
 
     def _find(self) -> dict[str, Any] | None:
+        """The comment with our mark, as the service describes it."""
         page, size = 1, 100
         while True:
-            listed = self._call("GET", f"{self.comments}?per_page={size}&page={page}")
-            for one in listed:
-                if str(one["body"]).startswith(MARK):
-                    return dict(one)
-            if len(listed) < size:
+            comments = self._call("GET", f"{self.comments}?per_page={size}&page={page}")
+            for comment in comments:
+                if str(comment["body"]).startswith(MARK):
+                    return dict(comment)
+            if len(comments) < size:
                 return None
             page += 1
 
@@ -98,15 +102,21 @@ class Thread:
         import requests
 
         try:
-            answer = requests.request(verb, url, json=content, headers=dict(self.headers), timeout=SECONDS)
-            if not answer.ok:
-                kind = CommentBusyError if answer.status_code >= 500 or answer.status_code == 429 else CommentError
-                raise kind(url, f"{answer.status_code} {answer.reason}: {answer.text[:200]}")
-            return answer.json()
+            response = requests.request(verb, url, json=content, headers=dict(self.headers), timeout=SECONDS)
+            if not response.ok:
+                raise _refusal(url, response)
+            return response.json()
         except (requests.ConnectionError, requests.Timeout) as error:
             raise CommentBusyError(url, str(error)) from error
         except (requests.RequestException, ValueError) as error:
             raise CommentError(url, str(error)) from error
+
+
+def _refusal(url: str, response: Response) -> CommentError:
+    reason = f"{response.status_code} {response.reason}: {response.text[:200]}"
+    if response.status_code >= 500 or response.status_code == 429:
+        return CommentBusyError(url, reason)
+    return CommentError(url, reason)
 
 
 def thread(variables: Mapping[str, str]) -> Thread:
@@ -159,7 +169,7 @@ def _pull_request(variables: Mapping[str, str]) -> int | None:
 
 
 def _body(text: str) -> str:
-    cut = text.strip()
-    if len(cut) > LONGEST:
-        cut = f"{cut[:LONGEST]}\n\n… The rest is too long for a comment: the pipeline's log has all of it."
-    return f"{MARK}\n{cut}"
+    shown = text.strip()
+    if len(shown) > LONGEST:
+        shown = f"{shown[:LONGEST]}\n\n… The rest is too long for a comment: the pipeline's log has all of it."
+    return f"{MARK}\n{shown}"

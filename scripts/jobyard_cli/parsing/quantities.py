@@ -33,7 +33,10 @@ def parse_quantity(value: str | int | float) -> Decimal:
 def canonical_cpu(value: str | int | float) -> str:
     """Return whole cores, or millicores rounded up: `0.5` and `500m` are `500m`, `12000m` is `12`."""
     millicores = ceil(parse_quantity(value) * 1000)
-    return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
+    cores, rest = divmod(millicores, 1000)
+    if rest:
+        return f"{millicores}m"
+    return str(cores)
 
 
 def canonical_memory(value: str | int | float) -> str:

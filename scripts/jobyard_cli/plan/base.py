@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-_READ = ("charts", "dags", "images", "schemas", "values")
+_READ = frozenset({"charts", "dags", "images", "schemas", "values"})
 
 
 class MissingBaseError(JobyardError):
@@ -34,7 +34,7 @@ class MissingBaseError(JobyardError):
 class Base:
     """Jobs as a release has them, and the files that they were made from, as far as both are known."""
 
-    words: str
+    description: str
     jobs: Jobs = field(default_factory=dict)
     tree: Path | None = None
     notes: list[str] = field(default_factory=list)
@@ -51,9 +51,12 @@ def commit_base(root: Path, ref: str = "") -> Iterator[Base]:
     if chosen is None:
         yield Base("nothing, as there is no commit yet")
         return
-    commit, words = chosen
+    commit, description = chosen
     with _exported(root, commit) as tree:
-        yield _compiled(tree, words) if tree else Base(words, notes=["the base has none of this folder's files"])
+        if tree is None:
+            yield Base(description, notes=["the base has none of this folder's files"])
+        else:
+            yield _compiled(tree, description)
 
 
 @contextmanager
@@ -69,13 +72,24 @@ def environment_base(root: Path, client: S3Client, bucket: str, team: str, envir
         return
     # A release may have been put by hand.
     commit = str(release.get("commit", ""))
-    with ExitStack() as stack:
-        tree = stack.enter_context(_exported(root, commit)) if _is_here(root, commit) else None
-        notes = [] if tree else ["the released commit is not in this clone: the chart's changes are not shown"]
-        yield Base(f"{environment}, which has commit {commit[:12] or '?'}", release["jobs"], tree, notes)
+    with _exported_if_known(root, commit) as tree:
+        base = Base(f"{environment}, which has commit {commit[:12] or '?'}", release["jobs"], tree)
+        if tree is None:
+            base.notes.append("the released commit is not in this clone: the chart's changes are not shown")
+        yield base
 
 
-def _is_here(root: Path, commit: str) -> bool:
+@contextmanager
+def _exported_if_known(root: Path, commit: str) -> Iterator[Path | None]:
+    """As `_exported`; None also where the clone has no such commit."""
+    if not _is_known(root, commit):
+        yield None
+        return
+    with _exported(root, commit) as tree:
+        yield tree
+
+
+def _is_known(root: Path, commit: str) -> bool:
     if not git.COMMIT.fullmatch(commit):
         return False
     try:
@@ -84,19 +98,19 @@ def _is_here(root: Path, commit: str) -> bool:
         return False
 
 
-def _compiled(tree: Path, words: str) -> Base:
+def _compiled(tree: Path, description: str) -> Base:
     try:
         checked = check_repo(tree)
     except NotATeamRepoError as error:
-        return Base(words, notes=[f"the base is not a team repository: it lacks {', '.join(error.missing)}"])
-    jobs = compile_jobs(checked)
-    wrong = sorted(set(checked.jobs) - set(jobs))
-    notes = [f"these jobs of the base have problems, and count as missing: {', '.join(wrong)}"] if wrong else []
-    return Base(words, jobs, tree, notes)
+        return Base(description, notes=[f"the base is not a team repository: it lacks {', '.join(error.missing)}"])
+    base = Base(description, compile_jobs(checked), tree)
+    if invalid := sorted(checked.jobs.keys() - base.jobs.keys()):
+        base.notes.append(f"these jobs of the base have problems, and count as missing: {', '.join(invalid)}")
+    return base
 
 
 def _commit(root: Path, ref: str) -> tuple[str, str] | None:
-    """The commit and its words; None where there is no commit at all."""
+    """The commit and its description; None where there is no commit at all."""
     if ref:
         commit = _resolved(root, ref)
         if commit is None:
@@ -131,8 +145,8 @@ def _resolved(root: Path, ref: str) -> str | None:
 @contextmanager
 def _exported(root: Path, commit: str) -> Iterator[Path | None]:
     """The commit's files that a plan reads, in a folder of their own; None where it has none of them."""
-    listed = git.git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
-    folders = [name for name in listed if name in _READ]
+    names = git.git(root, "ls-tree", "--name-only", "-z", commit).split("\0")
+    folders = sorted(_READ.intersection(names))
     if not folders:
         yield None
         return

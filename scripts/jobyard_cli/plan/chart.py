@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 from jobyard_cli.chart.helm import RenderError
@@ -25,16 +24,17 @@ CHART_LABEL = "helm.sh/chart"
 """Label with the chart's name and version."""
 Change = tuple[str, str, tuple[str, ...]]
 """Name, kind and difference."""
-
-
 OTHERS = ""
 """Stands for the environments for which the team has no values of their own."""
 
 
-def environments_with_values(*repos: Path) -> list[str]:
-    """Return the names of the environments for which a team's repository has values."""
-    files = chain.from_iterable((repo / ENVIRONMENTS).glob("*.yaml") for repo in repos)
-    return sorted({file.stem for file in files})
+def environments_with_values(*repos: Path | None) -> list[str]:
+    """Return the names of the environments for which one of the repositories has values; None has none."""
+    names: set[str] = set()
+    for repo in repos:
+        if repo is not None:
+            names.update(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
+    return sorted(names)
 
 
 def chart_changes(before: Path | None, after: Path, environments: Iterable[str]) -> list[ObjectChange]:
@@ -54,14 +54,17 @@ def chart_changes(before: Path | None, after: Path, environments: Iterable[str])
     changes: dict[Change, list[str]] = {}
     for environment, old_objects, new_objects in zip(names, old, new, strict=True):
         for change in _changes(old_objects, new_objects):
-            changes.setdefault(change, []).append(environment)
-    return [_object_change(change, where, names) for change, where in sorted(changes.items())]
+            changes.setdefault(change, []).append(environment or "all others")
+    return list(_merged(changes, len(names)))
 
 
-def _object_change(change: Change, where: list[str], environments: list[str]) -> ObjectChange:
-    name, kind, lines = change
-    words = [environment or "all others" for environment in where]
-    return ObjectChange(name, kind, [] if where == environments else words, list(lines))
+def _merged(changes: Mapping[Change, list[str]], number_of_environments: int) -> Iterator[ObjectChange]:
+    """Each change with its environments, by name; with none where it is the same in all."""
+    for (name, kind, lines), environments in sorted(changes.items()):
+        if len(environments) == number_of_environments:
+            yield ObjectChange(name, kind, difference=list(lines))
+        else:
+            yield ObjectChange(name, kind, environments, list(lines))
 
 
 def _changes(before: Objects, after: Objects) -> Iterator[Change]:
@@ -88,15 +91,27 @@ def _objects(repo: Path | None, environment: str) -> Objects:
 def _without_version(content: Mapping[str, object]) -> Mapping[str, object]:
     """The object without the chart's version: with it, an upgrade would list every object for this label alone."""
     metadata = content.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(labels, dict) or CHART_LABEL not in labels:
+    if not isinstance(metadata, dict):
         return content
-    kept = {name: value for name, value in labels.items() if name != CHART_LABEL}
-    return {**content, "metadata": {**metadata, "labels": kept}}
+    labels = metadata.get("labels")
+    if not isinstance(labels, dict) or CHART_LABEL not in labels:
+        return content
+    other_labels = dict(labels)
+    del other_labels[CHART_LABEL]
+    return {**content, "metadata": {**metadata, "labels": other_labels}}
 
 
 def _files(repo: Path) -> dict[str, bytes]:
-    """All that the chart is made of: where it is the same, so are the objects."""
-    values = [repo / name for name in VALUES]
-    files = [*(repo / CHART).rglob("*"), *values, *(repo / ENVIRONMENTS).glob("*.yaml")]
-    return {file.relative_to(repo).as_posix(): file.read_bytes() for file in files if file.is_file()}
+    """Content by path of all that the chart is made of: where it is the same, so are the objects."""
+    contents: dict[str, bytes] = {}
+    for file in _paths(repo):
+        if file.is_file():
+            contents[file.relative_to(repo).as_posix()] = file.read_bytes()
+    return contents
+
+
+def _paths(repo: Path) -> Iterator[Path]:
+    yield from (repo / CHART).rglob("*")
+    yield from (repo / ENVIRONMENTS).glob("*.yaml")
+    for name in VALUES:
+        yield repo / name

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from jobyard.entries import Job
 
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.plan.model import Caution, Jobs
+from jobyard_cli.plan.phrases import quoted
 from jobyard_cli.plan.quota import NOTHING, Amount, at_start
-from jobyard_cli.plan.runs import upcoming
+from jobyard_cli.plan.runs import upcoming_starts
 
 DAYS = 32
 """Look-ahead, in days; it covers every monthly job."""
@@ -23,34 +23,41 @@ def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now:
     """Yield a warning for changed jobs that start together and exceed the quota only together: each first time."""
     if not quotas or not changed:
         return
-    asked = {name: at_start(job) for name, job in jobs.items()}
+    requests = {name: at_start(job) for name, job in jobs.items()}
     warned: set[tuple[str, str]] = set()
     for moment, names in sorted(_starts(jobs, now).items()):
-        name = next((name for name in names if name in changed), None)
+        name = min(changed.intersection(names), default=None)
         if name is None or len(names) == 1:
             continue
         for environment, quota in quotas.items():
-            over = "" if (environment, name) in warned else _over(names, asked, quota)
-            if over:
+            if (environment, name) in warned:
+                continue
+            if excess := _excess(names, requests, quota):
                 warned.add((environment, name))
-                yield Caution(name, f"in '{environment}' {_together(name, names, moment)}; they ask for {over}")
+                yield Caution(name, f"in '{environment}' {_together(name, names, moment)}; they ask for {excess}")
 
 
-def _over(names: list[str], asked: Mapping[str, Amount], quota: Amount) -> str:
-    """Of what the jobs ask for too much, where each alone does not: that is another warning's."""
-    if any(list(asked[name].over(quota)) for name in names):
-        return ""
-    return ", ".join(sum((asked[name] for name in names), NOTHING).over(quota))
+def _excess(names: list[str], requests: Mapping[str, Amount], quota: Amount) -> str:
+    """What the jobs request together beyond the quota; empty if one of them alone does: another warning says so."""
+    total = NOTHING
+    for name in names:
+        if any(requests[name].over(quota)):
+            return ""
+        total += requests[name]
+    return ", ".join(total.over(quota))
 
 
 def _together(name: str, names: list[str], moment: datetime) -> str:
-    others = [other for other in names if other != name]
-    return f"it starts together with {_listed(others)} at {moment:%Y-%m-%d %H:%M} UTC"
+    others = names.copy()
+    others.remove(name)
+    return f"it starts together with {_shortened(others)} at {moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _listed(names: list[str]) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:MOST_NAMES])
-    return f"{listed} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else listed
+def _shortened(names: list[str]) -> str:
+    listed = quoted(names[:MOST_NAMES])
+    if len(names) <= MOST_NAMES:
+        return listed
+    return f"{listed} and {len(names) - MOST_NAMES} more"
 
 
 def _starts(jobs: Jobs, now: datetime) -> dict[datetime, list[str]]:
@@ -65,7 +72,7 @@ def _starts(jobs: Jobs, now: datetime) -> dict[datetime, list[str]]:
 
 def _starts_of(job: Job, now: datetime) -> Iterator[datetime]:
     last = now + timedelta(days=DAYS)
-    for _, end in islice(upcoming(job, now), MOST_RUNS):
-        if end > last:
+    for start in upcoming_starts(job, now, MOST_RUNS):
+        if start > last:
             return
-        yield end.astimezone(UTC)
+        yield start.astimezone(UTC)

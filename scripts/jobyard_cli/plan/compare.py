@@ -15,8 +15,6 @@ from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
 from jobyard_cli.plan.model import (
-    ADDED,
-    CHANGED,
     FATE,
     ONLY_LAYOUT,
     REMOVED,
@@ -40,13 +38,15 @@ _NOT_SETTINGS = IN_POD | {"type", "arguments"}
 class Comparison:
     """Jobs before and after, and the platform in whose pods they run."""
 
-    def __init__(self, team: str, before: Jobs, after: Jobs, then: PlatformFile, now: PlatformFile) -> None:
-        """Take as `then` and `now` the platform's data for the jobs before and after."""
+    def __init__(
+        self, team: str, before: Jobs, after: Jobs, old_platform: PlatformFile, new_platform: PlatformFile
+    ) -> None:
+        """Take the platform's data for the jobs before and after."""
         self.team = team
         self.before = before
         self.after = after
-        self.then = then
-        self.now = now
+        self.old_platform = old_platform
+        self.new_platform = new_platform
         self.renamed = dict(_renamed(before, after))
 
     def changes(self, moment: datetime) -> Iterator[JobChange]:
@@ -62,20 +62,22 @@ class Comparison:
         if after is None:
             return JobChange(name, REMOVED, note=FATE[REMOVED])
         if name in self.renamed:
-            timed = timing(after, moment, is_new=True)
-            return JobChange(name, RENAMED, was=self.renamed[name], note=FATE[RENAMED], timing=timed)
+            runs = timing(after, moment, is_new=True)
+            return JobChange(name, RENAMED, was=self.renamed[name], note=FATE[RENAMED], timing=runs)
         return self._different_job(name, self.before.get(name), after, moment)
 
     def _different_job(self, name: str, before: Job | None, after: Job, moment: datetime) -> JobChange | None:
         settings = list(_job_settings(before, after))
         tasks = list(self._tasks(name, before, after))
-        is_same = before is not None and not settings and not tasks
-        if is_same and before is not None and before["source"] == after["source"]:
-            return None
+        note = None
+        if before is not None and not settings and not tasks:
+            if before["source"] == after["source"]:
+                return None
+            note = ONLY_LAYOUT
         return JobChange(
             name,
-            ADDED if before is None else CHANGED,
-            note=ONLY_LAYOUT if is_same else None,
+            kind_of_change(before, after),
+            note=note,
             settings=settings,
             tasks=tasks,
             timing=timing(after, moment, is_new=before is None),
@@ -83,18 +85,22 @@ class Comparison:
         )
 
     def _tasks(self, job: str, before: Job | None, after: Job) -> Iterator[TaskChange]:
-        old_tasks = before["tasks"] if before else {}
+        old_tasks: Mapping[str, Task] = {}
+        if before is not None:
+            old_tasks = before["tasks"]
         new_tasks = after["tasks"]
         for name in sorted({*old_tasks, *new_tasks}):
             old = old_tasks.get(name)
             new = new_tasks.get(name)
             settings = list(_task_settings(old, new))
-            pods = difference(self._runs(self.then, job, name, old), self._runs(self.now, job, name, new))
-            if old is None or new is None or settings or pods:
-                yield TaskChange(name, kind_of_change(old, new), settings, pods)
+            old_pod = self._pod(self.old_platform, job, name, old)
+            new_pod = self._pod(self.new_platform, job, name, new)
+            pod_lines = difference(old_pod, new_pod)
+            if old is None or new is None or settings or pod_lines:
+                yield TaskChange(name, kind_of_change(old, new), settings, pod_lines)
 
-    def _runs(self, platform: PlatformFile, job: str, name: str, task: Task | None) -> Mapping[str, object] | None:
-        """What the task runs: its pod, or its type with what that is given."""
+    def _pod(self, platform: PlatformFile, job: str, name: str, task: Task | None) -> Mapping[str, object] | None:
+        """The task's pod; of a task with a type, which has no pod, the type and its arguments."""
         if task is None:
             return None
         if task.get("type"):
@@ -108,8 +114,8 @@ def _renamed(before: Jobs, after: Jobs) -> Iterator[tuple[str, str]]:
     for name in sorted({*before} - {*after}):
         removed.setdefault(_content(before[name]), []).append(name)
     for name in sorted({*after} - {*before}):
-        if same := removed.get(_content(after[name])):
-            yield name, same.pop(0)
+        if old_names := removed.get(_content(after[name])):
+            yield name, old_names.pop(0)
 
 
 def _content(job: Job) -> str:
@@ -131,7 +137,7 @@ def _without(fields: Mapping[str, object], names: Collection[str]) -> dict[str, 
     return {name: value for name, value in fields.items() if name not in names}
 
 
-def _different(before: Mapping[str, object], after: Mapping[str, object], within: str = "") -> Iterator[Setting]:
+def _different(before: Mapping[str, object], after: Mapping[str, object], parent: str = "") -> Iterator[Setting]:
     """The fields that differ, those of mappings one by one."""
     for name in sorted({*before, *after}):
         old = before.get(name)
@@ -139,9 +145,9 @@ def _different(before: Mapping[str, object], after: Mapping[str, object], within
         if old == new:
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _different(old, new, f"{within}{name}.")
+            yield from _different(old, new, f"{parent}{name}.")
         else:
-            yield Setting(printable(within + name), _shown(name, old), _shown(name, new))
+            yield Setting(printable(parent + name), _shown(name, old), _shown(name, new))
 
 
 def _shown(name: str, value: object) -> str | None:

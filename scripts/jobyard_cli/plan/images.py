@@ -15,33 +15,36 @@ Content = dict[str, tuple[bool, bytes]]
 """Path in an image's folder to whether the file may be run, and what is in it."""
 
 
-def image_changes(root: Path, before: Path, jobs: Jobs) -> Iterator[ImageChange]:
-    """Yield an entry for each image whose folder differs from another tree's.
+def image_changes(root: Path, before: Path | None, jobs: Jobs) -> Iterator[ImageChange]:
+    """Yield an entry for each image whose folder differs from that of the tree before; nothing without such a tree.
 
     Raises:
         GitError: the folder is not a git work tree.
     """
+    if before is None:
+        return
     # What git ignores gets into no image.
-    listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", FOLDER).split("\0")
-    then = _contents(before, _files(before))
-    now = _contents(root, listed)
-    for name in sorted(then.keys() | now.keys()):
-        old = then.get(name)
-        new = now.get(name)
+    paths = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", FOLDER).split("\0")
+    old_images = _contents(before, _files(before))
+    new_images = _contents(root, paths)
+    for name in sorted(old_images.keys() | new_images.keys()):
+        old = old_images.get(name)
+        new = new_images.get(name)
         if old != new:
             yield ImageChange(name, kind_of_change(old, new), sorted(_tasks(name, jobs)))
 
 
-def _files(tree: Path) -> list[str]:
-    return [str(file.relative_to(tree)) for file in (tree / FOLDER).rglob("*")]
+def _files(tree: Path) -> Iterator[str]:
+    for file in (tree / FOLDER).rglob("*"):
+        yield str(file.relative_to(tree))
 
 
-def _contents(tree: Path, names: Iterable[str]) -> dict[str, Content]:
+def _contents(tree: Path, paths: Iterable[str]) -> dict[str, Content]:
     """Each image that has a Dockerfile."""
     contents: defaultdict[str, Content] = defaultdict(dict)
-    for name in names:
-        file = tree / name
-        parts = name.split("/", 2)
+    for relative_path in paths:
+        file = tree / relative_path
+        parts = relative_path.split("/", 2)
         if len(parts) < 3:
             continue
         _, image, path = parts
@@ -53,5 +56,7 @@ def _contents(tree: Path, names: Iterable[str]) -> dict[str, Content]:
 
 
 def _tasks(image: str, jobs: Jobs) -> Iterator[str]:
-    for name, job in jobs.items():
-        yield from (f"{name}.{task}" for task, entry in job["tasks"].items() if entry.get("image") == image)
+    for job_name, job in jobs.items():
+        for task_name, task in job["tasks"].items():
+            if task.get("image") == image:
+                yield f"{job_name}.{task_name}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobyard.platform_entries import PlatformFile
 
-from jobyard_cli.chart.manifests import CHART
+from jobyard_cli.chart.manifests import CHART, has_chart
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.images.addresses import pod_limits
@@ -24,6 +24,7 @@ from jobyard_cli.plan.warnings import Situation, warnings
 from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import Environment, load_environment, load_teams
+from jobyard_cli.platform.published import KnownJobs
 from jobyard_cli.release.compile import InvalidJobsError, compile_jobs
 from jobyard_cli.team.repo import TeamRepo
 
@@ -52,7 +53,9 @@ def find_platform(root: Path, given: Path | None) -> Platform:
         if given is not None:
             raise
         return Platform(None, str(error))
-    return Platform(current.tree, words="" if given else current.state)
+    if given is not None:
+        return Platform(current.tree)
+    return Platform(current.tree, words=current.state)
 
 
 def valid_repo(root: Path, platform: Path | None = None) -> Checked:
@@ -78,22 +81,27 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     repo = checked.repo
     jobs = compile_jobs(checked)
     notes = list(base.notes)
-    then, after = _platform_data(repo, base.tree, platform, environment)
-    changes = list(Comparison(repo.team, base.jobs, jobs, then, after).changes(now))
+    old_platform, new_platform = _platform_data(repo, base.tree, platform, environment)
+    changes = list(Comparison(repo.team, base.jobs, jobs, old_platform, new_platform).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)
-    known = repo.published_jobs.jobs if repo.published_jobs else {}
-    around = Situation(repo.team, base.jobs, jobs, bounds, known, now)
+    situation = Situation(repo.team, base.jobs, jobs, bounds, _published_jobs(repo), now)
     return Plan(
         team=repo.team,
-        base=base.words,
+        base=base.description,
         bounds=platform.words,
         jobs=changes,
-        unchanged=len(jobs) - sum(1 for change in changes if change.name in jobs),
-        images=list(image_changes(repo.root, base.tree, jobs)) if base.tree else [],
+        unchanged=len(jobs.keys() - {change.name for change in changes}),
+        images=list(image_changes(repo.root, base.tree, jobs)),
         objects=_objects(repo.root, base, environment, bounds, notes),
-        warnings=warnings(changes, around),
+        warnings=warnings(changes, situation),
         notes=notes,
     )
+
+
+def _published_jobs(repo: TeamRepo) -> KnownJobs:
+    if repo.published_jobs is None:
+        return {}
+    return repo.published_jobs.jobs
 
 
 def _platform_data(
@@ -104,53 +112,62 @@ def _platform_data(
     if platform.repo and environment:
         chosen = load_environment(platform.repo, environment)
     limits = pod_limits(chosen)
-    then = platform_data(_groups_of(tree, repo), environment, task_types={}, teams=chosen.teams, limits=limits)
-    now = platform_data(repo.node_groups, environment, task_types={}, teams=chosen.teams, limits=limits)
-    return then, now
+    old = platform_data(_groups_of(tree, repo), environment, task_types={}, teams=chosen.teams, limits=limits)
+    new = platform_data(repo.node_groups, environment, task_types={}, teams=chosen.teams, limits=limits)
+    return old, new
 
 
 def _groups_of(tree: Path | None, repo: TeamRepo) -> Mapping[str, Written]:
-    """The catalogue as it was, or as it is where nobody knows."""
+    """The node groups of a tree's catalogue, or those of the work tree if the tree has no such catalogue."""
     if tree is None:
         return repo.node_groups
     name = "values/node-groups.yaml"
     data = load(tree / name, name).data
-    groups = data.get("nodeGroups") if isinstance(data, dict) else None
-    return groups if isinstance(groups, dict) else repo.node_groups
+    if not isinstance(data, dict) or not isinstance(data.get("nodeGroups"), dict):
+        return repo.node_groups
+    groups: Mapping[str, Written] = data["nodeGroups"]
+    return groups
 
 
 def _quotas(platform: Platform, team: str, environment: str, notes: list[str]) -> dict[str, Amount]:
     if platform.repo is None:
         notes.append(f"the team's quota is not known: {platform.why}")
         return {}
-    known = quotas(platform.repo, team)
-    if not known:
+    by_environment = quotas(platform.repo, team)
+    if not by_environment:
         notes.append(f"the team's quota is not known: the platform has no team {team}")
-    return {name: quota for name, quota in known.items() if environment in ("", name)}
-
-
-def _environments(bounds: Mapping[str, Amount], with_values: list[str]) -> list[str]:
-    """Those that the team is in, or where nobody knows, those that it has values for and all others."""
-    return list(bounds) if bounds else [*with_values, OTHERS]
-
-
-def _has_chart(repo: Path) -> bool:
-    return (repo / CHART / "Chart.yaml").is_file()
+    if not environment:
+        return by_environment
+    if environment not in by_environment:
+        return {}
+    return {environment: by_environment[environment]}
 
 
 def _objects(
     root: Path, base: Base, environment: str, bounds: Mapping[str, Amount], notes: list[str]
 ) -> list[ObjectChange]:
-    if not _has_chart(root):
+    if not has_chart(root):
         notes.append(f"there is no {CHART} here, so no objects are compared")
         return []
-    before = base.tree if base.tree is not None and _has_chart(base.tree) else None
     if base.tree is None and base.jobs:
         return []
-    with_values = environments_with_values(*filter(None, (before, root)))
-    names = [environment] if environment else _environments(bounds, with_values)
+    before = base.tree
+    if before is not None and not has_chart(before):
+        before = None
     try:
-        return chart_changes(before, root, names)
+        return chart_changes(before, root, _environments(environment, bounds, before, root))
     except BaseRenderError as error:
         notes.append(str(error))
         return []
+
+
+def _environments(environment: str, bounds: Mapping[str, Amount], before: Path | None, after: Path) -> list[str]:
+    """The chosen environment, or else those that the team is in; if these are not known, those with values.
+
+    `OTHERS` then stands for the environments without values.
+    """
+    if environment:
+        return [environment]
+    if bounds:
+        return list(bounds)
+    return [*environments_with_values(before, after), OTHERS]

@@ -35,7 +35,7 @@ _AT = "@\u200b"
 
 
 @dataclass(frozen=True)
-class Block:
+class Section:
     """A part of the comment, and what stands in its place where there is no room for it."""
 
     whole: str
@@ -45,27 +45,50 @@ class Block:
 def markdown(plan: Plan, limit: int = LIMIT) -> str:
     """Return the comment, of at most so many characters; it says if something is left out."""
     head = f"### Plan for team {code(plan.team)}\n\n**{counts(plan)}** compared with {code(plan.base)}\n"
-    head += f"\nBounds and published jobs: {prose(plan.bounds)}\n" if plan.bounds else ""
-    lists = [_list("Warnings", [f"{code(one.job)}: {prose(one.message)}" for one in plan.warnings])]
-    lists += [_list("Not known", [prose(" ".join(note.split())) for note in plan.notes])]
-    lists.append(_list("Images", [f"{code(one.name)} {one.kind}: {prose(image_fate(one))}" for one in plan.images]))
-    blocks = [Block(text, "") for text in lists if text]
-    blocks += [_job(change) for change in plan.jobs]
-    blocks += [_object(change) for change in plan.objects]
-    return _fitted(head, blocks, limit)
+    if plan.bounds:
+        head += f"\nBounds and published jobs: {prose(plan.bounds)}\n"
+    return _fitted(head, list(_sections(plan)), limit)
 
 
-def _fitted(head: str, blocks: list[Block], limit: int) -> str:
+def _sections(plan: Plan) -> Iterator[Section]:
+    yield from _list("Warnings", _warnings(plan))
+    yield from _list("Not known", _notes(plan))
+    yield from _list("Images", _images(plan))
+    for job in plan.jobs:
+        yield _job(job)
+    for manifest in plan.objects:
+        yield _object(manifest)
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    for warning in plan.warnings:
+        yield f"{code(warning.job)}: {prose(warning.message)}"
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    for note in plan.notes:
+        yield prose(" ".join(note.split()))
+
+
+def _images(plan: Plan) -> Iterator[str]:
+    for image in plan.images:
+        yield f"{code(image.name)} {image.kind}: {prose(image_fate(image))}"
+
+
+def _fitted(head: str, sections: list[Section], limit: int) -> str:
+    whole = "\n".join([head, *(section.whole for section in sections)])
+    if len(whole) <= limit:
+        return whole
     note = "\n_The rest is too long for a comment: `jobyard plan` shows all of it._\n"
-    if len(head) + sum(len(block.whole) + 1 for block in blocks) <= limit:
-        return "\n".join([head, *(block.whole for block in blocks)])
     parts = [head]
     room = limit - len(head) - len(note) - 1
     # What is short is shown of all, and the whole of the first for which there is room beside that.
-    rest = sum(len(block.short) + 1 for block in blocks)
-    for block in blocks:
-        rest -= len(block.short) + 1
-        part = block.whole if len(block.whole) + 1 + rest <= room else block.short
+    rest = sum(len(section.short) + 1 for section in sections)
+    for section in sections:
+        rest -= len(section.short) + 1
+        part = section.short
+        if len(section.whole) + 1 + rest <= room:
+            part = section.whole
         if part and len(part) + 1 <= room:
             parts.append(part)
             room -= len(part) + 1
@@ -75,32 +98,49 @@ def _fitted(head: str, blocks: list[Block], limit: int) -> str:
 def code(text: str) -> str:
     """Return inline code, in which no character is markup."""
     shown = printable(text)
-    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
-    return f"{fence}{space}{shown}{space}{fence}"
+    fence = _fence(shown, 1)
+    if shown.startswith("`") or shown.endswith("`") or not shown.strip():
+        shown = f" {shown} "
+    return f"{fence}{shown}{fence}"
 
 
 def block(kind: str, lines: Iterable[str]) -> str:
     """Return a block of code that nothing in it can end."""
     text = "\n".join(lines)
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = _fence(text, 3)
     return f"{fence}{kind}\n{text}\n{fence}\n"
+
+
+def _fence(text: str, shortest: int) -> str:
+    """Backquotes, more than the text has anywhere in a row."""
+    longest_run = max(re.findall("`+", text), key=len, default="")
+    return "`" * max(shortest, len(longest_run) + 1)
 
 
 def prose(text: str) -> str:
     """Return a sentence in which names between single quotes are code, and nothing else is markup."""
-    parts = _NAMES.split(printable(text))
-    return "".join(code(part) if odd % 2 else _escaped(part) for odd, part in enumerate(parts))
+    sentence = ""
+    for number, part in enumerate(_NAMES.split(printable(text))):
+        # With the pattern's group, every second part is a name.
+        if number % 2:
+            sentence += code(part)
+        else:
+            sentence += _escaped(part)
+    return sentence
 
 
 def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text).replace("@", _AT)
 
 
-def _list(title: str, items: list[str]) -> str:
-    return f"#### {title}\n" + "".join(f"- {item}\n" for item in items) if items else ""
+def _list(title: str, items: Iterable[str]) -> Iterator[Section]:
+    """A list under a title, which is shown as a whole or not at all; nothing if it is empty."""
+    if listed := _bullets(items):
+        yield Section(f"#### {title}\n{listed}", "")
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "".join(f"- {item}\n" for item in items)
 
 
 def _folded(summary: str, content: Iterable[str]) -> str:
@@ -109,15 +149,20 @@ def _folded(summary: str, content: Iterable[str]) -> str:
     return f"<details><summary>{summary}</summary>\n\n{inside}\n</details>\n"
 
 
-def _title(thing: str, name: str, kind: str) -> str:
-    return f"{thing} <code>{escape(printable(name))}</code> {kind}"
+def _html(text: str) -> str:
+    return escape(printable(text))
 
 
-def _job(change: JobChange) -> Block:
-    kind = f"{change.kind} from <code>{escape(printable(change.was))}</code>" if change.was else change.kind
-    title = _title("Job", change.name, kind)
-    short = f"{title}: {change.note}\n" if change.note else f"{title}\n"
-    return Block(short if change.kind == REMOVED else _folded(title, _job_content(change)), short)
+def _job(change: JobChange) -> Section:
+    title = f"Job <code>{_html(change.name)}</code> {change.kind}"
+    if change.was:
+        title += f" from <code>{_html(change.was)}</code>"
+    short = f"{title}\n"
+    if change.note:
+        short = f"{title}: {change.note}\n"
+    if change.kind == REMOVED:
+        return Section(short, short)
+    return Section(_folded(title, _job_content(change)), short)
 
 
 def _job_content(change: JobChange) -> Iterator[str]:
@@ -136,21 +181,25 @@ def _job_content(change: JobChange) -> Iterator[str]:
 
 def _timing(timing: Timing) -> Iterator[str]:
     yield f"Runs {code(timing.words)}\n"
-    runs = [f"at once, {timing.at_once}"] if timing.at_once else []
-    if runs := [*runs, *timing.next_runs]:
+    runs = list(timing.next_runs)
+    if timing.at_once:
+        runs.insert(0, f"at once, {timing.at_once}")
+    if runs:
         yield f"Next: {'; '.join(runs)}\n"
 
 
 def _settings(settings: list[Setting]) -> Iterator[str]:
     """A list, not a table: in a cell, each server reads a bar after a backslash its own way."""
     if settings:
-        yield "".join(f"- {code(setting.name)}: {_values(setting)}\n" for setting in settings)
+        yield _bullets(f"{code(setting.name)}: {_values(setting)}" for setting in settings)
 
 
 def _values(setting: Setting) -> str:
     if setting.before is None:
         return f"{code(setting.after or '')} (new)"
-    return f"{code(setting.before)} → {'(gone)' if setting.after is None else code(setting.after)}"
+    if setting.after is None:
+        return f"{code(setting.before)} → (gone)"
+    return f"{code(setting.before)} → {code(setting.after)}"
 
 
 def _task(task: TaskChange) -> Iterator[str]:
@@ -160,7 +209,6 @@ def _task(task: TaskChange) -> Iterator[str]:
         yield block("diff", task.pod)
 
 
-def _object(change: ObjectChange) -> Block:
-    where = f" in {escape(printable(', '.join(change.environments)))}" if change.environments else ""
-    title = _title("Object", change.name, f"{change.kind}{where}")
-    return Block(_folded(title, [block("diff", change.difference)]), f"{title}\n")
+def _object(change: ObjectChange) -> Section:
+    title = f"Object <code>{_html(change.name)}</code> {change.kind}{_html(change.scope)}"
+    return Section(_folded(title, [block("diff", change.difference)]), f"{title}\n")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from jobyard.entries import Job
 
+from jobyard_cli.plan.phrases import counted, quoted
+
 ADDED = "added"
 CHANGED = "changed"
 REMOVED = "removed"
@@ -23,10 +25,12 @@ Jobs = Mapping[str, Job]
 
 
 def kind_of_change(before: object, after: object) -> str:
-    """Return what happened to a thing; None stands for a missing one."""
+    """Return the kind of change between two values; None stands for a missing one."""
     if before is None:
         return ADDED
-    return REMOVED if after is None else CHANGED
+    if after is None:
+        return REMOVED
+    return CHANGED
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,13 @@ class ObjectChange:
     environments: list[str] = field(default_factory=list)
     difference: list[str] = field(default_factory=list)
 
+    @property
+    def scope(self) -> str:
+        """Return ` in dev, prod`, or nothing where that is all."""
+        if not self.environments:
+            return ""
+        return f" in {', '.join(self.environments)}"
+
 
 @dataclass(frozen=True, order=True)
 class Caution:
@@ -120,34 +131,36 @@ class Plan:
 
 def image_fate(change: ImageChange) -> str:
     """Return what follows from an image's change; names in it are between single quotes."""
-    used = ", ".join(f"'{task}'" for task in change.tasks)
     if change.kind == REMOVED:
         return "it is no longer built"
-    return f"it is built, and then run by {used}" if used else "it is built; no task runs it"
+    if not change.tasks:
+        return "it is built; no task runs it"
+    return f"it is built, and then run by {quoted(change.tasks)}"
 
 
 def counts(plan: Plan) -> str:
     """Return `1 job added, 2 changed; 1 object of the chart changed; 3 warnings`, or that nothing changes."""
     parts = [
-        _counted("job", plan.jobs),
-        _counted("image", plan.images),
-        _counted("object", plan.objects, " of the chart"),
+        _by_kind("job", plan.jobs),
+        _by_kind("image", plan.images),
+        _by_kind("object", plan.objects, " of the chart"),
     ]
     changes = [part for part in parts if part] or ["nothing changes"]
     if plan.warnings:
-        changes.append(f"{len(plan.warnings)} {_plural('warning', len(plan.warnings))}")
+        changes.append(counted(len(plan.warnings), "warning"))
     return "; ".join(changes)
 
 
-def _counted(thing: str, changes: Sequence[JobChange | ImageChange | ObjectChange], of: str = "") -> str:
+def _by_kind(noun: str, changes: Sequence[JobChange | ImageChange | ObjectChange], owner: str = "") -> str:
+    """`1 job added, 2 changed`: the first number names what is counted."""
     numbers = Counter(change.kind for change in changes)
-    nonzero = [(numbers[kind], kind) for kind in KINDS if numbers[kind]]
-    if not nonzero:
-        return ""
-    (number, kind), *others = nonzero
-    first = f"{number} {_plural(thing, number)}{of} {kind}"
-    return ", ".join([first, *(f"{number} {kind}" for number, kind in others)])
-
-
-def _plural(thing: str, number: int) -> str:
-    return thing if number == 1 else f"{thing}s"
+    parts: list[str] = []
+    for kind in KINDS:
+        number = numbers[kind]
+        if not number:
+            continue
+        if parts:
+            parts.append(f"{number} {kind}")
+        else:
+            parts.append(f"{counted(number, noun)}{owner} {kind}")
+    return ", ".join(parts)

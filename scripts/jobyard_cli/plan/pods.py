@@ -5,12 +5,12 @@ tests/airflow/test_planned_jobs.py compares the two on every supported Airflow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobyard import pod_parts
 from jobyard.contract import LONGEST_TASK, OUTPUT_PATH, namespace
-from jobyard.entries import SecretKey, Task
+from jobyard.entries import Task
 from jobyard.platform_entries import NodeGroupEntry, PlatformFile
 
 Pod = dict[str, Any]
@@ -66,7 +66,7 @@ def _container(task: Task) -> Pod:
             "image": task["image"],
             "command": task["command"],
             "args": task["args"],
-            "env": [*_variables(task["env"]), *_secrets(task["secrets"])],
+            "env": list(_variables(task)),
             "resources": pod_parts.with_disk(task["resources"]),
             "securityContext": pod_parts.container_security(task),
             "volumeMounts": pod_parts.volume_mounts(task),
@@ -75,13 +75,9 @@ def _container(task: Task) -> Pod:
     )
 
 
-def _variables(env: Mapping[str, str]) -> list[Pod]:
-    return [{"name": name, "value": value} for name, value in env.items()]
-
-
-def _secrets(secrets: Mapping[str, SecretKey]) -> list[Pod]:
-    return [{"name": name, "valueFrom": {"secretKeyRef": _reference(place)}} for name, place in secrets.items()]
-
-
-def _reference(place: SecretKey) -> dict[str, str]:
-    return {"name": place["secret"], "key": place["key"]}
+def _variables(task: Task) -> Iterator[Pod]:
+    for name, value in task["env"].items():
+        yield {"name": name, "value": value}
+    for name, secret in task["secrets"].items():
+        reference = {"name": secret["secret"], "key": secret["key"]}
+        yield {"name": name, "valueFrom": {"secretKeyRef": reference}}

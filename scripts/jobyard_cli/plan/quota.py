@@ -25,22 +25,25 @@ _WORDS = {"ephemeralStorage": "disk", "gpu": "GPUs"}
 class Amount:
     """Pods, and what they ask for together: by the names that a quota has for it."""
 
-    of: Mapping[str, Decimal]
+    by_kind: Mapping[str, Decimal]
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount({kind: self.get(kind) + other.get(kind) for kind in {**self.of, **other.of}})
+        total = dict(self.by_kind)
+        for kind, value in other.by_kind.items():
+            total[kind] = self.get(kind) + value
+        return Amount(total)
 
     def times(self, number: int) -> Amount:
-        """Return this amount, so many times."""
-        return Amount({kind: value * number for kind, value in self.of.items()})
+        """Return this amount, multiplied by a number of pods."""
+        return Amount({kind: value * number for kind, value in self.by_kind.items()})
 
     def get(self, kind: str) -> Decimal:
-        """Return the amount of one thing."""
-        return self.of.get(kind, Decimal(0))
+        """Return the amount of one kind; zero if the kind is missing."""
+        return self.by_kind.get(kind, Decimal(0))
 
     def over(self, quota: Amount) -> Iterator[str]:
-        """Yield words for each thing that exceeds the quota: `memory 96Gi (quota: 64Gi)`."""
-        for kind, value in self.of.items():
+        """Yield a phrase for each kind that exceeds the quota: `memory 96Gi (quota: 64Gi)`."""
+        for kind, value in self.by_kind.items():
             if value > quota.get(kind):
                 yield f"{_WORDS.get(kind, kind)} {_text(kind, value)} (quota: {_text(kind, quota.get(kind))})"
 
@@ -52,7 +55,9 @@ def _text(kind: str, value: Decimal) -> str:
     if kind == "cpu":
         return canonical_cpu(f"{value.normalize():f}")
     number = str(int(value))
-    return canonical_memory(number) if kind in ("memory", "ephemeralStorage") else number
+    if kind in ("memory", "ephemeralStorage"):
+        return canonical_memory(number)
+    return number
 
 
 def quotas(platform: Path, team: str) -> dict[str, Amount]:
@@ -62,15 +67,19 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
         InvalidValuesError: a team's file is wrong.
     """
-    given = load_teams(platform).get(team)
-    if given is None:
+    team_files = load_teams(platform).get(team)
+    if team_files is None:
         return {}
-    bounds = {name: given.in_environment(name) for name in environment_names(platform)}
-    return {name: _quota(inside["quota"]) for name, inside in bounds.items() if inside is not None}
+    amounts: dict[str, Amount] = {}
+    for environment in environment_names(platform):
+        values = team_files.in_environment(environment)
+        if values is not None:
+            amounts[environment] = _quota(values["quota"])
+    return amounts
 
 
-def _quota(stated: Written) -> Amount:
-    return Amount({kind: parse_quantity(stated.get(kind, 0)) for kind in ("pods", *_KINDS.values())})
+def _quota(quota: Written) -> Amount:
+    return Amount({kind: parse_quantity(quota.get(kind, 0)) for kind in ("pods", *_KINDS.values())})
 
 
 def of_task(task: Task) -> Amount:
@@ -83,27 +92,36 @@ def of_task(task: Task) -> Amount:
     resources = with_disk(task["resources"])
     limits = resources["limits"]
     counted = {**resources["requests"], "memory": limits["memory"], DISK_KIND: limits[DISK_KIND]}
-    asked = {_KINDS[kind]: parse_quantity(value) for kind, value in counted.items()}
-    return Amount({"pods": Decimal(1), **asked})
+    by_kind = {"pods": Decimal(1)}
+    for resource, quantity in counted.items():
+        by_kind[_KINDS[resource]] = parse_quantity(quantity)
+    return Amount(by_kind)
+
+
+def _most_tasks(job: Job) -> int:
+    return job.get("max_active_tasks") or MOST_TASKS
 
 
 def instances(job: Job, task: Task) -> int:
     """Return the highest number of a task's instances that one run may have at once."""
-    most = job.get("max_active_tasks") or MOST_TASKS
     foreach = task.get("foreach")
     if not foreach:
         return 1
-    items = len(foreach["items"]) if foreach["items"] is not None else most
-    return min(items, foreach["concurrency"] or most, most)
+    most = _most_tasks(job)
+    most = min(most, foreach["concurrency"] or most)
+    # The items of another task's output are not known yet.
+    if foreach["items"] is None:
+        return most
+    return min(most, len(foreach["items"]))
 
 
 def at_start(job: Job) -> Amount:
     """Return what a run of a job requests when it starts: its tasks that need no other."""
-    left = job.get("max_active_tasks") or MOST_TASKS
-    asked = NOTHING
+    slots = _most_tasks(job)
+    total = NOTHING
     for _, task in sorted(job["tasks"].items()):
         if not task["needs"]:
-            number = min(left, instances(job, task))
-            asked += of_task(task).times(number)
-            left -= number
-    return asked
+            number = min(slots, instances(job, task))
+            total += of_task(task).times(number)
+            slots -= number
+    return total

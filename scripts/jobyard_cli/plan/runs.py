@@ -33,12 +33,11 @@ def timing(job: Job, now: datetime, *, is_new: bool = False) -> Timing:
     if schedule is None or not has_clock(schedule):
         return Timing(_WORDS[schedule])
     clock = Clock(schedule, job["timezone"])
-    last = _at_once(clock, job, now) if is_new and not job["catchup"] else None
-    return Timing(
-        f"{clock.words}, {job['timezone']}",
-        [_text(end) for _, end in islice(upcoming(job, now), SHOWN)],
-        None if last is None else f"for the data of {_text(last[0])} to {_text(last[1])}",
-    )
+    next_runs = [_text(start) for start in upcoming_starts(job, now, SHOWN)]
+    at_once = None
+    if is_new and not job["catchup"]:
+        at_once = _at_once(clock, job, now)
+    return Timing(f"{clock.words}, {job['timezone']}", next_runs, at_once)
 
 
 def _after(schedule: AfterJobs) -> str:
@@ -61,10 +60,16 @@ def upcoming(job: Job, now: datetime) -> Iterator[Interval]:
     clock = _clock(job)
     end = _end(clock, job)
     start = max(_first(clock, job), clock.before(now + timedelta(seconds=1)))
-    while end is None or start <= end:
+    while start <= end:
         following = clock.after(start)
         yield start, following
         start = following
+
+
+def upcoming_starts(job: Job, now: datetime, most: int) -> Iterator[datetime]:
+    """Yield the moments at which the next runs of a job with a clock start, at most this many."""
+    for _, end in islice(upcoming(job, now), most):
+        yield end
 
 
 def missed(job: Job, now: datetime) -> int:
@@ -73,7 +78,7 @@ def missed(job: Job, now: datetime) -> int:
     start = _first(clock, job)
     end = _end(clock, job)
     number = 0
-    while number < COUNTED and (end is None or start <= end):
+    while number < COUNTED and start <= end:
         start = clock.after(start)
         if start > now:
             break
@@ -85,12 +90,13 @@ def _clock(job: Job) -> Clock:
     return Clock(str(job["schedule"]), job["timezone"])
 
 
-def _at_once(clock: Clock, job: Job, now: datetime) -> Interval | None:
-    """The data interval that is over, for which Airflow starts a run as soon as it sees the job."""
-    over = clock.before(now + timedelta(seconds=1))
-    start = clock.before(over)
-    end = _end(clock, job)
-    return (start, over) if start >= _first(clock, job) and (end is None or start <= end) else None
+def _at_once(clock: Clock, job: Job, now: datetime) -> str | None:
+    """The data interval for which Airflow starts a run as soon as it sees the job: the last that is over."""
+    end = clock.before(now + timedelta(seconds=1))
+    start = clock.before(end)
+    if not _first(clock, job) <= start <= _end(clock, job):
+        return None
+    return f"for the data of {_text(start)} to {_text(end)}"
 
 
 def _first(clock: Clock, job: Job) -> datetime:
@@ -98,6 +104,9 @@ def _first(clock: Clock, job: Job) -> datetime:
     return clock.after(start - timedelta(seconds=1))
 
 
-def _end(clock: Clock, job: Job) -> datetime | None:
+def _end(clock: Clock, job: Job) -> datetime:
+    """The last moment at which a data interval may start; without an end_date, the last one that Python knows."""
     day = job["end_date"]
-    return local(datetime.combine(date.fromisoformat(day), time(23, 59, 59)), clock.zone) if day else None
+    if not day:
+        return datetime.max.replace(tzinfo=clock.zone)
+    return local(datetime.combine(date.fromisoformat(day), time(23, 59, 59)), clock.zone)

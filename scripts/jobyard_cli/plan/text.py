@@ -19,6 +19,7 @@ from jobyard_cli.plan.model import (
     counts,
     image_fate,
 )
+from jobyard_cli.plan.phrases import prefixed
 
 SIGNS = {ADDED: "+", CHANGED: "~", REMOVED: "-", RENAMED: ">"}
 
@@ -41,9 +42,8 @@ def lines(plan: Plan) -> Iterator[str]:
         yield printable(f"{SIGNS[image.kind]} image {image.name} {image.kind}: {image_fate(image)}".replace("'", ""))
     for item in plan.objects:
         yield ""
-        where = f" in {', '.join(item.environments)}" if item.environments else ""
-        yield printable(f"{SIGNS[item.kind]} {item.name} {item.kind}{where}")
-        yield from _indented(item.difference)
+        yield printable(f"{SIGNS[item.kind]} {item.name} {item.kind}{item.scope}")
+        yield from prefixed("    | ", item.difference)
     yield from _listed("warnings:", [f"{warning.job}: {warning.message}" for warning in plan.warnings])
     yield from _listed("not known:", plan.notes)
     yield ""
@@ -55,12 +55,14 @@ def _listed(title: str, items: list[str]) -> Iterator[str]:
         yield ""
         yield title
         for item in items:
-            yield from (f"  ! {line}" for line in item.splitlines())
+            yield from prefixed("  ! ", item.splitlines())
 
 
 def _job(change: JobChange) -> Iterator[str]:
-    was = f" from {change.was}" if change.was else ""
-    yield printable(f"{SIGNS[change.kind]} job {change.name} {change.kind}{was}")
+    title = f"{SIGNS[change.kind]} job {change.name} {change.kind}"
+    if change.was:
+        title += f" from {change.was}"
+    yield printable(title)
     if change.note:
         yield f"    {change.note}"
     if change.timing:
@@ -69,25 +71,25 @@ def _job(change: JobChange) -> Iterator[str]:
             yield f"    first: at once, {change.timing.at_once}"
         if change.timing.next_runs:
             yield f"    next: {', '.join(change.timing.next_runs)}"
-    yield from (f"    {setting_line(setting)}" for setting in change.settings)
+    yield from _settings(change.settings)
     for task in change.tasks:
-        yield from (f"    {line}" for line in _task(task))
+        yield from prefixed("    ", _task(task))
 
 
-def setting_line(setting: Setting) -> str:
-    """Return `timeout: 2h -> 3h`."""
-    if setting.before is None:
-        return f"{setting.name}: {setting.after} (new)"
-    return f"{setting.name}: {setting.before} -> {'(gone)' if setting.after is None else setting.after}"
+def _settings(settings: list[Setting]) -> Iterator[str]:
+    """A line for each: `timeout: 2h -> 3h`."""
+    for setting in settings:
+        if setting.before is None:
+            yield f"    {setting.name}: {setting.after} (new)"
+        elif setting.after is None:
+            yield f"    {setting.name}: {setting.before} -> (gone)"
+        else:
+            yield f"    {setting.name}: {setting.before} -> {setting.after}"
 
 
 def _task(task: TaskChange) -> Iterator[str]:
     yield printable(f"{SIGNS[task.kind]} task {task.name} {task.kind}")
-    yield from (f"    {setting_line(setting)}" for setting in task.settings)
+    yield from _settings(task.settings)
     # A pod that is gone needs no description.
     if task.kind != REMOVED:
-        yield from _indented(task.pod)
-
-
-def _indented(lines: list[str]) -> Iterator[str]:
-    return (f"    | {line}" for line in lines)
+        yield from prefixed("    | ", task.pod)

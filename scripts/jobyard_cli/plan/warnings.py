@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import pairwise
 
 from jobyard.entries import Job, Timing
 
@@ -14,7 +14,7 @@ from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange, Jobs
 from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
-from jobyard_cli.plan.runs import COUNTED, missed, upcoming
+from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
 from jobyard_cli.platform.published import KnownJobs
 
 MANY = 5
@@ -35,24 +35,27 @@ class Situation:
     now: datetime
 
 
-def warnings(changes: Sequence[JobChange], around: Situation) -> list[Caution]:
+def warnings(changes: Sequence[JobChange], situation: Situation) -> list[Caution]:
     """Return all warnings, by job."""
-    cautions: list[Caution] = []
+    cautions: set[Caution] = set()
+    starting: set[str] = set()
     for change in changes:
         if change.kind in (REMOVED, RENAMED):
-            cautions += _followed(change.was or change.name, around)
+            cautions.update(_awaited(change.was or change.name, situation))
         if change.kind != REMOVED:
-            cautions += _of_job(change, around)
-    starting = {change.name for change in changes if _starts_otherwise(change, around)}
-    return sorted({*cautions, *collisions(starting, around.after, around.quotas, around.now)})
+            cautions.update(_of_job(change, situation))
+        if _starts_otherwise(change, situation):
+            starting.add(change.name)
+    cautions.update(collisions(starting, situation.after, situation.quotas, situation.now))
+    return sorted(cautions)
 
 
-def _starts_otherwise(change: JobChange, around: Situation) -> bool:
+def _starts_otherwise(change: JobChange, situation: Situation) -> bool:
     """Whether a job starts at other moments than before, or asks for something else then."""
     if change.kind != CHANGED:
         return change.kind == ADDED
-    before = around.before[change.name]
-    after = around.after[change.name]
+    before = situation.before[change.name]
+    after = situation.after[change.name]
     return at_start(before) != at_start(after) or bool(_changed(before, after, _WHEN))
 
 
@@ -63,28 +66,29 @@ def _changed(before: Job, after: Job, names: Sequence[str]) -> list[str]:
     return [name for name in names if old[name] != new[name]]
 
 
-def _of_job(change: JobChange, around: Situation) -> Iterator[Caution]:
+def _of_job(change: JobChange, situation: Situation) -> Iterator[Caution]:
     name = change.name
-    before = around.before.get(name)
-    job = around.after[name]
+    before = situation.before.get(name)
+    job = situation.after[name]
     if change.kind != RENAMED:
-        yield from _over_quota(name, job, around.quotas)
+        yield from _over_quota(name, job, situation.quotas)
     if has_clock(job["schedule"]):
-        yield from _overlapping(name, job, around.now)
+        yield from _overlapping(name, job, situation.now)
         if before is None:
-            yield from _catching_up(name, job, around.now)
+            yield from _catching_up(name, job, situation.now)
         else:
             yield from _moved(name, before, job)
 
 
-def _followed(gone: str, around: Situation) -> Iterator[Caution]:
-    name = f"{around.team}.{gone}"
-    for other, job in sorted(around.others.items()):
+def _awaited(old_name: str, situation: Situation) -> Iterator[Caution]:
+    """A warning for each job that starts after, or waits for, a job whose name is gone."""
+    dag_id = f"{situation.team}.{old_name}"
+    for other, job in sorted(situation.others.items()):
         schedule = job.get("schedule")
-        if isinstance(schedule, dict) and name in schedule.get("after", []):
-            yield Caution(gone, f"job '{other}' starts after '{name}', which no longer runs under this name")
-        elif name in job.get("wait_for", []):
-            yield Caution(gone, f"job '{other}' waits for '{name}', which no longer runs under this name")
+        if isinstance(schedule, dict) and dag_id in schedule.get("after", []):
+            yield Caution(old_name, f"job '{other}' starts after '{dag_id}', which no longer runs under this name")
+        elif dag_id in job.get("wait_for", []):
+            yield Caution(old_name, f"job '{other}' waits for '{dag_id}', which no longer runs under this name")
 
 
 def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[Caution]:
@@ -95,33 +99,34 @@ def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[C
             if excess := ", ".join(pod.over(quota)):
                 yield Caution(name, f"in '{environment}' no pod of task '{task_name}' can start: it asks for {excess}")
             elif excess := ", ".join(pod.times(number).over(quota)):
-                what = f"{number} instances of task '{task_name}' may run at once and ask for {excess}"
-                yield Caution(name, f"in '{environment}' {what}; those over the quota fail and are retried")
+                together = f"{number} instances of task '{task_name}' may run at once and ask for {excess}"
+                yield Caution(name, f"in '{environment}' {together}; those over the quota fail and are retried")
 
 
 def _overlapping(name: str, job: Job, now: datetime) -> Iterator[Caution]:
     """Runs that may last longer than until the next starts, where the job lets them run beside each other."""
     if job["max_active_runs"] == 1 or job["timeout"] is None:
         return
-    ends = [end for _, end in islice(upcoming(job, now), _LOOKED_AT)]
-    between = min((later - end for end, later in zip(ends, ends[1:], strict=False)), default=timedelta.max)
-    if between < timedelta(seconds=job["timeout"]):
-        words = f"a run may take {duration_text(job['timeout'])} and the next starts {_span(between)} after it"
-        yield Caution(name, f"{words}: up to {job['max_active_runs']} runs at once (max_active_runs)")
-
-
-def _span(between: timedelta) -> str:
-    return duration_text(int(between.total_seconds()))
+    shortest = timedelta.max
+    for start, next_start in pairwise(upcoming_starts(job, now, _LOOKED_AT)):
+        shortest = min(shortest, next_start - start)
+    if shortest < timedelta(seconds=job["timeout"]):
+        gap = duration_text(int(shortest.total_seconds()))
+        overlap = f"a run may take {duration_text(job['timeout'])} and the next starts {gap} after it"
+        yield Caution(name, f"{overlap}: up to {job['max_active_runs']} runs at once (max_active_runs)")
 
 
 def _catching_up(name: str, job: Job, now: datetime) -> Iterator[Caution]:
-    number = missed(job, now) if job["catchup"] else 0
-    if number >= MANY:
-        many = f"{number:,} or more" if number == COUNTED else f"{number:,}"
-        at_once = f"{job['max_active_runs']} at a time"
-        yield Caution(
-            name, f"catchup makes {many} runs since {job['start_date']} as soon as Airflow has the job, {at_once}"
-        )
+    if not job["catchup"]:
+        return
+    number = missed(job, now)
+    if number < MANY:
+        return
+    runs = f"{number:,}"
+    if number == COUNTED:
+        runs += " or more"
+    message = f"catchup makes {runs} runs since {job['start_date']} as soon as Airflow has the job"
+    yield Caution(name, f"{message}, {job['max_active_runs']} at a time")
 
 
 def _moved(name: str, before: Job, job: Job) -> Iterator[Caution]:

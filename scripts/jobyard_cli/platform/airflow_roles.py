@@ -7,7 +7,7 @@ DAG, and not the right to see every DAG.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
@@ -56,10 +56,10 @@ def make_roles(airflow: AirflowClient, teams: Iterable[str]) -> list[str]:
     """
     wanted = sorted(teams)
     path, existing = _existing(airflow, wanted)
-    missing = [team for team in wanted if team not in existing]
+    missing = sorted(set(wanted) - existing.keys())
     for team in missing:
         try:
-            airflow.call("POST", path, {"name": team, "actions": _actions(existing[MODEL])})
+            airflow.call("POST", path, {"name": team, "actions": list(_permissions(existing[MODEL]))})
         except AirflowError as error:
             raise AirflowRolesError(missing, str(error)) from error
     return missing
@@ -69,7 +69,7 @@ def _existing(airflow: AirflowClient, wanted: list[str]) -> tuple[str, dict[str,
     """Return the path at which this Airflow has its roles, and each role by its name."""
     for path in PATHS:
         try:
-            return path, {str(role["name"]): role for role in airflow.listed(path, "roles")}
+            return path, airflow.by_name(path, "roles")
         except AirflowNotFoundError:
             continue
         except AirflowError as error:
@@ -77,7 +77,22 @@ def _existing(airflow: AirflowClient, wanted: list[str]) -> tuple[str, dict[str,
     raise AirflowRolesError(wanted, "its API has no roles")
 
 
-def _actions(model: Mapping[str, Any]) -> list[dict[str, Any]]:
-    looked = [(str(one["action"]["name"]), str(one["resource"]["name"])) for one in model["actions"]]
-    kept = [pair for pair in looked if pair[1] in (MENUS if pair[0] == "menu_access" else OF_A_DAG | OF_A_PERSON)]
-    return [{"action": {"name": action}, "resource": {"name": resource}} for action, resource in [*kept, *ADDED]]
+def _permissions(model: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the permissions of a team's role: those of the model that a team may have, and those that it lacks."""
+    for permission in model["actions"]:
+        action, resource = str(permission["action"]["name"]), str(permission["resource"]["name"])
+        if _is_kept(action, resource):
+            yield _permission(action, resource)
+    for action, resource in ADDED:
+        yield _permission(action, resource)
+
+
+def _is_kept(action: str, resource: str) -> bool:
+    if action == "menu_access":
+        return resource in MENUS
+    return resource in OF_A_DAG or resource in OF_A_PERSON
+
+
+def _permission(action: str, resource: str) -> dict[str, Any]:
+    """Return a permission as the API has it."""
+    return {"action": {"name": action}, "resource": {"name": resource}}

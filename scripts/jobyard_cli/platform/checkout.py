@@ -38,7 +38,7 @@ class Origin:
         return cache_dir() / "platform" / sha256(self.address.encode()).hexdigest()[:12]
 
 
-def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
+def platform_repo(team_repo: Path, work_tree: Path | None = None) -> Path:
     """Return a work tree of the platform's repository: the given one, or a clone at the commit in `.cruft.json`.
 
     Clones are kept among the user's caches, so that a commit is fetched once.
@@ -46,13 +46,13 @@ def platform_repo(team_repo: Path, given: Path | None = None) -> Path:
     Raises:
         MissingPlatformError: the team's repository does not say where it came from, or git can't fetch it.
     """
-    if given is not None:
-        return given
+    if work_tree is not None:
+        return work_tree
     origin = origin_of(team_repo)
-    kept = origin.folder / origin.commit
-    if not kept.is_dir():
-        _clone(origin, kept)
-    return kept
+    clone = origin.folder / origin.commit
+    if not clone.is_dir():
+        _clone(origin, clone)
+    return clone
 
 
 def origin_of(team_repo: Path) -> Origin:
@@ -66,8 +66,8 @@ def origin_of(team_repo: Path) -> Origin:
         state = json.loads(file.read_text(encoding="utf-8"))
         address, commit = _address(state), str(state["commit"])
     except FileNotFoundError as error:
-        how = "`cookiecutter`, `cruft create` and `jobyard team new` write it"
-        raise MissingPlatformError(f"{file} is missing; {how}. Restore it from git, {HINT}") from error
+        writers = "`cookiecutter`, `cruft create` and `jobyard team new` write it"
+        raise MissingPlatformError(f"{file} is missing; {writers}. Restore it from git, {HINT}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise MissingPlatformError(
             f"{file} can't be read ({type(error).__name__}: {error}); restore it, {HINT}"
@@ -75,15 +75,15 @@ def origin_of(team_repo: Path) -> Origin:
     if not address:
         raise MissingPlatformError(f'{file}: write the address of the platform\'s repository under "template", {HINT}')
     if not git.COMMIT.fullmatch(commit):
-        what = 'write the full id of a commit of the platform\'s repository under "commit"'
-        raise MissingPlatformError(f"{file}: '{commit}' is not the full id of a commit; {what}, {HINT}")
+        advice = 'write the full id of a commit of the platform\'s repository under "commit"'
+        raise MissingPlatformError(f"{file}: '{commit}' is not the full id of a commit; {advice}, {HINT}")
     return Origin(address, commit)
 
 
 def _address(state: Any) -> str:
     """The address for pipelines: cruft notes as `template` what it was given, which may be a folder of somebody's."""
-    answered = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
-    return os.environ.get(ADDRESS) or str(answered or state["template"])
+    answer = state.get("context", {}).get("cookiecutter", {}).get("platform_url")
+    return os.environ.get(ADDRESS) or str(answer or state["template"])
 
 
 def _clone(origin: Origin, target: Path) -> None:
@@ -99,10 +99,10 @@ def _clone(origin: Origin, target: Path) -> None:
         put(work_tree, target)
 
 
-def put(made: Path, target: Path) -> None:
+def put(folder: Path, target: Path) -> None:
     """Give a folder its name, unless another process did first."""
     try:
-        made.rename(target)
+        folder.rename(target)
     except OSError:
         if not target.is_dir():
             raise

@@ -15,12 +15,18 @@ TEAM = "<team>"
 _ARGUMENT = re.compile(r"(\w+_)?conn(ection)?(_id)?s?")
 
 
-def connection_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each connection of the type that a task may choose, or that all teams share."""
-    given = (entry.get("with") or {}).get("properties", {})
-    for argument in filter(_ARGUMENT.fullmatch, given):
-        yield f"task type '{name}': '{argument}' names a connection, so it must be in `fixed`, and not in `with`"
+def connection_problems(types: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a sentence for each connection of a task type that a task may choose, or that all teams share."""
+    for name, entry in types.items():
+        yield from _problems_of_type(name, entry)
+
+
+def _problems_of_type(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    arguments = (entry.get("with") or {}).get("properties", {})
+    for argument in arguments:
+        if _ARGUMENT.fullmatch(argument):
+            yield f"task type '{name}': '{argument}' names a connection, so it must be in `fixed`, and not in `with`"
     for argument, value in (entry.get("fixed") or {}).items():
         if _ARGUMENT.fullmatch(argument) and (not isinstance(value, str) or TEAM not in value):
-            wanted = f"must be one of the team's, jobyard_<kind>_{TEAM}"
-            yield f"task type '{name}': the connection '{argument}' {wanted}, not {value!r}"
+            rule = f"must be one of the team's, jobyard_<kind>_{TEAM}"
+            yield f"task type '{name}': the connection '{argument}' {rule}, not {value!r}"

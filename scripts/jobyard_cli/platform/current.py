@@ -11,9 +11,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jobyard_cli.platform import remote
@@ -45,7 +45,9 @@ class Current:
     @property
     def state(self) -> str:
         """Return all that is known of its age."""
-        return f"{self.words} (a newer one is not available: {self.why})" if self.why else self.words
+        if not self.why:
+            return self.words
+        return f"{self.words} (a newer one is not available: {self.why})"
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,22 @@ class _Note:
         return f"{self.commit[:20]}-{self.published[:20] or 'none'}"
 
 
-def current_platform(team_repo: Path, given: Path | None = None) -> Current:
+@dataclass(frozen=True)
+class _Refs:
+    """A repository's commits by the name of their ref, and the branch that HEAD is."""
+
+    commits: Mapping[str, str]
+    default: str
+
+
+def current_platform(team_repo: Path, work_tree: Path | None = None) -> Current:
     """Return the platform's current files; as a fallback, the last that were available.
 
     Raises:
         MissingPlatformError: the team's repository does not say where it came from, or nothing can be had.
     """
-    if given is not None:
-        return Current(given, f"the work tree {given}")
+    if work_tree is not None:
+        return Current(work_tree, f"the work tree {work_tree}")
     origin = origin_of(team_repo)
     note = _read(origin)
     if not _is_recent(note.fetched) and not (note.error and _is_recent(note.tried)):
@@ -104,8 +114,8 @@ def _kept(origin: Origin, note: _Note) -> Current | None:
 def _of_template(team_repo: Path, origin: Origin, error: str) -> Current:
     try:
         tree = platform_repo(team_repo)
-    except MissingPlatformError as both:
-        raise MissingPlatformError(f"the platform's repository is not available: {error or both}") from both
+    except MissingPlatformError as missing:
+        raise MissingPlatformError(f"the platform's repository is not available: {error or missing}") from missing
     return Current(tree, f"commit {origin.commit[:12]} of the platform, which this repository was made from", error)
 
 
@@ -131,7 +141,7 @@ def _try(origin: Origin, note: _Note) -> _Note:
             # A branch may have moved since it was asked for.
             if left and "no answer within" not in str(error):
                 continue
-            fetched = _Note(**{**asdict(note), "tried": time.time(), "error": f"{origin.address}: {error}"})
+            fetched = replace(note, tried=time.time(), error=f"{origin.address}: {error}")
         break
     _write(origin, fetched)
     _prune(origin, (note.tree, fetched.tree))
@@ -139,37 +149,40 @@ def _try(origin: Origin, note: _Note) -> _Note:
 
 
 def _fetch(origin: Origin) -> _Note:
-    asked = os.environ.get(BRANCH, "")
+    branch = os.environ.get(BRANCH, "")
+    head = f"refs/heads/{branch}" if branch else "HEAD"
+    published = f"refs/heads/{PUBLISHED_BRANCH}"
     with _scratch(origin) as scratch:
-        head = f"refs/heads/{asked}" if asked else "HEAD"
-        published = f"refs/heads/{PUBLISHED_BRANCH}"
-        listed = remote.ask(scratch, "ls-remote", "--symref", "--", origin.address, head, published)
-        named = _commits(listed)
-        if head not in named:
-            raise git.GitError(f"the platform's repository has no branch {asked}" if asked else "it has no commit")
-        note = _Note(asked or _default(listed), named[head], named.get(published, ""), time.time(), asked)
+        refs = _refs(remote.ask(scratch, "ls-remote", "--symref", "--", origin.address, head, published))
+        if head not in refs.commits:
+            raise git.GitError(f"the platform's repository has no branch {branch}" if branch else "it has no commit")
+        commit, commit_of_lists = refs.commits[head], refs.commits.get(published, "")
+        note = _Note(branch or refs.default, commit, commit_of_lists, time.time(), branch)
         if not _folder(origin, note).is_dir():
             _check_out(origin, note, scratch)
     return note
 
 
-def _commits(listed: str) -> dict[str, str]:
-    """Name to commit, of what `git ls-remote` prints."""
-    lines = (line.partition("\t") for line in listed.splitlines() if not line.startswith("ref: "))
-    return {name: commit for commit, _, name in lines}
-
-
-def _default(listed: str) -> str:
-    """The branch that HEAD is, or HEAD itself where the server does not say."""
-    symbolic = (line.split() for line in listed.splitlines() if line.startswith("ref: "))
-    return next((words[1].removeprefix("refs/heads/") for words in symbolic if words[2:] == ["HEAD"]), "HEAD")
+def _refs(text: str) -> _Refs:
+    """Return what `git ls-remote --symref` prints; HEAD is its own branch where the server does not say which."""
+    commits: dict[str, str] = {}
+    default = "HEAD"
+    for line in text.splitlines():
+        target, _, name = line.partition("\t")
+        if not target.startswith("ref: "):
+            commits[name] = target
+        elif name == "HEAD":
+            default = target.removeprefix("ref: ").removeprefix("refs/heads/")
+    return _Refs(commits, default)
 
 
 def _check_out(origin: Origin, note: _Note, scratch: Path) -> None:
     """The files of the branch, with the lists of published jobs of the other; no history."""
     tree = scratch / "tree"
     git.git(scratch, "init", "--quiet", "--", str(tree))
-    commits = [commit for commit in (note.commit, note.published) if commit]
+    commits = [note.commit]
+    if note.published:
+        commits.append(note.published)
     remote.ask(tree, "fetch", "--quiet", "--depth=1", "--no-tags", "--", origin.address, *commits, deadline=120)
     git.git(tree, "checkout", "--quiet", "--detach", note.commit)
     if note.published and git.git(tree, "ls-tree", note.published, "--", f"{PUBLISHED}/"):
@@ -182,20 +195,27 @@ def _check_out(origin: Origin, note: _Note, scratch: Path) -> None:
 @contextmanager
 def _scratch(origin: Origin) -> Iterator[Path]:
     """A folder beside the kept ones, so that one made in it can get its name in one step."""
-    beside = origin.folder / "current"
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as scratch:
+    trees = _trees(origin)
+    trees.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=trees, prefix=".") as scratch:
         yield Path(scratch)
 
 
+def _trees(origin: Origin) -> Path:
+    """Return the folder of all trees that are kept."""
+    return origin.folder / "current"
+
+
 def _folder(origin: Origin, note: _Note) -> Path:
-    return origin.folder / "current" / note.tree
+    return _trees(origin) / note.tree
 
 
 def _prune(origin: Origin, kept: Collection[str]) -> None:
     """Delete what was current earlier, but for the one before, which another command may be reading."""
-    there = origin.folder / "current"
-    for folder in there.iterdir() if there.is_dir() else ():
+    trees = _trees(origin)
+    if not trees.is_dir():
+        return
+    for folder in trees.iterdir():
         if folder.name not in kept and time.time() - folder.stat().st_mtime > _KEPT_FOR:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -206,8 +226,11 @@ def _read(origin: Origin) -> _Note:
         note = _Note(**json.loads((origin.folder / _NOTE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return _Note()
-    usable = note.asked == os.environ.get(BRANCH, "") and (not note.fetched or _folder(origin, note).is_dir())
-    return note if usable else _Note()
+    if note.asked != os.environ.get(BRANCH, ""):
+        return _Note()
+    if note.fetched and not _folder(origin, note).is_dir():
+        return _Note()
+    return note
 
 
 def _write(origin: Origin, note: _Note) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from jobyard.platform_entries import (
@@ -42,25 +42,41 @@ def platform_data(
     a running pod.
     """
     buckets = sorted(data_buckets)
-    cost_centers = {name: str(team["costCenter"]) for name, team in teams.items() if "costCenter" in team}
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "kubeconfig": "kubeconfig.yaml",
-        "node_groups": {name: _placement(group) for name, group in node_groups.items()},
-        "task_types": {name: _task_type(entry) for name, entry in task_types.items()},
-        "cost_centers": cost_centers,
+        "node_groups": _placements(node_groups),
+        "task_types": _task_types(task_types),
+        "cost_centers": _cost_centers(teams),
         **(limits or PodLimits()),
         "teams": {name: _team(name, team, buckets, roles) for name, team in teams.items()},
         "variables": sorted(variables),
     }
 
 
+def _cost_centers(teams: Mapping[str, Written]) -> dict[str, str]:
+    """Return the cost center of each team that has one."""
+    cost_centers = {}
+    for name, team in teams.items():
+        if "costCenter" in team:
+            cost_centers[name] = str(team["costCenter"])
+    return cost_centers
+
+
+def _assets(name: str, team: Written, buckets: list[str]) -> Iterator[str]:
+    """Yield the beginning of each asset's address that is the team's."""
+    yield f"x-{name}://"
+    for bucket in buckets:
+        for area in AREAS:
+            yield f"s3://{bucket}/{area}/{name}/"
+    yield from team.get("assets", [])
+
+
 def _team(name: str, team: Written, buckets: list[str], roles: bool) -> TeamEntry:
     band = team.get("priorityBand", ANY_PRIORITY)
-    own = [f"s3://{bucket}/{area}/{name}/" for bucket in buckets for area in AREAS]
     entry = TeamEntry(
-        assets=[f"x-{name}://", *own, *team.get("assets", [])],
+        assets=list(_assets(name, team, buckets)),
         pools=sorted(team.get("pools", {})),
         priority_band=[band["min"], band["max"]],
     )
@@ -70,17 +86,24 @@ def _team(name: str, team: Written, buckets: list[str], roles: bool) -> TeamEntr
     return entry
 
 
-def _task_type(entry: Written) -> TaskTypeEntry:
-    arguments = sorted(entry.get("with", {}).get("properties", {}))
-    return TaskTypeEntry(operator=entry["operator"], arguments=arguments, fixed=entry.get("fixed", {}))
+def _task_types(catalogue: Mapping[str, Written]) -> dict[str, TaskTypeEntry]:
+    entries = {}
+    for name, task_type in catalogue.items():
+        arguments = sorted(task_type.get("with", {}).get("properties", {}))
+        fixed = task_type.get("fixed", {})
+        entries[name] = TaskTypeEntry(operator=task_type["operator"], arguments=arguments, fixed=fixed)
+    return entries
 
 
-def _placement(group: Written) -> NodeGroupEntry:
-    return NodeGroupEntry(
-        node_selector={**group["labels"], "kubernetes.io/arch": group["architecture"]},
-        tolerations=[_toleration(taint) for taint in group["taints"]],
-        startup_timeout=group["startupTimeout"],
-    )
+def _placements(catalogue: Mapping[str, Written]) -> dict[str, NodeGroupEntry]:
+    entries = {}
+    for name, group in catalogue.items():
+        entries[name] = NodeGroupEntry(
+            node_selector={**group["labels"], "kubernetes.io/arch": group["architecture"]},
+            tolerations=[_toleration(taint) for taint in group["taints"]],
+            startup_timeout=group["startupTimeout"],
+        )
+    return entries
 
 
 def _toleration(taint: Written) -> Toleration:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
+from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.platform.files import NotAPlatformRepoError
+from jobyard_cli.platform.files import lines_of, require_files
+from jobyard_cli.platform.team_schema import TEAM_SCHEMA
 from jobyard_cli.platform.teams import (
     PLATFORM_TEAM,
-    TEAM_SCHEMA,
     Team,
     TeamFiles,
     all_findings,
@@ -25,7 +26,6 @@ from jobyard_cli.platform.teams import (
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
-PLATFORM_TEAM_FILE = "values/platform-team.yaml"
 
 
 class UnknownEnvironmentError(UsageError):
@@ -41,7 +41,7 @@ class InvalidValuesError(JobyardError):
     """Files of values are wrong; the message has every problem with its place."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        super().__init__("\n".join(str(finding) for finding in findings))
+        super().__init__(lines_of(findings))
         self.findings = findings
 
 
@@ -89,29 +89,39 @@ def load_environment(repo: Path, name: str) -> Environment:
     files = read_teams(repo)
     _raise([*_environment_findings(file, name, repo), *all_findings(files, known, repo)])
     teams = _by_name(files)
-    inside = {team: here for team, given in teams.items() if (here := given.in_environment(name)) is not None}
+    members = _members(teams, name)
+    elsewhere = frozenset(teams.keys() - members.keys())
     values = file.data["environment"]
-    return Environment(
-        name,
-        values,
-        inside,
-        frozenset(teams.keys() - inside.keys()),
-        _data_buckets(repo, known),
-        _platform_team(repo) if values.get("metrics") else None,
-    )
+    own = _platform_team(repo) if values.get("metrics") else None
+    return Environment(name, values, members, elsewhere, _data_buckets(repo, known), own)
 
 
 def _platform_team(repo: Path) -> dict[str, Any]:
+    """The reserved team's values, which are the same in every environment that has metrics."""
     document = _load(repo, PLATFORM_TEAM_FILE)
     _raise(platform_team_findings(document, repo))
     return dict(document.data)
 
 
+def _members(teams: Mapping[str, Team], environment: str) -> dict[str, dict[str, Any]]:
+    """Return the values in an environment of each team that is in it."""
+    members = {}
+    for name, team in teams.items():
+        values = team.in_environment(environment)
+        if values is not None:
+            members[name] = values
+    return members
+
+
 def _data_buckets(repo: Path, environments: Collection[str]) -> frozenset[str]:
     """Those that the environments' files name; a file that is wrong is reported where it is loaded."""
-    files = [_load(repo, f"{ENVIRONMENTS}/{name}.yaml").data for name in environments]
-    values = [file.get("environment") for file in files if isinstance(file, dict)]
-    return frozenset(str(one["dataBucket"]) for one in values if isinstance(one, dict) and "dataBucket" in one)
+    buckets = set()
+    for name in environments:
+        content = mapping(_load(repo, f"{ENVIRONMENTS}/{name}.yaml").data)
+        values = mapping(content.get("environment"))
+        if "dataBucket" in values:
+            buckets.add(str(values["dataBucket"]))
+    return frozenset(buckets)
 
 
 def bucket(environment: Environment) -> str:
@@ -132,9 +142,7 @@ def load_node_groups(repo: Path) -> dict[str, Any]:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
         InvalidValuesError: the catalogue is wrong.
     """
-    for needed in (CATALOGUE, ENVIRONMENT_SCHEMA):
-        if not (repo / needed).exists():
-            raise NotAPlatformRepoError(repo / needed)
+    require_files(repo, CATALOGUE, ENVIRONMENT_SCHEMA)
     document = _load(repo, CATALOGUE)
     _raise(document.findings or check_values(document, repo / ENVIRONMENT_SCHEMA, "nodeGroups"))
     groups: dict[str, Any] = document.data["nodeGroups"]
@@ -159,9 +167,7 @@ def environment_names(repo: Path) -> list[str]:
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
     """
-    for needed in (ENVIRONMENTS, ENVIRONMENT_SCHEMA, TEAM_SCHEMA):
-        if not (repo / needed).exists():
-            raise NotAPlatformRepoError(repo / needed)
+    require_files(repo, ENVIRONMENTS, ENVIRONMENT_SCHEMA, TEAM_SCHEMA)
     return sorted(file.stem for file in (repo / ENVIRONMENTS).glob("*.yaml"))
 
 
@@ -171,8 +177,8 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
         return
     misfits = list(check_values(document, repo / ENVIRONMENT_SCHEMA, "environment"))
     yield from misfits
-    if not misfits and (called := document.data["environment"]["name"]) != name:
-        message = f"the environment's name must be the file's, '{name}', not '{called}'"
+    if not misfits and (stated := document.data["environment"]["name"]) != name:
+        message = f"the environment's name must be the file's, '{name}', not '{stated}'"
         yield document.finding(("environment", "name"), message, "name")
 
 
@@ -185,5 +191,5 @@ def _load(repo: Path, name: str) -> Document:
 
 
 def _raise(findings: Iterable[Finding]) -> None:
-    if found := sorted(findings):
-        raise InvalidValuesError(found)
+    if problems := sorted(findings):
+        raise InvalidValuesError(problems)

@@ -13,6 +13,8 @@ from typing import Any
 from jobyard.contract import images_variable
 from jobyard.platform_entries import PlatformFile
 
+from jobyard_cli.check.findings import Finding
+from jobyard_cli.check.parts import mapping
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
@@ -46,7 +48,8 @@ class PlatformFiles:
     @property
     def flat(self) -> dict[str, bytes]:
         """Return all files, with the version's beside the chooser, as in the repository: for a fixed copy."""
-        return {**{f"jobyard/{name}": content for name, content in self.version.items()}, **self.shared, **self.loaders}
+        library = {f"jobyard/{name}": content for name, content in self.version.items()}
+        return {**library, **self.shared, **self.loaders}
 
     @property
     def folder(self) -> str:
@@ -79,7 +82,7 @@ def node_groups(values: Path) -> dict[str, Any]:
         NotAPlatformRepoError: the file is not there.
         UnreadableValuesError: it is not YAML, or not of this form.
     """
-    return _mapping(values / "node-groups.yaml", "nodeGroups")
+    return _catalogue(values / "node-groups.yaml", "nodeGroups")
 
 
 def task_types(values: Path) -> dict[str, Any]:
@@ -91,9 +94,9 @@ def task_types(values: Path) -> dict[str, Any]:
             connection that is not the team's.
     """
     file = values / "task-types.yaml"
-    types = _mapping(file, "taskTypes")
-    if problems := [problem for name, entry in types.items() for problem in connection_problems(name, entry)]:
-        raise UnreadableValuesError("\n".join(f"{file}: {problem}" for problem in problems))
+    types = _catalogue(file, "taskTypes")
+    if problems := [f"{file}: {problem}" for problem in connection_problems(types)]:
+        raise UnreadableValuesError("\n".join(problems))
     return types
 
 
@@ -113,11 +116,11 @@ def shared_variables(values: Path) -> list[str]:
     return list(names)
 
 
-def _mapping(file: Path, key: str) -> dict[str, Any]:
-    found = _data(file).get(key)
-    if not isinstance(found, dict):
+def _catalogue(file: Path, key: str) -> dict[str, Any]:
+    content = _data(file).get(key)
+    if not isinstance(content, dict):
         raise UnreadableValuesError(f"{file}: must have a mapping under '{key}'")
-    return found
+    return content
 
 
 def _data(file: Path) -> dict[str, Any]:
@@ -125,5 +128,21 @@ def _data(file: Path) -> dict[str, Any]:
         raise NotAPlatformRepoError(file)
     document = load(file, str(file))
     if document.findings:
-        raise UnreadableValuesError("\n".join(str(finding) for finding in document.findings))
-    return dict(document.data) if isinstance(document.data, dict) else {}
+        raise UnreadableValuesError(lines_of(document.findings))
+    return mapping(document.data)
+
+
+def require_files(repo: Path, *names: str) -> None:
+    """Refuse a folder that lacks one of these files or folders.
+
+    Raises:
+        NotAPlatformRepoError: it lacks one; the message has the first.
+    """
+    for name in names:
+        if not (repo / name).exists():
+            raise NotAPlatformRepoError(repo / name)
+
+
+def lines_of(findings: Iterable[Finding]) -> str:
+    """Return the findings as an error's message has them, each on a line."""
+    return "\n".join(str(finding) for finding in findings)

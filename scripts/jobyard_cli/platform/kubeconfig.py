@@ -40,14 +40,18 @@ def kubeconfig(environment: Environment) -> str:
     """
     require(environment, "Airflow's kubeconfig is", NEEDED)
     cluster = environment.values["cluster"]
-    where = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
-    teams = sorted(environment.all_teams)
+    endpoint = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
+    contexts: list[dict[str, Any]] = []
+    users: list[dict[str, Any]] = []
+    for team in sorted(environment.all_teams):
+        contexts.append({"name": team, "context": _context(cluster["name"], team)})
+        users.append({"name": team, "user": {"exec": _token_command(environment, team)}})
     content = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": cluster["name"], "cluster": where}],
-        "contexts": [{"name": team, "context": _context(cluster["name"], team)} for team in teams],
-        "users": [{"name": team, "user": {"exec": _token_command(environment, team)}} for team in teams],
+        "clusters": [{"name": cluster["name"], "cluster": endpoint}],
+        "contexts": contexts,
+        "users": users,
         "current-context": "",
     }
     return f"# Written by `jobyard kubeconfig --environment {environment.name}`.\n" + yaml.safe_dump(
@@ -61,7 +65,7 @@ def launcher_role(environment: Environment, team: str) -> str:
     Raises:
         InvalidRegionError: AWS has no such region.
     """
-    name = launcher_name(environment.all_teams[team], team)
+    name = launcher_name(environment.teams[team], team)
     return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
 
 
@@ -76,12 +80,12 @@ def _context(cluster: str, team: str) -> dict[str, str]:
 
 def _token_command(environment: Environment, team: str) -> dict[str, Any]:
     cluster, region = environment.values["cluster"]["name"], environment.values["region"]
-    asked = ["--cluster-name", cluster, "--region", region, "--role-arn", launcher_role(environment, team)]
+    options = ["--cluster-name", cluster, "--region", region, "--role-arn", launcher_role(environment, team)]
     return {
         "apiVersion": API_VERSION,
         "command": "aws",
         # The user may have configured the AWS command line for another output format.
-        "args": ["eks", "get-token", *asked, "--output", "json"],
+        "args": ["eks", "get-token", *options, "--output", "json"],
         "interactiveMode": "Never",
     }
 

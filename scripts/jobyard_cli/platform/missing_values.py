@@ -14,7 +14,7 @@ class IncompleteEnvironmentError(JobyardError):
 
     def __init__(self, environment: str, purpose: str, examples: Mapping[str, str], missing: list[str]) -> None:
         lines = [f"{ENVIRONMENTS}/{environment}.yaml lacks what {purpose} made from; write under `environment`:"]
-        lines += [f"  {line}" for line in _nested(missing, examples)]
+        lines += _nested(missing, examples)
         if any(name.startswith("cluster.") for name in missing):
             lines.append("`aws eks describe-cluster --name <cluster>` shows what the cluster's are")
         super().__init__("\n".join(lines))
@@ -39,11 +39,12 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
 
 
 def _nested(names: list[str], examples: Mapping[str, str]) -> Iterator[str]:
-    """The lines of YAML that give each name its example."""
+    """Yield the lines of YAML, below a key, that give each name its example."""
     above = ""
     for name in names:
         parent, _, key = name.rpartition(".")
         if parent and parent != above:
-            yield f"{parent}:"
+            yield f"  {parent}:"
         above = parent
-        yield f"{'  ' if parent else ''}{key}: {examples[name]}"
+        indent = "  " * len(name.split("."))
+        yield f"{indent}{key}: {examples[name]}"

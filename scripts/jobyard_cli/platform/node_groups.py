@@ -60,7 +60,7 @@ def _managed(name: str, group: Written, cluster: str) -> dict[str, object]:
         "desiredCapacity": group["minNodes"],
         "maxSize": group["maxNodes"],
         "labels": dict(group["labels"]),
-        "taints": [dict(taint) for taint in group["taints"]],
+        "taints": list(group["taints"]),
         "privateNetworking": True,
         "volumeType": "gp3",
         "volumeSize": int(parse_quantity(group["capacity"]["ephemeralStorage"]) / 2**30),
@@ -79,12 +79,13 @@ def _autoscaler_tags(group: Written, cluster: str) -> dict[str, str]:
 
     eksctl would make the taints' tags too, but without their effects, and the autoscaler passes over such.
     """
-    gpu = group["allocatable"].get("gpu")
-    return {
-        f"{AUTOSCALER}/enabled": "true",
-        f"{AUTOSCALER}/{cluster}": "owned",
-        **{f"{TEMPLATE}/label/{key}": value for key, value in group["labels"].items()},
-        **{f"{TEMPLATE}/taint/{taint['key']}": f"{taint['value']}:{taint['effect']}" for taint in group["taints"]},
-        f"{TEMPLATE}/resources/ephemeral-storage": group["allocatable"]["ephemeralStorage"],
-        **({f"{TEMPLATE}/resources/nvidia.com/gpu": str(gpu)} if gpu else {}),
-    }
+    tags = {f"{AUTOSCALER}/enabled": "true", f"{AUTOSCALER}/{cluster}": "owned"}
+    for key, value in group["labels"].items():
+        tags[f"{TEMPLATE}/label/{key}"] = value
+    for taint in group["taints"]:
+        tags[f"{TEMPLATE}/taint/{taint['key']}"] = f"{taint['value']}:{taint['effect']}"
+    allocatable = group["allocatable"]
+    tags[f"{TEMPLATE}/resources/ephemeral-storage"] = allocatable["ephemeralStorage"]
+    if gpu := allocatable.get("gpu"):
+        tags[f"{TEMPLATE}/resources/nvidia.com/gpu"] = str(gpu)
+    return tags

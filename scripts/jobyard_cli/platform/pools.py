@@ -23,7 +23,8 @@ def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     for team, values in sorted(teams.items()):
         pools: Mapping[str, int] = values.get("pools", {})
         wanted[team] = int(values.get("workerSlots", WORKER_SLOTS)) - sum(pools.values())
-        wanted |= {f"{team}.{pool}": slots for pool, slots in sorted(pools.items())}
+        for pool, slots in sorted(pools.items()):
+            wanted[f"{team}.{pool}"] = slots
     return wanted
 
 
@@ -35,10 +36,10 @@ def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
     Raises:
         AirflowError: unreachable, or refused.
     """
-    there = {str(pool["name"]): pool for pool in airflow.listed("pools", "pools")}
+    existing = airflow.by_name("pools", "pools")
     changed = []
     for name, slots in wanted.items():
-        pool = there.get(name)
+        pool = existing.get(name)
         if pool is None:
             body = {"name": name, "slots": slots, "description": DESCRIPTION, "include_deferred": False}
             airflow.call("POST", "pools", body)
@@ -56,7 +57,7 @@ def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
     Raises:
         AirflowError: unreachable, or refused.
     """
-    return sorted(names - {str(pool["name"]) for pool in airflow.listed("pools", "pools")})
+    return sorted(names - airflow.by_name("pools", "pools").keys())
 
 
 def _differs(pool: Mapping[str, Any], slots: int) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
@@ -49,7 +50,7 @@ class _RacedError(Exception):
 
 @dataclass(frozen=True)
 class _Entry:
-    """An object that is there."""
+    """An object of the bucket."""
 
     etag: str
     time: datetime
@@ -104,11 +105,9 @@ def publish(
     done = Published()
     with store_errors(f"s3://{bucket}/{PREFIX}"):
         for _ in range(_TRIES):
-            try:
+            with suppress(_RacedError):
                 _Publication(client, bucket, files, commit, done).run(is_later, now or datetime.now(UTC))
-            except _RacedError:
-                continue
-            return done
+                return done
     raise StoreError(
         f"s3://{bucket}/{PREFIX}: another publisher wrote the platform's files at the same time; run this again"
     )
@@ -119,7 +118,7 @@ class _Publication:
 
     def __init__(self, client: S3Client, bucket: str, files: PlatformFiles, commit: str, done: Published) -> None:
         self.client, self.bucket, self.files, self.commit, self.done = client, bucket, files, commit, done
-        self.there = _listed(client, bucket)
+        self.objects = _listed(client, bucket)
         self.index_etag, self.index = self._read_index()
 
     def run(self, is_later: Callable[[str, str], bool], now: datetime) -> None:
@@ -127,34 +126,29 @@ class _Publication:
         if theirs and is_later(theirs, self.commit):
             raise OlderPlatformError(self.bucket, theirs, self.commit)
         self.done.unchanged = 0
-        for name, content in self._version().items():
+        for name, content in self.files.version.items():
             # The folder's name follows from what is in it, so another publisher would put the same.
-            self._put(name, content, {})
+            self._put(f"{LIBRARY}{self.files.folder}/{name}", content, {})
         index = self._new_index()
         etag = self._put_index(index)
         for name, content in self.files.shared.items():
-            self._put(name, content, _unless_changed(self.there.get(name)))
+            self._put(name, content, _unless_changed(self.objects.get(name)))
         for name, content in self.files.loaders.items():
             # A loader too is the same from every publisher.
             self._put(name, content, {})
-        kept = {str(one["folder"]) for one in index["versions"]}
-        fixed = self.files.shared.keys() | self.files.loaders.keys()
-        self._delete(name for name in sorted(self.there.keys() - fixed) if self._is_left_over(name, kept, now))
+        self._delete_left_over(index, now)
         self._refuse_overtaken(etag)
 
-    def _version(self) -> dict[str, bytes]:
-        return {f"{LIBRARY}{self.files.folder}/{name}": content for name, content in self.files.version.items()}
-
     def _put(self, name: str, content: bytes, condition: _Condition) -> None:
-        """Put the file unless it is there."""
-        if name in self.there and self._has(name, content):
+        """Put the file unless the bucket has it."""
+        if name in self.objects and self._has(name, content):
             self.done.unchanged += 1
         else:
             self._put_object(name, content, condition)
 
     def _has(self, name: str, content: bytes) -> bool:
         """Whether the bucket has this content; where KMS encrypts it, S3's own digest is not the content's."""
-        if self.there[name].etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
+        if self.objects[name].etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
             return True
         note = self.client.head_object(Bucket=self.bucket, Key=PREFIX + name)["Metadata"]
         return note.get("sha256") == _sha256(content)
@@ -180,8 +174,8 @@ class _Publication:
         return answer["ETag"].strip('"')
 
     def _read_index(self) -> tuple[str, _Index]:
-        """The index that is there, and its ETag; an empty one where it is none of ours."""
-        if INDEX not in self.there:
+        """The bucket's index, and its ETag; an empty one where it is none of ours."""
+        if INDEX not in self.objects:
             return "", {}
         answer = self.client.get_object(Bucket=self.bucket, Key=PREFIX + INDEX)
         try:
@@ -194,28 +188,33 @@ class _Publication:
 
     def _new_index(self) -> _Index:
         sizes = {name: len(content) for name, content in self.files.version.items()}
-        others = [one for one in self.index.get("versions", []) if one["folder"] != self.files.folder]
-        newest = _Version(folder=self.files.folder, files=sizes)
-        return {"commit": self.commit, "versions": [newest, *others][:KEPT]}
+        versions = [_Version(folder=self.files.folder, files=sizes)]
+        for version in self.index.get("versions", []):
+            if version["folder"] != self.files.folder:
+                versions.append(version)
+        return {"commit": self.commit, "versions": versions[:KEPT]}
 
     def _put_index(self, index: _Index) -> str:
         """Name the version; from here on an older publisher refuses. The index's ETag."""
         if index == self.index:
             self.done.unchanged += 1
             return self.index_etag
-        there = self.there.get(INDEX) and _Entry(self.index_etag, self.there[INDEX].time)
-        return self._put_object(INDEX, json.dumps(index, sort_keys=True, indent=1).encode(), _unless_changed(there))
+        previous = self.objects.get(INDEX) and _Entry(self.index_etag, self.objects[INDEX].time)
+        return self._put_object(INDEX, json.dumps(index, sort_keys=True, indent=1).encode(), _unless_changed(previous))
 
-    def _delete(self, names: Iterable[str]) -> None:
-        for name in names:
-            self.client.delete_object(Bucket=self.bucket, Key=PREFIX + name)
-            self.done.deleted.append(name)
+    def _delete_left_over(self, index: _Index, now: datetime) -> None:
+        folders = {str(version["folder"]) for version in index["versions"]}
+        fixed = self.files.shared.keys() | self.files.loaders.keys()
+        for name in sorted(self.objects.keys() - fixed):
+            if self._is_left_over(name, folders, now):
+                self.client.delete_object(Bucket=self.bucket, Key=PREFIX + name)
+                self.done.deleted.append(name)
 
-    def _is_left_over(self, name: str, kept: set[str], now: datetime) -> bool:
+    def _is_left_over(self, name: str, folders: set[str], now: datetime) -> bool:
         """Whether the platform put this earlier, and it belongs to no version that is kept and to no team."""
         if name.startswith(LIBRARY):
             folder = name.removeprefix(LIBRARY).split("/")[0]
-            return name != INDEX and folder not in kept and now - self.there[name].time > _SETTLED
+            return name != INDEX and folder not in folders and now - self.objects[name].time > _SETTLED
         team = name.removesuffix(".py")
         return "/" not in name and team != name and self._has(name, loader_source(team).encode())
 
@@ -231,17 +230,20 @@ class _Publication:
             )
 
 
-def _unless_changed(there: _Entry | None) -> _Condition:
-    return {"IfMatch": f'"{there.etag}"'} if there else {"IfNoneMatch": "*"}
+def _unless_changed(entry: _Entry | None) -> _Condition:
+    if entry is None:
+        return {"IfNoneMatch": "*"}
+    return {"IfMatch": f'"{entry.etag}"'}
 
 
 def _listed(client: S3Client, bucket: str) -> dict[str, _Entry]:
     """Each object below `dags/`, by its name there."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
-    entries = (entry for page in pages for entry in page.get("Contents", []))
-    return {
-        entry["Key"].removeprefix(PREFIX): _Entry(entry["ETag"].strip('"'), entry["LastModified"]) for entry in entries
-    }
+    entries = {}
+    for page in pages:
+        for item in page.get("Contents", []):
+            entries[item["Key"].removeprefix(PREFIX)] = _Entry(item["ETag"].strip('"'), item["LastModified"])
+    return entries
 
 
 def _sha256(content: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from jobyard.entries import AfterJobs, Schedule
 
+from jobyard_cli.check.parts import list_of, mapping
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.current import PUBLISHED, age
 
@@ -44,7 +45,10 @@ class PublishedJobs:
     @property
     def jobs(self) -> dict[str, KnownJob]:
         """Return all of them, by `<team>.<job>`."""
-        return {name: job for jobs in self.by_environment.values() for name, job in jobs.items()}
+        merged: dict[str, KnownJob] = {}
+        for jobs in self.by_environment.values():
+            merged.update(jobs)
+        return merged
 
     def lacking(self, name: str) -> list[str]:
         """Return the environments that have a list without this job."""
@@ -52,40 +56,55 @@ class PublishedJobs:
 
     def age(self, now: datetime | None = None) -> str:
         """Return `listed 3 hours ago`, or nothing if that is not known."""
-        return f"listed {age(self._seconds(now))}" if self.read else ""
+        if self.read is None:
+            return ""
+        return f"listed {age(_seconds_since(self.read, now))}"
 
     def is_old(self, now: datetime | None = None) -> bool:
         """Return whether the platform's pipeline has not listed the jobs for a day."""
-        return self.read is not None and self._seconds(now) > OLD
+        return self.read is not None and _seconds_since(self.read, now) > OLD
 
-    def _seconds(self, now: datetime | None) -> float:
-        return max(0.0, ((now or datetime.now(UTC)) - self.read).total_seconds()) if self.read else 0.0
+
+def _seconds_since(moment: datetime, now: datetime | None) -> float:
+    return max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds())
 
 
 def list_text(environment: str, jobs: KnownJobs, now: datetime) -> str:
     """Return a list as its file has it: `{"environment": ..., "read": <time>, "jobs": {"<team>.<job>": {...}}}`."""
-    stated = {"environment": environment, "read": f"{now:%Y-%m-%dT%H:%M:%SZ}", "jobs": dict(sorted(jobs.items()))}
-    return json.dumps(stated, indent=1, ensure_ascii=False) + "\n"
+    content = {"environment": environment, "read": f"{now:%Y-%m-%dT%H:%M:%SZ}", "jobs": dict(sorted(jobs.items()))}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def published_jobs(platform: Path, team: str) -> PublishedJobs | None:
     """Return a folder's lists of the environments that a team is in; None if it has none."""
-    read = {file.stem: _read(file) for file in sorted((platform / PUBLISHED).glob("*.json"))}
-    inside = _environments(platform, team)
-    lists = {name: one for name, one in read.items() if one is not None and (inside is None or name in inside)}
-    if not lists:
+    by_environment: dict[str, KnownJobs] = {}
+    times: list[datetime] = []
+    for environment, content in _lists(platform, team):
+        by_environment[environment] = dict(sound_jobs(content["jobs"]))
+        if moment := _time(content.get("read")):
+            times.append(moment)
+    if not by_environment:
         return None
-    times = [time for one in lists.values() if (time := _time(one.get("read")))]
-    return PublishedJobs({name: dict(sound_jobs(one["jobs"])) for name, one in lists.items()}, min(times, default=None))
+    return PublishedJobs(by_environment, min(times, default=None))
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    """A list, or None of what is none: then its jobs are not known."""
+def _lists(platform: Path, team: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each environment that the team is in and has a list, with the list's content."""
+    environments = _environments(platform, team)
+    for file in sorted((platform / PUBLISHED).glob("*.json")):
+        if environments and file.stem not in environments:
+            continue
+        content = _read(file)
+        if isinstance(content.get("jobs"), dict):
+            yield file.stem, content
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return a list's content, nothing if it can't be read: then its jobs are not known."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return mapping(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) and isinstance(content.get("jobs"), dict) else None
+        return {}
 
 
 def sound_jobs(jobs: Mapping[str, object]) -> Iterator[tuple[str, KnownJob]]:
@@ -99,18 +118,20 @@ def sound_jobs(jobs: Mapping[str, object]) -> Iterator[tuple[str, KnownJob]]:
 
 
 def _schedule(value: object) -> Schedule:
+    if isinstance(value, str):
+        return value
     if not isinstance(value, Mapping):
-        return value if isinstance(value, str) else None
-    others = AfterJobs()
+        return None
+    schedule = AfterJobs()
     if "after" in value:
-        others["after"] = _names(value["after"])
+        schedule["after"] = _names(value["after"])
     if "assets" in value:
-        others["assets"] = _names(value["assets"])
-    return others
+        schedule["assets"] = _names(value["assets"])
+    return schedule
 
 
 def _names(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [name for name in list_of(value) if isinstance(name, str)]
 
 
 def _time(text: object) -> datetime | None:
@@ -118,12 +139,14 @@ def _time(text: object) -> datetime | None:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment
 
 
-def _environments(platform: Path, team: str) -> set[str] | None:
-    """Names of the environments that the team's file names; None where it is in all, or has no readable file."""
+def _environments(platform: Path, team: str) -> list[str]:
+    """Return the environments that the team's file names; nothing where it is in all, or has no readable file."""
     file = platform / "values" / "teams" / f"{team}.yaml"
-    data = load(file, file.name).data if file.is_file() else None
-    named = data.get("environments") if isinstance(data, dict) else None
-    return set(_names(named)) or None
+    if not file.is_file():
+        return []
+    return _names(mapping(load(file, file.name).data).get("environments"))

@@ -5,61 +5,32 @@ Argo CD gives Helm the two files in this order; `merged` is Helm's rule, for wha
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
-from jobyard_cli.check.schema import compiled, part_findings
+from jobyard_cli.check.parts import mapping
+from jobyard_cli.check.schema import part_findings
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
+from jobyard_cli.platform.team_schema import (
+    TEAM_SCHEMA,
+    file_validator,
+    name_validator,
+    override_validator,
+    platform_team_validator,
+)
 
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-
-TEAM_SCHEMA = "charts/bounds/values.schema.json"
 TEAMS = "values/teams"
 OVERRIDES = "values/overrides"
 PLATFORM_TEAM = "platform"
 """The reserved team that runs the platform's own jobs; its values are in a file of their own, not in `TEAMS`."""
 RESERVED = ("jobyard", PLATFORM_TEAM, "airflow", "argocd", "default")
-"""What no team of a company's may be called, besides what begins with `kube-`, as charts/bounds and the template say."""
+"""Names that a team can't have, besides those that begin with `kube-`, as in charts/bounds and the template."""
 WORKER_SLOTS = 16
 """Of a team whose file does not say."""
-FIELDS = (
-    "repo",
-    "revision",
-    "ci",
-    "costCenter",
-    "viewerGroups",
-    "iamRoles",
-    "allowedNodeGroups",
-    "priorityBand",
-    "priorities",
-    "quota",
-    "workerSlots",
-    "pools",
-    "assets",
-    "egress",
-    "environments",
-)
-"""What a team's file may have, of the values of charts/bounds; the others are the same for all teams."""
-OVERRIDABLE = (
-    "revision",
-    "viewerGroups",
-    "iamRoles",
-    "allowedNodeGroups",
-    "priorities",
-    "quota",
-    "workerSlots",
-    "pools",
-    "assets",
-    "egress",
-)
-"""What may be different in an environment."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +44,9 @@ class Team:
         """Return the team's values in an environment, None if it is not in it, as the charts' `jobyard.bounds` does."""
         if name not in self.values.get("environments", [name]):
             return None
-        own = {key: value for key, value in self.values.items() if key != "environments"}
-        return merged(own, self.overrides.get(name, {}))
+        values = merged(self.values, self.overrides.get(name, {}))
+        values.pop("environments", None)
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,6 +65,12 @@ class TeamFiles:
         """Return the team; its files must be valid."""
         return Team(self.document.data, {name: override.data for name, override in self.overrides.items()})
 
+    @property
+    def documents(self) -> Iterator[Document]:
+        """Yield the team's file, then its overrides."""
+        yield self.document
+        yield from self.overrides.values()
+
 
 def is_reserved(name: str) -> bool:
     """Return whether the platform uses the name itself, for folders of the bucket and for namespaces."""
@@ -103,8 +81,10 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     """Return both values, merged as Helm merges files: mappings key by key; all else in `above` replaces."""
     result = dict(below)
     for name, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
-        result[name] = merged(result[name], value) if both else value
+        if isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
+            result[name] = merged(result[name], value)
+        else:
+            result[name] = value
     return result
 
 
@@ -128,11 +108,12 @@ def _load(repo: Path, file: Path) -> Document:
     return load(file, file.relative_to(repo).as_posix())
 
 
-def all_findings(teams: Collection[TeamFiles], environments: list[str], repo: Path) -> Iterator[Finding]:
+def all_findings(teams: Iterable[TeamFiles], environments: list[str], repo: Path) -> Iterator[Finding]:
     """Yield a finding for each problem of the teams' files, and for overrides of teams that have no file."""
+    known = []
     for files in teams:
         yield from team_findings(files, environments, repo)
-    known = sorted(files.name for files in teams)
+        known.append(files.name)
     for file in sorted((repo / OVERRIDES).glob("*/*.yaml")):
         if file.stem not in known:
             message = unknown("team", file.stem, known, f"{TEAMS} has")
@@ -141,13 +122,13 @@ def all_findings(teams: Collection[TeamFiles], environments: list[str], repo: Pa
 
 def team_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iterator[Finding]:
     """Yield a finding for each problem of a team's files."""
-    wrong = [*_own_findings(files, repo), *_override_findings(files, environments, repo)]
-    yield from wrong
-    if wrong:
+    misfits = [*_own_findings(files, repo), *_override_findings(files, environments, repo)]
+    yield from misfits
+    if misfits:
         return
     yield from _environments(files, environments)
     known = list(node_groups(repo / "values"))
-    for document in (files.document, *files.overrides.values()):
+    for document in files.documents:
         yield from _node_groups(document, known)
     yield from _pools(files)
 
@@ -157,33 +138,44 @@ def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
     yield from document.findings
     if document.findings:
         return
-    if not _name_validator(schema).is_valid({"team": files.name}):
+    if not name_validator(schema).is_valid({"team": files.name}):
         rule = "a DNS label that starts with a letter, of at most 40 characters"
         yield document.finding((), f"'{files.name}' can't be a team's name: {rule}", "name")
     if is_reserved(files.name):
         message = f"'{files.name}' is reserved for the platform (so are {', '.join(RESERVED)} and kube-*)"
         yield document.finding((), message, "name")
-    if old := list(_old_form(document, files.name)):
-        yield from old
+    if old_form := _old_form(document, files.name):
+        yield old_form
     else:
-        yield from part_findings(document, (), document.data, _file_validator(schema))
+        yield from part_findings(document, (), document.data, file_validator(schema))
 
 
-def _old_form(document: Document, name: str) -> Iterator[Finding]:
-    """A finding for the form that these files had before: the team's values below its name, overrides inside."""
-    values = document.data if isinstance(document.data, dict) else {}
+def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
+    """Yield a finding for each problem of the reserved team's file."""
+    yield from document.findings
+    if document.findings:
+        return
+    yield from part_findings(document, (), document.data, platform_team_validator(repo / TEAM_SCHEMA))
+    if isinstance(document.data, dict):
+        yield from _node_groups(document, list(node_groups(repo / "values")))
+
+
+def _old_form(document: Document, name: str) -> Finding | None:
+    """Return a finding for the form that these files had before: the team's values below its name, overrides inside."""
+    values = mapping(document.data)
     if "teams" in values:
         message = (
             f"a team's file has its values at the top: move what is below `teams.{name}` there, "
             f"and what `environments` says of an environment into {OVERRIDES}/<environment>/{name}.yaml"
         )
-        yield document.finding(("teams",), message, "team", at_key=True)
-    elif isinstance(values.get("environments"), dict):
+        return document.finding(("teams",), message, "team", at_key=True)
+    if isinstance(values.get("environments"), dict):
         message = (
             "'environments' must be a list of names, such as [dev, prod]; "
             f"what is different in one belongs in {OVERRIDES}/<environment>/{name}.yaml"
         )
-        yield document.finding(("environments",), message, "team", at_key=True)
+        return document.finding(("environments",), message, "team", at_key=True)
+    return None
 
 
 def _override_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iterator[Finding]:
@@ -192,17 +184,17 @@ def _override_findings(files: TeamFiles, environments: list[str], repo: Path) ->
         if name not in environments:
             yield override.finding((), unknown("environment", name, environments, "available"), "name")
         if not override.findings:
-            yield from part_findings(override, (), override.data, _override_validator(repo / TEAM_SCHEMA))
+            yield from part_findings(override, (), override.data, override_validator(repo / TEAM_SCHEMA))
 
 
 def _environments(files: TeamFiles, environments: list[str]) -> Iterator[Finding]:
-    own = files.document.data.get("environments", environments)
-    for index, name in enumerate(own):
+    stated = files.document.data.get("environments", environments)
+    for index, name in enumerate(stated):
         if name not in environments:
             message = unknown("environment", name, environments, "available")
             yield files.document.finding(("environments", index), message, "name")
     for name, override in files.overrides.items():
-        if name not in own:
+        if name not in stated:
             message = (
                 f"team {files.name} is not in environment {name}: add it to `environments` of {files.document.path}"
             )
@@ -218,54 +210,20 @@ def _node_groups(document: Document, known: list[str]) -> Iterator[Finding]:
 
 def _pools(files: TeamFiles) -> Iterator[Finding]:
     """A finding for each file that gives a team's pools all of the team's slots, or more."""
-    for document in (files.document, *files.overrides.values()):
-        given = next((key for key in ("pools", "workerSlots") if key in document.data), None)
-        values = merged(files.document.data, {} if document is files.document else document.data)
+    for document in files.documents:
+        # The team's own file over itself is that file.
+        values = merged(files.document.data, document.data)
         slots = int(values.get("workerSlots", WORKER_SLOTS))
         taken = sum(values.get("pools", {}).values())
-        if given and taken >= slots:
+        key = _slots_key(document)
+        if key and taken >= slots:
             message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
-            yield document.finding((given,), message, "pool", at_key=True)
+            yield document.finding((key,), message, "pool", at_key=True)
 
 
-@cache
-def _name_validator(schema: Path) -> Draft202012Validator:
-    return compiled(_part(json.loads(schema.read_text()), ("team",), ("team",)))
-
-
-@cache
-def _file_validator(schema: Path) -> Draft202012Validator:
-    content = json.loads(schema.read_text())
-    return compiled(_part(content, FIELDS, content["then"]["required"]))
-
-
-def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
-    """Yield a finding for each problem of the reserved team's file, which names no repository: it is this one."""
-    yield from document.findings
-    if not document.findings:
-        yield from part_findings(document, (), document.data, _reserved_validator(repo / TEAM_SCHEMA))
-        if isinstance(document.data, dict):
-            yield from _node_groups(document, list(node_groups(repo / "values")))
-
-
-@cache
-def _reserved_validator(schema: Path) -> Draft202012Validator:
-    content = json.loads(schema.read_text())
-    not_its_own = ("repo", "revision", "ci", "environments")
-    fields = [name for name in FIELDS if name not in not_its_own]
-    return compiled(_part(content, fields, [name for name in content["then"]["required"] if name != "repo"]))
-
-
-@cache
-def _override_validator(schema: Path) -> Draft202012Validator:
-    """Nothing is required there, and of a quota no single value is either."""
-    content = _part(json.loads(schema.read_text()), OVERRIDABLE, ())
-    quota = {key: rule for key, rule in content["definitions"]["quota"].items() if key != "required"}
-    return compiled({**content, "definitions": {**content["definitions"], "quota": quota}})
-
-
-def _part(content: Mapping[str, Any], fields: Collection[str], required: Collection[str]) -> dict[str, Any]:
-    """A schema of some of the chart's values."""
-    properties = {name: content["properties"][name] for name in fields}
-    rest = {key: rule for key, rule in content.items() if key not in ("if", "then")}
-    return {**rest, "properties": properties, "required": list(required)}
+def _slots_key(document: Document) -> str:
+    """Return the key at which a finding on the slots is: `pools`, else `workerSlots`; nothing without either."""
+    for key in ("pools", "workerSlots"):
+        if key in document.data:
+            return key
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -63,8 +64,8 @@ def build(root: Path, platform: Platform, name: str, version: str | None, report
         ProgramError: Airflow could not be installed, or not start.
     """
     release = compile_release(root, commit(root))
-    chosen, pins = load_environment(platform.now, name), platform.now / MWAA
-    airflow = version or str(chosen.values.get("airflowVersion", AIRFLOW_VERSION))
+    environment, pins = load_environment(platform.now, name), platform.now / MWAA
+    airflow = version or str(environment.values.get("airflowVersion", AIRFLOW_VERSION))
     known = sorted(folder.name for folder in pins.iterdir() if folder.is_dir())
     if airflow not in known:
         raise UnknownAirflowError(airflow, known)
@@ -72,9 +73,9 @@ def build(root: Path, platform: Platform, name: str, version: str | None, report
     report(f"building the DAGs on Airflow {airflow}")
     with tempfile.TemporaryDirectory(prefix="jobyard-dags-") as folder:
         dags = Path(folder) / "dags"
-        lay_out(dags, TeamRepo.load(root).team, release.body, platform.library, chosen)
+        lay_out(dags, TeamRepo.load(root).team, release.body, platform.library, environment)
         answer = _ask(installed, dags, Path(folder))
-    return Built(airflow, len(answer["dags"]), _problems(answer))
+    return Built(airflow, len(answer["dags"]), list(_problems(answer)))
 
 
 def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: Environment) -> None:
@@ -118,14 +119,15 @@ def _ask(installed: Path, dags: Path, home: Path) -> _Answer:
         "PYTHONPATH": str(dags),
     }
     command: list[str | Path] = [installed / "bin" / "python", "-W", "ignore", WORKER, dags]
-    said = run(command, what="building the DAGs", environment=settings)
-    answer: _Answer = json.loads(said.splitlines()[-1])
+    output = run(command, what="building the DAGs", environment=settings)
+    answer: _Answer = json.loads(output.splitlines()[-1])
     return answer
 
 
-def _problems(answer: _Answer) -> list[str]:
-    errors = [error.strip() for error in answer["import_errors"].values()]
-    broken = [
-        f"dags/{dag_id.partition('.')[2]}/job.yaml: {problem}" for dag_id, problem in answer["dags"].items() if problem
-    ]
-    return [*(f"no DAG was built: {error}" for error in errors), *broken]
+def _problems(answer: _Answer) -> Iterator[str]:
+    """Yield a line for each file that could not be imported, then for each DAG that is broken."""
+    for error in answer["import_errors"].values():
+        yield f"no DAG was built: {error.strip()}"
+    for dag_id, problem in answer["dags"].items():
+        if problem:
+            yield f"dags/{dag_id.partition('.')[2]}/job.yaml: {problem}"

@@ -1,0 +1,177 @@
+"""Build plain data, with the position of every key and value, from the events of PyYAML's parser.
+
+A file is read event by event, without recursion and without resolving aliases, so that a malicious one can exhaust
+neither the stack nor the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+from yaml.nodes import ScalarNode
+from yaml.resolver import Resolver
+
+from jobyard_cli.check.findings import Finding, printable
+
+if TYPE_CHECKING:
+    from jobyard_cli.parsing.documents import Document, KeyPath, Position
+
+MAXIMUM_DEPTH = 50
+MAXIMUM_DIGITS = 100
+"""Longer numbers stay strings, which no schema accepts as a number: Python would take minutes to convert them."""
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def position_of(mark: Any) -> Position:
+    """Return the position of PyYAML's mark, or of a parse event's; (1, 1) without one."""
+    if not mark:
+        return 1, 1
+    return mark.line + 1, mark.column + 1
+
+
+class _RefusedError(Exception):
+    """The document has something that is not read on purpose; the finding is already in the document."""
+
+
+@dataclass
+class _Open:
+    """A mapping or list that is being read; `key` is the key of the mapping whose value is next."""
+
+    path: KeyPath
+    content: dict[Any, Any] | list[Any]
+    key: str | None = None
+
+
+class Builder:
+    """Builds data and positions from parse events."""
+
+    def __init__(self, document: Document) -> None:
+        """Take the document to fill."""
+        self.document = document
+        self.open: list[_Open] = []
+        self.documents = 0
+        # PyYAML's stubs have no types for these.
+        self.constructor: Any = SafeConstructor()
+        self.resolver: Any = Resolver()
+
+    def build(self, text: str) -> None:
+        """Fill the document from its text; its data is None if the text has something that is not read on purpose.
+
+        Raises:
+            yaml.YAMLError: the text is not YAML.
+        """
+        try:
+            for event in yaml.parse(text, Loader=_Loader):
+                self._take(event)
+        except _RefusedError:
+            self.document.data = None
+            return
+        if self.document.data is None and not self.document.values:
+            self.document.refuse(1, 1, "the file must not be empty")
+
+    def _take(self, event: Any) -> None:
+        match event:
+            case DocumentStartEvent():
+                self._start_document(event)
+            case AliasEvent():
+                self._refuse(event, f"aliases are not supported; write out the value of *{event.anchor}")
+            case ScalarEvent():
+                self._scalar(event)
+            case MappingStartEvent():
+                self._start(event, {})
+            case SequenceStartEvent():
+                self._start(event, [])
+            case CollectionEndEvent():
+                self.open.pop()
+
+    def _start_document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self._refuse(event, "a file must hold a single YAML document; remove the separator (---) and what follows")
+
+    def _refuse(self, event: Any, message: str) -> None:
+        self.document.refuse(*position_of(event.start_mark), message)
+        raise _RefusedError
+
+    def _is_key(self) -> bool:
+        """Whether the next event is a key: a mapping is open, and no value of it is awaited."""
+        if not self.open:
+            return False
+        top = self.open[-1]
+        return isinstance(top.content, dict) and top.key is None
+
+    def _start(self, event: Any, content: dict[Any, Any] | list[Any]) -> None:
+        if self._is_key():
+            self._refuse(event, "keys must be strings; quote values that contain braces")
+        if len(self.open) >= MAXIMUM_DEPTH:
+            self._refuse(event, f"the file must not be nested more than {MAXIMUM_DEPTH} levels deep")
+        path = self._add(event, content)
+        self.open.append(_Open(path, content))
+
+    def _scalar(self, event: Any) -> None:
+        if "\0" in event.value:
+            self._refuse(event, "NUL characters are not supported by Airflow's database and containers")
+        if self._is_key():
+            self._key(event, self.open[-1])
+            return
+        value = self._value(event)
+        path = self._add(event, value)
+        if event.implicit[0] and not event.style:
+            self.document.plain[path] = event.value
+
+    def _key(self, event: Any, top: _Open) -> None:
+        path = (*top.path, event.value)
+        position = position_of(event.start_mark)
+        if event.value in top.content:
+            first = self.document.keys[path][0]
+            message = f"'{event.value}' must not occur twice in a mapping; the first is on line {first}"
+            self.document.findings.append(Finding(self.document.path, *position, printable(message), "duplicate-key"))
+        self.document.keys[path] = position
+        top.key = event.value
+
+    def _value(self, event: Any) -> Any:
+        tag = event.tag or self.resolver.resolve(ScalarNode, event.value, event.implicit)
+        # Dates stay strings: JSON has no dates, and messages quote what was written.
+        if tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"):
+            return event.value
+        if tag in _NUMBERS and len(event.value) > MAXIMUM_DIGITS:
+            return event.value
+        if tag not in SafeConstructor.yaml_constructors:
+            self._refuse(event, f"the tag {tag} is not supported")
+        try:
+            return self.constructor.construct_object(ScalarNode(tag, event.value))
+        except (ValueError, yaml.YAMLError):
+            return event.value
+
+    def _add(self, event: Any, value: Any) -> KeyPath:
+        """Add a value to the data and its position to the document; return its path."""
+        path: KeyPath = ()
+        if self.open:
+            path = self._add_to(self.open[-1], value)
+        else:
+            self.document.data = value
+        self.document.values[path] = position_of(event.start_mark)
+        return path
+
+    def _add_to(self, top: _Open, value: Any) -> KeyPath:
+        if isinstance(top.content, list):
+            top.content.append(value)
+            return (*top.path, len(top.content) - 1)
+        assert top.key is not None
+        path = (*top.path, top.key)
+        top.content[top.key] = value
+        top.key = None
+        return path

@@ -14,7 +14,7 @@ from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
-from jobyard_local import argocd, bridge, cgroups, control_plane, nodes, simulated_nodes
+from jobyard_local import argocd, bridge, cgroups, control_plane, nodes, prometheus, simulated_nodes
 from jobyard_local.certificates import CertificateAuthority, certificate_request
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.errors import TookTooLongError, UnsupportedError
@@ -86,6 +86,10 @@ class EmbeddedCluster:
             self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
             self.kubectl.apply(*self._simulated_nodes())
             until(self._all_ready, PATIENCE_SECONDS, TookTooLongError.of("the nodes' becoming ready", PATIENCE_SECONDS))
+        with steps.step("Prometheus"):
+            self.kubectl.apply(*prometheus.rights())
+            for process in prometheus.processes(self.layout, self.authority, self.real_nodes()):
+                self.supervisor.start(process)
 
     def _all_ready(self) -> None:
         conditions = {
@@ -98,11 +102,10 @@ class EmbeddedCluster:
 
     def real_nodes(self) -> list[nodes.RealNode]:
         """Return the nodes that run containers."""
+        groups = [(name, self.node_groups[name]) for name in REAL_NODE_GROUPS]
         return [
-            nodes.RealNode(
-                self.layout, number, name, self.node_groups[name]["labels"], self.node_groups[name]["taints"]
-            )
-            for number, name in enumerate(REAL_NODE_GROUPS)
+            nodes.RealNode(self.layout, number, name, nodes.machine_labels(group), group["taints"])
+            for number, (name, group) in enumerate(groups)
         ]
 
     def _simulated_nodes(self) -> Iterator[dict[str, Any]]:

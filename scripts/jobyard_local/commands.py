@@ -117,6 +117,7 @@ def show_addresses(platform: LocalPlatform, console: Console) -> None:
         "Kubernetes": f"KUBECONFIG={layout.admin_kubeconfig}",
         "S3": f"{layout.s3_url} (key in {layout.state / 's3' / 'root'})",
         "registry": layout.registry,
+        "Prometheus": layout.prometheus_url if layout.embedded else "the cluster's own, if it has one",
         "logs": str(layout.state / "logs"),
     }
     for title, value in rows.items():

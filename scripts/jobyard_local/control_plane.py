@@ -23,6 +23,7 @@ from jobyard_local.processes import PROBE_SECONDS, Process, listens_on_socket
 
 ADMIN_GROUP = "system:masters"
 MANAGER, SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
+PROMETHEUS, KUBE_STATE_METRICS = "jobyard-prometheus", "jobyard-kube-state-metrics"
 # A policy can't name users by a pattern, and teams join later: it leaves out all who are not a team's launcher.
 AUDIT_POLICY: dict[str, Any] = {
     "apiVersion": "audit.k8s.io/v1",
@@ -34,7 +35,7 @@ AUDIT_POLICY: dict[str, Any] = {
             "level": "None",
             "userGroups": [ADMIN_GROUP, "system:nodes", "system:serviceaccounts", "system:unauthenticated"],
         },
-        {"level": "None", "users": [MANAGER, SCHEDULER]},
+        {"level": "None", "users": [MANAGER, SCHEDULER, PROMETHEUS, KUBE_STATE_METRICS]},
         {"level": "Metadata"},
     ],
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jobyard_cli.system.programs import run
@@ -28,6 +29,9 @@ PREFERRED_PORTS = {
     "applicationset-probe": 18085,
     "applicationset-webhook": 18086,
     "kwok": 18087,
+    "kube-state-metrics": 18088,
+    "kube-state-metrics-own": 18089,
+    "prometheus": 19090,
     "airflow-log": 18793,
     "airflow-trigger-log": 18794,
 }
@@ -69,6 +73,11 @@ class Layout:
         return f"http://127.0.0.1:{self.ports['airflow']}"
 
     @property
+    def prometheus_url(self) -> str:
+        """Where pods and this machine reach the Prometheus of a cluster of the platform's own."""
+        return f"http://{self.host}:{self.ports['prometheus']}"
+
+    @property
     def admin_kubeconfig(self) -> Path:
         return self.state / "kubeconfig" / "admin.yaml"
 
@@ -91,6 +100,15 @@ class Layout:
         if taken:
             advice = "stop that program, or run `jobyard local down --purge` and start again"
             raise UnsupportedError(f"another program listens on ports of this platform: {', '.join(taken)}; {advice}")
+
+    def with_new_ports(self) -> Layout:
+        """Return the layout with ports for what the platform had no part of when it was first started.
+
+        Raises:
+            UnsupportedError: there is no free port left.
+        """
+        new = {name: port for name, port in PREFERRED_PORTS.items() if name not in self.ports}
+        return replace(self, ports={**self.ports, **_free_ports(new, self.ports.values())})
 
     def save(self) -> None:
         """Remember this layout, so that other commands find the platform."""
@@ -132,10 +150,10 @@ class Layout:
         return cls(state, tools, _free_ports(PREFERRED_PORTS), host)
 
 
-def _free_ports(preferred: dict[str, int]) -> dict[str, int]:
+def _free_ports(preferred: Mapping[str, int], taken: Iterable[int] = ()) -> dict[str, int]:
     ports: dict[str, int] = {}
     for name, port in preferred.items():
-        ports[name] = free_port(port, ports.values())
+        ports[name] = free_port(port, [*taken, *ports.values()])
     return ports
 
 

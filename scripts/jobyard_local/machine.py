@@ -24,7 +24,12 @@ SERVICES = {
     "redis-server": "redis-server",
     "skopeo": "skopeo",
 }
-NODES = {"containerd": "containerd", "containernetworking-plugins": "/usr/lib/cni/bridge", "runc": "runc"}
+CLUSTER = {
+    "containerd": "containerd",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "prometheus": "prometheus",
+    "runc": "runc",
+}
 CNI_PLUGINS = Path("/usr/lib/cni")
 
 
@@ -61,7 +66,7 @@ def missing_packages(embedded: bool) -> list[str]:
 
 
 def _wanted(embedded: bool) -> dict[str, str]:
-    return {**SERVICES, **(NODES if embedded else {})}
+    return {**SERVICES, **(CLUSTER if embedded else {})}
 
 
 def _missing(wanted: Mapping[str, str]) -> list[str]:

@@ -194,7 +194,7 @@ class LocalPlatform:
             # Children of what was killed may hold ports still.
             self.supervisor.stop(self.supervisor.names())
             layout.check_ports()
-        self.layout = replace(layout, tools=tools)
+        self.layout = replace(layout.with_new_ports(), tools=tools)
         self.layout.save()
         # Made here, before threads ask for it, and again if an earlier start had made one.
         self.__dict__.pop("cluster", None)
@@ -265,9 +265,10 @@ class LocalPlatform:
         argocd.refresh(self.kubectl, "platform")
         argocd.wait_settled(self.kubectl, "platform", revision)
 
-    def _values(self) -> dict[str, str]:
+    def _values(self) -> dict[str, Any]:
         """Return the values of the environment's file."""
-        return {"name": ENVIRONMENT, "registry": self.layout.registry}
+        metrics = {"metrics": {"prometheusUrl": self.layout.prometheus_url}} if self.layout.embedded else {}
+        return {"name": ENVIRONMENT, "registry": self.layout.registry, **metrics}
 
     def push_platform(self) -> str:
         """Commit this checkout's charts, and the teams registered so far, to the repository Argo CD follows."""

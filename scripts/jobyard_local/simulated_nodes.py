@@ -12,6 +12,7 @@ from typing import Any
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.control_plane import write_kubeconfig
 from jobyard_local.layout import Layout
+from jobyard_local.nodes import machine_labels
 from jobyard_local.processes import Process
 
 KUBERNETES_NAMES = {"gpu": "nvidia.com/gpu", "ephemeralStorage": "ephemeral-storage"}
@@ -34,7 +35,7 @@ def kwok_process(layout: Layout, authority: CertificateAuthority) -> Process:
 
 def simulated_node(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Node object of one simulated machine of a node group, as the catalogue describes it."""
-    labels = {**group["labels"], "kubernetes.io/arch": group["architecture"], "kubernetes.io/os": "linux"}
+    labels = {**machine_labels(group), "kubernetes.io/arch": group["architecture"], "kubernetes.io/os": "linux"}
     allocatable = {**_resources(group["allocatable"]), "pods": "110"}
     return {
         "apiVersion": "v1",

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.cli.steps import Steps
-from jobyard_local.layout import Layout
-from jobyard_local.processes import Supervisor
-from jobyard_local.services import REGION, Credentials, s3_client, s3_process
 
 from tests.conftest import make_team_repo
 from tests.support.git import git
@@ -19,7 +16,7 @@ from tests.support.ports import free_ports
 from tests.sync.faulty_proxy import FaultyProxy
 from tests.sync.real_airflow import Copier, RealAirflow, installation
 from tests.sync.running import Forked
-from tests.sync.servers import Server
+from tests.sync.servers import Server, s3_server
 from tests.sync.stand_in_airflow import StandInAirflow
 from tests.sync.story import VERSIONS, Team, live
 
@@ -29,14 +26,8 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """versitygw, with versions, on a port of its own."""
-    state = tmp_path_factory.mktemp("s3")
-    layout = Layout(state, programs, {"s3": free_ports(1)[0]}, "127.0.0.1")
-    root = Credentials.ensure(state / "root")
-    supervisor = Supervisor(state)
-    supervisor.start(s3_process(layout, root))
-    keys = {"AWS_ACCESS_KEY_ID": root.access_key, "AWS_SECRET_ACCESS_KEY": root.secret_key, "AWS_REGION": REGION}
-    yield Server(layout.s3_url, s3_client(layout, root), keys)
-    supervisor.stop(supervisor.names(), grace=0)
+    with s3_server(programs, tmp_path_factory.mktemp("s3")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jobyard_local.layout import Layout
+from jobyard_local.processes import Supervisor
+from jobyard_local.services import REGION, Credentials, s3_client, s3_process
+
+from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,3 +54,17 @@ class Server:
         listed = self.client.list_object_versions(Bucket=bucket)
         assert "DeleteMarkers" not in listed
         return {one["Key"] + one["VersionId"]: one["ETag"] for one in listed["Versions"] if one["Key"] != KEY}
+
+
+@contextmanager
+def s3_server(programs: Path, state: Path) -> Iterator[Server]:
+    """Run versitygw on a port of its own; `programs` is the folder that it is in."""
+    layout = Layout(state, programs, {"s3": free_ports(1)[0]}, "127.0.0.1")
+    root = Credentials.ensure(state / "root")
+    supervisor = Supervisor(state)
+    supervisor.start(s3_process(layout, root))
+    keys = {"AWS_ACCESS_KEY_ID": root.access_key, "AWS_SECRET_ACCESS_KEY": root.secret_key, "AWS_REGION": REGION}
+    try:
+        yield Server(layout.s3_url, s3_client(layout, root), keys)
+    finally:
+        supervisor.stop(supervisor.names(), grace=0)

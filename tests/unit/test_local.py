@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,7 +210,15 @@ class TestAudit:
                         "system:unauthenticated",
                     ],
                 },
-                {"level": "None", "users": ["system:kube-controller-manager", "system:kube-scheduler"]},
+                {
+                    "level": "None",
+                    "users": [
+                        "system:kube-controller-manager",
+                        "system:kube-scheduler",
+                        "jobyard-prometheus",
+                        "jobyard-kube-state-metrics",
+                    ],
+                },
                 {"level": "Metadata"},
             ],
         }
@@ -238,6 +247,14 @@ class TestLayout:
         layout.check_ports()
         with socket.create_server(("127.0.0.1", port)), pytest.raises(UnsupportedError, match=rf"{port} \(s3\)"):
             layout.check_ports()
+
+    def test_one_of_an_earlier_version_gets_the_ports_that_are_new(self, tmp_path: Path) -> None:
+        newest = Layout.beside(tmp_path, tmp_path, "192.0.2.1")
+        earlier = {name: port for name, port in newest.ports.items() if name != "prometheus"}
+        updated = replace(newest, ports=earlier).with_new_ports()
+        assert {name: updated.ports[name] for name in earlier} == earlier
+        assert updated.ports["prometheus"] not in earlier.values()
+        assert newest.with_new_ports() == newest
 
     def test_two_layouts_share_no_port(self, tmp_path: Path) -> None:
         ports = list(Layout.beside(tmp_path, tmp_path, "192.0.2.1").ports.values())

@@ -31,8 +31,8 @@ else:
     for line in ("go: a remark", "example.com/small", "example.com/large"):
         print(line)
     target = Path(words[words.index("-o") + 1])
-    for name in ("argocd", "server", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl",
-                 "kubelet", "kwok", "pause", "versitygw"):
+    for name in ("argocd", "server", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
+                 "kube-state-metrics", "kubectl", "kubelet", "kwok", "pause", "versitygw"):
         (target / name).write_text(name)
 """
 

@@ -32,6 +32,7 @@ HOSTILE = [
     {"__classname__": _CLASS, "__version__": 1, "__data__": _PATH},
     "{{ ds }}",
 ]
+MEASURED = {"auc": 0.9, "drift": {"psi": 0.25}, "model": "forest", "rows": 12, "good": True}
 ENDLESS = "{% for a in range(9999) %}{% for b in range(9999) %}{{ ds * 9 }}{% endfor %}{% endfor %}"
 FLOOD = 20
 # Levels of priority, which are tasks' names here.
@@ -100,6 +101,7 @@ def risk() -> dict[str, Any]:
         "slow": entry(ONCE, {"score": pod(command=HOLD)}),
         "past": entry({**DAILY, "start_date": "2026-03-01", "end_date": "2026-03-10"}),
         "left": left(),
+        "measures": entry(ONCE, {"train": pod(command=[LEAVE, json.dumps(MEASURED)], output=True)}),
         "endless": entry(ONCE, {"score": pod(ENDLESS, timeout=10)}),
         "broken": entry(DAILY, {"score": pod(node_group="gone")}, alerts=alerts(on_failure="broken")),
     }

@@ -51,9 +51,25 @@ class LiveAirflow:
             server = ["api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1", "--apps", "execution"]
             self.command(server)
             self.command(["dag-processor"])
-            self.wait(self._answers, "an answer of the API server")
+            self.wait(lambda: answers(f"{self.url}/execution/health"), "an answer of the API server")
             self.command(["triggerer", "--skip-serve-logs"])
         self.command(["scheduler", "--skip-serve-logs"])
+
+    def start_api(self) -> str:
+        """Start the server of the REST API, which nobody needs to run jobs; return its address when it answers.
+
+        Raises:
+            TimeoutError: it did not answer.
+            RuntimeError: a process has failed.
+        """
+        port = str(free_port())
+        # Everyone who reaches it on loopback may read everything.
+        (self.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
+        self.command(["api-server", "--apps", "core", "--port", port] if AIRFLOW_3 else ["webserver", "--port", port])
+        url = f"http://127.0.0.1:{port}"
+        version = f"{url}/api/{'v2' if AIRFLOW_3 else 'v1'}/version"
+        self.wait(lambda: answers(version), "an answer of the REST API")
+        return url
 
     def command(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a command of Airflow's, in a session of its own."""
@@ -134,17 +150,19 @@ class LiveAirflow:
         """Wait until the DAG has runs in these states, and no others."""
         self.wait(lambda: self.states(dag_id) == sorted(states), f"run of {dag_id} with {', '.join(states)}")
 
-    def _answers(self) -> bool:
-        with suppress(OSError), urlopen(f"{self.url}/execution/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
-
     def _report(self) -> str:
         instances = self.ask("SELECT dag_id, run_id, task_id, map_index, state, try_number FROM task_instance")
         lines = [" ".join(map(str, instance)) for instance in instances]
         for log in sorted(self.home.glob("*.log")):
             lines += ["", log.name, *log.read_text(errors="replace").splitlines()[-LOG_LINES:]]
         return "\n".join(lines)
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers a request."""
+    with suppress(OSError), urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def _living() -> Iterator[tuple[int, int]]:
@@ -188,6 +206,7 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
         "api_auth.jwt_secret": secret,
         "core.auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "core.execution_api_server_url": f"{url}/execution/",
+        "core.simple_auth_manager_all_admins": "True",
         "dag_processor.dag_file_processor_timeout": str(BOUND_SECONDS),
         "dag_processor.min_file_process_interval": "60",
         "dag_processor.parsing_processes": "1",
@@ -196,10 +215,15 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
 
 def _settings_2(url: str) -> dict[str, str]:
     return {
+        "api.auth_backends": "airflow.api.auth.backend.default",
         "core.dag_file_processor_timeout": str(BOUND_SECONDS),
         "scheduler.enable_health_check": "False",
         "scheduler.min_file_process_interval": "5",
         "scheduler.parsing_processes": "1",
         "webserver.base_url": url,
         "webserver.secret_key": "none",
+        # It ends itself where its first answer takes longer, as on a busy machine.
+        "webserver.web_server_master_timeout": str(BOUND_SECONDS),
+        "webserver.web_server_worker_timeout": str(BOUND_SECONDS),
+        "webserver.workers": "1",
     }

@@ -9,6 +9,7 @@ import json
 import pytest
 from hand_made import ATTACKS
 from jobyard.compat import AIRFLOW_3
+from live.collected import Collected
 from live.conftest import SLOTS, Platform
 from live.releases import (
     BACKFILLED,
@@ -231,6 +232,38 @@ def test_of_a_teams_waiting_tasks_the_most_urgent_starts_first(platform: Platfor
     platform.airflow.wait_for_run("queue.order", "success")
     ran = [arguments[3] for arguments in platform.cluster.arguments("queue.order")]
     assert ran == ["hold", *reversed(URGENT_LAST), "then", "then"]
+
+
+def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
+    airflow = platform.airflow
+    for job, state in {"fails": "failed", "measures": "success", "models": "success", "first": "success"}.items():
+        airflow.wait_for_run(f"risk.{job}", state)
+    [(first,)] = airflow.ask("SELECT (MIN(end_date) AT TIME ZONE 'UTC')::date FROM task_instance")
+    collected = Collected(airflow.start_api(), first)
+    assert collected.tries("fails") == [
+        ("one", 0, 1, "failed"),
+        ("one", 1, 1, "failed"),
+        ("other", -1, 1, "up_for_retry"),
+        ("other", -1, 2, "up_for_retry"),
+        ("other", -1, 3, "failed"),
+    ]
+    assert collected.tries("models") == [("train", index, 1, "success") for index in range(len(ITEMS))]
+    [run] = collected.runs("first")
+    assert (run["run_id"], run["run_type"], run["state"]) == (RUN, "scheduled", "success")
+    assert run["interval_start"].isoformat(sep=" ") == START
+    assert run["started"] < run["ended"]
+    assert (run["queued"] is not None) == AIRFLOW_3
+    measured = [("train", -1, "auc", 0.9), ("train", -1, "drift.psi", 0.25), ("train", -1, "rows", 12)]
+    assert collected.measured("measures") == measured
+    query = "SELECT COUNT(*) FROM task_instance WHERE state IN ('success', 'failed') AND task_id NOT LIKE '%.%'"
+    assert len([one for one in collected.all_tries() if one.state != "up_for_retry"]) >= airflow.ask(query)[0][0] > 20
+    assert len(collected.all_tries()) == len({(one.instance, one.try_number) for one in collected.all_tries()})
+    assert all(one.started <= one.ended for one in collected.all_tries() if one.started and one.ended)
+    # The lists have no order in Airflow 2.
+    found = [sorted(one.instance for one in day.tries) for day in collected.days]
+    assert [sorted(one.instance for one in day.tries) for day in collected.through_mwaa] == found
+    [dags] = {frozenset(day.dags) for day in collected.days[-1:]}
+    assert {("risk", "first"), ("care", "waits")} <= dags
 
 
 @pytest.mark.parametrize("path", ["failed", "succeeded"])

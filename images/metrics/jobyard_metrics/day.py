@@ -1,0 +1,164 @@
+"""Collecting one day: from the sources to its tables, the advice, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import polars as pl
+
+from jobyard_metrics import nodes, pods, store
+from jobyard_metrics.frames import empty, frame, tidy
+from jobyard_metrics.objects import ObjectStore
+from jobyard_metrics.settings import Settings
+from jobyard_metrics.sources import prometheus, releases
+from jobyard_metrics.sources.airflow import Airflow, AirflowDay, Try
+from jobyard_metrics.sources.prometheus_api import PrometheusApi
+from jobyard_metrics.sources.releases import Releases
+from jobyard_metrics.values import day_bounds
+
+ADVISED = ("tries", "pods")
+"""The tables that advice is made from."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the facts of a day come from."""
+
+    airflow: Airflow
+    prometheus: PrometheusApi
+    releases: ObjectStore
+    prices: Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """A day that is in the store, and what was noteworthy."""
+
+    manifest: store.Manifest
+    warnings: tuple[str, ...]
+
+
+def collect_day(sources: Sources, target: ObjectStore, day: date, settings: Settings) -> Result:
+    """Collect a day, store it, advise on requests, and draw the page.
+
+    The day is whole in the store or not at all. A day older than the newest one in the store replaces neither the
+    teams' advice nor the page's newest day.
+
+    Raises:
+        MetricsError: a source or the store failed; the store has the day as it was before.
+    """
+    now = datetime.now(UTC)
+    frames, counts, warnings = tables(sources, day, now)
+    collected = [one for one in store.days(target) if one != day]
+    first = day - timedelta(days=settings.history - 1)
+    past = store.history(target, [one for one in collected if first <= one < day], ADVISED)
+    frames["advice"] = _advice({**past.days, day: frames}, sources.prices)
+    manifest = store.write_day(target, day, frames, counts, complete=now >= day_bounds(day)[1])
+    newest = max([*collected, day])
+    if day == newest:
+        _write_advice(target, frames["advice"])
+    shown = store.history(target, [one for one in [*collected, day] if newest - one < timedelta(settings.history)])
+    _draw(target, shown.days, newest, settings, sources)
+    return Result(manifest, (*warnings, *{**past.unreadable, **shown.unreadable}.values()))
+
+
+def tables(
+    sources: Sources, day: date, now: datetime
+) -> tuple[dict[str, pl.DataFrame], dict[str, int], tuple[str, ...]]:
+    """Return the tables of a day without its advice, what they do not say, and warnings.
+
+    Raises:
+        MetricsError: a source failed.
+    """
+    start, end = day_bounds(day)
+    released = releases.read(sources.releases)
+    airflow = sources.airflow.day(day, now, released.uses_output)
+    usage = prometheus.collect(sources.prometheus, start, min(end, now))
+    machines = frame("nodes", nodes.rows(usage, start, min(end, now)))
+    placed = {row["node"]: row for row in machines.iter_rows(named=True)}
+    tries = pods.Tries([*airflow.others, *airflow.tries])
+    ran = frame("pods", pods.rows(usage, tries, placed, start, min(end, now)))
+    ran, machines = _cost(ran, machines, sources.prices)
+    frames = {
+        "runs": frame("runs", _runs(airflow, released)),
+        "tries": frame("tries", map(_try_row, airflow.tries)),
+        "pods": tidy("pods", ran),
+        "nodes": tidy("nodes", machines),
+        "models": frame("models", airflow.models),
+        "jobs": frame("jobs", released.rows(airflow.dags)),
+    }
+    counts = {"tries_without_pod": _without_pod(frames["tries"], frames["pods"])}
+    warnings = (f"the release of team {team} can't be read: {why}" for team, why in released.unreadable.items())
+    return frames, counts, tuple(warnings)
+
+
+def _runs(airflow: AirflowDay, released: Releases) -> Iterator[dict[str, Any]]:
+    for run in airflow.runs:
+        yield {**run, "missed_deadline": _missed(run, released.deadline(run["team"], run["job"]))}
+
+
+def _missed(run: Mapping[str, Any], seconds: int | None) -> bool | None:
+    """Whether a run ended later than its deadline, which counts from its start, as docs/job.md says."""
+    begun, ended = run["queued"] or run["started"], run["ended"]
+    if not seconds or begun is None or ended is None:
+        return None
+    return bool((ended - begun).total_seconds() > seconds)
+
+
+def _try_row(one: Try) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__dataclass_fields__}
+
+
+def _without_pod(tries: pl.DataFrame, ran: pl.DataFrame) -> int:
+    """The number of tries that ran and of whose pod Prometheus knows nothing."""
+    keys = ["team", "job", "run_id", "task", "map_index", "try_number"]
+    began = tries.filter(pl.col("try_number") > 0, pl.col("started").is_not_null(), pl.col("state") != "skipped")
+    return began.join(ran, on=keys, how="anti").height
+
+
+def _cost(ran: pl.DataFrame, machines: pl.DataFrame, prices: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    apply = optional("jobyard_metrics.cost", "apply")
+    return apply(ran, machines, prices) if apply else (ran, machines)
+
+
+def _advice(days: Mapping[date, store.Frames], prices: Any) -> pl.DataFrame:
+    advise = optional("jobyard_metrics.advice", "advise")
+    if advise is None:
+        return empty("advice")
+    advice: pl.DataFrame = advise(store.joined(days, "tries"), store.joined(days, "pods"), prices)
+    return tidy("advice", advice)
+
+
+def _write_advice(target: ObjectStore, advice: pl.DataFrame) -> None:
+    write = optional("jobyard_metrics.advice", "write")
+    if write:
+        write(advice, target)
+
+
+def _draw(
+    target: ObjectStore, days: Mapping[date, store.Frames], newest: date, settings: Settings, sources: Sources
+) -> None:
+    page = optional("jobyard_metrics.page", "write")
+    make = optional("jobyard_metrics.page", "Settings")
+    if page is None or make is None:
+        return
+    look = make(
+        environment=settings.environment,
+        airflow_url=settings.airflow_page or None,
+        airflow_major=sources.airflow.major,
+        argocd_url=settings.argocd_page or None,
+        argocd_namespace=settings.argocd_namespace,
+        teams_read=settings.teams_read,
+        retention=settings.history,
+    )
+    page(days, newest, look, target)
+
+
+def optional(module: str, name: str) -> Any:
+    """Return a part of a module, or None while this package has no such module."""
+    return getattr(import_module(module), name, None) if find_spec(module) else None

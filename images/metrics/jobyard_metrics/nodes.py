@@ -1,0 +1,78 @@
+"""The rows of `tables.NODES`: every node of the cluster that existed in the day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from jobyard_metrics.pods import SCRAPE
+from jobyard_metrics.sources.prometheus import Node, Usage
+from jobyard_metrics.sources.prometheus_api import Labels
+from jobyard_metrics.values import from_epoch, rounded
+
+GROUP_LABELS = ("label_jobyard_dev_node_group", "node_group")
+TYPE_LABELS = ("label_node_kubernetes_io_instance_type", "instance_type")
+CAPACITY_LABELS = (
+    "label_karpenter_sh_capacity_type",
+    # kube-state-metrics writes a label's name in snake case.
+    "label_eks_amazonaws_com_capacity_type",
+    "label_eks_amazonaws_com_capacityType",
+    "capacity_type",
+)
+CAPACITY_TYPES = {"ON_DEMAND": "on-demand", "SPOT": "spot"}
+"""EKS' words for Karpenter's."""
+_GPUS = ("nvidia_com_gpu", "amd_com_gpu")
+
+
+def rows(usage: Usage, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+    """Yield a row for each node, without price, cost and idle; times are clipped to [start, end)."""
+    for name, node in usage.nodes.items():
+        created = from_epoch(_value(node, "kube_node_created")) or start
+        seen = from_epoch(node.seen) or end
+        ended = end if seen >= end - SCRAPE else seen
+        if not name or created >= end or ended <= start:
+            continue
+        labels = _labels(node)
+        capacity = _first(labels, CAPACITY_LABELS)
+        yield {
+            "node": name,
+            "node_group": _first(labels, GROUP_LABELS),
+            "instance_type": _first(labels, TYPE_LABELS),
+            "capacity_type": CAPACITY_TYPES.get(capacity or "", capacity),
+            "started": max(created, start),
+            "ended": max(ended, created, start),
+            **_allocatable(node),
+            "price": None,
+            "cost": None,
+            "idle": None,
+        }
+
+
+def _value(node: Node, metric: str) -> float | None:
+    return next((value for _, value in node.facts.get(metric, []) if value is not None), None)
+
+
+def _labels(node: Node) -> Labels:
+    """All labels of the node's series together."""
+    merged: dict[str, str] = {}
+    for metric in sorted(node.facts):
+        for labels, _ in node.facts[metric]:
+            merged.update((name, value) for name, value in labels.items() if value)
+    return merged
+
+
+def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((labels[name] for name in names if name in labels), None)
+
+
+def _allocatable(node: Node) -> dict[str, Any]:
+    found: dict[str, float] = {}
+    for labels, value in node.facts.get("kube_node_status_allocatable", []):
+        if value is not None:
+            found[labels.get("resource", "")] = value
+    return {
+        "cpu": found.get("cpu"),
+        "memory": rounded(found.get("memory")),
+        "gpu": rounded(sum(found[name] for name in _GPUS if name in found)),
+    }

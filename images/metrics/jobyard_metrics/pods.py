@@ -1,0 +1,221 @@
+"""The rows of `tables.PODS`: what Prometheus has of each pod, joined to the try of Airflow's that it ran."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobyard_metrics.sources.airflow import Try
+from jobyard_metrics.sources.prometheus import NAMESPACE, Container, CpuUse, Key, Pod, Usage
+from jobyard_metrics.values import from_epoch, rounded, whole
+
+LABEL_CHARACTERS = 63
+SCRAPE = timedelta(minutes=5)
+"""A pod or node that Prometheus had so shortly before the end of the day was there until the end."""
+_GPUS = ("nvidia_com_gpu", "amd_com_gpu")
+_NO_USE = CpuUse(None, None, None, None)
+
+Placed = Mapping[str, Mapping[str, Any]]
+"""Rows of nodes by their names."""
+
+
+def label_value(text: str) -> str:
+    """Return a text as KubernetesPodOperator writes it into a label.
+
+    airflow/providers/cncf/kubernetes/pod_generator.py, `make_safe_label_value`, the same in 9.0.1 and 10.21.0.
+    """
+    safe = re.sub(r"^[^a-z0-9A-Z]*|[^a-zA-Z0-9_\-\.]|[^a-z0-9A-Z]*$", "", text)
+    if len(safe) > LABEL_CHARACTERS or safe != text:
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:9]
+        return f"{safe[: LABEL_CHARACTERS - len(digest) - 1]}-{digest}"
+    return safe
+
+
+class Tries:
+    """The tries of Airflow's, to be found by the labels of their pods."""
+
+    def __init__(self, tries: Iterable[Try]) -> None:
+        self._exact: dict[tuple[Any, ...], Try] = {}
+        self._similar: dict[tuple[Any, ...], list[Try]] = defaultdict(list)
+        for one in tries:
+            task = (one.team, one.job, one.task, one.map_index)
+            self._exact[*task, one.try_number, label_value(one.run_id)] = one
+            self._similar[*task, one.try_number].append(one)
+
+    def of(self, task: tuple[str, str, str, int], number: int, run_label: str, pod: Mapping[str, Any]) -> Try | None:
+        """Return the try with these labels, or else the one of the same task and number that ran at the time."""
+        exact = self._exact.get((*task, number, run_label))
+        return exact or next((one for one in self._similar.get((*task, number), []) if _overlaps(one, pod)), None)
+
+
+def rows(usage: Usage, tries: Tries, nodes: Placed, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+    """Yield a row for each pod of a team that existed in [start, end), without its cost."""
+    for (namespace, name), pods in usage.pods.items():
+        newest = max(pods.values(), key=lambda pod: pod.value("kube_pod_created") or 0)
+        for pod in pods.values():
+            # cAdvisor does not tell pods of the same name apart.
+            key = (namespace, name) if pod is newest else ("", "")
+            if row := _row(usage, key, pod, namespace, name, tries, nodes, start, end):
+                yield row
+
+
+def _row(
+    usage: Usage,
+    key: Key,
+    pod: Pod,
+    namespace: str,
+    name: str,
+    tries: Tries,
+    nodes: Placed,
+    start: datetime,
+    end: datetime,
+) -> dict[str, Any] | None:
+    containers = usage.containers.get(key, {})
+    cpu = usage.cpu.get(key, _NO_USE)
+    times = _times(pod, containers.values())
+    task, run, number = _labels(pod, namespace.removeprefix(NAMESPACE))
+    found = tries.of(task, number or 0, run or "", times)
+    times["ended"] = _ended(pod, times, found, cpu, end)
+    if _is_outside(times, start, end):
+        return None
+    node = pod.label("kube_pod_info", "node")
+    placed = nodes.get(node or "", {})
+    return {
+        "uid": pod.uid,
+        "name": name,
+        "team": task[0],
+        "job": task[1] or None,
+        "run_id": found.run_id if found else run,
+        "task": task[2] or None,
+        "map_index": task[3],
+        "try_number": number,
+        "node": node,
+        **{column: placed.get(column) for column in ("node_group", "instance_type", "capacity_type")},
+        "image": pod.label("kube_pod_container_info", "image_spec") or pod.label("kube_pod_container_info", "image"),
+        **{column: _clipped(time, start, end) for column, time in times.items()},
+        "reason": _reason(pod),
+        **_resources(pod),
+        **_used(containers.values(), cpu, times, start),
+        "cost": None,
+    }
+
+
+def _labels(pod: Pod, team: str) -> tuple[tuple[str, str, str, int], str | None, int | None]:
+    """The task (team, job, task, index), the run's label and the try's number; the namespace says which team."""
+
+    def label(name: str) -> str | None:
+        return pod.label("kube_pod_labels", f"label_{name}")
+
+    index, number = _small(label("map_index")), _small(label("try_number"))
+    task = (team, label("jobyard_dev_job") or "", label("jobyard_dev_task") or "", -1 if index is None else index)
+    return task, label("run_id"), number
+
+
+def _small(written: str | None) -> int | None:
+    """The whole number of a label, if it fits into 32 bits."""
+    is_number = written is not None and re.fullmatch("[0-9]{1,9}", written, re.ASCII)
+    return whole(int(written)) if written and is_number else None
+
+
+def _times(pod: Pod, containers: Iterable[Container]) -> dict[str, datetime | None]:
+    starts = [container.started for container in containers if container.started]
+    return {
+        "created": from_epoch(pod.value("kube_pod_created")),
+        "scheduled": from_epoch(pod.value("kube_pod_status_scheduled_time")),
+        "started": from_epoch(pod.value("kube_pod_container_state_started") or min(starts, default=None)),
+        "ended": from_epoch(pod.value("kube_pod_completion_time")),
+    }
+
+
+def _ended(
+    pod: Pod, times: Mapping[str, datetime | None], found: Try | None, cpu: CpuUse, end: datetime
+) -> datetime | None:
+    """When the pod ended: as the kubelet says, else as Airflow says of its try, else when it was last seen."""
+    if times["ended"]:
+        return times["ended"]
+    if found and found.ended and (times["created"] is None or found.ended > times["created"]):
+        return found.ended
+    seen = from_epoch(max(pod.seen or 0, cpu.last or 0))
+    return end if seen and seen >= end - SCRAPE else seen
+
+
+def _is_outside(times: Mapping[str, datetime | None], start: datetime, end: datetime) -> bool:
+    created, ended = times["created"], times["ended"]
+    return (created is not None and created >= end) or (ended is not None and ended <= start)
+
+
+def _overlaps(one: Try, pod: Mapping[str, Any]) -> bool:
+    created, ended = pod["created"], pod["ended"]
+    if one.started is None or created is None:
+        return False
+    return (one.ended is None or created < one.ended) and (ended is None or ended > one.started)
+
+
+def _clipped(time: datetime | None, start: datetime, end: datetime) -> datetime | None:
+    return None if time is None else min(max(time, start), end)
+
+
+def _reason(pod: Pod) -> str | None:
+    """The pod's own reason, such as Evicted, says more than its container's."""
+    return (
+        pod.label("kube_pod_status_reason", "reason")
+        or pod.label("kube_pod_container_status_terminated_reason", "reason")
+        or pod.label("kube_pod_container_status_last_terminated_reason", "reason")
+    )
+
+
+def _resources(pod: Pod) -> dict[str, Any]:
+    requests = _by_resource(pod, "kube_pod_container_resource_requests")
+    limits = _by_resource(pod, "kube_pod_container_resource_limits")
+    gpus = [requests[name] for name in _GPUS if name in requests]
+    return {
+        "requested_cpu": requests.get("cpu"),
+        "requested_memory": rounded(requests.get("memory")),
+        "requested_gpu": rounded(sum(gpus)),
+        "memory_limit": rounded(limits.get("memory")),
+    }
+
+
+def _by_resource(pod: Pod, metric: str) -> dict[str, float]:
+    """The sum over containers; a container has a series for before and after its pod got a node."""
+    by_container: dict[tuple[str, str], float] = {}
+    for labels, value in pod.facts.get(metric, []):
+        if value is not None:
+            by_container[labels.get("container", ""), labels.get("resource", "")] = value
+    found: dict[str, float] = {}
+    for (_, resource), value in sorted(by_container.items()):
+        found[resource] = found.get(resource, 0) + value
+    return found
+
+
+def _used(
+    containers: Iterable[Container], cpu: CpuUse, times: Mapping[str, datetime | None], start: datetime
+) -> dict[str, Any]:
+    """What the pod used in the day; where memory was never sampled, nothing is known of it."""
+    sampled = [container for container in containers if container.samples]
+    began = times["started"] is not None and times["started"] >= start
+    return {
+        "samples": max((min(container.samples, 2**31 - 1) for container in sampled), default=0),
+        "cpu_seconds": cpu.seconds if sampled else None,
+        "cpu_peak": cpu.peak if sampled else None,
+        "cpu_p95": cpu.p95 if sampled else None,
+        "throttled_seconds": _sum(_throttled(container, began) for container in sampled),
+        "memory_peak": rounded(_sum(container.memory_peak for container in sampled)),
+        "memory_working_set": rounded(_sum(container.memory_working_set for container in sampled)),
+    }
+
+
+def _throttled(container: Container, began: bool) -> float | None:
+    """The counter's growth in the day; it begins at 0 with its container."""
+    if container.throttled_last is None:
+        return None
+    return container.throttled_last - (0 if began else container.throttled_first or 0)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

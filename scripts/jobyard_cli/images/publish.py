@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,14 @@ class Target:
         return f"{self.registry.image(source.name)}@{digest}"
 
 
-def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], steps: Steps) -> dict[str, str]:
+def find_missing(
+    root: Path,
+    team: str,
+    address: str,
+    platforms: Sequence[str],
+    steps: Steps,
+    only: Collection[str] | None = None,
+) -> dict[str, str]:
     """Return the tags of the images that the registry lacks, by name.
 
     Raises: see `publish`.
@@ -56,14 +63,21 @@ def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], 
     _need("skopeo")
     with tempfile.TemporaryDirectory(prefix="jobyard-images-") as folder:
         (registry,) = login(address, [], team, Path(folder))
-        target = _look(root, registry, platforms, steps)
+        target = _look(root, registry, platforms, steps, only)
     return {source.name: source.tag(platforms) for source in target.missing}
 
 
 def build_all(
-    root: Path, wanted: Mapping[str, str] | None, platforms: Sequence[str], output: Path, steps: Steps
+    root: Path,
+    wanted: Mapping[str, str] | None,
+    platforms: Sequence[str],
+    output: Path,
+    steps: Steps,
+    only: Collection[str] | None = None,
 ) -> list[str]:
     """Build images into `output`, a layout each; the names. `wanted` has names and tags, None stands for all.
+
+    `only` has the names of those that count as the repository's; None stands for all.
 
     Raises:
         MissingProgramError: buildah is not installed.
@@ -72,7 +86,7 @@ def build_all(
         UnsafeMountError, EmulationError: a Dockerfile can't be built safely, or for a platform, here.
         ProgramError: a build failed.
     """
-    own = {source.name: source for source in sources(root)}
+    own = {source.name: source for source in sources(root, only)}
     chosen = dict(wanted) if wanted is not None else {name: one.tag(platforms) for name, one in own.items()}
     foreign = [f"{name}:{tag}" for name, tag in chosen.items() if name not in own or own[name].tag(platforms) != tag]
     if foreign:
@@ -89,10 +103,11 @@ def publish(
     steps: Steps,
     origin: Origin | None = None,
     built: Path | None = None,
+    only: Collection[str] | None = None,
 ) -> list[Published]:
     """Ensure every image exists in the registry; build or copy the missing ones.
 
-    `built` is the folder of layouts that another job built, which may hold anything.
+    `built` is the folder of layouts that another job built, which may hold anything; `only` is that of `build_all`.
 
     Raises:
         MissingProgramError: buildah or skopeo is not installed.
@@ -104,7 +119,7 @@ def publish(
     _need("skopeo")
     with tempfile.TemporaryDirectory(prefix="jobyard-images-") as folder:
         registry, *origins = login(address, [origin.registry] if origin else [], team, Path(folder))
-        target = _look(root, registry, platforms, steps)
+        target = _look(root, registry, platforms, steps, only)
         if origin:
             made, done = _copy(target, origins[0], steps, origin.environment), "copied"
         else:
@@ -121,8 +136,10 @@ def _need(*programs: str) -> None:
         raise MissingProgramError(missing)
 
 
-def _look(root: Path, registry: Registry, platforms: Sequence[str], steps: Steps) -> Target:
-    wanted = sources(root)
+def _look(
+    root: Path, registry: Registry, platforms: Sequence[str], steps: Steps, only: Collection[str] | None
+) -> Target:
+    wanted = sources(root, only)
     with steps.step(f"what is in {registry.address}"):
         digests = {source: registry.digest(source.name, source.tag(platforms)) for source in wanted}
     there = {source: digest for source, digest in digests.items() if digest is not None}

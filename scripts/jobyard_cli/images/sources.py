@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,8 @@ class Source:
         return "-".join([self.tree[:20], *(platform.partition("/")[2].replace("/", "") for platform in platforms)])
 
 
-def sources(root: Path) -> list[Source]:
-    """Return the images of the commit that is checked out.
+def sources(root: Path, only: Collection[str] | None = None) -> list[Source]:
+    """Return the images of the commit that is checked out: those named in `only`, where it is given.
 
     Raises:
         UncommittedError: the work tree has others.
@@ -46,7 +46,8 @@ def sources(root: Path) -> list[Source]:
         raise ImageNameError(bad)
     for name in (name for name, mode in sorted(modes.items()) if mode == LINK):
         raise ImageFileError(f"images/{name}/Dockerfile", "is a link")
-    return [Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()) for name in sorted(modes)]
+    chosen = sorted(modes) if only is None else sorted(modes.keys() & set(only))
+    return [Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()) for name in chosen]
 
 
 def dockerfile(root: Path, source: Source) -> str:

@@ -26,6 +26,7 @@ from jobyard_cli.platform.teams import (
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
+PLATFORM_TEAM_FILE = "values/platform-team.yaml"
 
 
 class UnknownEnvironmentError(UsageError):

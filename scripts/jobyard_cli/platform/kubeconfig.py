@@ -65,7 +65,7 @@ def launcher_role(environment: Environment, team: str) -> str:
     Raises:
         InvalidRegionError: AWS has no such region.
     """
-    name = launcher_name(environment.teams[team], team)
+    name = launcher_name(environment.all_teams[team], team)
     return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
 
 

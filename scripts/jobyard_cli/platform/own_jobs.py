@@ -24,7 +24,7 @@ from jobyard_cli.team.repo import TeamRepo
 
 JOBS = "dags/platform"
 TASK_TYPES = "values/task-types.yaml"
-SERVICE_ACCOUNT = "metrics"
+SERVICE_ACCOUNT = "jobs"
 """Of the pods; charts/bounds gives it to the team's namespace."""
 LOGIN = "airflow"
 """The Secret in the team's namespace with `username` and `password` of an Airflow that is not MWAA's."""
@@ -51,7 +51,7 @@ def own_release(repo: Path, environment: Environment, commit: str, images: Mappi
 
 def check_own_jobs(repo: Path) -> Checked:
     """Return the platform's jobs with what a team's check finds in them."""
-    return check_jobs(_as_team(repo.absolute()))
+    return check_jobs(as_team(repo))
 
 
 def own_images(repo: Path) -> list[str]:
@@ -60,8 +60,14 @@ def own_images(repo: Path) -> list[str]:
     return sorted({str(task["image"]) for task in tasks if "image" in task})
 
 
-def _as_team(repo: Path) -> TeamRepo:
-    """The platform's repository with the parts that a team's has, in other places."""
+def is_platform(repo: Path) -> bool:
+    """Return whether a folder is the platform's repository, and no team's."""
+    return (repo / PLATFORM_TEAM_FILE).is_file() and not (repo / "values" / "team.yaml").exists()
+
+
+def as_team(repo: Path) -> TeamRepo:
+    """Return the platform's repository as that of a team, which has the same parts in other places."""
+    repo = repo.absolute()
     team = load(repo / PLATFORM_TEAM_FILE, PLATFORM_TEAM_FILE)
     if isinstance(team.data, dict):
         team.data = {**team.data, "team": PLATFORM_TEAM, "serviceAccounts": {SERVICE_ACCOUNT: {}}}

@@ -13,6 +13,7 @@ from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import lines_of, require_files
+from jobyard_cli.platform.metrics import store_problems
 from jobyard_cli.platform.team_schema import TEAM_SCHEMA
 from jobyard_cli.platform.teams import (
     PLATFORM_TEAM,
@@ -178,7 +179,11 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
         return
     misfits = list(check_values(document, repo / ENVIRONMENT_SCHEMA, "environment"))
     yield from misfits
-    if not misfits and (stated := document.data["environment"]["name"]) != name:
+    if misfits:
+        return
+    for field, problem in store_problems(document.data["environment"]):
+        yield document.finding(("environment", "metrics", field), problem, "name")
+    if (stated := document.data["environment"]["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{stated}'"
         yield document.finding(("environment", "name"), message, "name")
 

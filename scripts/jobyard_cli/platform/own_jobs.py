@@ -16,6 +16,7 @@ from jobyard.entries import Job, SecretKey, Task
 from jobyard_cli.check.run import Checked, check_jobs
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.environments import CATALOGUE, PLATFORM_TEAM_FILE, Environment
+from jobyard_cli.platform.metrics import metrics_bucket, metrics_prefix
 from jobyard_cli.platform.missing_values import require
 from jobyard_cli.platform.teams import PLATFORM_TEAM
 from jobyard_cli.release.compile import release_of
@@ -28,8 +29,6 @@ SERVICE_ACCOUNT = "jobs"
 """Of the pods; charts/bounds gives it to the team's namespace."""
 LOGIN = "airflow"
 """The Secret in the team's namespace with `username` and `password` of an Airflow that is not MWAA's."""
-PREFIX = "metrics"
-"""Of the tables and the page in their bucket, where the environment's file does not say."""
 
 
 def own_release(repo: Path, environment: Environment, commit: str, images: Mapping[str, str]) -> ReleaseFile | None:
@@ -115,16 +114,11 @@ def settings(environment: Environment) -> dict[str, str]:
     return {
         "JOBYARD_ENVIRONMENT": environment.name,
         "JOBYARD_RELEASES": f"s3://{values['bucket']}/dags",
-        "JOBYARD_METRICS_STORE": f"s3://{metrics_bucket(values)}/{metrics.get('prefix', PREFIX)}",
+        "JOBYARD_METRICS_STORE": f"s3://{metrics_bucket(values)}/{metrics_prefix(values)}",
         "JOBYARD_TEAMS_READ": metrics.get("teamsRead", "own"),
         **dict(_sources(values)),
         **dict(_pages(values)),
     }
-
-
-def metrics_bucket(values: Mapping[str, Any]) -> str:
-    """Return the bucket of the tables and the page; "" where the environment's file names none."""
-    return str(values["metrics"].get("bucket") or values.get("dataBucket", ""))
 
 
 def _sources(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ A type checker sees Airflow 3 alone.
 """
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 AIRFLOW_3 = find_spec("airflow.sdk") is not None
 
@@ -55,6 +55,20 @@ else:
 EXPONENTIAL_BACKOFF: float = 2.0 if AIRFLOW_3 else True
 CONSTANT_BACKOFF: float = 0.0 if AIRFLOW_3 else False
 
+
+def store_rendered_fields(task_instance: Any, task: Any) -> None:
+    """Store the template fields as they are after the task has run, as Airflow 3 does by itself.
+
+    Nothing is rendered again. Airflow 2's worker writes to the same table of Airflow's database before the task runs.
+    """
+    if AIRFLOW_3:
+        return
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields, get_serialized_template_fields
+
+    fields = get_serialized_template_fields(task)
+    RenderedTaskInstanceFields(ti=task_instance, render_templates=False, rendered_fields=fields).write()
+
+
 __all__ = [
     "AIRFLOW_3",
     "CONSTANT_BACKOFF",
@@ -75,4 +89,5 @@ __all__ = [
     "TaskGroup",
     "Variable",
     "get_parsing_context",
+    "store_rendered_fields",
 ]

@@ -8,11 +8,12 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped]
 
-from jobyard.compat import AirflowException, AirflowSkipException, Context
+from jobyard.compat import AirflowException, AirflowSkipException, Context, store_rendered_fields
 from jobyard.contract import OUTPUT_PATH
-from jobyard.errors import JobyardError, PodInterruptedError
+from jobyard.errors import JobyardError, OutputError, PodInterruptedError
 from jobyard.interval import send_data_interval
-from jobyard.outputs import Gate, push_output, read_list, read_output
+from jobyard.measured import numbers
+from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
 from jobyard.start import StartWatch
 
 
@@ -21,6 +22,9 @@ class JobPodOperator(KubernetesPodOperator):
 
     # An argument that ends in ".json" or ".yaml" is an argument, not the name of a file of templates to read.
     template_ext = ()
+    # What the task says after it has run, for the lists of Airflow's REST API; until then there is nothing to render.
+    template_fields = (*KubernetesPodOperator.template_fields, "measured", "pod_name")
+    overwrite_rtif_after_execution = True
     _start_error: JobyardError | None = None
 
     def __init__(
@@ -37,6 +41,8 @@ class JobPodOperator(KubernetesPodOperator):
         self.item = item
         self.gate = gate
         self.output_is_list = output_is_list
+        self.measured: dict[str, float] | None = None
+        self.pod_name: str | None = None
         # To Airflow it means that what `execute` returns is kept; the provider also takes it for "add a sidecar".
         self.do_xcom_push = output
 
@@ -50,13 +56,47 @@ class JobPodOperator(KubernetesPodOperator):
             PodInterruptedError: Airflow stopped the task (worker shut down, run marked) while the pod ran.
         """
         self._pass_gate(context)
-        with self._without_sidecar():
-            self._run_pod(context)
-        send_data_interval(context, self.outlets)
-        if not self.do_xcom_push:
+        try:
+            with self._without_sidecar():
+                self._run_pod(context)
+            send_data_interval(context, self.outlets)
+            return self._keep_output(context)
+        finally:
+            self._store_fields(context)
+
+    def _keep_output(self, context: Context) -> object:
+        """Keep the output for the tasks that need it, and its numbers in any case; return what Airflow is to count.
+
+        Airflow keeps the fields of a task's last runs only (`core.num_dag_runs_to_retain_rendered_fields`), and XComs
+        of all: they are the fallback for who collects the numbers of an earlier day.
+        """
+        output = self._read_output()
+        self.measured, dropped = numbers(output)
+        if dropped:
+            self.log.warning("Numbers of the output that are not kept: %d; see the limits in docs/metrics.md", dropped)
+        if self.do_xcom_push:
+            return push_output(context, output)
+        if self.measured:
+            push_output(context, output)
+        return None
+
+    def _read_output(self) -> object:
+        """Return the output; an output that no task needs may be missing or invalid, and is None then."""
+        if self.do_xcom_push:
+            read = read_list if self.output_is_list else read_output
+            return read(self.remote_pod, self.base_container_name)
+        try:
+            return read_unneeded(self.remote_pod, self.base_container_name)
+        except OutputError as error:
+            self.log.warning("No numbers are kept: %s", error)
             return None
-        read = read_list if self.output_is_list else read_output
-        return push_output(context, read(self.remote_pod, self.base_container_name))
+
+    def _store_fields(self, context: Context) -> None:
+        """Store what the task says after it has run; that it cannot be stored must not fail the task."""
+        try:
+            store_rendered_fields(context["ti"], self)
+        except Exception as error:
+            self.log.warning("Could not store the numbers of the output: %s", error)
 
     def _pass_gate(self, context: Context) -> None:
         if self.gate is None:
@@ -76,6 +116,8 @@ class JobPodOperator(KubernetesPodOperator):
             if self._start_error is not None:
                 raise self._start_error from None
             raise
+        finally:
+            self.pod_name = self.pod.metadata.name if self.pod else None
         # After SIGTERM the provider deletes the pod and returns as if all were well: apache/airflow#73006.
         if self._killed and not self._succeeded():
             raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")

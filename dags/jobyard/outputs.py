@@ -32,17 +32,31 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     text = _termination_message(pod, container)
     if not text:
         raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs its output")
+    value = _parsed(text)
+    if value is None:
+        raise OutputError(f"the output in {OUTPUT_PATH} must not be null, as another task needs a value")
+    return value
+
+
+def read_unneeded(pod: V1Pod | None, container: str) -> object:
+    """Return the JSON value that the pod's container left for no other task; None if it left nothing.
+
+    Raises:
+        OutputError: the output is too long or not JSON.
+    """
+    text = _termination_message(pod, container)
+    return _parsed(text) if text else None
+
+
+def _parsed(text: str) -> object:
     if len(text.encode()) >= OUTPUT_BYTES:
         raise OutputError(
             f"the output in {OUTPUT_PATH} must be smaller than {OUTPUT_BYTES} bytes; store larger data in S3"
         )
     try:
-        value = decode(text)
+        return decode(text)
     except PlainDataError as error:
         raise OutputError(f"the output in {OUTPUT_PATH} {error}") from error
-    if value is None:
-        raise OutputError(f"the output in {OUTPUT_PATH} must not be null, as another task needs a value")
-    return value
 
 
 def _termination_message(pod: V1Pod | None, container: str) -> str:

@@ -24,6 +24,7 @@ VERSIONS = ("1.32", "1.37")
 NODE_GROUPS = "values/node-groups.yaml"
 DEV = "values/environments/dev.yaml"
 PROD = "values/environments/prod.yaml"
+PLATFORM_TEAM = "values/platform-team.yaml"
 RISK = "values/teams/risk.yaml"
 RISK_IN_DEV = "values/overrides/dev/risk.yaml"
 TEAM = {
@@ -35,12 +36,19 @@ TEAM = {
 }
 BOOTSTRAP = {"repo": "https://git.example.com/platform/jobyard.git", "environment": "prod"}
 PLATFORM = {"repo": BOOTSTRAP["repo"]}
+OWN: Object = {
+    **PLATFORM,
+    "team": "platform",
+    "ofPlatform": True,
+    "environment": {"metrics": {"prometheusUrl": "http://prometheus.monitoring:9090"}},
+}
 EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "bootstrap": ("bootstrap", [], BOOTSTRAP),
     "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
     "platform-dev": ("platform", [NODE_GROUPS, DEV], PLATFORM),
     "bounds": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk"}),
     "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK, RISK_IN_DEV], {"team": "risk"}),
+    "bounds-platform": ("bounds", [NODE_GROUPS, PROD, PLATFORM_TEAM], OWN),
     "team": ("team", [NODE_GROUPS], TEAM),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
@@ -106,8 +114,7 @@ def test_every_object_says_whose_it_is(render_chart: Render, example: str) -> No
             "app.kubernetes.io/managed-by": "Helm",
             "app.kubernetes.io/part-of": "jobyard",
         }
-        of_team = example == "team" or example.startswith("bounds")
-        assert labels.get("jobyard.dev/team") == ("risk" if of_team else None)
+        assert labels.get("jobyard.dev/team") == EXAMPLES[example][2].get("team")
 
 
 @pytest.mark.parametrize("chart", ["bootstrap", "bounds", "platform", "team"])
@@ -157,4 +164,5 @@ def test_every_file_of_values_is_in_an_example() -> None:
         for folder in ("environments", "teams", "overrides")
         for path in (ROOT / "values" / folder).rglob("*.yaml")
     }
+    there.add(PLATFORM_TEAM)
     assert there == {file for _, files, _ in EXAMPLES.values() for file in files} - {NODE_GROUPS}

@@ -27,10 +27,41 @@ three from the lowest of its band up, as its repository is made with.
 {{- .priorities | default $usual | toJson }}
 {{- end }}
 
+{{/*
+Values of charts/team for the reserved team (call with root, bounds): it has no repository whose files would say so. Its pods
+get their role by an annotation where IAM knows the cluster's issuer, and otherwise by EKS Pod Identity.
+*/}}
+{{- define "jobyard.platformTeam" -}}
+{{- $environment := .root.Values.environment }}
+{{- $account := dict }}
+{{- $roles := dig "iamRoles" "serviceAccounts" list .bounds }}
+{{- if and $roles $environment.account (dig "cluster" "oidcIssuer" "" $environment) }}
+{{- $region := $environment.region | default "" }}
+{{- $partition := ternary "aws-cn" (ternary "aws-us-gov" "aws" (hasPrefix "us-gov-" $region)) (hasPrefix "cn-" $region) }}
+{{- $account = dict "roleArn" (printf "arn:%s:iam::%s:role/%s" $partition $environment.account (first $roles)) }}
+{{- end }}
+{{- $own := dict "team" "platform" "serviceAccounts" (dict "jobs" $account) }}
+{{- $groups := dict "viewerGroups" (.bounds.viewerGroups | default list) "allowedNodeGroups" .bounds.allowedNodeGroups }}
+{{- merge $own $groups (dict "priorities" (include "jobyard.priorities" .bounds | fromJson)) | toJson }}
+{{- end }}
+
+{{/* Egress rules, as JSON, that let the reserved team's pods ask Prometheus and Airflow, on other ports than 443. */}}
+{{- define "jobyard.sourcesEgress" -}}
+{{- $ports := list }}
+{{- $environment := .Values.environment }}
+{{- range compact (list (dig "metrics" "prometheusUrl" "" $environment) ($environment.airflowUrl | default "")) }}
+{{- $url := urlParse . }}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- $ports = append $ports (dict "protocol" "TCP" "port" (int64 $port)) }}
+{{- end }}
+{{- ternary (list (dict "ports" (uniq $ports))) list (and .Values.ofPlatform (not (empty $ports))) | toJson }}
+{{- end }}
+
 {{/* Fails where the values make no sense together, which their schema can't say. */}}
 {{- define "jobyard.checkBounds" -}}
 {{- $reserved := list "jobyard" "platform" "airflow" "argocd" "default" }}
-{{- if or (has .Values.team $reserved) (hasPrefix "kube-" .Values.team) }}
+{{- $isOwn := and .Values.ofPlatform (eq .Values.team "platform") }}
+{{- if and (not $isOwn) (or (has .Values.team $reserved) (hasPrefix "kube-" .Values.team)) }}
 {{- fail (printf "team: '%s' is reserved for the platform (so are %s and kube-*)" .Values.team (join ", " $reserved)) }}
 {{- end }}
 {{- with $bounds := include "jobyard.bounds" . | fromJson }}

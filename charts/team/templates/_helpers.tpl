@@ -31,6 +31,11 @@ a team is not the team's to make. What they read of the values of charts/bounds 
 {{- define "jobyard.confirmDeletion" -}}
 {{- end }}
 
+{{/* The platform's own jobs are none of a team's. */}}
+{{- define "jobyard.sourcesEgress" -}}
+[]
+{{- end }}
+
 {{/* What is bound in the team's namespace: the platform's role for all teams, or this chart's own. */}}
 {{- define "jobyard.roleKind" -}}
 {{ ternary "Role" "ClusterRole" .Values.standalone }}

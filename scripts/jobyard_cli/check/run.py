@@ -75,7 +75,15 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     for path in only:
         if not path.exists():
             raise NothingToCheckError(path)
-    repo = TeamRepo.load(root, platform)
+    return check_jobs(TeamRepo.load(root, platform), only)
+
+
+def check_jobs(repo: TeamRepo, only: Sequence[Path] = ()) -> Checked:
+    """Check the jobs of a repository that has been read, as `check_repo` does.
+
+    Raises:
+        NothingToCheckError: a path of `only` has no job in it.
+    """
     checked = Checked(repo)
     misplaced = _misplaced(repo)
     for path in only:

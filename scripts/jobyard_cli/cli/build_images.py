@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.cli.options import BuildPlatforms, TeamRepository, build_platforms, team_root
+from jobyard_cli.cli.options import BuildPlatforms, TeamRepository, build_platforms, own_images, team_root
 
 
 def build_images(
@@ -33,7 +33,7 @@ def build_images(
     wanted = json.loads(missing.read_text(encoding="utf-8")) if missing else None
     chosen = build_platforms(platforms, root)
     with Steps(new_console()) as steps:
-        names = build_all(root, wanted, chosen, output.absolute(), steps)
+        names = build_all(root, wanted, chosen, output.absolute(), steps, own_images(root))
     # Never an empty directory: pipelines pass none on to the next job.
     output.mkdir(parents=True, exist_ok=True)
     (output / "built.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")

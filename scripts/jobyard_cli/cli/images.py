@@ -14,6 +14,8 @@ from jobyard_cli.cli.options import (
     PlatformWorkTree,
     TeamRepository,
     build_platforms,
+    jobs_repository,
+    own_images,
     platform_tree,
     team_root,
 )
@@ -47,20 +49,19 @@ def images(
     from jobyard_cli.images.addresses import registry_of
     from jobyard_cli.images.publish import Origin, find_missing, publish
     from jobyard_cli.platform.environments import load_environment
-    from jobyard_cli.team.repo import TeamRepo
 
     if output is None and missing is None:
         raise UsageError("give --output or --missing")
     root = team_root(repo)
-    team, chosen = TeamRepo.load(root).team, build_platforms(platforms, root)
-    tree = platform_tree(root, platform)
+    jobs, chosen, only = jobs_repository(root), build_platforms(platforms, root), own_images(root)
+    tree = platform_tree(root, platform or jobs.platform)
     address = registry or registry_of(load_environment(tree, environment))
     origin = Origin(source, registry_of(load_environment(tree, source))) if source else None
     with Steps(new_console()) as steps:
         if missing is not None:
-            _write(missing, find_missing(root, team, address, chosen, steps))
+            _write(missing, find_missing(root, jobs.team, address, chosen, steps, only))
             return
-        published = publish(root, team, address, chosen, steps, origin, built)
+        published = publish(root, jobs.team, address, chosen, steps, origin, built, only)
     for image in published:
         print(f"{image.done}: {image.url}")
     assert output is not None

@@ -13,6 +13,7 @@ from jobyard_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from jobyard_cli.platform.environments import Environment
+    from jobyard_cli.team.repo import TeamRepo
 
 BUCKET = "JOBYARD_BUCKET"
 """The variable with which a pipeline names Airflow's bucket."""
@@ -109,9 +110,28 @@ def build_platforms(given: str, root: Path) -> list[str]:
         UsageError: a platform is not of the form linux/amd64.
     """
     from jobyard_cli.images import platforms
+
+    return platforms.parse(given) if given else platforms.of_team(jobs_repository(root))
+
+
+def jobs_repository(root: Path) -> TeamRepo:
+    """The repository of a team, or the platform's as that of its own jobs.
+
+    Raises:
+        NotATeamRepoError: the folder is neither.
+    """
+    from jobyard_cli.platform.own_jobs import as_team, is_platform
     from jobyard_cli.team.repo import TeamRepo
 
-    return platforms.parse(given) if given else platforms.of_team(TeamRepo.load(root))
+    return as_team(root) if is_platform(root) else TeamRepo.load(root)
+
+
+def own_images(root: Path) -> list[str] | None:
+    """The images of the platform's own jobs, where that is the repository; None stands for all that a team has."""
+    from jobyard_cli.platform.own_jobs import is_platform
+    from jobyard_cli.platform.own_jobs import own_images as named
+
+    return named(root) if is_platform(root) else None
 
 
 def write(content: str, output: Path | None) -> None:

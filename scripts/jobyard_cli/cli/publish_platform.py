@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobyard.platform_entries import PlatformFile
 
     from jobyard_cli.platform.environments import Environment
+    from jobyard_cli.release.file import ReleaseFile
 
 
 def publish_platform(
@@ -32,11 +33,16 @@ def publish_platform(
     pools: Annotated[
         bool, typer.Option(help="First create the teams' pools in Airflow, and their roles where it has roles.")
     ] = True,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the addresses of the platform's own images: `jobyard images` writes it."),
+    ] = None,
     repo: PlatformRepository = Path(),
 ) -> None:
     """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig.
 
-    First it creates each team's pools in Airflow, which starts no task whose pool does not exist.
+    First it creates each team's pools in Airflow, which starts no task whose pool does not exist. Last it releases the
+    platform's own job, where the environment has `metrics`.
     """
     from jobyard_cli.aws import clients as aws
     from jobyard_cli.platform import environments
@@ -44,16 +50,20 @@ def publish_platform(
     from jobyard_cli.platform.kubeconfig import kubeconfig as generated
     from jobyard_cli.platform.prepare import prepare
     from jobyard_cli.platform.publish import publish
+    from jobyard_cli.platform.publish_own import publish_own
+    from jobyard_cli.sync.target import Given
     from jobyard_cli.system.git import commit, is_later
 
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
     config = generated(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
     data = _platform_data(repo, chosen)
+    # A mistake in the platform's own jobs is reported before anything is published.
+    release = _own_release(repo, chosen, images)
     if pools:
         for line in prepare(chosen, airflow_url):
             print(line)
-    files = platform_files(repo / "dags", chosen.teams, data, config)
+    files = platform_files(repo / "dags", chosen.all_teams, data, config)
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:
@@ -61,6 +71,18 @@ def publish_platform(
     for name in done.deleted:
         print(f"deleted s3://{target}/dags/{name}")
     print(f"{done.unchanged} of {done.unchanged + len(done.put)} files were unchanged")
+    if release is not None:
+        given = Given(target, endpoint_url, airflow_url, wait=pools)
+        for line in publish_own(chosen, release, given, partial(is_later, repo)):
+            print(line)
+
+
+def _own_release(repo: Path, environment: Environment, images: Path | None) -> ReleaseFile | None:
+    from jobyard_cli.images.addresses_file import read_images
+    from jobyard_cli.platform.own_jobs import own_release
+    from jobyard_cli.system.git import commit
+
+    return own_release(repo, environment, commit(repo), read_images(images) if images else {})
 
 
 def _platform_data(repo: Path, environment: Environment) -> PlatformFile:
@@ -74,7 +96,7 @@ def _platform_data(repo: Path, environment: Environment) -> PlatformFile:
         groups,
         environment.name,
         task_types=task_types(repo / "values"),
-        teams=environment.teams,
+        teams=environment.all_teams,
         limits=pod_limits(environment),
         roles=bool(environment.values.get("airflowRoles")),
         data_buckets=environment.data_buckets,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.kubeconfig import partition
+from jobyard_cli.platform.metrics import metrics_bucket, metrics_prefix
 from jobyard_cli.platform.missing_values import require
 
 NEEDED = {
@@ -40,6 +41,12 @@ class Account:
     data_bucket: str
     airflow_role: str = "Op"
     """Of Airflow's, that the platform's pipeline needs: to make pools, or as an administrator to make roles too."""
+    metrics_bucket: str = ""
+    """Of the metrics' tables and page; "" where there are none, or where the file names no bucket."""
+    metrics_prefix: str = ""
+    prometheus_workspace: str = ""
+    """Of Amazon Managed Service for Prometheus; "" where the environment has another Prometheus."""
+    teams_read: str = "own"
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in the environment's region and account."""
@@ -91,6 +98,7 @@ def account(environment: Environment) -> Account:
     """
     require(environment, "its IAM roles are", NEEDED)
     values = environment.values
+    metrics = values.get("metrics", {})
     return Account(
         environment=environment.name,
         partition=partition(environment),
@@ -103,4 +111,8 @@ def account(environment: Environment) -> Account:
         variables=values.get("variablesPrefix", ""),
         data_bucket=values.get("dataBucket", ""),
         airflow_role="Admin" if values.get("airflowRoles") else "Op",
+        metrics_bucket=metrics_bucket(values),
+        metrics_prefix=metrics_prefix(values),
+        prometheus_workspace=metrics.get("prometheusWorkspace", ""),
+        teams_read=metrics.get("teamsRead", "own"),
     )

@@ -9,6 +9,7 @@ from jobyard.contract import images_variable, release_path
 
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, trusts
+from jobyard_cli.iam.metrics_reading import team_reads
 from jobyard_cli.iam.role import Role, Statement, allow, key
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages")
@@ -63,6 +64,20 @@ def _notes(account: Account, images: Images) -> Iterator[str]:
         yield NO_REGISTRY
 
 
+def releases_own_jobs(account: Account, team: str, images: Images) -> Iterator[Statement]:
+    """Yield what the platform's pipeline needs to release the platform's own jobs, with their images."""
+    keys = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+    yield allow("OwnRelease", keys, _release_arns(account, team))
+    yield allow(
+        "ListOwnRelease",
+        ["s3:ListBucket"],
+        [account.bucket_arn(account.bucket)],
+        StringEquals={"s3:prefix": _release(team)},
+    )
+    yield from _copies(images)
+    yield from _own_variable(account, team)
+
+
 def _reads_releases(account: Account, team: str) -> Iterator[Statement]:
     yield allow("ReadReleases", ["s3:GetObject", "s3:GetObjectVersion"], _release_arns(account, team))
     # Its own key alone, so that no list shows another team's.
@@ -109,6 +124,7 @@ def review_role(account: Account, team: str, project: Project) -> Role:
         [
             allow("Read", ["s3:GetObject"], readable),
             allow("ListRelease", ["s3:ListBucket"], [account.bucket_arn(account.bucket)], StringEquals=prefix),
+            *team_reads(account, team),
         ],
     )
 

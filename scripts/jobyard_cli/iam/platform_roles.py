@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from jobyard.contract import release_path
 
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.git_hosts import Project, trusts
+from jobyard_cli.iam.metrics_roles import metrics_roles
+from jobyard_cli.iam.pipeline_roles import Images, releases_own_jobs
 from jobyard_cli.iam.role import Role, Statement, allow, deny
 from jobyard_cli.iam.team_roles import AIRFLOW, airflow_name
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.kubeconfig import launcher_name
+from jobyard_cli.platform.teams import PLATFORM_TEAM
 
-PLATFORM = "platform"
+PLATFORM = PLATFORM_TEAM
+"""Part of the roles that are not a team's; the platform's own jobs have its name."""
 Teams = Mapping[str, Written]
 
 
-def platform_roles(account: Account, teams: Teams, project: Project, branch: str) -> Iterator[Role]:
-    """Yield the roles that exist once."""
+@dataclass(frozen=True)
+class OwnJobs:
+    """What the reserved team has, and where its images are."""
+
+    team: Written
+    images: Images
+
+
+def platform_roles(
+    account: Account, teams: Teams, project: Project, branch: str, own: OwnJobs | None = None
+) -> Iterator[Role]:
+    """Yield the roles that exist once; `own` is None where the environment has no metrics."""
+    launched = {**teams, PLATFORM_TEAM: own.team} if own else teams
     yield Role(
-        AIRFLOW, PLATFORM, airflow_name(), "Airflow on MWAA", [_trusts_mwaa(account)], list(_airflow(account, teams))
+        AIRFLOW, PLATFORM, airflow_name(), "Airflow on MWAA", [_trusts_mwaa(account)], list(_airflow(account, launched))
     )
     yield Role(
         "PlatformCi",
@@ -28,7 +44,7 @@ def platform_roles(account: Account, teams: Teams, project: Project, branch: str
         "jobyard-platform-ci",
         f"pipeline of the platform's repository, on {branch}",
         [trusts(account, project, "StringEquals", **project.release_claims(branch, account.environment))],
-        list(_publishes(account, teams)),
+        list(_publishes(account, teams, own)),
     )
     yield Role(
         "PlatformCatalogue",
@@ -38,9 +54,11 @@ def platform_roles(account: Account, teams: Teams, project: Project, branch: str
         [trusts(account, project, "StringEquals", **project.branch_claims(branch))],
         list(_lists_jobs(account, teams)),
     )
+    if own:
+        yield from metrics_roles(account, own.team)
 
 
-def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
+def _publishes(account: Account, teams: Teams, own: OwnJobs | None) -> Iterator[Statement]:
     files = account.object_arns(account.bucket, ["dags/.airflowignore", "dags/jobyard/*", "dags/*.py"])
     yield allow("Publish", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], files)
     yield _lists_dags(account, ["dags/", "dags/jobyard/"])
@@ -48,7 +66,11 @@ def _publishes(account: Account, teams: Teams) -> Iterator[Statement]:
     yield allow("MakePools", ["airflow:InvokeRestApi"], [airflow])
     # `*` stands for slashes too, so what is allowed above reaches below a team's prefix.
     change = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-    yield deny("NoRelease", change, account.object_arns(account.bucket, [f"dags/{release_path('*')}"]))
+    if own:
+        # A denial can't leave the platform's own release out; those of teams are denied with their folders.
+        yield from releases_own_jobs(account, PLATFORM_TEAM, own.images)
+    else:
+        yield deny("NoRelease", change, account.object_arns(account.bucket, [f"dags/{release_path('*')}"]))
     if teams:
         read = ["s3:GetObject", "s3:GetObjectVersion"]
         folders = [f"dags/{team}/*" for team in sorted(teams)]

@@ -10,14 +10,13 @@ from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.iam.account import Account, account
 from jobyard_cli.iam.git_hosts import Project, UnknownPipelinesError, project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images
-from jobyard_cli.iam.platform_roles import PLATFORM, platform_roles
+from jobyard_cli.iam.platform_roles import PLATFORM, OwnJobs, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
 from jobyard_cli.platform.environments import Environment
-from jobyard_cli.platform.teams import TEAMS
+from jobyard_cli.platform.teams import TEAMS, is_reserved
 
 NAME_LENGTH = 64
-RESERVED = (PLATFORM, "jobyard")
 
 
 class IamRolesError(JobyardError):
@@ -53,7 +52,7 @@ def all_roles(
         IamRolesError: a repository's pipelines can't be known, or IAM would not take a role.
     """
     draft = _Draft(account(environment))
-    draft.add_platform(environment, repo, ci, branch)
+    draft.add_platform(environment, repo, ci, branch, others)
     draft.add_teams(environment, others)
     problems = [*draft.problems, *_refused(draft.roles)]
     if problems:
@@ -70,12 +69,17 @@ class _Draft:
     issuers: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def add_platform(self, environment: Environment, repo: str, ci: str, branch: str) -> None:
+    def add_platform(
+        self, environment: Environment, repo: str, ci: str, branch: str, others: Iterable[Environment]
+    ) -> None:
         """Add the roles that exist once."""
+        own = None
+        if environment.platform_team is not None:
+            own = OwnJobs(environment.platform_team, _images(self.account, PLATFORM, environment, others))
         try:
             repository = _platform_project(repo, ci)
             self.issuers[repository.issuer] = repository.audience
-            self.roles += platform_roles(self.account, environment.teams, repository, release_branch(branch))
+            self.roles += platform_roles(self.account, environment.teams, repository, release_branch(branch), own)
         except UnknownPipelinesError as error:
             self.problems.append(f"the platform's repository {error}; give its address with --platform-repo")
 
@@ -92,7 +96,7 @@ class _Draft:
     def _team_projects(self, environment: Environment) -> dict[str, Project]:
         projects = {}
         for team, values in sorted(environment.teams.items()):
-            if team in RESERVED:
+            if is_reserved(team):
                 self.problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
             try:
                 projects[team] = project(values["repo"], values.get("ci", "gitlab"))
@@ -123,7 +127,7 @@ def _images(account: Account, team: str, environment: Environment, others: Itera
     own = account.repositories(team, environment.values)
     elsewhere: list[str] = []
     for other in others:
-        if team in other.teams:
+        if team in other.all_teams:
             elsewhere += account.repositories(team, other.values)
     return Images(own, [arn for arn in dict.fromkeys(elsewhere) if arn not in own])
 

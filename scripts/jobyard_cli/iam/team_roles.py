@@ -30,12 +30,13 @@ def team_roles(account: Account, team: str, values: Written, project: Project, i
     """
     yield release_role(account, team, project, release_branch(values.get("revision", "main")), images)
     yield review_role(account, team, project)
-    yield _launcher(account, team, launcher_name(values, team))
+    yield launcher(account, team, launcher_name(values, team))
     for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
         yield _jobs(account, team, name, number)
 
 
-def _launcher(account: Account, team: str, name: str) -> Role:
+def launcher(account: Account, team: str, name: str) -> Role:
+    """Return the role that Airflow assumes to start the team's pods."""
     airflow = {"AWS": account.role(airflow_name())}
     return Role(
         key(team, "Launcher"),
@@ -63,14 +64,17 @@ def _jobs(account: Account, team: str, name: str, number: int) -> Role:
         team,
         name,
         f"jobs of team {team}",
-        list(_trusts_pods(account, team)),
+        list(trusts_pods(account, team)),
         list(_data(account, team)),
         notes,
     )
 
 
-def _trusts_pods(account: Account, team: str) -> Iterator[Statement]:
-    """Service accounts of the team's namespace: with EKS Pod Identity, and with a token where the issuer is known."""
+def trusts_pods(account: Account, team: str) -> Iterator[Statement]:
+    """Yield who may be the role of a team's pods.
+
+    Service accounts of the team's namespace: with EKS Pod Identity, and with a token where the issuer is known.
+    """
     pod = {
         "aws:SourceAccount": account.number,
         "aws:RequestTag/eks-cluster-name": account.cluster,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -51,7 +51,14 @@ class Target:
             yield Published(source.name, f"{self.registry.image(source.name)}@{digest}", done)
 
 
-def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], steps: Steps) -> dict[str, str]:
+def find_missing(
+    root: Path,
+    team: str,
+    address: str,
+    platforms: Sequence[str],
+    steps: Steps,
+    only: Collection[str] | None = None,
+) -> dict[str, str]:
     """Return the tags of the images that the registry lacks, by name.
 
     Raises: see `publish`.
@@ -59,14 +66,21 @@ def find_missing(root: Path, team: str, address: str, platforms: Sequence[str], 
     _need("skopeo")
     with tempfile.TemporaryDirectory(prefix="jobyard-images-") as folder:
         (registry,) = login(address, [], team, Path(folder))
-        target = _look(root, registry, platforms, steps)
+        target = _look(root, registry, platforms, steps, only)
     return {source.name: source.tag(platforms) for source in target.missing}
 
 
 def build_all(
-    root: Path, wanted: Mapping[str, str] | None, platforms: Sequence[str], output: Path, steps: Steps
+    root: Path,
+    wanted: Mapping[str, str] | None,
+    platforms: Sequence[str],
+    output: Path,
+    steps: Steps,
+    only: Collection[str] | None = None,
 ) -> list[str]:
     """Build images into `output`, a layout each; the names. `wanted` has names and tags, None stands for all.
+
+    `only` has the names of those that count as the repository's; None stands for all.
 
     Raises:
         MissingProgramError: buildah is not installed.
@@ -75,7 +89,7 @@ def build_all(
         UnsafeMountError, EmulationError: a Dockerfile can't be built safely, or for a platform, here.
         ProgramError: a build failed.
     """
-    chosen = sources(root)
+    chosen = sources(root, only)
     if wanted is not None:
         chosen = _chosen(chosen, wanted, platforms)
     _build(chosen, root, platforms, output, steps)
@@ -90,10 +104,11 @@ def publish(
     steps: Steps,
     origin: Origin | None = None,
     built: Path | None = None,
+    only: Collection[str] | None = None,
 ) -> list[Published]:
     """Ensure every image exists in the registry; build or copy the missing ones.
 
-    `built` is the folder of layouts that another job built, which may hold anything.
+    `built` is the folder of layouts that another job built, which may hold anything; `only` is that of `build_all`.
 
     Raises:
         MissingProgramError: buildah or skopeo is not installed.
@@ -106,7 +121,7 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="jobyard-images-") as folder:
         others = [origin.registry] if origin else []
         registry, *origins = login(address, others, team, Path(folder))
-        target = _look(root, registry, platforms, steps)
+        target = _look(root, registry, platforms, steps, only)
         if origin:
             added = target.published(_copy(target, origins[0], steps, origin.environment), "copied")
         else:
@@ -141,10 +156,12 @@ def _chosen(own: Sequence[Source], wanted: Mapping[str, str], platforms: Sequenc
     return chosen
 
 
-def _look(root: Path, registry: Registry, platforms: Sequence[str], steps: Steps) -> Target:
-    own = sources(root)
+def _look(
+    root: Path, registry: Registry, platforms: Sequence[str], steps: Steps, only: Collection[str] | None
+) -> Target:
+    wanted = sources(root, only)
     with steps.step(f"what is in {registry.address}"):
-        existing, missing = _digests(registry, own, platforms)
+        existing, missing = _digests(registry, wanted, platforms)
     return Target(registry, platforms, existing, missing)
 
 

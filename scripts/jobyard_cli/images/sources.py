@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ class Source:
         return tag
 
 
-def sources(root: Path) -> list[Source]:
-    """Return the images of the commit that is checked out.
+def sources(root: Path, only: Collection[str] | None = None) -> list[Source]:
+    """Return the images of the commit that is checked out: those named in `only`, where it is given.
 
     Raises:
         UncommittedError: the work tree has others.
@@ -51,7 +51,8 @@ def sources(root: Path) -> list[Source]:
     for name, mode in modes.items():
         if mode == LINK:
             raise ImageFileError(f"images/{name}/Dockerfile", "is a link")
-        images.append(Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()))
+        if only is None or name in only:
+            images.append(Source(name, git(root, "rev-parse", f"HEAD:./images/{name}").strip()))
     return images
 
 

@@ -16,6 +16,7 @@ from jobyard.platform_entries import (
 )
 
 from jobyard_cli.parsing.documents import Written
+from jobyard_cli.platform.teams import PLATFORM_TEAM
 
 AREAS = ("feature-store", "models", "predictions")
 """Parts of a data bucket in which each team may write below its own name, as the jobs' roles have it."""
@@ -79,7 +80,8 @@ def _team(name: str, team: Written, buckets: list[str], roles: bool) -> TeamEntr
         pools=sorted(team.get("pools", {})),
         priority_band=[band["min"], band["max"]],
     )
-    if roles:
+    # Nobody has the platform's job alone to look at: it is for those who see every DAG.
+    if roles and name != PLATFORM_TEAM:
         entry["role"] = name
     return entry
 

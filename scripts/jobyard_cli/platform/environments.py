@@ -13,12 +13,21 @@ from jobyard_cli.check.schema import check_values
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import lines_of, require_files
+from jobyard_cli.platform.metrics import store_problems
 from jobyard_cli.platform.team_schema import TEAM_SCHEMA
-from jobyard_cli.platform.teams import Team, TeamFiles, all_findings, read_teams
+from jobyard_cli.platform.teams import (
+    PLATFORM_TEAM,
+    Team,
+    TeamFiles,
+    all_findings,
+    platform_team_findings,
+    read_teams,
+)
 
 ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
+PLATFORM_TEAM_FILE = "values/platform-team.yaml"
 
 
 class UnknownEnvironmentError(UsageError):
@@ -57,6 +66,14 @@ class Environment:
     """Teams that the platform has, but not here."""
     data_buckets: frozenset[str] = frozenset()
     """Those of all environments: a job names an asset the same in each."""
+    platform_team: Mapping[str, Any] | None = None
+    """What the reserved team `platform` has here; None where the environment has no `metrics`."""
+
+    @property
+    def all_teams(self) -> dict[str, Mapping[str, Any]]:
+        """Return the teams, with the reserved team `platform` where it has jobs: all that Airflow starts pods as."""
+        own = {} if self.platform_team is None else {PLATFORM_TEAM: self.platform_team}
+        return {**self.teams, **own}
 
 
 def load_environment(repo: Path, name: str) -> Environment:
@@ -76,7 +93,16 @@ def load_environment(repo: Path, name: str) -> Environment:
     teams = _by_name(files)
     members = _members(teams, name)
     elsewhere = frozenset(teams.keys() - members.keys())
-    return Environment(name, file.data["environment"], members, elsewhere, _data_buckets(repo, known))
+    values = file.data["environment"]
+    own = _platform_team(repo) if values.get("metrics") else None
+    return Environment(name, values, members, elsewhere, _data_buckets(repo, known), own)
+
+
+def _platform_team(repo: Path) -> dict[str, Any]:
+    """The reserved team's values, which are the same in every environment that has metrics."""
+    document = _load(repo, PLATFORM_TEAM_FILE)
+    _raise(platform_team_findings(document, repo))
+    return dict(document.data)
 
 
 def _members(teams: Mapping[str, Team], environment: str) -> dict[str, dict[str, Any]]:
@@ -153,7 +179,11 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
         return
     misfits = list(check_values(document, repo / ENVIRONMENT_SCHEMA, "environment"))
     yield from misfits
-    if not misfits and (stated := document.data["environment"]["name"]) != name:
+    if misfits:
+        return
+    for field, problem in store_problems(document.data["environment"]):
+        yield document.finding(("environment", "metrics", field), problem, "name")
+    if (stated := document.data["environment"]["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{stated}'"
         yield document.finding(("environment", "name"), message, "name")
 

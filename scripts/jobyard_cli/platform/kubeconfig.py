@@ -43,7 +43,7 @@ def kubeconfig(environment: Environment) -> str:
     endpoint = {"server": cluster["server"], "certificate-authority-data": cluster["certificateAuthority"]}
     contexts: list[dict[str, Any]] = []
     users: list[dict[str, Any]] = []
-    for team in sorted(environment.teams):
+    for team in sorted(environment.all_teams):
         contexts.append({"name": team, "context": _context(cluster["name"], team)})
         users.append({"name": team, "user": {"exec": _token_command(environment, team)}})
     content = {
@@ -65,7 +65,7 @@ def launcher_role(environment: Environment, team: str) -> str:
     Raises:
         InvalidRegionError: AWS has no such region.
     """
-    name = launcher_name(environment.teams[team], team)
+    name = launcher_name(environment.all_teams[team], team)
     return f"arn:{partition(environment)}:iam::{environment.values['account']}:role/{name}"
 
 

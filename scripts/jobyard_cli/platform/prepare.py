@@ -34,7 +34,7 @@ def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
     if not names_airflow(values, url):
         raise MissingAirflowError(environment.name)
     airflow = airflow_client(values, url)
-    wanted = wanted_pools(environment.teams)
+    wanted = wanted_pools(environment.all_teams)
     for name in make_pools(airflow, wanted):
         yield f"pool {name}: {wanted[name]} slots"
     slots, taken = values.get("airflowSlots"), sum(wanted.values())

@@ -15,10 +15,20 @@ from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.schema import part_findings
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
-from jobyard_cli.platform.team_schema import TEAM_SCHEMA, file_validator, name_validator, override_validator
+from jobyard_cli.platform.team_schema import (
+    TEAM_SCHEMA,
+    file_validator,
+    name_validator,
+    override_validator,
+    platform_team_validator,
+)
 
 TEAMS = "values/teams"
 OVERRIDES = "values/overrides"
+PLATFORM_TEAM = "platform"
+"""The reserved team that runs the platform's own jobs; its values are in a file of their own, not in `TEAMS`."""
+RESERVED = ("jobyard", PLATFORM_TEAM, "airflow", "argocd", "default")
+"""Names that a team can't have, besides those that begin with `kube-`, as in charts/bounds and the template."""
 WORKER_SLOTS = 16
 """Of a team whose file does not say."""
 
@@ -60,6 +70,11 @@ class TeamFiles:
         """Yield the team's file, then its overrides."""
         yield self.document
         yield from self.overrides.values()
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether the platform uses the name itself, for folders of the bucket and for namespaces."""
+    return name in RESERVED or name.startswith("kube-")
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,10 +141,23 @@ def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
     if not name_validator(schema).is_valid({"team": files.name}):
         rule = "a DNS label that starts with a letter, of at most 40 characters"
         yield document.finding((), f"'{files.name}' can't be a team's name: {rule}", "name")
+    if is_reserved(files.name):
+        message = f"'{files.name}' is reserved for the platform (so are {', '.join(RESERVED)} and kube-*)"
+        yield document.finding((), message, "name")
     if old_form := _old_form(document, files.name):
         yield old_form
     else:
         yield from part_findings(document, (), document.data, file_validator(schema))
+
+
+def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
+    """Yield a finding for each problem of the reserved team's file."""
+    yield from document.findings
+    if document.findings:
+        return
+    yield from part_findings(document, (), document.data, platform_team_validator(repo / TEAM_SCHEMA))
+    if isinstance(document.data, dict):
+        yield from _node_groups(document, list(node_groups(repo / "values")))
 
 
 def _old_form(document: Document, name: str) -> Finding | None:

@@ -44,7 +44,16 @@ def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = 
         InvalidJobsError: the check found something.
         ReleaseTooLargeError: Airflow would not read the release.
     """
-    checked = check_repo(root)
+    return release_of(check_repo(root), commit, images)
+
+
+def release_of(checked: Checked, commit: str, images: Mapping[str, str] | None = None) -> ReleaseFile:
+    """Return a release of all checked jobs, as `compile_release` does.
+
+    Raises:
+        InvalidJobsError: the check found something.
+        ReleaseTooLargeError: Airflow would not read the release.
+    """
     if checked.findings:
         raise InvalidJobsError(checked)
     addresses = dict(images or {})

@@ -1,0 +1,31 @@
+"""Publishes the release of the platform's own jobs, as `jobyard sync` does a team's, without waiting for Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobyard_cli.platform.environments import Environment
+from jobyard_cli.platform.teams import PLATFORM_TEAM
+from jobyard_cli.release.file import ReleaseFile
+from jobyard_cli.release.releases import IsLater, publish
+from jobyard_cli.sync.target import Given, find_target
+from jobyard_cli.sync.variables import converge
+
+BY = "jobyard publish-platform"
+
+
+def publish_own(environment: Environment, release: ReleaseFile, given: Given, is_later: IsLater) -> Iterator[str]:
+    """Put the release, then its images into the team's Variable; yield a line on each.
+
+    Raises:
+        MissingTargetError: nothing says which bucket or which Airflow.
+        OlderReleaseError: the bucket has the release of a later commit.
+        StoreError: the bucket refuses or does not answer.
+        SetVariableError: the Variable with the images could not be written.
+    """
+    target = find_target(PLATFORM_TEAM, environment, given)
+    published = publish(target.s3, target.bucket, release, BY, is_later)
+    yield f"{published.address}: {'released' if published.changed else 'unchanged'}"
+    images = release.content["images"]
+    if images and target.variable and converge(target.variable, target.place, published.etag, images):
+        yield f"{target.variable.address}: set"

@@ -14,8 +14,9 @@ JobyardError
         NothingToCheckError (2)
         UnknownAirflowError (2)
         UnknownEnvironmentError (2)
+        UnknownJobError (2)
 
-    -- team repository: check, chart, plan, upgrade
+    -- team repository: check, chart, plan, upgrade, usage
     AddTeamError
         TeamAnswersError (2)
     BaseRenderError
@@ -24,7 +25,10 @@ JobyardError
     MissingBaseError
     MissingChartError
     MissingSuitesError
+    NoMetricsError
+    NothingCollectedError
     RenderError
+    UnreadableAdviceError
     UnreadableReleaseError
     UpgradeError
 
@@ -131,3 +135,12 @@ class UsageError(JobyardError):
 
 class UnavailableError(JobyardError):
     """A service did not answer, or not now. A caller that may repeat the call does so until its deadline."""
+
+
+class MissingExtraError(JobyardError):
+    """A command needs packages that are not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"this command needs the extra `{extra}` (pip install 'jobyard[{extra}]'): no module {module!r}"
+        )

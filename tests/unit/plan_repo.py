@@ -9,6 +9,7 @@ from pathlib import Path
 from jobyard_cli.plan.base import commit_base
 from jobyard_cli.plan.make import Platform, find_platform, make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
+from jobyard_cli.plan.usage import ReadAdvice
 
 from tests.support.paths import ROOT
 
@@ -25,11 +26,11 @@ def with_chart(repo: Path) -> Path:
     return repo
 
 
-def planned(repo: Path, platform: Platform = NO_PLATFORM, ref: str = "") -> Plan:
+def planned(repo: Path, platform: Platform = NO_PLATFORM, ref: str = "", read: ReadAdvice | None = None) -> Plan:
     """The plan against a commit, at a fixed moment."""
     checked = valid_repo(repo)
     with commit_base(repo, ref) as base:
-        return make_plan(checked, base, platform, NOW)
+        return make_plan(checked, base, platform, NOW, read=read)
 
 
 def the_platform() -> Platform:

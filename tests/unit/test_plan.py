@@ -13,7 +13,7 @@ import pytest
 from jobyard_cli.chart.manifests import manifests
 from jobyard_cli.plan import markdown, model, text
 from jobyard_cli.plan.base import MissingBaseError, commit_base, environment_base
-from jobyard_cli.plan.make import make_plan, valid_repo
+from jobyard_cli.plan.make import find_platform, make_plan, valid_repo
 from jobyard_cli.plan.model import Plan
 from jobyard_cli.plan.released import UnreadableReleaseError
 from jobyard_cli.release.compile import InvalidJobsError, compile_release
@@ -22,6 +22,7 @@ from tests.support.git import commit_all, git
 from tests.support.golden import assert_golden
 from tests.support.paths import FIXTURES, ROOT
 from tests.unit.plan_repo import NO_PLATFORM, NOW, planned, the_platform, with_chart
+from tests.unit.usage_rows import Reader, advice, measured_platform, row
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -51,9 +52,11 @@ def changed_repo(team_repo: Path) -> tuple[Path, str]:
 
 @pytest.mark.golden
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_whole_plan_is_as_it_was_reviewed(changed_repo: tuple[Path, str], form: str) -> None:
+def test_the_whole_plan_is_as_it_was_reviewed(changed_repo: tuple[Path, str], form: str, tmp_path: Path) -> None:
     repo, commit = changed_repo
-    told = FORMATS[form](planned(repo, the_platform())).replace(commit[:12], "<commit>")
+    platform = find_platform(repo, measured_platform(tmp_path / "platform", "dev"))
+    used = Reader(advice(row("score", "features")))
+    told = FORMATS[form](planned(repo, platform, read=used)).replace(commit[:12], "<commit>")
     assert_golden(FIXTURES / "plan" / f"changes.{form}", told)
 
 

@@ -30,6 +30,17 @@ def s3(endpoint_url: str | None = None, region: str | None = None) -> S3Client:
     return client
 
 
+def hasty_s3(endpoint_url: str | None, region: str | None, seconds: float) -> S3Client:
+    """Return a client for S3 that asks once, and waits this long at most to connect, and for each part of the answer.
+
+    Raises:
+        AwsClientError: the profile, the region or the address can't be used.
+    """
+    config = _config(attempts=1, connect=seconds, read=seconds)
+    client: S3Client = _client("s3", config, endpoint_url=endpoint_url, region_name=region)
+    return client
+
+
 def ssm(region: str | None = None) -> Any:
     """Return a client for the Parameter Store.
 
@@ -57,20 +68,20 @@ def ecr(region: str | None = None) -> Any:
     return _client("ecr", region_name=region)
 
 
-def _client(service: Any, **arguments: Any) -> Any:
+def _client(service: Any, config: Config | None = None, **arguments: Any) -> Any:
     import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.session.Session().client(service, config=_config(), **arguments)
+        return boto3.session.Session().client(service, config=config or _config(), **arguments)
     except (BotoCoreError, ValueError) as error:
         raise AwsClientError(f"no client for AWS's {service}: {error}") from error
 
 
-def _config() -> Config:
+def _config(attempts: int = ATTEMPTS, connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> Config:
     from botocore.config import Config
 
     # botocore's own variable would lose against the argument.
-    attempts = int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS))
-    retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-    return Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
+    total = int(os.environ.get("AWS_MAX_ATTEMPTS", attempts))
+    retries: Any = {"mode": "standard", "total_max_attempts": total}
+    return Config(connect_timeout=connect, read_timeout=read, retries=retries)

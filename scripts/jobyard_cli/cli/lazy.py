@@ -13,19 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
 ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
-
-
-class MissingExtraError(JobyardError):
-    """A command needs packages that are not installed."""
-
-    def __init__(self, module: str) -> None:
-        super().__init__(f"this command needs the extra `local` (pip install 'jobyard[local]'): no module {module!r}")
 
 
 class LazyGroup(TyperGroup):
@@ -102,6 +95,6 @@ def _import(path: str) -> tuple[typer.Typer | Callable[..., Any], dict[str, Any]
 def _unavailable(module: str) -> Callable[[], None]:
     def command() -> None:
         """Needs packages that are not installed: pip install 'jobyard\\[local]'."""
-        raise MissingExtraError(module)
+        raise MissingExtraError(module, "local")
 
     return command

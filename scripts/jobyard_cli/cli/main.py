@@ -26,6 +26,7 @@ class Commands(LazyGroup):
             "release": f"{HERE}.release:release",
             "sync": f"{HERE}.sync:sync",
             "releases": f"{HERE}.releases:releases",
+            "usage": f"{HERE}.usage:usage",
             "upgrade": f"{HERE}.upgrade:upgrade",
         },
         "Team pipeline": {

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from jobyard_cli.plan.make import Platform
     from jobyard_cli.plan.model import Plan
     from jobyard_cli.team.repo import TeamRepo
+    from jobyard_cli.usage.address import Address
+    from jobyard_cli.usage.advice import Advice
 
 
 class PlanFormat(StrEnum):
@@ -55,7 +58,8 @@ def plan(
     checked = valid_repo(root, platform)
     there = find_platform(root, platform)
     with _base(checked.repo, base, environment, there, bucket, endpoint_url) as chosen:
-        _tell(make_plan(checked, chosen, there, datetime.now(UTC), environment), output)
+        read = partial(_read_advice, endpoint_url)
+        _tell(make_plan(checked, chosen, there, datetime.now(UTC), environment, read), output)
 
 
 @contextmanager
@@ -72,6 +76,16 @@ def _base(
     client, name = aws.s3(endpoint_url), bucket or _bucket(platform, environment)
     with environment_base(repo.root, client, name, repo.team, environment) as base:
         yield base
+
+
+def _read_advice(endpoint_url: str | None, address: Address, team: str) -> Advice:
+    """The newest advice as JSON, which needs no extra; asked for once."""
+    from jobyard_cli.aws import clients as aws
+    from jobyard_cli.plan.usage import SECONDS
+    from jobyard_cli.usage.read import in_bucket, newest_advice
+
+    read, where = in_bucket(aws.hasty_s3(endpoint_url, address.region, SECONDS), address)
+    return newest_advice(read, team, where, formats=["json"])
 
 
 def _bucket(platform: Platform, environment: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +18,9 @@ from jobyard_cli.plan.base import Base
 from jobyard_cli.plan.chart import OTHERS, BaseRenderError, chart_changes, environments_with_values
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.images import image_changes
-from jobyard_cli.plan.model import ObjectChange, Plan
+from jobyard_cli.plan.model import JobChange, ObjectChange, Plan
 from jobyard_cli.plan.quota import Amount, quotas
+from jobyard_cli.plan.usage import ReadAdvice, Reading
 from jobyard_cli.plan.warnings import Situation, warnings
 from jobyard_cli.platform.current import current_platform
 from jobyard_cli.platform.data import platform_data
@@ -27,6 +28,7 @@ from jobyard_cli.platform.environments import Environment, load_environment, loa
 from jobyard_cli.platform.published import KnownJobs
 from jobyard_cli.release.compile import InvalidJobsError, compile_jobs
 from jobyard_cli.team.repo import TeamRepo
+from jobyard_cli.usage.address import measured_environments
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,17 @@ def valid_repo(root: Path, platform: Path | None = None) -> Checked:
     return checked
 
 
-def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, environment: str = "") -> Plan:
+def make_plan(
+    checked: Checked,
+    base: Base,
+    platform: Platform,
+    now: datetime,
+    environment: str = "",
+    read: ReadAdvice | None = None,
+) -> Plan:
     """Return what would change from the base to the work tree, in one environment or in all.
+
+    With `read`, requests are compared with what the tasks used.
 
     Raises:
         RenderError: Helm refuses the values of the work tree.
@@ -84,7 +95,11 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
     old_platform, new_platform = _platform_data(repo, base.tree, platform, environment)
     changes = list(Comparison(repo.team, base.jobs, jobs, old_platform, new_platform).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)
-    situation = Situation(repo.team, base.jobs, jobs, bounds, _published_jobs(repo), now)
+    # Read while Helm renders the chart.
+    reading = _reading(read, repo.team, platform, changes, bounds)
+    objects = _objects(repo.root, base, environment, bounds, notes)
+    advice = reading.results(notes)
+    situation = Situation(repo.team, base.jobs, jobs, bounds, _published_jobs(repo), now, advice)
     return Plan(
         team=repo.team,
         base=base.description,
@@ -92,10 +107,23 @@ def make_plan(checked: Checked, base: Base, platform: Platform, now: datetime, e
         jobs=changes,
         unchanged=len(jobs.keys() - {change.name for change in changes}),
         images=list(image_changes(repo.root, base.tree, jobs)),
-        objects=_objects(repo.root, base, environment, bounds, notes),
+        objects=objects,
         warnings=warnings(changes, situation),
         notes=notes,
     )
+
+
+def _reading(
+    read: ReadAdvice | None,
+    team: str,
+    platform: Platform,
+    changes: Iterable[JobChange],
+    environments: Collection[str],
+) -> Reading:
+    """Start to read the advice of the environments that have metrics; of none where no task differs."""
+    if platform.repo is None or not any(change.tasks for change in changes):
+        return Reading(None, team, {})
+    return Reading(read, team, measured_environments(platform.repo, environments))
 
 
 def _published_jobs(repo: TeamRepo) -> KnownJobs:

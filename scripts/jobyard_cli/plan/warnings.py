@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -14,8 +14,10 @@ from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange, Jobs
 from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
+from jobyard_cli.plan.requests import misfits
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
 from jobyard_cli.platform.published import KnownJobs
+from jobyard_cli.usage.advice import Advice
 
 MANY = 5
 """The plan warns of catchup from this number of runs on."""
@@ -25,7 +27,7 @@ _WHEN = tuple(Timing.__annotations__)
 
 @dataclass(frozen=True)
 class Situation:
-    """What changes, and what is around it: quotas by environment, and the known jobs of all teams."""
+    """What changes, and what is around it: the known jobs of all teams; quotas and advice by environment."""
 
     team: str
     before: Jobs
@@ -33,6 +35,7 @@ class Situation:
     quotas: Mapping[str, Amount]
     others: KnownJobs
     now: datetime
+    advice: Mapping[str, Advice] = field(default_factory=dict)
 
 
 def warnings(changes: Sequence[JobChange], situation: Situation) -> list[Caution]:
@@ -44,6 +47,7 @@ def warnings(changes: Sequence[JobChange], situation: Situation) -> list[Caution
             cautions.update(_awaited(change.was or change.name, situation))
         if change.kind != REMOVED:
             cautions.update(_of_job(change, situation))
+            cautions.update(misfits(change, situation.after[change.name], situation.advice, situation.now))
         if _starts_otherwise(change, situation):
             starting.add(change.name)
     cautions.update(collisions(starting, situation.after, situation.quotas, situation.now))

@@ -27,5 +27,5 @@ def publish_own(environment: Environment, release: ReleaseFile, given: Given, is
     published = publish(target.s3, target.bucket, release, BY, is_later)
     yield f"{published.address}: {'released' if published.changed else 'unchanged'}"
     images = release.content["images"]
-    if images and target.variable and converge(target.variable, target.place, published.etag, images):
+    if images and target.variable and converge(target.variable, target.released, published.etag, images):
         yield f"{target.variable.address}: set"

@@ -22,7 +22,7 @@ TARGET = ROOT / "build" / "site"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
     "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),
-    "Reference": ("job", "values", "rules", "plan", "sync", "iam", "glossary"),
+    "Reference": ("job", "values", "rules", "plan", "sync", "iam", "sampling", "glossary"),
     "Explanation": ("bounds", "threat-model", "scanners"),
     "Project": ("CONTRIBUTING", "CHANGELOG", "SECURITY"),
 }

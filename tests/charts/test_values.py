@@ -173,6 +173,11 @@ def test_the_bounds_that_the_others_change_are_right(render_text: RenderText) ->
         ({"environment": {"name": "prod", "account": 1}}, "environment.account: Invalid type. Expected: string"),
         ({"environment": {"name": "prod", "cluster": {}}}, "environment.cluster: name is required"),
         ({"environment": {"name": "prod", "region": "Frankfurt"}}, "environment.region: Does not match pattern"),
+        ({"environment": {"name": "prod", "metrics": {}}}, "environment.metrics: prometheusUrl is required"),
+        (
+            {"environment": {"name": "prod", "metrics": {"prometheusUrl": "prometheus:9090"}}},
+            "environment.metrics.prometheusUrl: Does not match pattern",
+        ),
     ],
 )
 def test_the_platforms_chart_refuses(render_text: RenderText, values: Object, message: str) -> None:

@@ -12,6 +12,7 @@ import check
 import largest
 import memory
 import merge_request
+import metrics
 import parse
 import release
 import reparse
@@ -25,6 +26,7 @@ SECTIONS = {
     "reparse": reparse.section,
     "largest": largest.section,
     "memory": memory.section,
+    "metrics": metrics.section,
     "release": release.section,
     "teams": teams.section,
 }

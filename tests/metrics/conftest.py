@@ -53,6 +53,9 @@ def recording() -> Recording:
     found.pod(Pod("of-yesterday", created=-3600, ended=-60, run_label="run-6"))
     found.pod(Pod("killed", created=50_000, ended=50_300, peak=4 * GIB, reason="OOMKilled", run_label="run-7"))
     found.pod(Pod("other", created=3700, ended=7000, node="node-b", namespace="kube-system"))
+    brief = Pod("brief", created=45_001, ended=45_012, started=45_004, samples=0, run_label="run-10")
+    found.pod(brief)
+    found.whole(brief, peak=3 * GIB)
     evicted = Pod("evicted", created=60_000, ended=60_300, run_label="run-8", reason="Error")
     found.pod(evicted)
     for reason in ("Evicted", "NodeLost"):

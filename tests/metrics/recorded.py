@@ -78,6 +78,16 @@ class Recording:
         self.add("container_memory_working_set_bytes", of, iter([(time, value / 2) for time, value in peak]))
         self.add("container_start_time_seconds", of, iter([(time, DAY_START + pod.started) for time in times]))
 
+    def whole(self, pod: Pod, peak: float) -> None:
+        """Add the pod's own cgroup, which outlives its containers by a scrape and has the peak."""
+        of = {"namespace": pod.key["namespace"], "pod": pod.key["pod"], "id": f"/pod-{pod.name}"}
+        times = scrapes(pod.created, pod.ended + SCRAPE)
+        cpu = [(time, pod.rate * max(time - pod.started, 0)) for time in times]
+        self.add("container_cpu_usage_seconds_total", of, iter(cpu))
+        self.add("container_memory_max_usage_bytes", of, iter([(time, peak) for time in times]))
+        self.add("container_memory_working_set_bytes", of, iter([(time, peak / 2) for time in times]))
+        self.add("container_start_time_seconds", of, iter([(time, DAY_START + pod.created) for time in times]))
+
     def text(self) -> str:
         """Return all of it as OpenMetrics has it, in the order of metrics."""
         by_metric: dict[str, list[str]] = {}

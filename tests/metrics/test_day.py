@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from jobyard_metrics import __main__ as command
 from jobyard_metrics import day as module
 from jobyard_metrics import settings, store
 from jobyard_metrics.day import Result, Sources, collect_day
@@ -73,7 +74,7 @@ def collector(tmp_path: Path, recorded: str) -> Iterator[Collector]:
     for run_id, (begin, end) in pods.items():
         times = {"queued_at": _time(begin), "start_date": _time(begin)}
         found.airflow.runs.append(run(run_id=run_id, ended=minute(end), **times))
-        started = {"start_date": _time(begin), "rendered_fields": {"measured": {"auc": 0.9}}}
+        started: Any = {"start_date": _time(begin), "rendered_fields": {"measured": {"auc": 0.9}}}
         found.airflow.instances.append(instance(ended=minute(end), dag_run_id=run_id, **started))
     found.airflow.dags = [{"dag_id": "risk.score", "is_paused": False}]
     yield found
@@ -90,7 +91,7 @@ def test_a_day_is_collected(collector: Collector) -> None:
     assert dict(result.manifest.rows) == {
         "runs": 4,
         "tries": 4,
-        "pods": 7,
+        "pods": 8,
         "nodes": 2,
         "models": 4,
         "jobs": 1,
@@ -151,7 +152,7 @@ def test_an_airflow_that_fails_half_way_leaves_no_day(collector: Collector, requ
         collector.run()
     assert store.days(collector.store) == []
     collector.airflow = FakeAirflow()
-    assert collector.run().manifest.rows["pods"] == 7
+    assert collector.run().manifest.rows["pods"] == 8
     assert store.days(collector.store) == [DAY]
 
 
@@ -198,3 +199,30 @@ def test_a_day_that_goes_on_is_not_complete(collector: Collector, monkeypatch: p
     assert pods["name"].to_list() == ["from-yesterday", "usual"]
     ended = collector.frames()["nodes"].filter(pl.col("node") == "node-a")["ended"].to_list()
     assert ended == [datetime(2026, 11, 25, 11, tzinfo=UTC)]
+
+
+def test_the_command_collects_a_day(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {
+        **LEAST,
+        "JOBYARD_PROMETHEUS_URL": collector.prometheus,
+        "JOBYARD_METRICS_STORE": str(collector.folder),
+        "JOBYARD_RELEASES": str(collector.releases),
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    output = tmp_path / "return.json"
+    output.touch()
+    monkeypatch.setattr(command, "OUTPUT", output)
+    monkeypatch.setattr(settings, "open_airflow", lambda _: collector.airflow)
+    assert command.main(["--day", "2026-11-25"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("2026-11-25: rows.runs 4, rows.tries 4, rows.pods 8, rows.nodes 2, ")
+    facts = json.loads(output.read_text())
+    assert (facts["requests.airflow"], facts["requests.prometheus"]) == (5, 48)
+    (collector.releases / "risk").rename(collector.releases / "moved")
+    monkeypatch.setenv("JOBYARD_RELEASES", str(collector.releases / "missing"))
+    assert command.main(["--day", "2026-11-25"]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {collector.releases / 'missing'}: ")

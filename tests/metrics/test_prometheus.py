@@ -31,7 +31,7 @@ def usage(recorded: str) -> Usage:
 def rows(usage: Usage) -> dict[str, dict[str, Any]]:
     """The day's pods by name, without any try of Airflow's."""
     placed = {row["node"]: row for row in nodes.rows(usage, START, END)}
-    return {row["name"]: row for row in pods.rows(usage, Tries([]), placed, START, END)}
+    return {row["name"]: row for row in pods.rows(pods.Cluster(usage, Tries([]), placed, START, END))}
 
 
 def after(seconds: float) -> datetime:
@@ -39,7 +39,7 @@ def after(seconds: float) -> datetime:
 
 
 def test_the_pods_of_teams_that_existed_in_the_day_have_a_row(rows: dict[str, dict[str, Any]]) -> None:
-    assert sorted(rows) == ["evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
+    assert sorted(rows) == ["brief", "evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
 
 
 def test_a_pod_has_what_it_asked_for_and_where_it_ran(rows: dict[str, dict[str, Any]]) -> None:
@@ -87,6 +87,14 @@ def test_a_short_pod_has_its_true_peak(rows: dict[str, dict[str, Any]]) -> None:
     assert short["cpu_peak"] == short["cpu_p95"] == pytest.approx(2)
 
 
+def test_the_pods_own_cgroup_has_the_peak_that_its_container_never_showed(
+    rows: dict[str, dict[str, Any]],
+) -> None:
+    brief = rows["brief"]
+    assert (brief["samples"], brief["memory_peak"], brief["memory_working_set"]) == (1, 3 * GIB, 3 * GIB // 2)
+    assert brief["cpu_seconds"] == pytest.approx(5.5)
+
+
 def test_a_pod_without_a_sample_has_no_usage(rows: dict[str, dict[str, Any]]) -> None:
     unseen = rows["unseen"]
     used = ("cpu_seconds", "cpu_peak", "cpu_p95", "throttled_seconds", "memory_peak", "memory_working_set")
@@ -124,12 +132,12 @@ def test_every_node_has_its_time(usage: Usage) -> None:
 
 def test_a_day_takes_few_requests(api: PrometheusApi) -> None:
     source.collect(api, START, END)
-    assert api.requests_made == 36
+    assert api.requests_made == 48
 
 
 def test_a_day_without_data_is_empty(api: PrometheusApi) -> None:
     usage = source.collect(api, START - timedelta(days=30), END - timedelta(days=30))
-    assert list(pods.rows(usage, Tries([]), {}, START, END)) == []
+    assert list(pods.rows(pods.Cluster(usage, Tries([]), {}, START, END))) == []
     assert list(nodes.rows(usage, START, END)) == []
 
 
@@ -151,7 +159,7 @@ def test_what_is_too_large_is_split(recorded: str, api: PrometheusApi, monkeypat
 
     monkeypatch.setattr(PrometheusApi, "_ask", limited)
     parts = source.collect(api, START, END)
-    assert len(calls) > 36
+    assert len(calls) > 48
     assert parts.cpu == whole.cpu
     assert parts.containers == whole.containers
 
@@ -164,7 +172,7 @@ def attempt(run_id: str, task: str = "train", number: int = 1, begin: float = 36
 def test_a_pod_is_joined_to_its_try(usage: Usage) -> None:
     known = [attempt("run-1"), attempt("elsewhere"), attempt("run-3", ended=41_030)]
     tries = [*known, attempt("run 5", begin=82_800, ended=90_000)]
-    rows = {row["name"]: row for row in pods.rows(usage, Tries(tries), {}, START, END)}
+    rows = {row["name"]: row for row in pods.rows(pods.Cluster(usage, Tries(tries), {}, START, END))}
     assert rows["usual"]["run_id"] == "run-1"
     # Its label has another value, but no other try of the task ran then.
     assert rows["into-tomorrow"]["run_id"] == "run 5"

@@ -42,7 +42,7 @@ def put(folder: Path, team: str, content: Any) -> None:
     (folder / team / "jobs.json").write_bytes(body)
 
 
-def release(team: str = "risk", **jobs: Any) -> dict[str, Any]:
+def release(team: Any = "risk", **jobs: Any) -> dict[str, Any]:
     return {"team": team, "commit": "c0ffee", "jobs": jobs}
 
 

@@ -86,11 +86,12 @@ def test_an_empty_day_is_a_whole_day(target: ObjectStore) -> None:
 
 def test_of_two_collectors_at_once_one_whole_day_remains(target: ObjectStore) -> None:
     """The second begins and ends while the first has put its files, and not its manifest."""
-    put_if, seconds = target.put_if, []
+    put_if = target.put_if
+    seconds: list[store.Manifest | None] = []
 
     def second_first(name: str, body: bytes, etag: str | None) -> bool:
         if not seconds:
-            seconds.append(1)
+            seconds.append(None)
             seconds.append(store.write_day(target, DAY, frames(5), {}))
         return put_if(name, body, etag)
 
@@ -165,7 +166,8 @@ def test_a_damaged_day_is_named_and_written_again(
 def test_a_reader_follows_a_day_that_is_written_again(tmp_path: Path) -> None:
     target = FolderStore(tmp_path)
     store.write_day(target, DAY, frames(3), {})
-    get, written = target.get, []
+    get = target.get
+    written: list[store.Manifest] = []
 
     def late(name: str) -> Any:
         if name.startswith("runs/") and not written:

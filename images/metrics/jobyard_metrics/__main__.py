@@ -12,14 +12,19 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from jobyard_metrics import settings as environment
 from jobyard_metrics.day import Result, Sources, collect_day, optional
-from jobyard_metrics.errors import MetricsError
+from jobyard_metrics.errors import MetricsError, SettingsError
+from jobyard_metrics.objects import ObjectStore
 from jobyard_metrics.patience import Patience
 from jobyard_metrics.settings import Settings
 from jobyard_metrics.sources.airflow import Airflow
 from jobyard_metrics.sources.prometheus_api import PrometheusApi, SigV4
 
+PRICES = "jobyard/prices.yaml"
+"""The object with the prices, below the place of the releases."""
 OUTPUT = Path("/airflow/xcom/return.json")
 """Where a task of Jobyard leaves its output, whose numbers are kept with those of all jobs."""
 
@@ -27,10 +32,14 @@ OUTPUT = Path("/airflow/xcom/return.json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Collect the day, print what there was, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m jobyard_metrics", description="Collects one UTC day.")
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    parser.add_argument("--day", type=date.fromisoformat, default=yesterday, help="YYYY-MM-DD; by default yesterday")
+    today = datetime.now(UTC).date()
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=today - timedelta(days=1), help="YYYY-MM-DD; by default yesterday"
+    )
     day = parser.parse_args(arguments).day
     try:
+        if day > today:
+            raise SettingsError([f"--day must not be after {today}, today in UTC; got {day}"])
         settings = environment.read(os.environ)
         sources = open_sources(settings)
         result = collect_day(sources, environment.open_store(settings.store, settings.region), day, settings)
@@ -45,9 +54,28 @@ def open_sources(settings: Settings) -> Sources:
     """Return the sources that the settings name."""
     airflow = Airflow(environment.open_airflow(settings), Patience(settings.patience))
     prometheus = PrometheusApi(settings.prometheus, Patience(settings.patience), _signer(settings))
-    load = optional("jobyard_metrics.prices", "load")
-    prices: Any = load(settings.prices) if load and settings.prices else {}
-    return Sources(airflow, prometheus, environment.open_store(settings.releases, settings.region), prices)
+    releases = environment.open_store(settings.releases, settings.region)
+    return Sources(airflow, prometheus, releases, _prices(settings, releases))
+
+
+def _prices(settings: Settings, releases: ObjectStore) -> Any:
+    """Return the prices of the settings' file, or else of the object beside the releases, if there is one.
+
+    Raises:
+        SettingsError: they are not as values/prices.schema.json defines them.
+    """
+    parse = optional("jobyard_metrics.prices", "parse")
+    if settings.prices:
+        body = settings.prices.read_bytes()
+    else:
+        found = releases.get(PRICES)
+        body = found.body if found else b""
+    if parse is None or not body:
+        return {}
+    try:
+        return parse(yaml.safe_load(body))
+    except (ValueError, yaml.YAMLError) as error:
+        raise SettingsError([f"the prices can't be read: {error}"]) from error
 
 
 def _signer(settings: Settings) -> SigV4 | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,10 +21,13 @@ from jobyard_metrics.sources import prometheus, releases
 from jobyard_metrics.sources.airflow import Airflow, AirflowDay, Try
 from jobyard_metrics.sources.prometheus_api import PrometheusApi
 from jobyard_metrics.sources.releases import Releases
+from jobyard_metrics.tables import advice_name
 from jobyard_metrics.values import day_bounds
 
-ADVISED = ("tries", "pods")
-"""The tables that advice is made from."""
+ADVISED = timedelta(60)
+"""The days before the collected one that its advice is made from (`advice.WINDOW`)."""
+_TEAM = re.compile("[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
+"""A team's name, which is part of objects' names: dags/jobyard/contract.py."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +60,21 @@ def collect_day(sources: Sources, target: ObjectStore, day: date, settings: Sett
     now = datetime.now(UTC)
     frames, counts, warnings = tables(sources, day, now)
     collected = [one for one in store.days(target) if one != day]
-    first = day - timedelta(days=settings.history - 1)
-    past = store.history(target, [one for one in collected if first <= one < day], ADVISED)
-    frames["advice"] = _advice({**past.days, day: frames}, sources.prices)
-    manifest = store.write_day(target, day, frames, counts, complete=now >= day_bounds(day)[1])
     newest = max([*collected, day])
+    wanted = [one for one in collected if _is_wanted(one, day, newest, settings.history)]
+    past = store.history(target, wanted)
+    recent = {one: past.days[one] for one in past.days if one < day}
+    frames["advice"] = _advice({**recent, day: frames}, day, sources.prices)
+    manifest = store.write_day(target, day, frames, counts, complete=now >= day_bounds(day)[1])
     if day == newest:
         _write_advice(target, frames["advice"])
-    shown = store.history(target, [one for one in [*collected, day] if newest - one < timedelta(settings.history)])
-    _draw(target, shown.days, newest, settings, sources)
-    return Result(manifest, (*warnings, *{**past.unreadable, **shown.unreadable}.values()))
+    _draw(target, {**past.days, day: frames}, newest, settings, sources)
+    return Result(manifest, (*warnings, *past.unreadable.values()))
+
+
+def _is_wanted(one: date, day: date, newest: date, history: int) -> bool:
+    """Whether the page shows a day, or the advice of the collected day is made from it."""
+    return newest - one < timedelta(history) or timedelta(0) < day - one < ADVISED
 
 
 def tables(
@@ -76,13 +86,14 @@ def tables(
         MetricsError: a source failed.
     """
     start, end = day_bounds(day)
+    until = min(end, now)
     released = releases.read(sources.releases)
     airflow = sources.airflow.day(day, now, released.uses_output)
-    usage = prometheus.collect(sources.prometheus, start, min(end, now))
-    machines = frame("nodes", nodes.rows(usage, start, min(end, now)))
-    placed = {row["node"]: row for row in machines.iter_rows(named=True)}
+    usage = prometheus.collect(sources.prometheus, start, until)
+    machines = frame("nodes", nodes.rows(usage, start, until))
+    by_name = {row["node"]: row for row in machines.iter_rows(named=True)}
     tries = pods.Tries([*airflow.others, *airflow.tries])
-    ran = frame("pods", pods.rows(usage, tries, placed, start, min(end, now)))
+    ran = frame("pods", pods.rows(pods.Cluster(usage, tries, by_name, start, until)))
     ran, machines = _cost(ran, machines, sources.prices)
     frames = {
         "runs": frame("runs", _runs(airflow, released)),
@@ -126,18 +137,22 @@ def _cost(ran: pl.DataFrame, machines: pl.DataFrame, prices: Any) -> tuple[pl.Da
     return apply(ran, machines, prices) if apply else (ran, machines)
 
 
-def _advice(days: Mapping[date, store.Frames], prices: Any) -> pl.DataFrame:
+def _advice(days: Mapping[date, store.Frames], day: date, prices: Any) -> pl.DataFrame:
     advise = optional("jobyard_metrics.advice", "advise")
     if advise is None:
         return empty("advice")
-    advice: pl.DataFrame = advise(store.joined(days, "tries"), store.joined(days, "pods"), prices)
+    tries, ran = (store.joined(days, table).drop("day") for table in ("tries", "pods"))
+    advice: pl.DataFrame = advise(tries, ran, days[day]["jobs"], prices, day)
     return tidy("advice", advice)
 
 
 def _write_advice(target: ObjectStore, advice: pl.DataFrame) -> None:
-    write = optional("jobyard_metrics.advice", "write")
-    if write:
-        write(advice, target)
+    """Put each team's rows where `jobyard usage` and `jobyard plan` read them, as JSON and as Parquet."""
+    for team in advice["team"].unique().sort():
+        if team and _TEAM.fullmatch(team):
+            rows = advice.filter(pl.col("team") == team)
+            target.put(advice_name(team, "parquet"), store.parquet(rows))
+            target.put(advice_name(team, "json"), (json.dumps(rows.to_dicts()) + "\n").encode())
 
 
 def _draw(

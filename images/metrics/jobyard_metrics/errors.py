@@ -2,7 +2,6 @@
 
 MetricsError
     SettingsError (2)
-    DayExistsError
     SourceError
         SourceUnavailableError
         NotFoundError

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from jobyard_metrics.sources.airflow import Try
-from jobyard_metrics.sources.prometheus import NAMESPACE, Container, CpuUse, Key, Pod, Usage
+from jobyard_metrics.sources.prometheus import NAMESPACE, WHOLE_POD, Container, CpuUse, Key, Pod, Usage
 from jobyard_metrics.values import from_epoch, rounded, whole
 
 LABEL_CHARACTERS = 63
@@ -18,9 +19,6 @@ SCRAPE = timedelta(minutes=5)
 """A pod or node that Prometheus had so shortly before the end of the day was there until the end."""
 _GPUS = ("nvidia_com_gpu", "amd_com_gpu")
 _NO_USE = CpuUse(None, None, None, None)
-
-Placed = Mapping[str, Mapping[str, Any]]
-"""Rows of nodes by their names."""
 
 
 def label_value(text: str) -> str:
@@ -52,55 +50,64 @@ class Tries:
         return exact or next((one for one in self._similar.get((*task, number), []) if _overlaps(one, pod)), None)
 
 
-def rows(usage: Usage, tries: Tries, nodes: Placed, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-    """Yield a row for each pod of a team that existed in [start, end), without its cost."""
-    for (namespace, name), pods in usage.pods.items():
+@dataclass(frozen=True)
+class Cluster:
+    """What is known of the stretch of time [start, end) beside the pods: their use, the tries, and the nodes' rows."""
+
+    usage: Usage
+    tries: Tries
+    nodes: Mapping[str, Mapping[str, Any]]
+    """By name."""
+    start: datetime
+    end: datetime
+
+
+def rows(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """Yield a row for each pod of a team that existed in the time, without its cost."""
+    for (namespace, name), pods in cluster.usage.pods.items():
         newest = max(pods.values(), key=lambda pod: pod.value("kube_pod_created") or 0)
         for pod in pods.values():
             # cAdvisor does not tell pods of the same name apart.
-            key = (namespace, name) if pod is newest else ("", "")
-            if row := _row(usage, key, pod, namespace, name, tries, nodes, start, end):
-                yield row
+            used = (namespace, name) if pod is newest else None
+            if row := _row(cluster, pod, namespace, used):
+                yield {**row, "name": name}
 
 
-def _row(
-    usage: Usage,
-    key: Key,
-    pod: Pod,
-    namespace: str,
-    name: str,
-    tries: Tries,
-    nodes: Placed,
-    start: datetime,
-    end: datetime,
-) -> dict[str, Any] | None:
-    containers = usage.containers.get(key, {})
-    cpu = usage.cpu.get(key, _NO_USE)
-    times = _times(pod, containers.values())
+def _row(cluster: Cluster, pod: Pod, namespace: str, used: Key | None) -> dict[str, Any] | None:
+    containers = cluster.usage.containers.get(used, {}) if used else {}
+    cpu = cluster.usage.cpu.get(used, _NO_USE) if used else _NO_USE
+    times = _times(pod, containers)
     task, run, number = _labels(pod, namespace.removeprefix(NAMESPACE))
-    found = tries.of(task, number or 0, run or "", times)
-    times["ended"] = _ended(pod, times, found, cpu, end)
-    if _is_outside(times, start, end):
+    found = cluster.tries.of(task, number or 0, run or "", times)
+    times["ended"] = _ended(pod, times, found, cpu, cluster.end)
+    if _is_outside(times, cluster.start, cluster.end):
         return None
-    node = pod.label("kube_pod_info", "node")
-    placed = nodes.get(node or "", {})
     return {
         "uid": pod.uid,
-        "name": name,
         "team": task[0],
         "job": task[1] or None,
         "run_id": found.run_id if found else run,
         "task": task[2] or None,
         "map_index": task[3],
         "try_number": number,
-        "node": node,
-        **{column: placed.get(column) for column in ("node_group", "instance_type", "capacity_type")},
-        "image": pod.label("kube_pod_container_info", "image_spec") or pod.label("kube_pod_container_info", "image"),
-        **{column: _clipped(time, start, end) for column, time in times.items()},
         "reason": _reason(pod),
+        **_placed(pod, cluster.nodes),
+        **{column: _clipped(time, cluster.start, cluster.end) for column, time in times.items()},
         **_resources(pod),
-        **_used(containers.values(), cpu, times, start),
+        **_used(containers, cpu, times, cluster.start),
         "cost": None,
+    }
+
+
+def _placed(pod: Pod, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    node = pod.label("kube_pod_info", "node")
+    row = nodes.get(node or "", {})
+    return {
+        "node": node,
+        "node_group": row.get("node_group"),
+        "instance_type": row.get("instance_type"),
+        "capacity_type": row.get("capacity_type"),
+        "image": pod.label("kube_pod_container_info", "image_spec") or pod.label("kube_pod_container_info", "image"),
     }
 
 
@@ -121,8 +128,9 @@ def _small(written: str | None) -> int | None:
     return whole(int(written)) if written and is_number else None
 
 
-def _times(pod: Pod, containers: Iterable[Container]) -> dict[str, datetime | None]:
-    starts = [container.started for container in containers if container.started]
+def _times(pod: Pod, containers: Mapping[str, Container]) -> dict[str, datetime | None]:
+    # The pod's own cgroup is older: it is there while images are pulled.
+    starts = [one.started for name, one in containers.items() if one.started and name != WHOLE_POD]
     return {
         "created": from_epoch(pod.value("kube_pod_created")),
         "scheduled": from_epoch(pod.value("kube_pod_status_scheduled_time")),
@@ -193,20 +201,27 @@ def _by_resource(pod: Pod, metric: str) -> dict[str, float]:
 
 
 def _used(
-    containers: Iterable[Container], cpu: CpuUse, times: Mapping[str, datetime | None], start: datetime
+    containers: Mapping[str, Container], cpu: CpuUse, times: Mapping[str, datetime | None], start: datetime
 ) -> dict[str, Any]:
     """What the pod used in the day; where memory was never sampled, nothing is known of it."""
-    sampled = [container for container in containers if container.samples]
+    sampled = {name: container for name, container in containers.items() if container.samples}
     began = times["started"] is not None and times["started"] >= start
+    parts = [container for name, container in sampled.items() if name != WHOLE_POD]
+    whole = sampled.get(WHOLE_POD, Container())
     return {
-        "samples": max((min(container.samples, 2**31 - 1) for container in sampled), default=0),
+        "samples": max((min(container.samples, 2**31 - 1) for container in sampled.values()), default=0),
         "cpu_seconds": cpu.seconds if sampled else None,
         "cpu_peak": cpu.peak if sampled else None,
         "cpu_p95": cpu.p95 if sampled else None,
-        "throttled_seconds": _sum(_throttled(container, began) for container in sampled),
-        "memory_peak": rounded(_sum(container.memory_peak for container in sampled)),
-        "memory_working_set": rounded(_sum(container.memory_working_set for container in sampled)),
+        "throttled_seconds": _sum(_throttled(container, began) for container in parts or [whole]),
+        "memory_peak": rounded(_larger(whole.memory_peak, _sum(one.memory_peak for one in parts))),
+        "memory_working_set": rounded(_larger(whole.memory_working_set, _sum(one.memory_working_set for one in parts))),
     }
+
+
+def _larger(whole: float | None, parts: float | None) -> float | None:
+    """Of the pod's own figure and the sum of its containers': either may have been sampled for longer."""
+    return max((value for value in (whole, parts) if value is not None), default=None)
 
 
 def _throttled(container: Container, began: bool) -> float | None:

@@ -239,6 +239,8 @@ def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
     for job, state in {"fails": "failed", "measures": "success", "models": "success", "first": "success"}.items():
         airflow.wait_for_run(f"risk.{job}", state)
     [(first,)] = airflow.ask("SELECT (MIN(end_date) AT TIME ZONE 'UTC')::date FROM task_instance")
+    ended = "SELECT COUNT(*) FROM task_instance WHERE state IN ('success', 'failed') AND task_id NOT LIKE %s"
+    [(least,)] = airflow.ask(ended, "%.%")
     collected = Collected(airflow.start_api(), first)
     assert collected.tries("fails") == [
         ("one", 0, 1, "failed"),
@@ -255,8 +257,7 @@ def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
     assert (run["queued"] is not None) == AIRFLOW_3
     measured = [("train", -1, "auc", 0.9), ("train", -1, "drift.psi", 0.25), ("train", -1, "rows", 12)]
     assert collected.measured("measures") == measured
-    query = "SELECT COUNT(*) FROM task_instance WHERE state IN ('success', 'failed') AND task_id NOT LIKE '%.%'"
-    assert len([one for one in collected.all_tries() if one.state != "up_for_retry"]) >= airflow.ask(query)[0][0] > 20
+    assert len([one for one in collected.all_tries() if one.state != "up_for_retry"]) >= least > 9
     assert len(collected.all_tries()) == len({(one.instance, one.try_number) for one in collected.all_tries()})
     assert all(one.started <= one.ended for one in collected.all_tries() if one.started and one.ended)
     # The lists have no order in Airflow 2.

@@ -20,7 +20,11 @@ from jobyard_metrics.sources.prometheus_api import Labels, PrometheusApi, Series
 NAMESPACE = "team-"
 """What the namespaces of teams begin with; the rest is the team's name."""
 _OF_TEAMS = f'namespace=~"{NAMESPACE}.+"'
-_CONTAINERS = f'{_OF_TEAMS},container!="",container!="POD"'
+_CONTAINERS = f'{_OF_TEAMS},pod!="",container!="POD"'
+"""Also the pods' own cgroups, which have no container: they outlive the containers, so that a short pod's last peak is
+in a later sample."""
+WHOLE_POD = ""
+"""What stands for the pod's own cgroup among the names of containers."""
 
 POD_FACTS = (
     "kube_pod_info",
@@ -44,11 +48,11 @@ FIGURES: Mapping[str, str] = {
     "throttled_last": "max_over_time(container_cpu_cfs_throttled_seconds_total{$of}[$range])",
     "started": "min_over_time(container_start_time_seconds{$of}[$range])",
 }
-"""Of each container in a stretch of time."""
+"""Of each container, and each pod's own cgroup, in a stretch of time."""
 
 _FACTS_LENGTH = timedelta(hours=6)
-_SAMPLES_LENGTH = timedelta(hours=2)
-"""With 200 pods at a time, sampled every 15 s, an answer has about 100,000 samples."""
+_SAMPLES_LENGTH = timedelta(hours=1)
+"""With 200 pods at a time, sampled every 2 s, an answer has about 700,000 samples."""
 _SEEN = "max_over_time(timestamp({metric})[$range:{step}])"
 _PODS_STEP, _NODES_STEP = "15s", "1m"
 
@@ -58,7 +62,7 @@ Key = tuple[str, str]
 
 @dataclass
 class Container:
-    """What one container of a pod used in the day; times are seconds after 1970 began."""
+    """What one container of a pod, or the whole pod, used in the day; times are seconds after 1970 began."""
 
     memory_peak: float | None = None
     memory_working_set: float | None = None
@@ -172,7 +176,7 @@ def _seen(metric: str, selector: str, step: str) -> str:
 
 
 def _figures() -> str:
-    """A query for all figures, told apart by a label, as functions drop the names of metrics."""
+    """A query for all figures, each with a label that names it, as functions drop the names of metrics."""
     by = "max by (namespace, pod, container)"
     named = (
         f'label_replace({by} ({expression.replace("$of", _CONTAINERS)}), "figure", "{name}", "", "")'
@@ -222,14 +226,8 @@ def _add_nodes(usage: Usage, series: Iterable[Series]) -> None:
         usage.nodes[node].facts[metric] = facts
 
 
-_SAMPLES = {
-    "namespace": pl.String,
-    "pod": pl.String,
-    "container": pl.String,
-    "id": pl.String,
-    "time": pl.Float64,
-    "value": pl.Float64,
-}
+_SERIES = ["namespace", "pod", "container", "id"]
+_SAMPLES = {**dict.fromkeys(_SERIES, pl.String), "time": pl.Float64, "value": pl.Float64}
 
 
 def _samples(series: Iterable[Series]) -> pl.DataFrame:
@@ -238,8 +236,7 @@ def _samples(series: Iterable[Series]) -> pl.DataFrame:
 
 
 def _sample_rows(one: Series) -> Iterator[tuple[str | float, ...]]:
-    names = ("namespace", "pod", "container", "id")
-    head = tuple(one.labels.get(name, "") for name in names)
+    head = tuple(one.labels.get(name, "") for name in _SERIES)
     for time, value in one.samples:
         if value is not None:
             yield *head, time, value
@@ -252,42 +249,47 @@ def cpu_of(
 
     A counter begins at 0 with its container, so the first sample of a container that began in the day (`started`, by
     namespace, pod and container) counts whole. The rates are those between two samples; of a container with one sample
-    alone the mean since its start. Containers of one pod are added up.
+    alone the mean since its start. Where a pod has no counter of its own, those of its containers are added up.
     """
     if not samples:
         return {}
-    series = ["namespace", "pod", "container", "id"]
-    data = pl.concat(samples).unique(subset=[*series, "time"]).sort([*series, "time"])
-    starts = pl.DataFrame(
-        [(*key, value) for key, value in started.items()],
-        schema={"namespace": pl.String, "pod": pl.String, "container": pl.String, "started": pl.Float64},
-        orient="row",
-    )
-    data = data.join(starts, on=["namespace", "pod", "container"], how="left", maintain_order="left")
-    before, value = pl.col("value").shift(1).over(series), pl.col("value")
-    # A counter that is smaller than before began again.
-    first = pl.when(pl.col("started").is_not_null()).then(value).otherwise(0.0)
-    used = (
-        pl.when(before.is_null())
-        .then(first)
-        # A counter that is smaller than before began again.
-        .when(value < before)
-        .then(value)
-        .otherwise(value - before)
-    )
-    elapsed = pl.col("time") - pl.col("time").shift(1).over(series)
-    data = data.with_columns(used=used, elapsed=elapsed, rate=used / elapsed)
-    mean = pl.col("value").last() / (pl.col("time").last() - pl.col("started").last())
-    is_alone = (pl.len() == 1) & (pl.col("time").last() - pl.col("started").last() >= 1)
-    by_container = data.group_by(series[:3]).agg(
+    data = _growth(_counters(pl.concat(samples)), started)
+    since_start = pl.col("time").last() - pl.col("started").last()
+    mean = pl.when((pl.len() == 1) & (since_start >= 1)).then(pl.col("value").last() / since_start)
+    by_container = data.group_by(_SERIES[:3]).agg(
         used=pl.col("used").sum(),
-        peak=pl.coalesce(pl.col("rate").max(), pl.when(is_alone).then(mean)),
-        p95=pl.coalesce(pl.col("rate").quantile(0.95, "linear"), pl.when(is_alone).then(mean)),
+        peak=pl.coalesce(pl.col("rate").max(), mean),
+        p95=pl.coalesce(pl.col("rate").quantile(0.95, "linear"), mean),
         last=pl.col("time").max(),
     )
-    by_pod = by_container.sort(series[:3]).group_by(["namespace", "pod"], maintain_order=True)
+    # In order, as sums of floating-point numbers depend on it.
+    by_pod = by_container.sort(_SERIES[:3]).group_by(_SERIES[:2], maintain_order=True)
     summed = by_pod.agg(pl.col("used").sum(), _sum_or_null("peak"), _sum_or_null("p95"), pl.col("last").max())
     return {(row[0], row[1]): CpuUse(*row[2:]) for row in summed.iter_rows()}
+
+
+def _counters(samples: pl.DataFrame) -> pl.DataFrame:
+    """The samples to count, in order: of a pod's own cgroup, or else of its containers."""
+    is_whole = pl.col("container") == WHOLE_POD
+    counted = samples.filter(is_whole | ~is_whole.any().over(_SERIES[:2]))
+    return counted.unique(subset=[*_SERIES, "time"]).sort([*_SERIES, "time"])
+
+
+def _growth(counters: pl.DataFrame, started: Mapping[tuple[str, str, str], float]) -> pl.DataFrame:
+    """Add `started`, and to each sample what was `used` since the one before, and at which `rate`."""
+    starts = pl.DataFrame(
+        [(*key, value) for key, value in started.items()],
+        schema={**dict.fromkeys(_SERIES[:3], pl.String), "started": pl.Float64},
+        orient="row",
+    )
+    data = counters.join(starts, on=_SERIES[:3], how="left", maintain_order="left")
+    before, value = pl.col("value").shift(1).over(_SERIES), pl.col("value")
+    first = pl.when(pl.col("started").is_not_null()).then(value).otherwise(0.0)
+    # A counter that is smaller than before began again.
+    later = pl.when(value < before).then(value).otherwise(value - before)
+    used = pl.when(before.is_null()).then(first).otherwise(later)
+    elapsed = pl.col("time") - pl.col("time").shift(1).over(_SERIES)
+    return data.with_columns(used=used, rate=used / elapsed)
 
 
 def _sum_or_null(name: str) -> pl.Expr:

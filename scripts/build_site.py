@@ -21,7 +21,7 @@ SETTINGS = ROOT / "scripts" / "site"
 TARGET = ROOT / "build" / "site"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
-    "How-to guides": ("install", "local-platform", "one-team", "pipelines", "adding-a-field"),
+    "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),
     "Reference": ("job", "values", "rules", "plan", "sync", "usage", "sampling", "iam", "glossary"),
     "Explanation": ("bounds", "threat-model", "scanners"),
     "Project": ("CONTRIBUTING", "CHANGELOG", "SECURITY"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ SECTIONS = {
     "Launcher": "jobyard-<team>",
     "Jobs": "<jobs>",
 }
+METRICS = {"bucket": "<metrics bucket>", "prefix": "<prefix>", "prometheusWorkspace": "<workspace>"}
+SECTIONS_WITH_METRICS = {
+    "Platform's own job": "jobyard-platform-metrics",
+    "Platform's pipeline, with metrics": "jobyard-platform-ci",
+    "Team's merge requests, with metrics": "jobyard-<team>-plan",
+}
+"""Each has what its role has besides, in an environment with metrics."""
 Right = tuple[str, list[str], list[str]]
 
 
@@ -41,6 +49,17 @@ def written() -> dict[str, Role]:
     """The roles of an environment that has a placeholder for each value."""
     environment = Environment("<environment>", VALUES, {"<team>": TEAM})
     other = Environment("<other>", {**VALUES, "account": "<other account>"}, {"<team>": TEAM})
+    address = "https://git.example.com/platform/jobyard.git"
+    return {role.name: role for role in all_roles(environment, address, others=[other]).roles}
+
+
+@pytest.fixture(scope="module")
+def with_metrics() -> dict[str, Role]:
+    """The roles of such an environment with metrics; its other environment has them too."""
+    own = {"iamRoles": {"launcher": "jobyard-platform", "serviceAccounts": ["jobyard-platform-metrics"]}}
+    values = {**VALUES, "metrics": METRICS}
+    environment = Environment("<environment>", values, {"<team>": TEAM}, platform_team=own)
+    other = replace(environment, values={**values, "account": "<other account>"})
     address = "https://git.example.com/platform/jobyard.git"
     return {role.name: role for role in all_roles(environment, address, others=[other]).roles}
 
@@ -70,9 +89,23 @@ def test_a_section_tells_all_rights_of_its_role(written: dict[str, Role], sectio
     assert told(section) == [had(statement) for statement in written[SECTIONS[section]].statements]
 
 
-def test_every_role_has_a_section(written: dict[str, Role]) -> None:
+@pytest.mark.parametrize("section", SECTIONS_WITH_METRICS)
+def test_a_section_tells_what_a_role_has_besides_with_metrics(
+    written: dict[str, Role], with_metrics: dict[str, Role], section: str
+) -> None:
+    name = SECTIONS_WITH_METRICS[section]
+    without = [had(statement) for statement in written[name].statements] if name in written else []
+    rights = [had(statement) for statement in with_metrics[name].statements]
+    assert told(section) == [right for right in rights if right not in without]
+    assert [right[0] for right in without if right not in rights] == (
+        ["never: NoRelease"] if name == "jobyard-platform-ci" else []
+    )
+
+
+def test_every_role_has_a_section(written: dict[str, Role], with_metrics: dict[str, Role]) -> None:
     assert sorted(SECTIONS.values()) == sorted(written)
-    assert re.findall(r"^### (.*)$", PAGE, re.M) == list(SECTIONS)
+    assert set(with_metrics) - set(written) == {"jobyard-platform-metrics", "jobyard-platform"}
+    assert re.findall(r"^### (.*)$", PAGE, re.M) == [*SECTIONS, *SECTIONS_WITH_METRICS]
 
 
 def test_the_page_tells_what_a_token_is_for() -> None:

@@ -63,6 +63,11 @@ def test_the_command_refuses_invalid_settings(
     assert capsys.readouterr().err.startswith("error: the settings are invalid:\n- exactly one of JOBYARD_AIRFLOW_URL")
 
 
+def test_a_day_that_has_not_begun_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--day", "9999-12-31"]) == 2
+    assert "--day must not be after " in capsys.readouterr().err
+
+
 def test_every_setting_is_in_the_readme() -> None:
     readme = (Path(settings.__file__).parents[1] / "README.md").read_text()
     names = [value for value in vars(settings).values() if isinstance(value, str) and value.startswith("JOBYARD_")]

@@ -32,10 +32,14 @@ OUTPUT = Path("/airflow/xcom/return.json")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Collect the day, print what there was, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m jobyard_metrics", description="Collects one UTC day.")
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    parser.add_argument("--day", type=date.fromisoformat, default=yesterday, help="YYYY-MM-DD; by default yesterday")
+    today = datetime.now(UTC).date()
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=today - timedelta(days=1), help="YYYY-MM-DD; by default yesterday"
+    )
     day = parser.parse_args(arguments).day
     try:
+        if day > today:
+            raise SettingsError([f"--day must not be after {today}, today in UTC; got {day}"])
         settings = environment.read(os.environ)
         sources = open_sources(settings)
         result = collect_day(sources, environment.open_store(settings.store, settings.region), day, settings)

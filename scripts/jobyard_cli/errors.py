@@ -99,6 +99,7 @@ JobyardError
     DemoError
     LocalPlatformError
         NoCheckoutError
+        NotMeasuredError
         NotRunningError
         PlatformBusyError
         ProcessDiedError

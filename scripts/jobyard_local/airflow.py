@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import secrets
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jobyard_cli.airflow import virtualenv as airflow_environment
 from jobyard_cli.airflow.virtualenv import AIRFLOW_VERSION
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, run
 
+from jobyard_local.control_plane import write_private
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, answers
 from jobyard_local.settings import Source
 
 COPY_SECONDS = 3
 """How often the bucket is copied; MWAA does it about every 30 s."""
+READER = "metrics"
+"""The user who may read everything and change nothing, as whom the platform's own job reads runs."""
 
 
 def environment(
@@ -79,24 +85,45 @@ def processes(layout: Layout, installed: Path, bucket: str, bucket_environment: 
         bucket,
         str(layout.state / "airflow" / "dags"),
     ]
-    server = [
-        airflow,
-        "api-server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(layout.ports["airflow"]),
-        "--workers",
-        "1",
-    ]
-    health = answers(f"{layout.airflow_url}/api/v2/monitor/health")
     return [
         Process("bucket-copy", [*copier, str(COPY_SECONDS)], environment=bucket_environment),
         Process("airflow-dag-processor", [airflow, "dag-processor"], environment=environment),
         Process("airflow-scheduler", [airflow, "scheduler"], environment=environment),
         Process("airflow-triggerer", [airflow, "triggerer"], environment=environment),
-        Process("airflow-api-server", server, ready=health, environment=environment),
+        _server("airflow-api-server", airflow, layout.airflow_url, environment),
     ]
+
+
+def server_for_pods(layout: Layout, installed: Path) -> Process:
+    """Return another API server of the same Airflow, where pods reach it, and where one has to log in.
+
+    Its only user is READER, with Airflow's role Viewer: what MWAA gives an IAM role.
+    """
+    passwords = layout.state / "airflow" / "passwords.json"
+    write_private(passwords, json.dumps({READER: reader_password(layout)}))
+    options = {
+        "api.base_url": layout.airflow_url_for_pods,
+        "core.simple_auth_manager_all_admins": "False",
+        "core.simple_auth_manager_passwords_file": str(passwords),
+        "core.simple_auth_manager_users": f"{READER}:viewer",
+    }
+    environment = {**_environment(layout, installed), **_variables(options)}
+    airflow = str(installed / "bin" / "airflow")
+    return _server("airflow-api-server-for-pods", airflow, layout.airflow_url_for_pods, environment)
+
+
+def reader_password(layout: Layout) -> str:
+    """Return READER's password, made on first use."""
+    kept = layout.state / "airflow" / "reader-password"
+    if not kept.exists():
+        write_private(kept, secrets.token_urlsafe(24))
+    return kept.read_text()
+
+
+def _server(name: str, airflow: str, url: str, environment: Mapping[str, str]) -> Process:
+    address = urlsplit(url)
+    command = [airflow, "api-server", "--host", str(address.hostname), "--port", str(address.port), "--workers", "1"]
+    return Process(name, command, ready=answers(f"{url}/api/v2/monitor/health"), environment=environment)
 
 
 def _environment(layout: Layout, installed: Path) -> dict[str, str]:
@@ -126,6 +153,10 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "logging.worker_log_server_port": str(layout.ports["airflow-log"]),
         "usage_data_collection.enabled": "False",
     }
-    variables = {f"AIRFLOW__{name.upper().replace('.', '__', 1)}": value for name, value in options.items()}
     path = os.pathsep.join([str(installed / "bin"), os.environ["PATH"]])
-    return {"AIRFLOW_HOME": str(home), "PATH": path, **variables}
+    return {"AIRFLOW_HOME": str(home), "PATH": path, **_variables(options)}
+
+
+def _variables(options: Mapping[str, str]) -> dict[str, str]:
+    """Return Airflow's options, `<section>.<name>`, as the environment variables that set them."""
+    return {f"AIRFLOW__{name.upper().replace('.', '__', 1)}": value for name, value in options.items()}

@@ -14,7 +14,7 @@ from jobyard_cli.system.folders import cache_dir, state_dir
 from rich.console import Console
 from rich.table import Table
 
-from jobyard_local import argocd
+from jobyard_local import argocd, metrics
 from jobyard_local.cluster import node_groups
 from jobyard_local.errors import NotRunningError
 from jobyard_local.platform import Existing, LocalPlatform, build
@@ -117,6 +117,7 @@ def show_addresses(platform: LocalPlatform, console: Console) -> None:
         "Kubernetes": f"KUBECONFIG={layout.admin_kubeconfig}",
         "S3": f"{layout.s3_url} (key in {layout.state / 's3' / 'root'})",
         "registry": layout.registry,
+        "metrics": metrics.page_url(layout) if layout.embedded else "none: they need a Prometheus",
         "Prometheus": layout.prometheus_url if layout.embedded else "the cluster's own, if it has one",
         "logs": str(layout.state / "logs"),
     }

@@ -31,6 +31,13 @@ class ProcessNotReadyError(LocalPlatformError):
         super().__init__(f"{name} did not answer within {seconds:.0f} s; the end of {log}:\n{tail(_read(log))}")
 
 
+class NotMeasuredError(LocalPlatformError):
+    """The platform collects no metrics."""
+
+    def __init__(self) -> None:
+        super().__init__("a local platform on an existing cluster has no Prometheus, so it collects no metrics")
+
+
 class NotRunningError(LocalPlatformError):
     """A command needs a running platform, and none runs."""
 

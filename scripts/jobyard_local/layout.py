@@ -32,6 +32,7 @@ PREFERRED_PORTS = {
     "kube-state-metrics": 18088,
     "kube-state-metrics-own": 18089,
     "prometheus": 19090,
+    "airflow-for-pods": 18092,
     "airflow-log": 18793,
     "airflow-trigger-log": 18794,
 }
@@ -76,6 +77,11 @@ class Layout:
     def prometheus_url(self) -> str:
         """Where pods and this machine reach the Prometheus of a cluster of the platform's own."""
         return f"http://{self.host}:{self.ports['prometheus']}"
+
+    @property
+    def airflow_url_for_pods(self) -> str:
+        """The address at which pods reach an Airflow that they have to log in to."""
+        return f"http://{self.host}:{self.ports['airflow-for-pods']}"
 
     @property
     def admin_kubeconfig(self) -> Path:

@@ -19,17 +19,20 @@ from jobyard_cli.cli.steps import Steps
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.images.addresses import pod_limits
 from jobyard_cli.platform.data import platform_data
-from jobyard_cli.platform.environments import Environment
+from jobyard_cli.platform.environments import PLATFORM_TEAM_FILE, Environment
 from jobyard_cli.platform.files import platform_files, shared_variables, task_types
+from jobyard_cli.platform.own_jobs import own_release
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.platform.publish import publish
+from jobyard_cli.release.releases import publish as publish_release
 from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.git import commit
 from jobyard_cli.system.locks import no_waiting
 
-from jobyard_local import airflow, argocd, bridge, machine, pod_identity, services, tools
+from jobyard_local import airflow, argocd, bridge, machine, metrics, pod_identity, services, tools
 from jobyard_local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_local.control_plane import Kubectl, write_private
-from jobyard_local.errors import NotRunningError, PlatformBusyError, UnsupportedError
+from jobyard_local.errors import NotMeasuredError, NotRunningError, PlatformBusyError, UnsupportedError
 from jobyard_local.layout import Layout, own_address
 from jobyard_local.processes import Supervisor
 from jobyard_local.settings import REAL_NODE_GROUPS, Source
@@ -130,6 +133,10 @@ class LocalPlatform:
         return services.Credentials.ensure(self.state / "s3" / "jobs")
 
     @cached_property
+    def metrics_credentials(self) -> services.Credentials:
+        return services.Credentials.ensure(self.state / "s3" / "metrics")
+
+    @cached_property
     def node_groups(self) -> dict[str, Any]:
         groups: dict[str, Any] = yaml.safe_load((self.source.values / "node-groups.yaml").read_text())["nodeGroups"]
         return groups
@@ -226,22 +233,29 @@ class LocalPlatform:
     def _create_buckets(self) -> None:
         client = self.s3()
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-        for name in {AIRFLOW_BUCKET, DATA_BUCKET} - existing:
+        for name in {AIRFLOW_BUCKET, DATA_BUCKET, metrics.BUCKET} - existing:
             client.create_bucket(Bucket=name)
         # MWAA refuses a bucket without versioning, and a rollback depends on it too.
         client.put_bucket_versioning(Bucket=AIRFLOW_BUCKET, VersioningConfiguration={"Status": "Enabled"})
         if DATA_BUCKET not in existing:
             services.create_user(self.layout, self.root_credentials, self.job_credentials)
             client.put_bucket_policy(Bucket=DATA_BUCKET, Policy=json.dumps(_data_policy(self.job_credentials)))
+        if metrics.BUCKET not in existing:
+            key = self.metrics_credentials
+            services.create_user(self.layout, self.root_credentials, key)
+            client.put_bucket_policy(Bucket=metrics.BUCKET, Policy=metrics.store_policy(key))
+            client.put_bucket_policy(Bucket=AIRFLOW_BUCKET, Policy=metrics.releases_policy(AIRFLOW_BUCKET, key))
 
     def _start_cluster(self, steps: Steps) -> None:
         self.cluster.start(steps)
-        self.kubectl.apply(*pod_identity.policy(self._pod_environment()))
+        teams, own = map(self._aws_environment, (self.job_credentials, self.metrics_credentials))
+        self.kubectl.apply(*pod_identity.policies(teams, own))
 
-    def _pod_environment(self) -> dict[str, str]:
+    def _aws_environment(self, key: services.Credentials) -> dict[str, str]:
+        """Return the variables with which AWS' clients reach the S3 server with this key."""
         return {
-            "AWS_ACCESS_KEY_ID": self.job_credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.job_credentials.secret_key,
+            "AWS_ACCESS_KEY_ID": key.access_key,
+            "AWS_SECRET_ACCESS_KEY": key.secret_key,
             "AWS_REGION": services.REGION,
             "AWS_ENDPOINT_URL_S3": self.layout.s3_url,
         }
@@ -267,8 +281,15 @@ class LocalPlatform:
 
     def _values(self) -> dict[str, Any]:
         """Return the values of the environment's file."""
-        metrics = {"metrics": {"prometheusUrl": self.layout.prometheus_url}} if self.layout.embedded else {}
-        return {"name": ENVIRONMENT, "registry": self.layout.registry, **metrics}
+        values = {"name": ENVIRONMENT, "registry": self.layout.registry, "bucket": AIRFLOW_BUCKET}
+        # An existing cluster may have no Prometheus.
+        return {**values, **metrics.values(self.layout)} if self.layout.embedded else values
+
+    def environment(self) -> Environment:
+        """Return the platform's only environment, with the registered teams and the reserved one."""
+        values = self._values()
+        own = yaml.safe_load((self.source.root / PLATFORM_TEAM_FILE).read_text()) if "metrics" in values else None
+        return Environment(ENVIRONMENT, values, self.teams(), platform_team=own)
 
     def push_platform(self) -> str:
         """Commit this checkout's charts, and the teams registered so far, to the repository Argo CD follows."""
@@ -276,6 +297,7 @@ class LocalPlatform:
             "charts/platform": self.source.charts / "platform",
             "charts/bounds": self.source.charts / "bounds",
             "values/node-groups.yaml": self.source.values / "node-groups.yaml",
+            PLATFORM_TEAM_FILE: self.source.root / PLATFORM_TEAM_FILE,
             f"values/environments/{ENVIRONMENT}.yaml": yaml.safe_dump({"environment": self._values()}),
         }
         for team, values in self.teams().items():
@@ -297,8 +319,9 @@ class LocalPlatform:
             TookTooLongError: Argo CD could not sync the team's bounds.
         """
         revision = self.register({**self.teams(), team: values})
-        argocd.wait_settled(self.kubectl, f"bounds-{team}", revision)
-        make_pools(self.airflow, wanted_pools(self.teams()))
+        for application in (f"bounds-{team}", *self._own_applications()):
+            argocd.wait_settled(self.kubectl, application, revision)
+        make_pools(self.airflow, wanted_pools(self.environment().all_teams))
         self.put_platform_files()
 
     def register(self, teams: Mapping[str, Mapping[str, Any]]) -> str:
@@ -306,39 +329,56 @@ class LocalPlatform:
         (self.state / "teams.json").write_text(json.dumps({team: dict(values) for team, values in teams.items()}))
         revision = self.push_platform()
         argocd.refresh_teams(self.kubectl)
+        for application in self._own_applications():
+            argocd.refresh(self.kubectl, application)
         return revision
+
+    def _own_applications(self) -> list[str]:
+        """Return the names of the Applications of the reserved team's bounds."""
+        return [metrics.APPLICATION] if self.layout.embedded else []
 
     def put_platform_files(self) -> list[str]:
         """Put the platform's own files into Airflow's bucket; return the names of those that changed."""
-        teams = self.teams()
+        environment = self.environment()
+        teams = environment.all_teams
         config = self.cluster.launchers(sorted(teams))
-        types = task_types(self.source.values)
         platform = platform_data(
             self.node_groups,
             ENVIRONMENT,
-            task_types=types,
+            task_types=task_types(self.source.values),
             teams=teams,
-            limits=pod_limits(Environment(ENVIRONMENT, self._values(), teams)),
+            limits=pod_limits(environment),
             data_buckets=[DATA_BUCKET],
             variables=shared_variables(self.source.values),
         )
-        files = platform_files(self.source.dags, teams, platform, yaml.safe_dump(config, sort_keys=False))
+        files = platform_files(self.source.root, teams, platform, yaml.safe_dump(config, sort_keys=False))
         return publish(self.s3(), AIRFLOW_BUCKET, files).put
+
+    def release_metrics(self, image: str) -> None:
+        """Release the platform's own job, whose image is at this address; its bounds have to be in the cluster.
+
+        Raises:
+            InvalidJobsError: the check found something in the job.
+            NotMeasuredError: the platform has no Prometheus, as its cluster is the person's own.
+        """
+        release = own_release(self.source.root, self.environment(), commit(self.source.root), {metrics.IMAGE: image})
+        if release is None:
+            raise NotMeasuredError
+        self.kubectl.apply(metrics.login(self.layout))
+        publish_release(self.s3(), AIRFLOW_BUCKET, release, "the local platform")
+        self.airflow.set_variable(metrics.IMAGES, json.dumps({metrics.IMAGE: image}))
 
     def _start_airflow(self, built: Built, steps: Steps) -> None:
         with steps.step("Airflow"):
             airflow.prepare(self.layout, built.airflow)
             self.put_platform_files()
-            environment = {
-                "AWS_ACCESS_KEY_ID": self.root_credentials.access_key,
-                "AWS_SECRET_ACCESS_KEY": self.root_credentials.secret_key,
-                "AWS_REGION": services.REGION,
-                "AWS_ENDPOINT_URL_S3": self.layout.s3_url,
-            }
-            for process in airflow.processes(self.layout, built.airflow, AIRFLOW_BUCKET, environment):
+            variables = self._aws_environment(self.root_credentials)
+            for process in airflow.processes(self.layout, built.airflow, AIRFLOW_BUCKET, variables):
                 self.supervisor.start(process)
+            if self.layout.embedded:
+                self.supervisor.start(airflow.server_for_pods(self.layout, built.airflow))
             self.airflow.set_variable("jobyard_data_bucket", DATA_BUCKET)
-            make_pools(self.airflow, wanted_pools(self.teams()))
+            make_pools(self.airflow, wanted_pools(self.environment().all_teams))
 
     def down(self, purge: bool) -> None:
         """Stop everything; with `purge` forget the state too, so that the next `up` starts from scratch.

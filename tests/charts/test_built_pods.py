@@ -14,7 +14,7 @@ from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import task_types
 from jobyard_cli.release.compile import compile_jobs
-from jobyard_local.pod_identity import policy
+from jobyard_local.pod_identity import policies
 
 from tests.airflow.test_planned_jobs import EVERYTHING
 from tests.charts.team_pods import start_all
@@ -52,7 +52,8 @@ def team(cluster: Cluster, render_chart: Callable[..., list[Object]]) -> Iterato
     cluster.count_nothing("risk")
     own = {**cluster.team_values("risk"), "priorities": levels}
     cluster.apply(render_chart("team", values=own), *cluster.as_team("risk"))
-    keys = policy({"AWS_ACCESS_KEY_ID": "risk", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1"})
+    risk = {"AWS_ACCESS_KEY_ID": "risk", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1"}
+    keys = policies(risk, {"AWS_ACCESS_KEY_ID": "own"})
     cluster.apply(keys)
     yield cluster
     for one in keys:

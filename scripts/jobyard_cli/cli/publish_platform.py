@@ -63,7 +63,7 @@ def publish_platform(
     if pools:
         for line in prepare(chosen, airflow_url):
             print(line)
-    files = platform_files(repo / "dags", chosen.all_teams, data, config)
+    files = platform_files(repo, chosen.all_teams, data, config)
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:

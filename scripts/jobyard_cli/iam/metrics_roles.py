@@ -11,6 +11,7 @@ from jobyard_cli.iam.metrics_reading import lists_metrics
 from jobyard_cli.iam.role import Role, Statement, allow, key
 from jobyard_cli.iam.team_roles import launcher, trusts_pods
 from jobyard_cli.parsing.documents import Written
+from jobyard_cli.platform.files import PRICES
 from jobyard_cli.platform.kubeconfig import launcher_name
 from jobyard_cli.platform.teams import PLATFORM_TEAM
 
@@ -41,7 +42,7 @@ def _collects(account: Account) -> Iterator[Statement]:
     if account.prometheus_workspace:
         workspace = account.arn("aps", f"workspace/{account.prometheus_workspace}")
         yield allow("QueryPrometheus", ["aps:QueryMetrics"], [workspace])
-    releases = account.object_arns(account.bucket, [f"dags/{release_path('*')}"])
+    releases = account.object_arns(account.bucket, [f"dags/{release_path('*')}", f"dags/{PRICES}"])
     yield allow("ReadReleases", ["s3:GetObject"], releases)
     bucket = account.bucket_arn(account.bucket)
     yield allow("ListTeams", ["s3:ListBucket"], [bucket], StringEquals={"s3:prefix": "dags/"})

@@ -137,7 +137,7 @@ def _sources(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _pages(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The addresses that the page links to, as far as the file has them."""
-    if "airflowUrl" in values:
-        yield "JOBYARD_AIRFLOW_PAGE", values["airflowUrl"].rstrip("/")
+    if page := values["metrics"].get("airflowUrl", values.get("airflowUrl")):
+        yield "JOBYARD_AIRFLOW_PAGE", page.rstrip("/")
     if "argocdUrl" in values["metrics"]:
         yield "JOBYARD_ARGOCD_PAGE", values["metrics"]["argocdUrl"].rstrip("/")

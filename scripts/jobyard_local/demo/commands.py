@@ -89,6 +89,7 @@ def tell(platform: LocalPlatform, steps: Steps, console: Console) -> Told:
         story.train()
         _quote(console, "jobyard check", story.add_job(tree, SCORING, "batch-inference"))
         day = story.score()
+    story.collect()
     show(story, day, list(watcher.pods.values()), console)
     return Told(story, tree, day)
 

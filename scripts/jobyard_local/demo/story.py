@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.platform.teams import PLATFORM_TEAM
 
-from jobyard_local import argocd, cluster
+from jobyard_local import argocd, cluster, metrics
 from jobyard_local.demo import data, team_repo
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.images import Builder
@@ -62,11 +63,13 @@ class Story:
             return team_repo.jobyard(tree, "check")
 
     def build_images(self, tree: Path) -> None:
-        """Build the two images from the Dockerfiles in the team's repository."""
+        """Build the two images from the Dockerfiles in the team's repository, and the platform's own."""
         with self.steps.step("images of the jobs, from their Dockerfiles") as report:
             self.builder.ensure_base(report)
             for name in IMAGES:
                 self.builder.build(tree / "images" / name, f"localhost/{TEAM}/{name}", report)
+            own = self.platform.source.root / "images" / metrics.IMAGE
+            self.builder.build(own, f"localhost/{PLATFORM_TEAM}/{metrics.IMAGE}", report)
 
     def join_platform(self, tree: Path) -> None:
         """Register the team, push its repository, and wait until Argo CD has made what its chart says."""
@@ -86,6 +89,10 @@ class Story:
                 destination = f"{self.platform.layout.registry}/{TEAM}/{name}:latest"
                 urls[name] = self.builder.push(f"localhost/{TEAM}/{name}", destination)
             self.platform.airflow.set_variable(f"jobyard_images_{TEAM}", json.dumps(urls))
+            report(f"pushing {metrics.IMAGE}")
+            name = f"{PLATFORM_TEAM}/{metrics.IMAGE}"
+            destination = f"{self.platform.layout.registry}/{name}:latest"
+            self.platform.release_metrics(self.builder.push(f"localhost/{name}", destination))
             return urls
 
     def land_data(self) -> int:
@@ -139,6 +146,13 @@ class Story:
             run = self.platform.airflow.wait_for_first_run(dag, SECONDS)
         self._follow(dag, run["dag_run_id"], "scoring")
         return str(run["data_interval_start"])[:10]
+
+    def collect(self) -> None:
+        """Collect what all jobs used on this day, which is not over: tonight the platform's own job does it again."""
+        tomorrow = datetime.combine(self.today + timedelta(days=1), time(0, 31), UTC)
+        # By the job's schedule, its data interval is the day that ends then.
+        run = self.platform.airflow.trigger(metrics.DAG, "first-day", tomorrow.isoformat())
+        self._follow(metrics.DAG, run, "metrics of the day")
 
     def _follow(self, dag: str, run: str, title: str) -> None:
         with self.steps.step(f"{title}: {dag}") as report:

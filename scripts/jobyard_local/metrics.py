@@ -19,8 +19,8 @@ from jobyard_local.cluster import namespace
 from jobyard_local.layout import Layout
 from jobyard_local.services import Credentials
 
-APPLICATION = "platform-team"
-"""The Application of the reserved team's bounds, as charts/platform names it."""
+APPLICATIONS = ("platform-team", f"team-{PLATFORM_TEAM}")
+"""The reserved team's bounds, as charts/platform names their Application, and its chart."""
 BUCKET = "jobyard-metrics"
 DAG = f"{PLATFORM_TEAM}.metrics"
 IMAGE = "metrics"

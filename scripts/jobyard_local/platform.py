@@ -296,6 +296,8 @@ class LocalPlatform:
         files: dict[str, Path | str] = {
             "charts/platform": self.source.charts / "platform",
             "charts/bounds": self.source.charts / "bounds",
+            # The reserved team's chart is here, as it has no repository of its own.
+            "charts/team": self.source.charts / "team",
             "values/node-groups.yaml": self.source.values / "node-groups.yaml",
             PLATFORM_TEAM_FILE: self.source.root / PLATFORM_TEAM_FILE,
             f"values/environments/{ENVIRONMENT}.yaml": yaml.safe_dump({"environment": self._values()}),
@@ -334,8 +336,8 @@ class LocalPlatform:
         return revision
 
     def _own_applications(self) -> list[str]:
-        """Return the names of the Applications of the reserved team's bounds."""
-        return [metrics.APPLICATION] if self.layout.embedded else []
+        """Return the names of the Applications of the reserved team."""
+        return [*metrics.APPLICATIONS] if self.layout.embedded else []
 
     def put_platform_files(self) -> list[str]:
         """Put the platform's own files into Airflow's bucket; return the names of those that changed."""

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 from feature_generation.features import make_features
+from jobyard_cli.platform.teams import PLATFORM_TEAM
 from jobyard_cli.system.errors import ProgramError
-from jobyard_local.control_plane import Kubectl
+from jobyard_local.control_plane import Kubectl, write_private
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import Told
 from jobyard_local.demo.data import raw_days
@@ -49,12 +50,10 @@ def test_airflow_reaches_the_cluster_as_the_team_and_no_further(platform: LocalP
     key = "dags/jobyard/kubeconfig.yaml"
     config = platform.s3().get_object(Bucket=AIRFLOW_BUCKET, Key=key)["Body"].read()
     parsed = yaml.safe_load(config)
-    (context,) = parsed["contexts"]
-    assert context["name"] == team_repo.TEAM
-    assert context["context"]["namespace"] == f"team-{team_repo.TEAM}"
+    namespaces = {context["name"]: context["context"]["namespace"] for context in parsed["contexts"]}
+    assert namespaces == {team: f"team-{team}" for team in (PLATFORM_TEAM, team_repo.TEAM)}
     path = platform.state / "airflow-kubeconfig.yaml"
-    path.touch(mode=0o600)
-    path.write_bytes(config)
+    write_private(path, yaml.safe_dump({**parsed, "current-context": team_repo.TEAM}))
     airflow = Kubectl(platform.layout, path)
     airflow("get", "pods")
     for forbidden in (

@@ -10,9 +10,7 @@ from typing import Any
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.environments import ENVIRONMENTS
-
-PREFIX = "metrics"
-"""Where the environment's file names no other."""
+from jobyard_cli.platform.metrics import metrics_bucket, metrics_prefix
 
 
 class NoMetricsError(JobyardError):
@@ -41,16 +39,15 @@ def metrics_address(environment: str, values: Mapping[str, Any]) -> Address:
     Raises:
         NoMetricsError: the platform collects no metrics there, or the file names no bucket for them.
     """
-    metrics = values.get("metrics")
-    if not isinstance(metrics, Mapping):
+    if not isinstance(values.get("metrics"), Mapping):
         raise NoMetricsError(
             environment,
             "has no `metrics`, so the platform collects nothing there; its engineers add it (docs/values.md)",
         )
-    bucket = metrics.get("bucket") or values.get("dataBucket")
+    bucket = metrics_bucket(values)
     if not bucket:
         raise NoMetricsError(environment, "must name a bucket for the metrics: write `metrics.bucket` or `dataBucket`")
-    return Address(str(bucket), str(metrics.get("prefix", PREFIX)), values.get("region"))
+    return Address(bucket, metrics_prefix(values), values.get("region"))
 
 
 def measured_environments(platform: Path, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:

@@ -149,9 +149,9 @@ class Story:
 
     def collect(self) -> None:
         """Collect what all jobs used on this day, which is not over: tonight the platform's own job does it again."""
-        tomorrow = datetime.combine(self.today + timedelta(days=1), time(0, 31), UTC)
-        # By the job's schedule, its data interval is the day that ends then.
-        run = self.platform.airflow.trigger(metrics.DAG, "first-day", tomorrow.isoformat())
+        begin = datetime.combine(self.today, time(), UTC)
+        day = (begin.isoformat(), (begin + timedelta(days=1)).isoformat())
+        run = self.platform.airflow.trigger(metrics.DAG, "first-day", datetime.now(UTC).isoformat(), day)
         self._follow(metrics.DAG, run, "metrics of the day")
 
     def _follow(self, dag: str, run: str, title: str) -> None:

@@ -14,7 +14,7 @@ from jobyard_cli.iam.template import cloudformation
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.metrics import store_problems
 
-from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
+from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES, Simulate, simulated, simulated_trust
 from tests.iam.test_template import lint
 
 JOB, PLATFORM, LAUNCHER, MWAA = "jobyard-platform-metrics", "jobyard-platform-ci", "jobyard-platform", "jobyard-mwaa"
@@ -35,10 +35,20 @@ def with_metrics(**metrics: str) -> Environment:
     return Environment("prod", {**VALUES, "metrics": {**METRICS, **metrics}}, TEAMS, platform_team=OWN)
 
 
-@pytest.fixture(scope="session")
-def environment() -> Environment:
-    """In place of the one that the other tests share."""
-    return with_metrics()
+@pytest.fixture(scope="module")
+def roles() -> dict[str, Role]:
+    """The roles of an environment with metrics, in place of those that the other tests share."""
+    return {role.short_name: role for role in all_roles(with_metrics(), PLATFORM_REPO).roles}
+
+
+@pytest.fixture(scope="module")
+def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    return simulated(roles, simulator)
+
+
+@pytest.fixture(scope="module")
+def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    return simulated_trust(roles, simulator)
 
 
 ALLOWED: list[Try] = [
@@ -221,8 +231,8 @@ def test_other_stores_are_fine(metrics: dict[str, str]) -> None:
     assert list(store_problems({**VALUES, "metrics": {**METRICS, **metrics}})) == []
 
 
-def test_the_template_is_valid_and_every_action_is_one_that_aws_has(environment: Environment, tmp_path: Path) -> None:
-    assert lint(cloudformation("prod", all_roles(environment, PLATFORM_REPO)), tmp_path) == ""
+def test_the_template_is_valid_and_every_action_is_one_that_aws_has(tmp_path: Path) -> None:
+    assert lint(cloudformation("prod", all_roles(with_metrics(), PLATFORM_REPO)), tmp_path) == ""
 
 
 def test_the_shared_files_are_those_of_the_page() -> None:

@@ -59,6 +59,7 @@ ALLOWED: list[Try] = [
         "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
     )),
     (JOB, "s3:PutObject", f"{DATA}/metrics/page/index.html"),
+    (JOB, "s3:GetObject", f"{S3}/dags/jobyard/prices.yaml"),
     (PLATFORM, "s3:PutObject", f"{S3}/dags/platform/jobs.json"),
     (PLATFORM, "s3:GetObject", f"{S3}/dags/platform/jobs.json"),
     (PLATFORM, "s3:DeleteObject", f"{S3}/dags/platform.py"),
@@ -124,7 +125,8 @@ LISTS = [
     (JOB, DATA, "models/risk/", False),
     (JOB, S3, "dags/", True),
     (JOB, S3, "", False),
-    (JOB, S3, "dags/jobyard/", False),
+    (JOB, S3, "dags/risk/jobs.json", True),
+    (JOB, S3, "plugins", False),
     (PLAN, DATA, "metrics/teams/risk/advice.json", True),
     (PLAN, DATA, "metrics/teams/", False),
     (PLAN, DATA, "metrics/teams/care/", False),
@@ -157,8 +159,8 @@ def test_the_jobs_rights_are_these_and_no_others(roles: dict[str, Role]) -> None
     assert document(roles[JOB].statements)["Statement"] == [
         allowed("AskAirflow", ["airflow:InvokeRestApi"], [f"{AIRFLOW}/ml-prod/Viewer"]),
         allowed("QueryPrometheus", ["aps:QueryMetrics"], [f"{APS}/{WORKSPACE}"]),
-        allowed("ReadReleases", ["s3:GetObject"], [f"{S3}/dags/*/jobs.json"]),
-        allowed("ListTeams", ["s3:ListBucket"], [S3], {"StringEquals": {"s3:prefix": "dags/"}}),
+        allowed("ReadReleases", ["s3:GetObject"], [f"{S3}/dags/*/jobs.json", f"{S3}/dags/jobyard/prices.yaml"]),
+        allowed("ListReleases", ["s3:ListBucket"], [S3], {"StringLike": {"s3:prefix": "dags/*"}}),
         allowed(
             "StoreMetrics",
             ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],

@@ -11,6 +11,7 @@ from jobyard_cli.iam.metrics_reading import lists_metrics
 from jobyard_cli.iam.role import Role, Statement, allow, key
 from jobyard_cli.iam.team_roles import launcher, trusts_pods
 from jobyard_cli.parsing.documents import Written
+from jobyard_cli.platform.files import PRICES
 from jobyard_cli.platform.kubeconfig import launcher_name
 from jobyard_cli.platform.teams import PLATFORM_TEAM
 
@@ -41,10 +42,10 @@ def _collects(account: Account) -> Iterator[Statement]:
     if account.prometheus_workspace:
         workspace = account.arn("aps", f"workspace/{account.prometheus_workspace}")
         yield allow("QueryPrometheus", ["aps:QueryMetrics"], [workspace])
-    releases = account.object_arns(account.bucket, [f"dags/{release_path('*')}"])
-    yield allow("ReadReleases", ["s3:GetObject"], releases)
+    readable = account.object_arns(account.bucket, [f"dags/{release_path('*')}", f"dags/{PRICES}"])
+    yield allow("ReadReleases", ["s3:GetObject"], readable)
     bucket = account.bucket_arn(account.bucket)
-    yield allow("ListTeams", ["s3:ListBucket"], [bucket], StringEquals={"s3:prefix": "dags/"})
+    yield allow("ListReleases", ["s3:ListBucket"], [bucket], StringLike={"s3:prefix": "dags/*"})
     if account.metrics_bucket:
         keys = [f"{account.metrics_prefix}/*"]
         change = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]

@@ -60,8 +60,17 @@ class PlatformFiles:
         return digest.hexdigest()[:12]
 
 
-def platform_files(dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str) -> PlatformFiles:
-    """Return the platform's files, with the library in the folder `dags` of its repository."""
+PRICES = "jobyard/prices.yaml"
+"""The object, below `dags/`, from which the platform's own job reads the prices of machines."""
+
+
+def platform_files(
+    dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str, prices: bytes | None = None
+) -> PlatformFiles:
+    """Return the platform's files, with the library in the folder `dags` of its repository.
+
+    `prices` are those of machines, for the platform's own job.
+    """
     modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
     chooser = modules.pop("__init__.py")
     return PlatformFiles(
@@ -69,6 +78,7 @@ def platform_files(dags: Path, teams: Iterable[str], platform: PlatformFile, kub
         shared={
             ".airflowignore": (dags / ".airflowignore").read_bytes(),
             "jobyard/kubeconfig.yaml": kubeconfig.encode(),
+            **({} if prices is None else {PRICES: prices}),
             "jobyard/__init__.py": chooser,
         },
         loaders={f"{team}.py": loader_source(team).encode() for team in sorted(teams)},

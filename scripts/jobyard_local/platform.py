@@ -21,7 +21,7 @@ from jobyard_cli.images.addresses import pod_limits
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import PLATFORM_TEAM_FILE, Environment
 from jobyard_cli.platform.files import platform_files, shared_variables, task_types
-from jobyard_cli.platform.own_jobs import own_release
+from jobyard_cli.platform.own_jobs import own_release, prices
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.platform.publish import publish
 from jobyard_cli.release.releases import publish as publish_release
@@ -353,7 +353,8 @@ class LocalPlatform:
             data_buckets=[DATA_BUCKET],
             variables=shared_variables(self.source.values),
         )
-        files = platform_files(self.source.root, teams, platform, yaml.safe_dump(config, sort_keys=False))
+        kubeconfig = yaml.safe_dump(config, sort_keys=False)
+        files = platform_files(self.source.dags, teams, platform, kubeconfig, prices(self.source.root, environment))
         return publish(self.s3(), AIRFLOW_BUCKET, files).put
 
     def release_metrics(self, image: str) -> None:

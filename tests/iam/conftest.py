@@ -107,6 +107,11 @@ def simulator() -> Iterator[Callable[[Mapping[str, Any]], str]]:
 @pytest.fixture(scope="session")
 def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
     """What IAM says where an identity does something: Allowed, ImplicitlyDenied or ExplicitlyDenied."""
+    return simulated(roles, simulator)
+
+
+def simulated(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    """`may` of some roles."""
 
     def ask(
         identity: str,
@@ -134,6 +139,11 @@ def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -
 @pytest.fixture(scope="session")
 def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
     """What IAM says where somebody wants to be an identity, with a token's claims or with what AWS says of it."""
+    return simulated_trust(roles, simulator)
+
+
+def simulated_trust(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    """`may_be` of some roles."""
 
     def ask(principal: str, action: str, identity: str, context: Mapping[str, str]) -> str:
         trust, claims = json.dumps(document(roles[identity].trust)), dict(context)

@@ -14,7 +14,7 @@ from jobyard_cli.iam.template import cloudformation
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.metrics import store_problems
 
-from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
+from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES, Simulate, simulated, simulated_trust
 from tests.iam.test_template import lint
 
 JOB, PLATFORM, LAUNCHER, MWAA = "jobyard-platform-metrics", "jobyard-platform-ci", "jobyard-platform", "jobyard-mwaa"
@@ -35,10 +35,20 @@ def with_metrics(**metrics: str) -> Environment:
     return Environment("prod", {**VALUES, "metrics": {**METRICS, **metrics}}, TEAMS, platform_team=OWN)
 
 
-@pytest.fixture(scope="session")
-def environment() -> Environment:
-    """In place of the one that the other tests share."""
-    return with_metrics()
+@pytest.fixture(scope="module")
+def roles() -> dict[str, Role]:
+    """The roles of an environment with metrics, in place of those that the other tests share."""
+    return {role.short_name: role for role in all_roles(with_metrics(), PLATFORM_REPO).roles}
+
+
+@pytest.fixture(scope="module")
+def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    return simulated(roles, simulator)
+
+
+@pytest.fixture(scope="module")
+def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
+    return simulated_trust(roles, simulator)
 
 
 ALLOWED: list[Try] = [
@@ -49,6 +59,7 @@ ALLOWED: list[Try] = [
         "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
     )),
     (JOB, "s3:PutObject", f"{DATA}/metrics/page/index.html"),
+    (JOB, "s3:GetObject", f"{S3}/dags/jobyard/prices.yaml"),
     (PLATFORM, "s3:PutObject", f"{S3}/dags/platform/jobs.json"),
     (PLATFORM, "s3:GetObject", f"{S3}/dags/platform/jobs.json"),
     (PLATFORM, "s3:DeleteObject", f"{S3}/dags/platform.py"),
@@ -114,7 +125,8 @@ LISTS = [
     (JOB, DATA, "models/risk/", False),
     (JOB, S3, "dags/", True),
     (JOB, S3, "", False),
-    (JOB, S3, "dags/jobyard/", False),
+    (JOB, S3, "dags/risk/jobs.json", True),
+    (JOB, S3, "plugins", False),
     (PLAN, DATA, "metrics/teams/risk/advice.json", True),
     (PLAN, DATA, "metrics/teams/", False),
     (PLAN, DATA, "metrics/teams/care/", False),
@@ -147,8 +159,8 @@ def test_the_jobs_rights_are_these_and_no_others(roles: dict[str, Role]) -> None
     assert document(roles[JOB].statements)["Statement"] == [
         allowed("AskAirflow", ["airflow:InvokeRestApi"], [f"{AIRFLOW}/ml-prod/Viewer"]),
         allowed("QueryPrometheus", ["aps:QueryMetrics"], [f"{APS}/{WORKSPACE}"]),
-        allowed("ReadReleases", ["s3:GetObject"], [f"{S3}/dags/*/jobs.json"]),
-        allowed("ListTeams", ["s3:ListBucket"], [S3], {"StringEquals": {"s3:prefix": "dags/"}}),
+        allowed("ReadReleases", ["s3:GetObject"], [f"{S3}/dags/*/jobs.json", f"{S3}/dags/jobyard/prices.yaml"]),
+        allowed("ListReleases", ["s3:ListBucket"], [S3], {"StringLike": {"s3:prefix": "dags/*"}}),
         allowed(
             "StoreMetrics",
             ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
@@ -221,8 +233,8 @@ def test_other_stores_are_fine(metrics: dict[str, str]) -> None:
     assert list(store_problems({**VALUES, "metrics": {**METRICS, **metrics}})) == []
 
 
-def test_the_template_is_valid_and_every_action_is_one_that_aws_has(environment: Environment, tmp_path: Path) -> None:
-    assert lint(cloudformation("prod", all_roles(environment, PLATFORM_REPO)), tmp_path) == ""
+def test_the_template_is_valid_and_every_action_is_one_that_aws_has(tmp_path: Path) -> None:
+    assert lint(cloudformation("prod", all_roles(with_metrics(), PLATFORM_REPO)), tmp_path) == ""
 
 
 def test_the_shared_files_are_those_of_the_page() -> None:

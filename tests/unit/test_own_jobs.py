@@ -205,9 +205,16 @@ def test_publish_platform_releases_the_job_and_takes_its_loader_away_again(
     assert RELEASE not in out
 
 
-def test_an_environment_without_metrics_has_nothing_of_it(jobyard: Jobyard, s3: S3Client) -> None:
+def test_the_prices_of_machines_go_beside_the_releases(jobyard: Jobyard, platform_repo: Path, s3: S3Client) -> None:
+    (platform_repo / "values" / "prices.yaml").write_text("prices: {}\n")
+    publish(jobyard)
+    assert s3.get_object(Bucket="airflow", Key="dags/jobyard/prices.yaml")["Body"].read() == b"prices: {}\n"
+
+
+def test_an_environment_without_metrics_has_nothing_of_it(jobyard: Jobyard, platform_repo: Path, s3: S3Client) -> None:
+    (platform_repo / "values" / "prices.yaml").write_text("prices: {}\n")
     publish(jobyard, "dev")
-    assert not [name for name in names(s3) if name.startswith("dags/platform")]
+    assert not [name for name in names(s3) if name.startswith("dags/platform") or name.endswith("prices.yaml")]
 
 
 def test_a_mistake_in_the_job_is_a_finding_and_nothing_is_published(

@@ -44,7 +44,7 @@ def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to
 
 def some_files(teams: list[str], kubeconfig: str = "x: y") -> PlatformFiles:
     platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
-    return platform_files(ROOT, teams, platform, kubeconfig)
+    return platform_files(ROOT / "dags", teams, platform, kubeconfig)
 
 
 def test_a_version_is_the_library_and_the_platforms_data() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 """How S3 says that a conditional put came too late."""
 MISSING = ("NoSuchKey", "404")
+REFUSED = ("AccessDenied", "403")
+"""S3's answer for a missing object too, unless the caller may list the whole bucket."""
 _DELETED_AT_ONCE = 1000
 _LOCK = ".lock"
 KINDS = {
@@ -207,7 +209,7 @@ class S3Store:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
             except ClientError as error:
-                if _code(error) in MISSING:
+                if _code(error) in MISSING or (_code(error) in REFUSED and not self.list(name)):
                     return None
                 raise
             return Stored(answer["Body"].read(), answer["ETag"])

@@ -48,6 +48,7 @@ def publish_platform(
     from jobyard_cli.platform import environments
     from jobyard_cli.platform.files import platform_files
     from jobyard_cli.platform.kubeconfig import kubeconfig as generated
+    from jobyard_cli.platform.own_jobs import prices
     from jobyard_cli.platform.prepare import prepare
     from jobyard_cli.platform.publish import publish
     from jobyard_cli.platform.publish_own import publish_own
@@ -63,7 +64,7 @@ def publish_platform(
     if pools:
         for line in prepare(chosen, airflow_url):
             print(line)
-    files = platform_files(repo, chosen.all_teams, data, config)
+    files = platform_files(repo / "dags", chosen.all_teams, data, config, prices(repo, chosen))
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:

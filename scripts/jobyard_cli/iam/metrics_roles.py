@@ -42,10 +42,10 @@ def _collects(account: Account) -> Iterator[Statement]:
     if account.prometheus_workspace:
         workspace = account.arn("aps", f"workspace/{account.prometheus_workspace}")
         yield allow("QueryPrometheus", ["aps:QueryMetrics"], [workspace])
-    releases = account.object_arns(account.bucket, [f"dags/{release_path('*')}", f"dags/{PRICES}"])
-    yield allow("ReadReleases", ["s3:GetObject"], releases)
+    readable = account.object_arns(account.bucket, [f"dags/{release_path('*')}", f"dags/{PRICES}"])
+    yield allow("ReadReleases", ["s3:GetObject"], readable)
     bucket = account.bucket_arn(account.bucket)
-    yield allow("ListTeams", ["s3:ListBucket"], [bucket], StringEquals={"s3:prefix": "dags/"})
+    yield allow("ListReleases", ["s3:ListBucket"], [bucket], StringLike={"s3:prefix": "dags/*"})
     if account.metrics_bucket:
         keys = [f"{account.metrics_prefix}/*"]
         change = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]

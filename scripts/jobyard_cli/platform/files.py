@@ -32,8 +32,6 @@ class UnreadableValuesError(JobyardError):
     """A file of values can't be used; the message says where and why."""
 
 
-PRICES = "jobyard/prices.yaml"
-"""Where the platform's own job, which knows what machines cost, finds their prices."""
 _SHARED = re.compile(rf"(?!{images_variable('')})[A-Za-z0-9_.-]{{1,250}}")
 
 
@@ -62,9 +60,17 @@ class PlatformFiles:
         return digest.hexdigest()[:12]
 
 
-def platform_files(repo: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str) -> PlatformFiles:
-    """Return the platform's files, with the library and the prices of its repository."""
-    dags = repo / "dags"
+PRICES = "jobyard/prices.yaml"
+"""The object, below `dags/`, from which the platform's own job reads the prices of machines."""
+
+
+def platform_files(
+    dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str, prices: bytes | None = None
+) -> PlatformFiles:
+    """Return the platform's files, with the library in the folder `dags` of its repository.
+
+    `prices` are those of machines, for the platform's own job.
+    """
     modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
     chooser = modules.pop("__init__.py")
     return PlatformFiles(
@@ -72,7 +78,7 @@ def platform_files(repo: Path, teams: Iterable[str], platform: PlatformFile, kub
         shared={
             ".airflowignore": (dags / ".airflowignore").read_bytes(),
             "jobyard/kubeconfig.yaml": kubeconfig.encode(),
-            PRICES: (repo / "values" / "prices.yaml").read_bytes(),
+            **({} if prices is None else {PRICES: prices}),
             "jobyard/__init__.py": chooser,
         },
         loaders={f"{team}.py": loader_source(team).encode() for team in sorted(teams)},

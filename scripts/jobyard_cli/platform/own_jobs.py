@@ -48,6 +48,12 @@ def own_release(repo: Path, environment: Environment, commit: str, images: Mappi
     return release_of(replace(checked, entries=entries), commit, images)
 
 
+def prices(repo: Path, environment: Environment) -> bytes | None:
+    """Return the prices of machines for the job; None without metrics, or without the file: then nothing has a cost."""
+    file = repo / "values" / "prices.yaml"
+    return file.read_bytes() if environment.platform_team is not None and file.is_file() else None
+
+
 def check_own_jobs(repo: Path) -> Checked:
     """Return the platform's jobs with what a team's check finds in them."""
     return check_jobs(as_team(repo))

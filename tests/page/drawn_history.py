@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,7 @@ def _pods(day: date, age: int, tasks: pl.DataFrame, random: np.random.Generator)
     runs = runs.join(jitters.with_columns(delay=pl.Series(delays)), on=["team", "job", "run"], maintain_order="left")
     size = runs.height
     hour = pl.when(pl.col("runs") > 1).then(pl.col("run")).otherwise(pl.col("hour"))
-    midnight = datetime.combine(day, datetime.min.time(), timezone.utc)
+    midnight = datetime.combine(day, datetime.min.time(), UTC)
     growth = 1 + 0.2 * (90 - age) / 90
     waits = random.exponential(20, size) * np.where(random.random(size) < 0.04, 30, 1)
     noise = {
@@ -158,7 +158,21 @@ def _pods(day: date, age: int, tasks: pl.DataFrame, random: np.random.Generator)
         .with_columns(started=pl.col("scheduled") + _seconds(pl.col("pull")))
         .with_columns(ended=pl.col("started") + _seconds(lasting), failed=pl.col("chance") < pl.col("fails"))
     )
-    return _used(timed.with_columns(lasting=lasting), age)
+    return _retried(_used(timed.with_columns(lasting=lasting), age))
+
+
+def _retried(pods: pl.DataFrame) -> pl.DataFrame:
+    """Half of what failed is tried again, and then succeeds."""
+    failed = pods.filter(pl.col("failed") & (pl.col("swing") > 1))
+    moments = pl.col("created", "scheduled", "started", "ended")
+    again = failed.with_columns(moments + _seconds(pl.col("lasting") + 60)).with_columns(
+        try_number=pl.lit(2),
+        failed=pl.lit(False),
+        state=pl.lit("success"),
+        reason=pl.lit("Completed"),
+        uid=pl.format("{}-2", "uid"),
+    )
+    return pl.concat([pods, again])
 
 
 def _seconds(amount: pl.Expr) -> pl.Expr:
@@ -188,14 +202,15 @@ def _used(pods: pl.DataFrame, age: int) -> pl.DataFrame:
 
 
 def _runs(pods: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    last = pods.group_by("team", "job", "run_id", "task", maintain_order=True).agg(pl.col("failed").last())
+    failures = last.group_by("team", "job", "run_id").agg(pl.col("failed").any())
     runs = pods.group_by("team", "job", "run_id", maintain_order=True).agg(
         interval_start=pl.col("due").first(),
         interval_end=pl.col("due").first(),
         queued=pl.col("created").min() - timedelta(seconds=6),
         started=pl.col("created").min() - timedelta(seconds=5),
         ended=pl.col("ended").max() + timedelta(seconds=3),
-        failed=pl.col("failed").any(),
-    )
+    ).join(failures, on=["team", "job", "run_id"])
     has_deadline = pl.col("job").is_in(["score", "report"])
     missed = pl.Series(random.random(runs.height) < 0.03)
     state = pl.when("failed").then(pl.lit("failed")).otherwise(pl.lit("success"))
@@ -204,14 +219,14 @@ def _runs(pods: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
 
 
 def _clipped(pods: pl.DataFrame, day: date) -> pl.DataFrame:
-    end = datetime.combine(day, datetime.min.time(), timezone.utc) + timedelta(days=1)
+    end = datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)
     return pods.with_columns(pl.col("scheduled", "started", "ended").clip(upper_bound=end))
 
 
 def _nodes(day: date, pods: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
     """As many nodes as cost a little more than the pods of each group."""
     costs = dict(pods.group_by("node_group").agg(pl.col("cost").sum()).iter_rows())
-    midnight = datetime.combine(day, datetime.min.time(), timezone.utc)
+    midnight = datetime.combine(day, datetime.min.time(), UTC)
     nodes = [_node(group, int(costs[group]), midnight, float(random.uniform(1.15, 1.7))) for group in sorted(costs)]
     return pl.DataFrame(nodes)
 
@@ -249,7 +264,7 @@ def _models(pods: pl.DataFrame, age: int, random: np.random.Generator) -> pl.Dat
 
 
 def _released(newest: date, jobs: list[dict[str, Any]], tasks: pl.DataFrame) -> pl.DataFrame:
-    tomorrow = datetime.combine(newest, datetime.min.time(), timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.combine(newest, datetime.min.time(), UTC) + timedelta(days=1)
     parts = tasks.partition_by("team", "job", as_dict=True)
     rows = [_release(job, jobs, parts[job["team"], job["job"]], tomorrow) for job in jobs]
     return pl.DataFrame(rows, schema=dict(TABLES["jobs"]))
@@ -257,7 +272,8 @@ def _released(newest: date, jobs: list[dict[str, Any]], tasks: pl.DataFrame) -> 
 
 def _release(job: dict[str, Any], jobs: list[dict[str, Any]], tasks: pl.DataFrame, tomorrow: datetime) -> dict[str, Any]:
     number = job["number"]
-    others = [jobs[number - 1], jobs[number - 7]] if number % 3 == 2 and number > 7 else []
+    earlier = [1, 6] if number // 6 % 4 else [1]
+    others = [jobs[number - count] for count in earlier] if number % 3 == 2 and number > 7 else []
     schedule = "every hour" if job["is_hourly"] else f"at {job['hour']:02}:00 every day"
     next_run = tomorrow + timedelta(hours=0 if job["is_hourly"] else job["hour"])
     return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.resources import files as resources
 from importlib.resources.abc import Traversable
@@ -18,26 +19,56 @@ from jobyard_metrics.page.settings import Settings
 from jobyard_metrics.page.teams import team_files
 
 STATIC = resources("jobyard_metrics.page") / "static"
-TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+WRITERS = 8
+
+
+class Listed(Protocol):
+    """An object in a list."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class Store(Protocol):
-    """Where the page is put: below the prefix of the metrics."""
+    """Where the page is put: the store of the metrics, of which it needs this much."""
 
-    def put(self, name: str, body: bytes, *, content_type: str) -> None:
-        """Put one object, replacing it."""
+    def put(self, name: str, body: bytes, *, content_type: str = "") -> None:
+        """Create or replace an object."""
+
+    def list(self, prefix: str) -> Sequence[Listed]:
+        """Return the objects whose names begin with `prefix`."""
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects."""
 
 
 def write(days: Days, day: date, settings: Settings, store: Store) -> list[str]:
-    """Put the page below `page/`; return the names of its files, beside which no other is part of it.
+    """Put the page below `page/`, and return the names of its files.
 
-    The summary and the start page come last, so that what they refer to is there.
+    The summary and the start page come last, so that what they refer to exists. Then the data of days and teams that
+    the page no longer has are deleted.
     """
-    names = []
-    for name, body in files(days, day, settings).items():
-        store.put(f"page/{name}", body, content_type=TYPES[name[name.rindex(".") :]])
-        names.append(f"page/{name}")
-    return names
+    pages = {f"page/{name}": body for name, body in files(days, day, settings).items()}
+    last = ["page/data/summary.js", "page/index.html"]
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda name: _put(store, name, pages[name]), [name for name in pages if name not in last]))
+    for name in last:
+        _put(store, name, pages[name])
+    store.delete(listed.name for listed in store.list("page/data/") if listed.name not in pages)
+    return list(pages)
+
+
+def _put(store: Store, name: str, body: bytes) -> None:
+    store.put(name, body, content_type=TYPES[name[name.rindex(".") :]])
 
 
 def files(days: Days, day: date, settings: Settings) -> dict[str, bytes]:
@@ -56,12 +87,13 @@ def _static() -> Iterator[tuple[str, bytes]]:
     yield "app.js", bundle(STATIC / "js")
     for name in ("style.css", "icon.svg"):
         yield name, (STATIC / name).read_bytes()
-    for library in sorted(_scripts(STATIC / "vendor"), key=lambda file: file.name):
+    for library in sorted(_published(STATIC / "vendor"), key=lambda file: file.name):
         yield f"vendor/{library.name}", library.read_bytes()
 
 
-def _scripts(folder: Traversable) -> Iterator[Traversable]:
-    return (file for file in folder.iterdir() if file.name.endswith(".js"))
+def _published(folder: Traversable) -> Iterator[Traversable]:
+    """The libraries, and the licenses that have to go with them."""
+    return (file for file in folder.iterdir() if file.name.endswith((".js", ".txt")))
 
 
 def _index(static: dict[str, bytes]) -> bytes:

@@ -45,5 +45,5 @@ function calendarTable(calendar) {
     { title: "Cost", numeric: true, value: (row) => row.cost, cell: (row) => (row.known ? money(row.cost) : null) },
     { title: "Idle", numeric: true, value: (row) => row.idle, cell: (row) => (row.known ? money(row.idle) : null) },
   ];
-  return table({ caption: "All days", columns, rows: calendar, sort: "Day" });
+  return table({ caption: "All days", columns, rows: calendar, sort: "Day", limit: 31 });
 }

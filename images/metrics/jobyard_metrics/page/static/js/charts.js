@@ -6,7 +6,7 @@ import { table } from "./table.js";
 
 const BASE = { className: "plot", style: { fontSize: "12px", fontFamily: "inherit" } };
 const GRID = { stroke: "var(--line)", strokeOpacity: 1 };
-const TIP = { fill: "var(--surface)", stroke: "var(--line)", fontSize: 12, lineWidth: 30 };
+const TIP = { fill: "var(--surface)", stroke: "var(--line)", fontSize: 12, lineWidth: 30, ariaHidden: "true" };
 const PATTERNS = [["waiting", 45, 5], ["failing", -45, 4], ["idle", 45, 6], ["crowded", 90, 8], ["nodata", -45, 7]];
 
 // A figure whose chart is drawn as wide as its room, again when that changes. `table` makes the table when it is opened.
@@ -36,10 +36,12 @@ export function unfolding(title, make) {
   return details;
 }
 
-// Plot puts its rules into a <style>, which the page's policy refuses; style.css has them.
+// Plot puts its rules into a <style>, which the page's policy refuses; style.css has them. Its names of marks tell a
+// reader nothing, and ARIA allows no name there.
 export function plot(options) {
   const chart = Plot.plot({ ...BASE, ...options });
   chart.querySelector("style")?.remove();
+  for (const group of chart.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
   return chart;
 }
 
@@ -75,14 +77,21 @@ export function dailyFigure({ title, note, days, calendar, amount, format, heigh
   ];
   const draw = (width) => overDays(calendar, width, { height, y: { label: null }, marks });
   const column = { title, numeric: true, descending: true, value: amount, cell: (day) => format(amount(day)) };
-  return figure({ title, note, draw, table: () => table({ caption: title, columns: [dayColumn, column], rows: days, sort: "Day" }) });
+  const key = calendar.every((day) => day.known) ? null : legend(["nodata", "no data"]);
+  return figure({ title, note, draw, legend: key, table: () => table({ caption: title, columns: [dayColumn, column], rows: days, sort: "Day", limit: 31 }) });
 }
 
 export const dayColumn = { title: "Day", header: true, descending: true, value: (row) => row.day, cell: (row) => shortDay(row.day) };
 
+// Round quantities of memory, in bytes, from 0 to the top.
+export function memoryTicks(top, most) {
+  const step = 2 ** Math.ceil(Math.log2(Math.max(1, top / most)));
+  return d3.range(0, top + 1, step);
+}
+
 // Patterns for fills, so that nothing depends on colour; defined once, outside of every chart.
 export function definePatterns() {
-  const defs = svgElement("defs", {}, ...PATTERNS.map(hatch));
+  const defs = svgElement("defs", {}, ...PATTERNS.map(hatch), arrowHead("arrow"), arrowHead("arrow-across"));
   document.body.append(svgElement("svg", { width: 0, height: 0, class: "unseen", "aria-hidden": "true" }, defs));
 }
 
@@ -91,6 +100,11 @@ function hatch([name, angle, gap]) {
   const ground = svgElement("rect", { width: gap, height: gap, class: `ground ${name}` });
   const size = { width: gap, height: gap, patternUnits: "userSpaceOnUse", patternTransform: `rotate(${angle})` };
   return svgElement("pattern", { id: name, ...size }, ground, line);
+}
+
+function arrowHead(id) {
+  const size = { viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse" };
+  return svgElement("marker", { id, ...size, orient: "auto" }, svgElement("path", { d: "M0 0L8 4L0 8z", class: id }));
 }
 
 // The key of a chart, one [class, word, shape] an entry: a box, or a "line", "dash" or symbol of d3.

@@ -1,10 +1,10 @@
 // The day of all teams: what needs a look, who ran when, what it cost.
 
 import { calendarChart } from "./calendar.js";
-import { costByTeam, groupTable } from "./costs.js";
+import { costs } from "./costs.js";
 import { allJobs, loadDay, rows, summary } from "./data.js";
 import { element, named, outside, route, section } from "./dom.js";
-import { clock, count, duration, longDay, money, moment, percent, plural, shortDay } from "./format.js";
+import { clock, count, dayStart, duration, longDay, money, moment, percent, plural, shortDay } from "./format.js";
 import { runUrl } from "./links.js";
 import { jobLink, notice, tiles } from "./parts.js";
 import { badge } from "./states.js";
@@ -14,11 +14,17 @@ import { groupName, timeline, timelineLegend } from "./timeline.js";
 export async function dayView(wanted) {
   const calendar = rows(summary().calendar);
   const day = wanted ?? summary().day;
+  if (Number.isNaN(dayStart(day))) return unknownDay(day);
   const totals = calendar.find((entry) => entry.day === day);
   const data = totals?.known ? await loadDay(day) : null;
   const heading = [element("h1", { tabindex: "-1" }, longDay(day)), chooser(calendar, day)];
   const body = data ? sections(day, totals, data) : [notice(emptyDay(totals, calendar))];
   return { title: longDay(day), node: element("div", {}, element("div", { class: "heading" }, ...heading), calendarChart(calendar, day), ...body) };
+}
+
+function unknownDay(day) {
+  const text = notice(named(day), " is no day; a day is written as in 2026-11-25.");
+  return { title: "Unknown day", node: element("div", {}, element("h1", { tabindex: "-1" }, "Unknown day"), text) };
 }
 
 function emptyDay(totals, calendar) {
@@ -52,7 +58,7 @@ function sections(day, totals, data) {
     totalTiles(totals, newest),
     section("Needs a look", attention(runs, newest)),
     timelineSection(day, rows(data.bars), rows(data.crowded)),
-    section("Cost", costByTeam(rows(data.teams), totals), groupTable(rows(data.groups))),
+    section("Cost", costs(rows(data.teams), rows(data.groups), totals)),
   ];
 }
 

@@ -56,8 +56,8 @@ function picture(part) {
   const size = { width, height, viewBox: `0 0 ${width} ${height}`, class: "graph", role: "group", "aria-label": `${part.length} jobs that hang together` };
   const lines = graph.edges().map((edge) => arrow(graph, edge));
   const boxes = part.map((position) => box(allJobs()[position], graph.node(position)));
-  const region = { class: "scroll", role: "region", "aria-label": "Graph of jobs", tabindex: "0" };
-  return element("div", region, svgElement("svg", size, arrowHead(), ...lines, ...boxes));
+  const region = { class: "scroll", role: "group", "aria-label": "Graph of jobs", tabindex: "0" };
+  return element("div", region, svgElement("svg", size, ...lines, ...boxes));
 }
 
 function layout(part) {
@@ -76,15 +76,10 @@ function arrow(graph, edge) {
   const points = [{ x: from.x + BOX.width / 2, y: from.y }, ...passes(between), { x: to.x - BOX.width / 2, y: to.y }];
   const path = d3.line(({ x }) => x, ({ y }) => y).curve(d3.curveBumpX);
   const crosses = allJobs()[edge.v].team !== allJobs()[edge.w].team;
-  return svgElement("path", { d: path(points), class: crosses ? "arrow across" : "arrow", "marker-end": "url(#arrow)" });
+  return svgElement("path", { d: path(points), class: crosses ? "arrow across" : "arrow", "marker-end": crosses ? "url(#arrow-across)" : "url(#arrow)" });
 }
 
 const passes = (points) => (points.length > 1 ? points : []);
-
-function arrowHead() {
-  const marker = { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" };
-  return svgElement("defs", {}, svgElement("marker", marker, svgElement("path", { d: "M0 0L8 4L0 8z", class: "head" })));
-}
 
 function box(job, { x, y }) {
   const left = x - BOX.width / 2;

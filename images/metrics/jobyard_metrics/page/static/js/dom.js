@@ -24,10 +24,12 @@ function listen(node, listeners) {
   for (const [event, listener] of Object.entries(listeners)) node.addEventListener(event, listener);
 }
 
+const LINE = 40;
+
 // A name that somebody chose: <bdi> keeps its writing direction from its surroundings.
 export function named(text, length = 80) {
   const shown = shortened(text, length);
-  return element("bdi", { title: shown === text ? null : shortened(text, 1000) }, shown);
+  return element("bdi", { class: length <= LINE ? "line" : null, title: shown === text ? null : shortened(text, 1000) }, shown);
 }
 
 export function shortened(text, length) {

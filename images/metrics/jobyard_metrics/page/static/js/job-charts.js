@@ -48,7 +48,7 @@ const timed = (title, name) => ({
 
 function durationTable(days) {
   const columns = [dayColumn, { title: "Runs", numeric: true, value: (row) => row.runs }, { title: "Failed", numeric: true, value: (row) => row.failed }, timed("p50", "p50"), timed("p95", "p95")];
-  return table({ caption: "Durations by day", columns, rows: days, sort: "Day" });
+  return table({ caption: "Durations by day", columns, rows: days, sort: "Day", limit: 31 });
 }
 
 const WAITS = [["wait_slot", "Airflow's queue"], ["wait_machine", "quota or machine"], ["wait_image", "image and start"]];
@@ -80,7 +80,7 @@ function drawWaits(days, calendar, width) {
 
 function waitTable(days) {
   const columns = [dayColumn, ...WAITS.map(([name, kind]) => timed(kind, name))];
-  return table({ caption: "Median waits by day", columns, rows: days, sort: "Day" });
+  return table({ caption: "Median waits by day", columns, rows: days, sort: "Day", limit: 31 });
 }
 
 export function costChart(days, calendar) {

@@ -36,7 +36,7 @@ function show(room, jobs, filter) {
 export function jobTable(jobs, { withTeam = true, caption = "Jobs" } = {}) {
   const columns = [
     { title: "Job", header: true, value: (job) => (withTeam ? `${job.team}.${job.job}` : job.job), cell: (job) => jobLink(job, withTeam) },
-    { title: "Owner", value: (job) => job.owner, cell: (job) => (job.owner ? named(job.owner, 40) : null) },
+    { title: "Owner", value: (job) => job.owner, cell: (job) => (job.owner ? named(job.owner, 32) : null) },
     { title: "Schedule", value: (job) => job.schedule, cell: schedule },
     { title: "Next run", value: (job) => job.next_run, cell: nextRun },
     { title: "Last result", value: (job) => job.ended, cell: lastResult, hint: "Sorted by when it ended" },

@@ -56,5 +56,5 @@ function modelTable(points) {
     { title: "Ended", header: true, descending: true, value: (point) => point.ended, cell: (point) => moment(point.ended) },
     { title: "Value", numeric: true, descending: true, value: (point) => point.value, cell: (point) => number(point.value) },
   ];
-  return table({ caption: "Values", columns, rows: points, sort: "Ended" });
+  return table({ caption: "Values", columns, rows: points, sort: "Ended", limit: 31 });
 }

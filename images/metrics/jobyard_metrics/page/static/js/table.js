@@ -14,7 +14,7 @@ export function table({ caption, columns, rows, sort = null, limit = LIMIT, empt
   else fill(state);
   const grid = element("table", {}, element("caption", { class: "unseen" }, caption),
     element("thead", {}, groups(columns), element("tr", {}, ...state.heads)), state.body);
-  const region = { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" };
+  const region = { class: "scroll", role: "group", "aria-label": caption, tabindex: "0" };
   return element("div", {}, element("div", region, grid), more(state));
 }
 

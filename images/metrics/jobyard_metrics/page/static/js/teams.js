@@ -58,7 +58,7 @@ function dayTable(calendar) {
     { title: "Cost", numeric: true, descending: true, value: (row) => row.cost, cell: (row) => money(row.cost) },
     { title: "Idle", numeric: true, descending: true, value: (row) => row.idle, cell: (row) => money(row.idle) },
   ];
-  return table({ caption: "Cost by day", columns, rows: calendar, sort: "Day" });
+  return table({ caption: "Cost by day", columns, rows: calendar, sort: "Day", limit: 31 });
 }
 
 function teamTable(teams) {

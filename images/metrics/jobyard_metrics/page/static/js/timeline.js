@@ -41,17 +41,17 @@ export function pack(bars) {
   return last.length;
 }
 
-const laneHeight = (lanes) => (lanes <= 24 ? 17 : lanes <= 70 ? 8 : 4);
+const laneHeight = (lanes) => (lanes <= 30 ? 17 : lanes <= 100 ? 7 : 4);
 
 function drawLanes(day, bars, lanes, crowded, width) {
   const height = laneHeight(lanes);
   const start = dayStart(day);
-  const frame = { width, height: lanes * height + AXIS + 14, marginLeft: 14, marginRight: 16, marginTop: 14, marginBottom: AXIS };
+  const frame = { width, height: lanes * height + AXIS + 14, marginLeft: 18, marginRight: 18, marginTop: 14, marginBottom: AXIS };
   const chart = plot({
     ...frame,
     x: { type: "utc", domain: [new Date(start * 1000), new Date((start + 86400) * 1000)], label: null },
     y: { domain: [0, lanes], reverse: true, axis: null },
-    marks: [...hourMarks(crowded, width), ...barMarks(bars, lane(height)), ...(height > 10 ? labels(bars, day, width - 30) : []), barTip(bars)],
+    marks: [...hourMarks(crowded, width), ...barMarks(bars, lane(height)), ...(height > 10 ? labels(bars, day, width - 36) : []), barTip(bars)],
   });
   chart.addEventListener("click", () => chart.value && (location.hash = jobRoute(chart.value)));
   return chart;
@@ -80,7 +80,7 @@ function barMarks(bars, place) {
   const fill = (bar) => (bar.failed ? "url(#failing)" : "var(--bar)");
   return [
     Plot.rect(waiting, { ...place, x1: at("begin"), x2: at("placed"), fill: "url(#waiting)", stroke: "var(--bar)", strokeWidth: 0.5 }),
-    Plot.rect(bars, { ...place, x1: at("placed"), x2: at("until"), fill }),
+    Plot.rect(bars, { ...place, x1: at("placed"), x2: at("until"), fill, stroke: "var(--surface)", strokeWidth: 0.5 }),
   ];
 }
 
@@ -132,7 +132,7 @@ function barTable(group, bars) {
     { title: "Pods", numeric: true, descending: true, value: (bar) => bar.pods },
     { title: "Failed", numeric: true, descending: true, value: (bar) => bar.failed },
   ];
-  return table({ caption: `Runs on the node group ${groupName(group)}`, columns, rows: bars, sort: "From" });
+  return table({ caption: `Runs on the node group ${groupName(group)}`, columns, rows: bars, sort: "From", limit: 31 });
 }
 
 export function timelineLegend() {

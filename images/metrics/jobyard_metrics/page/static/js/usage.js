@@ -1,7 +1,7 @@
 // What tasks asked for beside what they used: where each adviser's figure lies, and the use by day.
 
 import { taskName } from "./advice.js";
-import { dayColumn, figure, gridX, gridY, legend, noon, overDays, plot, tip, tipX, wholeDay } from "./charts.js";
+import { dayColumn, figure, gridX, gridY, legend, memoryTicks, noon, overDays, plot, tip, tipX, wholeDay } from "./charts.js";
 import { shortened } from "./dom.js";
 import { cpu, longDay, memory, plural } from "./format.js";
 import { table } from "./table.js";
@@ -15,8 +15,8 @@ const SIGNS = [
   ["krr", "KRR", "plus", "quiet"],
   ["vpa", "VPA", "times", "quiet"],
 ];
-const MEMORY = { title: "Memory", format: memory, field: (sign) => (sign === "peak" ? "memory_peak" : `${sign}_memory`), steps: 2 ** 20 };
-const CPU = { title: "CPU", format: cpu, field: (sign) => (sign === "peak" ? "cpu_peak" : `${sign}_cpu`), steps: 1 };
+const MEMORY = { title: "Memory", format: memory, field: (sign) => (sign === "peak" ? "memory_peak" : `${sign}_memory`), ticks: memoryTicks };
+const CPU = { title: "CPU", format: cpu, field: (sign) => (sign === "peak" ? "cpu_peak" : `${sign}_cpu`), ticks: (top, most) => d3.ticks(0, top, most) };
 
 // Where each adviser's figure lies, for memory and for CPU.
 export function fitCharts(advised) {
@@ -40,9 +40,9 @@ function point(row, task, [sign, word, symbol, color], { field, format }) {
   return [{ task, value, sign, symbol, color: `var(--${color})`, words: `${shortened(taskName(row), 40)}\n${word}: ${format(value)}` }];
 }
 
-function drawFit(advised, points, { format, steps }, width) {
+function drawFit(advised, points, resource, width) {
   const top = d3.max(points, (point) => point.value);
-  const ticks = d3.ticks(0, top / steps, Math.max(3, width / 110)).map((tick) => tick * steps);
+  const ticks = resource.ticks(top, Math.max(3, width / 100));
   const spans = d3.rollups(points, (own) => d3.extent(own, (point) => point.value), (point) => point.task);
   const marginLeft = Math.min(130, width / 3);
   const name = (_, task) => shortened(taskName(advised[task]), Math.floor(marginLeft / 7));
@@ -52,7 +52,7 @@ function drawFit(advised, points, { format, steps }, width) {
     y: { type: "band", domain: d3.range(advised.length), axis: null },
     marks: [
       gridX(ticks),
-      Plot.axisX(ticks, { tickFormat: format, tickSize: 0, label: null }),
+      Plot.axisX(ticks, { tickFormat: resource.format, tickSize: 0, label: null }),
       Plot.ruleY(spans, { y: ([task]) => task, x1: ([, [low]]) => low, x2: ([, [, high]]) => high, stroke: "var(--line)", strokeWidth: 3 }),
       Plot.text(d3.range(advised.length), { x: 0, y: (task) => task, text: name, textAnchor: "end", dx: -8 }),
       ...SIGNS.map(([sign]) => dots(points.filter((point) => point.sign === sign))),
@@ -89,7 +89,7 @@ function drawUsage(days, calendar, width) {
   const known = days.filter((day) => day.memory_peak != null);
   const unknown = days.filter((day) => day.memory_peak == null);
   const top = d3.max(days, (day) => Math.max(day.memory_peak ?? 0, day.requested_memory ?? 0)) || 1;
-  const ticks = d3.ticks(0, top / MEMORY.steps, 3).map((tick) => tick * MEMORY.steps);
+  const ticks = memoryTicks(top, 4);
   const title = (day) => `${longDay(day.day)}\npeak ${memory(day.memory_peak)} of ${memory(day.requested_memory)}`;
   const marks = [
     gridY(ticks),
@@ -110,5 +110,5 @@ function usageTable(task, days) {
     { title: "Asked for", numeric: true, value: (row) => row.requested_memory, cell: (row) => memory(row.requested_memory) },
     { title: "Not sampled", numeric: true, value: (row) => row.unsampled, cell: (row) => `${row.unsampled} of ${row.pods}` },
   ];
-  return table({ caption: `Memory of ${shortened(task, 80)}`, columns, rows: days, sort: "Day" });
+  return table({ caption: `Memory of ${shortened(task, 80)}`, columns, rows: days, sort: "Day", limit: 31 });
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 GIB = 2**30
 SECOND = 1000
-TEAMS = ("care", "claims", "fraud", "growth", "logistics", "platform", "pricing", "risk", "search", "supply", "vision", "voice")
+TEAMS = (
+    *("care", "claims", "fraud", "growth", "logistics", "platform"),
+    *("pricing", "risk", "search", "supply", "vision", "voice"),
+)
 PURPOSES = ("ingest", "features", "score", "train", "backfill", "report", "drift-check", "embed", "forecast", "export")
 GROUPS = ("default", "high-cpu", "high-memory", "gpu")
 MACHINES = {
@@ -25,7 +28,6 @@ MACHINES = {
     "high-memory": ("r7i.2xlarge", 8.0, 64, 529_200_000),
     "gpu": ("g6.2xlarge", 8.0, 32, 977_600_000),
 }
-SCHEDULES = ("at 0{}:00 every day", "at 0{}:30 every day", "at 0{}:00 on weekdays")
 
 
 @dataclass
@@ -39,7 +41,6 @@ class Drawing:
     newest: date = date(2026, 11, 25)
     gaps: tuple[int, ...] = (20, 21)
     """Days before the newest that have no data."""
-    tasks: list[dict[str, Any]] = field(default_factory=list)
 
 
 def draw(drawing: Drawing | None = None) -> dict[date, dict[str, pl.DataFrame]]:
@@ -54,7 +55,8 @@ def draw(drawing: Drawing | None = None) -> dict[date, dict[str, pl.DataFrame]]:
 
 def _jobs(drawing: Drawing, random: np.random.Generator) -> list[dict[str, Any]]:
     names = TEAMS if drawing.teams <= len(TEAMS) else tuple(f"team-{number:03}" for number in range(drawing.teams))
-    return [_job(names[number % drawing.teams], number // drawing.teams, number, random) for number in range(drawing.jobs)]
+    numbers = range(drawing.jobs)
+    return [_job(names[number % drawing.teams], number // drawing.teams, number, random) for number in numbers]
 
 
 def _job(team: str, rank: int, number: int, random: np.random.Generator) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _day(
         "pods": _clipped(pods, day),
         "nodes": _nodes(day, pods, random),
         "models": _models(pods, age, random),
-        "jobs": _released(newest, jobs, tasks),
+        "jobs": _released(newest, jobs, tasks) if age == 0 else pl.DataFrame(schema=dict(TABLES["jobs"])),
         "advice": _advice(tasks) if age == 0 else pl.DataFrame(schema=dict(TABLES["advice"])),
     }
     return {name: fitted(name, frame) for name, frame in tables.items()}
@@ -204,13 +206,17 @@ def _used(pods: pl.DataFrame, age: int) -> pl.DataFrame:
 def _runs(pods: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
     last = pods.group_by("team", "job", "run_id", "task", maintain_order=True).agg(pl.col("failed").last())
     failures = last.group_by("team", "job", "run_id").agg(pl.col("failed").any())
-    runs = pods.group_by("team", "job", "run_id", maintain_order=True).agg(
-        interval_start=pl.col("due").first(),
-        interval_end=pl.col("due").first(),
-        queued=pl.col("created").min() - timedelta(seconds=6),
-        started=pl.col("created").min() - timedelta(seconds=5),
-        ended=pl.col("ended").max() + timedelta(seconds=3),
-    ).join(failures, on=["team", "job", "run_id"])
+    runs = (
+        pods.group_by("team", "job", "run_id", maintain_order=True)
+        .agg(
+            interval_start=pl.col("due").first(),
+            interval_end=pl.col("due").first(),
+            queued=pl.col("created").min() - timedelta(seconds=6),
+            started=pl.col("created").min() - timedelta(seconds=5),
+            ended=pl.col("ended").max() + timedelta(seconds=3),
+        )
+        .join(failures, on=["team", "job", "run_id"])
+    )
     has_deadline = pl.col("job").is_in(["score", "report"])
     missed = pl.Series(random.random(runs.height) < 0.03)
     state = pl.when("failed").then(pl.lit("failed")).otherwise(pl.lit("success"))
@@ -270,7 +276,9 @@ def _released(newest: date, jobs: list[dict[str, Any]], tasks: pl.DataFrame) -> 
     return pl.DataFrame(rows, schema=dict(TABLES["jobs"]))
 
 
-def _release(job: dict[str, Any], jobs: list[dict[str, Any]], tasks: pl.DataFrame, tomorrow: datetime) -> dict[str, Any]:
+def _release(
+    job: dict[str, Any], jobs: list[dict[str, Any]], tasks: pl.DataFrame, tomorrow: datetime
+) -> dict[str, Any]:
     number = job["number"]
     earlier = [1, 6] if number // 6 % 4 else [1]
     others = [jobs[number - count] for count in earlier] if number % 3 == 2 and number > 7 else []

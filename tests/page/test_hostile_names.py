@@ -18,7 +18,17 @@ SCRIPT = "<script>alert(1)</script>"
 IMAGE = "\"><img src=x onerror=alert(2)>'"
 LONG = "j" * 10_000
 TURNED = "\u202egnitroppus\u202c \u2067rtl\u2069"
-TEAMS = ("__proto__", SCRIPT, "constructor", "../../etc/passwd", "toString", "a/b?c#d%2e", TURNED, "line\u2028end\r\n", "")
+TEAMS = (
+    "__proto__",
+    SCRIPT,
+    "constructor",
+    "../../etc/passwd",
+    "toString",
+    "a/b?c#d%2e",
+    TURNED,
+    "line\u2028end\r\n",
+    "",
+)
 JOBS = (SCRIPT, IMAGE, LONG, "__proto__", "hasOwnProperty", "%zz", TURNED, "*/ }); alert(3); //", "\\u0027\x00")
 
 

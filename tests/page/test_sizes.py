@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from jobyard_metrics.page import files
 from jobyard_metrics.tables import TABLES
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.page.conftest import SETTINGS, Days, Open, write_files
 from tests.page.drawn_history import Drawing, draw, fitted
@@ -42,7 +42,7 @@ def test_one_job(look: Open, tmp_path: Path) -> None:
     viewer = look(write_files(tmp_path, draw(Drawing(teams=1, jobs=1, days=1))).as_uri())
     for view in VIEWS:
         viewer.see(view)
-        assert "failed\n" not in viewer.text()
+        assert "This view failed" not in viewer.text()
         assert viewer.page.locator("h1").inner_text() != "Unknown job"
 
 
@@ -69,7 +69,9 @@ def test_what_was_not_sampled_is_never_zero(look: Open, tmp_path: Path) -> None:
     advice = fitted("advice", tables["advice"].drop("memory_peak", "cpu_p95", "fits_memory", "saves"))
     advice = advice.with_columns(sampled=pl.lit(0, pl.Int32))
     nodes = tables["nodes"].with_columns(pl.lit(None, pl.Int64).alias(name) for name in ("price", "cost", "idle"))
-    viewer = look(write_files(tmp_path, {Drawing.newest: {**tables, "pods": pods, "advice": advice, "nodes": nodes}}).as_uri())
+    viewer = look(
+        write_files(tmp_path, {Drawing.newest: {**tables, "pods": pods, "advice": advice, "nodes": nodes}}).as_uri()
+    )
     viewer.see("job/care/ingest")
     assert "none of the last 30 runs was sampled" in viewer.text()
     assert "2 ended before they were sampled" in viewer.text()
@@ -81,7 +83,9 @@ def test_what_was_not_sampled_is_never_zero(look: Open, tmp_path: Path) -> None:
     assert "no node of this day has a known price" in viewer.text()
 
 
-def test_a_team_file_that_may_not_be_read(look: Open, drawn: Days, tmp_path: Path, serve: Callable[[Path], str]) -> None:
+def test_a_team_file_that_may_not_be_read(
+    look: Open, drawn: Days, tmp_path: Path, serve: Callable[[Path], str]
+) -> None:
     recent = {day: tables for day, tables in drawn.items() if day > date(2026, 11, 18)}
     start = write_files(tmp_path, recent, replace(SETTINGS, teams_read="own"))
     for team in ("risk", "claims"):
@@ -119,25 +123,143 @@ def large() -> Days:
     return draw(Drawing(teams=200, jobs=1000, days=4, gaps=()))
 
 
-def test_a_thousand_jobs_are_small_and_drawn_in_a_second(look: Open, large: Days, tmp_path: Path, serve: Callable[[Path], str]) -> None:
+def test_a_thousand_jobs_are_small_and_drawn_in_a_second(
+    look: Open, large: Days, tmp_path: Path, serve: Callable[[Path], str]
+) -> None:
     viewer = look(serve(write_files(tmp_path, large).parent))
-    viewer.page.add_init_script(f"{DRAWN_AT}")
+    # The page's own time: on a machine that others use too, a clock on the wall measures those.
+    session = viewer.page.context.new_cdp_session(viewer.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     viewer.see("")
-    measured = viewer.page.evaluate("({ drawn: window.drawnAt, busy: window.busy, entries: performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).map(({ name, decodedBodySize }) => [name, decodedBodySize]) })")
-    size = sum(size for _, size in measured["entries"])
-    assert len(measured["entries"]) == 8, measured["entries"]
-    assert size < 2_000_000
+    metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
+    assert metrics["TaskDuration"] < 1
+    sizes: dict[str, int] = viewer.page.evaluate(SIZES)
+    assert sorted(sizes) == FIRST_VIEW
+    assert sum(sizes.values()) < 2_000_000
     assert viewer.page.locator(".plot rect").count() > 1000
-    # Others may use the machine at the same time; the browser's own time is what the page can answer for.
-    assert min(measured["drawn"], _task_time(viewer)) < 1000 * SLACK, measured["drawn"]
 
 
-SLACK = float(os.environ.get("JOBYARD_PAGE_SLACK", "1"))
-DRAWN_AT = """
-const check = () => {
-  const charts = [...document.querySelectorAll(".chart")];
-  if (charts.length && charts.every((chart) => chart.childElementCount)) window.drawnAt = performance.now();
-  else requestAnimationFrame(check);
-};
-document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(check));
-"""
+SIZES = """Object.fromEntries(
+  [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .map(({ name, decodedBodySize }) => [new URL(name).pathname, decodedBodySize]))"""
+FIRST_VIEW = [
+    "/app.js",
+    "/data/summary.js",
+    "/icon.svg",
+    "/index.html",
+    "/style.css",
+    "/vendor/d3.min.js",
+    "/vendor/dagre.min.js",
+    "/vendor/plot.umd.min.js",
+]
+
+
+def test_the_views_of_a_thousand_jobs(look: Open, large: Days, tmp_path: Path) -> None:
+    viewer = look(write_files(tmp_path, large).as_uri())
+    page = viewer.see("jobs")
+    assert page.locator("tbody tr").count() == 100
+    page.get_by_role("button", name="Show 900 more rows").click()
+    assert page.locator("tbody tr").count() == 1000
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 101
+    viewer.see("dependencies")
+    page.locator(".more").click()
+    assert page.locator("svg.graph").count() > 50
+
+
+def test_ninety_days_of_a_thousand_jobs_are_built_in_little_time() -> None:
+    days = draw(Drawing(teams=200, jobs=1000))
+    before = time.process_time()
+    built = files(days, Drawing.newest, SETTINGS)
+    assert time.process_time() - before < 40
+    assert len(built) > 280
+
+
+def test_a_phone_scrolls_in_one_direction(look: Open, site: str) -> None:
+    viewer = look(site, viewport={"width": 360, "height": 740}, has_touch=True)
+    for view in (*VIEWS, "team/risk", "job/fraud/ingest", "day/2026-11-05"):
+        page = viewer.see(view)
+        for details in page.locator("details summary").all()[:2]:
+            details.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+
+
+def test_paper_has_no_controls_and_is_light(look: Open, site: str) -> None:
+    viewer = look(site, color_scheme="dark")
+    page = viewer.see("job/fraud/ingest")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert not page.locator("nav").is_visible()
+    assert not page.locator("#theme").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('h2')).color") == "rgb(27, 31, 36)"
+    assert page.locator("figure").first.is_visible()
+    assert len(page.pdf(format="A4")) > 10_000
+
+
+def test_the_keyboard_reaches_everything(look: Open, site: str) -> None:
+    page = look(site).see("")
+    page.keyboard.press("Tab")
+    assert _focused(page) == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    names = _walk(page)
+    assert "Show as a table" in names
+    assert "What" in names
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.type("risk score")
+    expect(page.get_by_role("status")).to_have_text("0 teams and 1 job")
+    page.keyboard.press("Enter")
+    assert _focused(page) == "Search"
+    assert "risk.score" in _walk(page)
+    page.locator("tbody a").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("risk.score")
+    assert _focused(page) == "risk.score"
+
+
+def _focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.innerText"))
+
+
+def _walk(page: Page) -> list[str]:
+    """What the tab key reaches, to the end of the page."""
+    names = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            return names
+        names.append(_focused(page))
+    raise AssertionError(f"the focus never leaves: {names[-5:]}")
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "local"),
+    [
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 30), "Sun, 25 Oct 2026, 02:30:00 CEST (Europe/Berlin)"),
+        ("Europe/Berlin", datetime(2026, 10, 25, 1, 30), "Sun, 25 Oct 2026, 02:30:00 CET (Europe/Berlin)"),
+        ("Europe/Berlin", datetime(2026, 3, 29, 1, 30), "Sun, 29 Mar 2026, 03:30:00 CEST (Europe/Berlin)"),
+        ("America/New_York", datetime(2026, 11, 1, 5, 30), "Sun, 1 Nov 2026, 01:30:00 GMT-4 (America/New_York)"),
+        ("America/New_York", datetime(2026, 11, 1, 6, 30), "Sun, 1 Nov 2026, 01:30:00 GMT-5 (America/New_York)"),
+        ("America/New_York", datetime(2026, 3, 8, 7, 30), "Sun, 8 Mar 2026, 03:30:00 GMT-4 (America/New_York)"),
+    ],
+)
+def test_times_are_in_utc_with_the_viewers_own(
+    look: Open, tmp_path: Path, zone: str, moment: datetime, local: str
+) -> None:
+    newest = moment.date()
+    ended = moment.replace(tzinfo=timezone.utc)
+    days = draw(Drawing(teams=1, jobs=1, days=1, newest=newest))
+    runs = days[newest]["runs"].with_columns(
+        ended=pl.lit(ended).cast(pl.Datetime("ms", "UTC")),
+        started=pl.lit(ended - timedelta(minutes=10)).cast(pl.Datetime("ms", "UTC")),
+    )
+    start = write_files(tmp_path, {newest: {**days[newest], "runs": runs}}, newest=newest)
+    viewer = look(start.as_uri(), timezone_id=zone)
+    page = viewer.see("job/care/ingest")
+    shown = page.locator(".pairs time").last
+    assert shown.inner_text() == f"{moment:%-d %b %H:%M}"
+    assert shown.get_attribute("datetime") == f"{moment:%Y-%m-%dT%H:%M}:00.000Z"
+    assert shown.get_attribute("title") == local
+    viewer.see("")
+    assert page.locator("h1").inner_text() == f"{moment:%A, %-d %B %Y}"
+    hours = page.locator(".plot text", has_text=":00").all_text_contents()
+    assert hours[:25] == [f"{hour % 24:02}:00" for hour in range(25)]

@@ -41,7 +41,16 @@ def test_axe_finds_nothing(look: Open, small_site: str, theme: str) -> None:
     viewer = look(small_site, color_scheme=theme)
     # What the themes do not share is the contrast.
     options = {"runOnly": ["color-contrast"]} if theme == "dark" else None
-    for view in ("", "day/2026-11-21", "jobs", "teams", "dependencies", "team/claims", "job/fraud/ingest", "search/care"):
+    for view in (
+        "",
+        "day/2026-11-21",
+        "jobs",
+        "teams",
+        "dependencies",
+        "team/claims",
+        "job/fraud/ingest",
+        "search/care",
+    ):
         page = viewer.see(view)
         for details in page.locator("details summary").all()[:2]:
             details.click()
@@ -54,7 +63,9 @@ def test_the_views_work_from_a_folder(look: Open, start_page: Path) -> None:
     viewer = look(start_page.as_uri())
     for view, heading in VIEWS.items():
         assert viewer.see(view).inner_text("h1") == heading
-    assert viewer.page.evaluate("performance.getEntriesByType('resource').every(({ name }) => name.startsWith('file:'))")
+    assert viewer.page.evaluate(
+        "performance.getEntriesByType('resource').every(({ name }) => name.startsWith('file:'))"
+    )
 
 
 def test_the_policy_refuses_scripts_and_styles_of_others(start_page: Path) -> None:

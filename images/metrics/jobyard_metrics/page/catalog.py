@@ -124,4 +124,7 @@ def team_columns(history: History, known: Catalog) -> dict[str, Any]:
     frame = pl.DataFrame({"team": known.teams}, schema={"team": pl.String})
     joined = frame.join(counts, on="team", how="left").join(costs, on="team", how="left").sort("team")
     files = [team_file(team) for team in known.teams]
-    return {**columns(joined.with_columns(pl.col("jobs").fill_null(0), cost=microdollars(pl.col("cost")))), "file": files}
+    return {
+        **columns(joined.with_columns(pl.col("jobs").fill_null(0), cost=microdollars(pl.col("cost")))),
+        "file": files,
+    }

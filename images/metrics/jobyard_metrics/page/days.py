@@ -60,7 +60,9 @@ def day_frames(history: History, known: Catalog) -> DayFrames:
 def _runs(history: History, known: Catalog) -> pl.DataFrame:
     """Runs in the order in which they ended; those that need a look have their `run_id`."""
     runs = known.positioned(history.runs)
-    is_noted = (pl.col("state") != "success") | pl.col("missed_deadline").fill_null(False) | pl.col("late").is_not_null()
+    is_noted = (
+        (pl.col("state") != "success") | pl.col("missed_deadline").fill_null(False) | pl.col("late").is_not_null()
+    )
     noted = pl.when(is_noted).then(pl.col("run_id"))
     return runs.sort("day", "ended", "job").select(
         "day", "job", "state", "started", "ended", "late", missed=pl.col("missed_deadline"), run=noted
@@ -73,9 +75,11 @@ def _placed(history: History, known: Catalog) -> pl.DataFrame:
     until = pl.coalesce("ended", latest)
     pods = history.pods.with_columns(pl.col(GROUP).fill_null(""), namespace=pl.col("team"), until=until)
     placed = pl.coalesce("scheduled", "until")
-    return known.positioned(pods).with_columns(
-        placed=placed, waited=(placed - pl.coalesce("created", "scheduled", "until")).dt.total_seconds()
-    ).with_columns(begin=pl.coalesce("created", "scheduled", "until"))
+    return (
+        known.positioned(pods)
+        .with_columns(placed=placed, waited=(placed - pl.coalesce("created", "scheduled", "until")).dt.total_seconds())
+        .with_columns(begin=pl.coalesce("created", "scheduled", "until"))
+    )
 
 
 def _bars(pods: pl.DataFrame) -> pl.DataFrame:
@@ -157,4 +161,6 @@ def calendar_columns(history: History) -> dict[str, Any]:
     for totals in (runs, pods, nodes):
         joined = joined.join(totals, on="day", how="left")
     counts = pl.col("runs", "failed", "late", "missed", "pods", "unsampled", "unpriced").fill_null(0)
-    return columns(joined.sort("day").with_columns(counts, cost=microdollars(pl.col("cost")), idle=microdollars(pl.col("idle"))))
+    return columns(
+        joined.sort("day").with_columns(counts, cost=microdollars(pl.col("cost")), idle=microdollars(pl.col("idle")))
+    )

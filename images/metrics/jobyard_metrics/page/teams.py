@@ -121,7 +121,9 @@ def _runs(history: History) -> pl.DataFrame:
     keys = [*JOB, "run_id"]
     retries = (pl.col("try_number") > 1).sum()
     tries = history.tries.group_by(keys).agg(tries=pl.len(), retries=retries)
-    costs = history.pods.group_by(keys).agg(cost=microdollars(known_sum("cost")), unsampled=(pl.col("samples") == 0).sum())
+    costs = history.pods.group_by(keys).agg(
+        cost=microdollars(known_sum("cost")), unsampled=(pl.col("samples") == 0).sum()
+    )
     newest = history.runs.sort("ended", "run_id").group_by(JOB, maintain_order=True).tail(RUNS)
     joined = newest.join(tries, on=keys, how="left").join(costs, on=keys, how="left").sort(*JOB, "ended", "run_id")
     kept = ["run_type", "state", "due", "started", "ended", "late", "missed_deadline", "tries", "retries", "cost"]

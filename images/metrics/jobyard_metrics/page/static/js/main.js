@@ -93,7 +93,16 @@ function startSearch() {
   });
 }
 
+// The address names the view, so a link within the page may not change it.
+function startSkipLink() {
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+}
+
 function start() {
+  startSkipLink();
   startTheme(document.getElementById("theme"));
   if (!summary()) {
     main.replaceChildren(notice("The file data/summary.js could not be loaded. The job platform.metrics writes it; you may lack the right to read it."));

@@ -19,10 +19,8 @@ from jobyard_metrics.page import Settings, files
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.page.drawn_history import Drawing, draw
+from tests.page.made_up_page import SETTINGS
 
-SETTINGS = Settings(
-    environment="prod", airflow_url="https://airflow.example.com", argocd_url="https://argocd.example.com"
-)
 CHROMIUM = "/usr/bin/chromium"
 # Playwright's own waiting evaluates text, which the page's policy refuses.
 DRAWN = """new Promise((resolve) => {

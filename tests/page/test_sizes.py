@@ -1,11 +1,11 @@
-"""No job, one job, a thousand; days and files that are missing; a phone, paper, the keyboard, and the viewer's clock."""
+"""No job, one job, a thousand; days and files that are missing; a phone, paper, the keyboard, the viewer's clock."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +14,9 @@ from jobyard_metrics.page import files
 from jobyard_metrics.tables import TABLES
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import SETTINGS, Days, Open, write_files
+from tests.page.conftest import Days, Open, write_files
 from tests.page.drawn_history import Drawing, draw, fitted
+from tests.page.made_up_page import SETTINGS
 
 VIEWS = ("", "jobs", "teams", "dependencies", "team/care", "job/care/ingest", "search/care")
 EMPTY = {name: pl.DataFrame(schema=dict(schema)) for name, schema in TABLES.items()}
@@ -222,7 +223,7 @@ def _focused(page: Page) -> str:
 
 def _walk(page: Page) -> list[str]:
     """What the tab key reaches, to the end of the page."""
-    names = []
+    names: list[str] = []
     for _ in range(200):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement === document.body"):
@@ -246,7 +247,7 @@ def test_times_are_in_utc_with_the_viewers_own(
     look: Open, tmp_path: Path, zone: str, moment: datetime, local: str
 ) -> None:
     newest = moment.date()
-    ended = moment.replace(tzinfo=timezone.utc)
+    ended = moment.replace(tzinfo=UTC)
     days = draw(Drawing(teams=1, jobs=1, days=1, newest=newest))
     runs = days[newest]["runs"].with_columns(
         ended=pl.lit(ended).cast(pl.Datetime("ms", "UTC")),
@@ -261,5 +262,15 @@ def test_times_are_in_utc_with_the_viewers_own(
     assert shown.get_attribute("title") == local
     viewer.see("")
     assert page.locator("h1").inner_text() == f"{moment:%A, %-d %B %Y}"
-    hours = page.locator(".plot text", has_text=":00").all_text_contents()
+    # The day's timeline is of 24 hours, in UTC, on whichever day clocks change.
+    assert "Drawn from 09:00 to 10:00" in viewer.text()
+    days[newest] = {**days[newest], "pods": _all_day(days[newest]["pods"], newest)}
+    viewer.url = write_files(tmp_path, days, newest=newest).as_uri()
+    hours = viewer.see("").locator(".plot text", has_text=":00").all_text_contents()
     assert hours[:25] == [f"{hour % 24:02}:00" for hour in range(25)]
+
+
+def _all_day(pods: pl.DataFrame, day: date) -> pl.DataFrame:
+    start = pl.lit(day).cast(pl.Datetime("ms", "UTC"))
+    begin = {name: start for name in ("created", "scheduled", "started")}
+    return pods.with_columns(**begin, ended=start + timedelta(days=1))

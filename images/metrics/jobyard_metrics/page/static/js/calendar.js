@@ -25,7 +25,7 @@ function draw(calendar, day, width) {
     Plot.rectX(chosen, { x1: morning, x2: night, fill: "none", stroke: "var(--ink)", strokeWidth: 1.5 }),
     tipX(calendar, { x: noon, y: "runs", title: words }),
   ];
-  const chart = overDays(calendar, width, { height: 104, marginLeft: 1, marginRight: 1, marginTop: 6, y: { axis: null }, marks });
+  const chart = overDays(calendar, width, { height: 94, marginLeft: 6, marginTop: 6, y: { axis: null }, marks });
   chart.addEventListener("click", () => chart.value && (location.hash = route("day", chart.value.day)));
   return chart;
 }

@@ -6,7 +6,7 @@ import { table } from "./table.js";
 
 const BASE = { className: "plot", style: { fontSize: "12px", fontFamily: "inherit" } };
 const GRID = { stroke: "var(--line)", strokeOpacity: 1 };
-const TIP = { fill: "var(--surface)", stroke: "var(--line)", fontSize: 12, lineWidth: 30, ariaHidden: "true" };
+const TIP = { fill: "var(--surface)", stroke: "var(--line)", fontSize: 12, lineWidth: 30, lineHeight: 1.35, ariaHidden: "true" };
 const PATTERNS = [["waiting", 45, 5], ["failing", -45, 4], ["idle", 45, 6], ["crowded", 90, 8], ["nodata", -45, 7]];
 
 // A figure whose chart is drawn as wide as its room, again when that changes. `table` makes the table when it is opened.
@@ -60,9 +60,15 @@ export const wholeDay = { x1: morning, x2: night, insetLeft: 0.5, insetRight: 0.
 export function overDays(calendar, width, { marks, ...options }) {
   const domain = [morning(calendar[0]), night(calendar.at(-1))];
   const unknown = calendar.filter((day) => !day.known);
-  const axis = Plot.axisX({ ticks: Math.max(2, width / 115), tickSize: 3, label: null });
+  const axis = Plot.axisX(dayTicks(calendar, width), { x: noon, text: (entry) => shortDay(entry.day), tickSize: 3, label: null });
   const gaps = Plot.rectX(unknown, { x1: morning, x2: night, fill: "url(#nodata)" });
-  return plot({ width, marginLeft: 52, marginRight: 6, marginTop: 12, marginBottom: 34, x: { type: "utc", domain, label: null }, marks: [gaps, axis, ...marks], ...options });
+  return plot({ width, marginLeft: 52, marginRight: 6, marginTop: 12, marginBottom: 24, x: { type: "utc", domain, label: null }, marks: [gaps, axis, ...marks], ...options });
+}
+
+// Days to name under the axis: evenly spaced, and none at the edge, where its name would not fit.
+function dayTicks(calendar, width) {
+  const step = Math.ceil(calendar.length / Math.max(2, width / 80));
+  return calendar.filter((_, index) => index % step === Math.floor(step / 2));
 }
 
 // Bars of one amount a day, with their table; `amount` and `format` give a row's number and its text.

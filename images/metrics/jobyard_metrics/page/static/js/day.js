@@ -9,7 +9,7 @@ import { runUrl } from "./links.js";
 import { jobLink, notice, tiles } from "./parts.js";
 import { badge } from "./states.js";
 import { table } from "./table.js";
-import { groupName, timeline, timelineLegend } from "./timeline.js";
+import { groupName, spanOf, timeline, timelineLegend } from "./timeline.js";
 
 export async function dayView(wanted) {
   const calendar = rows(summary().calendar);
@@ -107,7 +107,13 @@ function overdueProblem(job) {
 
 function timelineSection(day, bars, crowded) {
   if (!bars.length) return section("Who ran when", element("p", { class: "quiet" }, "No pod ran on this day."));
-  return section("Who ran when", timelineLegend(), crowdedList(crowded), ...timeline(day, bars, crowded));
+  const span = spanOf(day, bars);
+  return section("Who ran when", crowdedList(crowded), restOfDay(span), timelineLegend(), ...timeline(bars, crowded, span));
+}
+
+function restOfDay({ begin, end }) {
+  if (end - begin === 86400) return null;
+  return element("p", { class: "quiet" }, "Drawn from ", moment(begin, clock), " to ", moment(end, clock), ": no pod ran in the other hours of the day.");
 }
 
 function crowdedList(crowded) {

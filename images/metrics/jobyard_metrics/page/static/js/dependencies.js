@@ -8,6 +8,7 @@ import { jobLink } from "./parts.js";
 import { table } from "./table.js";
 
 const BOX = { width: 170, height: 38 };
+const MARGIN = 4;
 const SHOWN = 300;
 
 export function dependenciesView() {
@@ -52,8 +53,8 @@ function moreButton(room, parts) {
 
 function picture(part) {
   const graph = layout(part);
-  const { width, height } = graph.graph();
-  const size = { width, height, viewBox: `0 0 ${width} ${height}`, class: "graph", role: "group", "aria-label": `${part.length} jobs that hang together` };
+  const [left, top, width, height] = bounds(graph);
+  const size = { width, height, viewBox: `${left} ${top} ${width} ${height}`, class: "graph", role: "group", "aria-label": `${part.length} jobs that hang together` };
   const lines = graph.edges().map((edge) => arrow(graph, edge));
   const boxes = part.map((position) => box(allJobs()[position], graph.node(position)));
   const region = { class: "scroll", role: "group", "aria-label": "Graph of jobs", tabindex: "0" };
@@ -61,12 +62,23 @@ function picture(part) {
 }
 
 function layout(part) {
-  const graph = new dagre.graphlib.Graph().setGraph({ rankdir: "LR", nodesep: 10, ranksep: 46, marginx: 4, marginy: 4 });
+  const graph = new dagre.graphlib.Graph().setGraph({ rankdir: "LR", nodesep: 10, ranksep: 46 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const position of part) graph.setNode(position, { ...BOX });
   for (const position of part) for (const other of allJobs()[position].after) graph.setEdge(other, position);
   dagre.layout(graph);
   return graph;
+}
+
+// dagre's own bounds leave out the lines that pass around boxes.
+function bounds(graph) {
+  const corners = graph.nodes().map((name) => graph.node(name)).flatMap(({ x, y }) => [
+    { x: x - BOX.width / 2, y: y - BOX.height / 2 }, { x: x + BOX.width / 2, y: y + BOX.height / 2 },
+  ]);
+  const points = [...corners, ...graph.edges().flatMap((edge) => graph.edge(edge).points)];
+  const [left, right] = d3.extent(points, ({ x }) => x);
+  const [top, bottom] = d3.extent(points, ({ y }) => y);
+  return [left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN];
 }
 
 // From the right side of a box to the left side of another, past the boxes between them.

@@ -33,7 +33,7 @@ const isCents = (dollars) => dollars > 0 && Math.abs(dollars * 100 - Math.round(
 
 function amount(dollars) {
   if (dollars >= 1000) return GROUPED.format(Math.round(dollars));
-  if (dollars >= 0.1 || isCents(dollars)) return dollars.toFixed(2);
+  if (dollars >= 0.0995 || isCents(dollars)) return dollars.toFixed(2);
   return dollars === 0 ? "0" : dollars.toFixed(1 - Math.floor(Math.log10(dollars)));
 }
 

@@ -1,12 +1,12 @@
 // A job's durations, waits and costs over the days that are kept.
 
-import { dailyFigure, dayColumn, figure, gridY, legend, noon, overDays, tip, tipX, wholeDay } from "./charts.js";
+import { dailyFigure, dayColumn, figure, gridY, legend, morning, night, noon, overDays, tip, tipX, wholeDay } from "./charts.js";
 import { dated, duration, longDay, money } from "./format.js";
 import { table } from "./table.js";
 
-const seconds = (entries, value) => {
+const seconds = (entries, value, most = 5) => {
   const top = d3.max(entries, value) ?? 1;
-  const step = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400].find((size) => top / size <= 5) ?? 172800;
+  const step = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400].find((size) => top / size <= most) ?? 172800;
   return { ticks: d3.range(0, top + step, step), domain: [0, Math.max(top * 1.05, 1)] };
 };
 
@@ -35,11 +35,17 @@ function drawDurations(runs, days, calendar, width) {
     ...scaled(y),
     Plot.dot(runs.filter((run) => run.state === "success"), { x, y: "seconds", r: 2.5, stroke: "var(--bar)", strokeWidth: 1 }),
     Plot.dot(failed, { x, y: "seconds", r: 4.5, symbol: "times", stroke: "var(--failed)", strokeWidth: 2 }),
-    Plot.lineY(days, { x: noon, y: "p50", stroke: "var(--ink)", strokeWidth: 1.5 }),
-    Plot.lineY(days, { x: noon, y: "p95", stroke: "var(--ink)", strokeWidth: 1.5, strokeDasharray: "4 3" }),
+    quantile(days, "p50"),
+    quantile(days, "p95", "4 3"),
     tip(runs, { x, y: "seconds", title }),
   ];
-  return overDays(calendar, width, { height: 230, marginLeft: 62, y: { domain: y.domain, label: null }, marks });
+  return overDays(calendar, width, { height: 230, marginLeft: 76, y: { domain: y.domain, label: null }, marks });
+}
+
+// A line; of one day alone, which has none, a stroke.
+function quantile(days, y, strokeDasharray) {
+  const style = { y, stroke: "var(--ink)", strokeWidth: 1.5, strokeDasharray };
+  return days.length > 1 ? Plot.lineY(days, { x: noon, ...style }) : Plot.ruleY(days, { x1: morning, x2: night, ...style });
 }
 
 const timed = (title, name) => ({
@@ -64,8 +70,7 @@ export function waitChart(days, calendar) {
 
 function drawWaits(days, calendar, width) {
   const waits = WAITS.flatMap(([name, kind]) => days.filter((day) => day[name] != null).map((day) => ({ day: day.day, kind, seconds: day[name] })));
-  const y = seconds(waits, (wait) => wait.seconds);
-  y.ticks = y.ticks.filter((_, index) => index % 2 === 0);
+  const y = seconds(waits, (wait) => wait.seconds, 2.5);
   const title = (wait) => `${longDay(wait.day)}\n${wait.kind}: ${duration(wait.seconds)}`;
   const kinds = WAITS.map(([, kind]) => kind);
   const marks = [
@@ -75,7 +80,7 @@ function drawWaits(days, calendar, width) {
     tipX(waits, { fy: "kind", x: noon, y: "seconds", title }),
   ];
   const facets = { fy: { domain: kinds, axis: null, padding: 0.36 }, facet: { marginTop: 20 } };
-  return overDays(calendar, width, { height: 260, marginLeft: 62, marginTop: 20, y: { domain: y.domain, label: null }, ...facets, marks });
+  return overDays(calendar, width, { height: 260, marginLeft: 76, marginTop: 20, y: { domain: y.domain, label: null }, ...facets, marks });
 }
 
 function waitTable(days) {

@@ -3,7 +3,7 @@
 import { adviceTable, sentence, taskName } from "./advice.js";
 import { allJobs, rows, summary } from "./data.js";
 import { element, named, outside, route, section } from "./dom.js";
-import { count, duration, moment, money, percent } from "./format.js";
+import { count, duration, moment, money, percent, plural } from "./format.js";
 import { costChart, durationChart, waitChart } from "./job-charts.js";
 import { jobUrl, runUrl, teamUrl } from "./links.js";
 import { modelCharts } from "./models.js";
@@ -67,7 +67,7 @@ function jobTiles(job, days) {
   const last = days.findLast((day) => day.p50 != null);
   const unsampled = sum("unsampled");
   return tiles(
-    ["Succeeded", sum("runs") ? percent(1 - sum("failed") / sum("runs")) : "—", `${count(sum("runs"))} runs, ${count(sum("failed"))} failed`, sum("failed") ? "failed" : null],
+    ["Succeeded", sum("runs") ? percent(1 - sum("failed") / sum("runs")) : "—", `${plural(sum("runs"), "run")}, ${count(sum("failed"))} failed`, sum("failed") ? "failed" : null],
     ["Duration", last ? duration(last.p50) : "—", last ? `p95 ${duration(last.p95)}; last 7 days` : null],
     ["Tries", count(sum("tries")), sum("retries") ? `${count(sum("retries"))} after a failure` : "none after a failure"],
     ["Cost of 30 days", job.cost == null && job.runs ? "not known" : money(job.cost ?? 0), sum("unpriced") ? `without ${count(sum("unpriced"))} pods of unknown price` : null],

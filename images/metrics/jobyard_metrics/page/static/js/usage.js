@@ -1,7 +1,7 @@
 // What tasks asked for beside what they used: where each adviser's figure lies, and the use by day.
 
 import { taskName } from "./advice.js";
-import { dayColumn, figure, gridX, gridY, legend, memoryTicks, noon, overDays, plot, tip, tipX, wholeDay } from "./charts.js";
+import { dayColumn, figure, gridX, gridY, legend, memoryTicks, morning, night, noon, overDays, plot, tip, tipX, wholeDay } from "./charts.js";
 import { shortened } from "./dom.js";
 import { cpu, longDay, memory, plural } from "./format.js";
 import { table } from "./table.js";
@@ -96,7 +96,7 @@ function drawUsage(days, calendar, width) {
     Plot.axisY(ticks, { tickSize: 0, tickFormat: memory, label: null }),
     Plot.rect(known, { ...wholeDay, y1: 0, y2: "memory_peak", fill: "var(--bar)" }),
     Plot.text(unknown, { x: noon, frameAnchor: "bottom", text: () => "?", dy: -2, fill: "var(--quiet)" }),
-    Plot.lineY(days, { x: noon, y: (day) => day.requested_memory ?? NaN, stroke: "var(--ink)", strokeWidth: 1.5, curve: "step" }),
+    Plot.ruleY(days.filter((day) => day.requested_memory != null), { x1: morning, x2: night, y: "requested_memory", stroke: "var(--ink)", strokeWidth: 1.5 }),
     tipX(known, { x: noon, y: "memory_peak", title }),
   ];
   return overDays(calendar, width, { height: 145, y: { label: null, domain: [0, top * 1.05] }, marks });

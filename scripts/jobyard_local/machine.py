@@ -87,7 +87,7 @@ def install(wanted: Mapping[str, str], report: Report) -> None:
     """
     if not _missing(wanted):
         return
-    # apt-get fails, rather than waits, while another one runs: several kinds of test run at once, each with its packages.
+    # apt-get fails while another one runs, and several kinds of test run at once, each with its packages.
     with one_builder(cache_dir() / "apt.lock"):
         _install(_missing(wanted), report)
 

@@ -30,7 +30,7 @@ function unknownDay(day) {
 function emptyDay(totals, calendar) {
   if (!calendar.some((entry) => entry.known)) return "No day has been collected yet. The page fills when the job platform.metrics has run once.";
   if (!totals) return "This day is outside of the days that are kept.";
-  return "No data was collected for this day. A backfill of the job platform.metrics over this day brings it in.";
+  return "No data was collected for this day. A backfill for the job platform.metrics over this day brings it in.";
 }
 
 function chooser(calendar, day) {

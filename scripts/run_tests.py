@@ -41,7 +41,7 @@ class Finished:
 def lanes() -> tuple[Lane, ...]:
     """The lane on the terminal, then the others: these wait for a platform, and for the schedulers of Airflows."""
     return (
-        Lane("all others", [PYTEST, "tests/unit", "tests/iam", "tests/template", "tests/charts"]),
+        Lane("all others", [PYTEST, "tests/unit", "tests/iam", "tests/page", "tests/template", "tests/charts"]),
         _beside("end to end", "tests/end_to_end"),
         _beside("airflow", "tests/airflow", "tests/sync"),
     )

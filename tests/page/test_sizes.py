@@ -119,15 +119,14 @@ def test_days_of_another_edition_are_not_mixed(look: Open, drawn: Days, tmp_path
 
 
 @pytest.fixture(scope="module")
-def large() -> Days:
-    """200 teams with 1,000 jobs."""
-    return draw(Drawing(teams=200, jobs=1000, days=4, gaps=()))
+def large_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> str:
+    """The page of 200 teams with 1,000 jobs."""
+    days = draw(Drawing(teams=200, jobs=1000, days=4, gaps=()))
+    return serve(write_files(tmp_path_factory.mktemp("large"), days).parent)
 
 
-def test_a_thousand_jobs_are_small_and_drawn_in_a_second(
-    look: Open, large: Days, tmp_path: Path, serve: Callable[[Path], str]
-) -> None:
-    viewer = look(serve(write_files(tmp_path, large).parent))
+def test_a_thousand_jobs_are_small_and_drawn_in_a_second(look: Open, large_site: str) -> None:
+    viewer = look(large_site, color_scheme="light")
     # The page's own time: on a machine that others use too, a clock on the wall measures those.
     session = viewer.page.context.new_cdp_session(viewer.page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -155,8 +154,8 @@ FIRST_VIEW = [
 ]
 
 
-def test_the_views_of_a_thousand_jobs(look: Open, large: Days, tmp_path: Path) -> None:
-    viewer = look(write_files(tmp_path, large).as_uri())
+def test_the_views_of_a_thousand_jobs(look: Open, large_site: str) -> None:
+    viewer = look(large_site)
     page = viewer.see("jobs")
     assert page.locator("tbody tr").count() == 100
     page.get_by_role("button", name="Show 900 more rows").click()
@@ -167,12 +166,13 @@ def test_the_views_of_a_thousand_jobs(look: Open, large: Days, tmp_path: Path) -
     assert page.locator("svg.graph").count() > 50
 
 
-def test_ninety_days_of_a_thousand_jobs_are_built_in_little_time() -> None:
-    days = draw(Drawing(teams=200, jobs=1000))
+def test_days_of_a_thousand_jobs_are_built_in_little_time() -> None:
+    days = draw(Drawing(teams=200, jobs=1000, days=30, gaps=()))
     before = time.process_time()
     built = files(days, Drawing.newest, SETTINGS)
-    assert time.process_time() - before < 40
-    assert len(built) > 280
+    # 90 days may take 40 s.
+    assert time.process_time() - before < 40 * len(days) / 90
+    assert len(built) > 230
 
 
 def test_a_phone_scrolls_in_one_direction(look: Open, site: str) -> None:

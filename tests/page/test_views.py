@@ -33,29 +33,28 @@ AXE = Axe()
 @pytest.fixture(scope="module")
 def small_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> str:
     """What has every kind of part, and few of each: axe looks at the ground behind every element."""
-    drawing = Drawing(teams=4, jobs=12, days=20, gaps=(4, 5))
+    drawing = Drawing(teams=4, jobs=12, days=12, gaps=(4, 5))
     return serve(write_files(tmp_path_factory.mktemp("small"), draw(drawing)).parent)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(look: Open, small_site: str, theme: str) -> None:
-    viewer = look(small_site, color_scheme=theme)
-    # What the themes do not share is the contrast.
-    options = {"runOnly": ["color-contrast"]} if theme == "dark" else None
-    for view in (
-        "",
-        "day/2026-11-21",
-        "jobs",
-        "teams",
-        "dependencies",
-        "team/claims",
-        "job/fraud/ingest",
-        "search/care",
-    ):
+AXE_VIEWS = ("", "jobs", "teams", "dependencies", "team/claims", "job/fraud/ingest", "day/2026-11-21", "search/care")
+
+
+def test_axe_finds_nothing(look: Open, small_site: str) -> None:
+    viewer = look(small_site, color_scheme="light")
+    for view in AXE_VIEWS:
         page = viewer.see(view)
         for details in page.locator("details summary").all()[:2]:
             details.click()
-        found = AXE.run(page, options=options)
+        found = AXE.run(page)
+        assert len(found.response["passes"]) > 0
+        assert found.violations_count == 0, f"{view}: {found.generate_report()}"
+
+
+def test_axe_finds_no_weak_contrast_in_the_dark(look: Open, small_site: str) -> None:
+    viewer = look(small_site, color_scheme="dark")
+    for view in AXE_VIEWS:
+        found = AXE.run(viewer.see(view), options={"runOnly": ["color-contrast"]})
         assert len(found.response["passes"]) > 0
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 

@@ -37,8 +37,19 @@ function words(entry) {
 
 function calendarTable(calendar) {
   const columns = [
-    { title: "Day", header: true, descending: true, value: (row) => row.day, cell: (row) => element("a", { href: route("day", row.day) }, shortDay(row.day)) },
-    { title: "Runs", numeric: true, value: (row) => (row.known ? row.runs : null), cell: (row) => (row.known ? count(row.runs) : "no data") },
+    {
+      title: "Day",
+      header: true,
+      descending: true,
+      value: (row) => row.day,
+      cell: (row) => element("a", { href: route("day", row.day) }, shortDay(row.day)),
+    },
+    {
+      title: "Runs",
+      numeric: true,
+      value: (row) => (row.known ? row.runs : null),
+      cell: (row) => (row.known ? count(row.runs) : "no data"),
+    },
     { title: "Failed", numeric: true, value: (row) => (row.known ? row.failed : null) },
     { title: "Started late", numeric: true, value: (row) => (row.known ? row.late : null) },
     { title: "Missed deadline", numeric: true, value: (row) => (row.known ? row.missed : null) },

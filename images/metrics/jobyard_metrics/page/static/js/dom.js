@@ -30,7 +30,11 @@ const CONTROL = /[\u0000-\u001f\u2028\u2029]+/g;
 // A name that somebody chose: <bdi> keeps its writing direction from its surroundings.
 export function named(text, length = 80) {
   const shown = shortened(text, length);
-  return element("bdi", { class: length <= LINE ? "line" : null, title: shown === text ? null : shortened(text, 1000) }, shown);
+  return element(
+    "bdi",
+    { class: length <= LINE ? "line" : null, title: shown === text ? null : shortened(text, 1000) },
+    shown,
+  );
 }
 
 // A line of text, which has no control characters, cut to a length.

@@ -16,7 +16,14 @@ const THINNEST = 350;
 
 export function timeline(bars, crowded, span) {
   const groups = [...Map.groupBy(bars, (bar) => bar.node_group)];
-  return groups.map(([group, own]) => groupFigure(group, own, crowded.filter((hour) => hour.node_group === group), span));
+  return groups.map(([group, own]) =>
+    groupFigure(
+      group,
+      own,
+      crowded.filter((hour) => hour.node_group === group),
+      span,
+    ),
+  );
 }
 
 // The hours that are drawn, in seconds: the whole day, or those in which pods ran, where these are less than half of it.
@@ -24,7 +31,9 @@ export function spanOf(day, bars) {
   const start = dayStart(day);
   const first = Math.floor((d3.min(bars, (bar) => bar.begin) - start) / HOUR);
   const last = Math.max(first + 1, Math.ceil((d3.max(bars, (bar) => bar.until) - start) / HOUR));
-  return last - first < 12 ? { begin: start + first * HOUR, end: start + last * HOUR } : { begin: start, end: start + 24 * HOUR };
+  return last - first < 12
+    ? { begin: start + first * HOUR, end: start + last * HOUR }
+    : { begin: start, end: start + 24 * HOUR };
 }
 
 function groupFigure(group, bars, crowded, span) {
@@ -61,10 +70,20 @@ function drawLanes(bars, lanes, crowded, span, width) {
   const height = laneHeight(lanes);
   const scale = (span.end - span.begin) / (width - 2 * SIDE);
   const chart = plot({
-    width, height: lanes * height + AXIS + 14, marginLeft: SIDE, marginRight: SIDE, marginTop: 14, marginBottom: AXIS,
+    width,
+    height: lanes * height + AXIS + 14,
+    marginLeft: SIDE,
+    marginRight: SIDE,
+    marginTop: 14,
+    marginBottom: AXIS,
     x: { type: "utc", domain: [new Date(span.begin * 1000), new Date(span.end * 1000)], label: null },
     y: { domain: [0, lanes], reverse: true, axis: null },
-    marks: [...hourMarks(crowded, span, width), ...barMarks(bars, lane(height)), ...(height > 10 ? labels(bars, span, scale) : []), barTip(bars, scale)],
+    marks: [
+      ...hourMarks(crowded, span, width),
+      ...barMarks(bars, lane(height)),
+      ...(height > 10 ? labels(bars, span, scale) : []),
+      barTip(bars, scale),
+    ],
   });
   chart.addEventListener("click", () => chart.value && (location.hash = jobRoute(chart.value)));
   return chart;
@@ -94,21 +113,39 @@ function barMarks(bars, place) {
   const waiting = bars.filter((bar) => bar.placed > bar.begin);
   const fill = (bar) => (bar.failed ? "url(#failing)" : "var(--bar)");
   return [
-    Plot.rect(waiting, { ...place, x1: at("begin"), x2: at("placed"), fill: "url(#waiting)", stroke: "var(--bar)", strokeWidth: 0.5 }),
+    Plot.rect(waiting, {
+      ...place,
+      x1: at("begin"),
+      x2: at("placed"),
+      fill: "url(#waiting)",
+      stroke: "var(--bar)",
+      strokeWidth: 0.5,
+    }),
     Plot.rect(bars, { ...place, x1: at("placed"), x2: at("end"), fill, stroke: "var(--surface)", strokeWidth: 0.5 }),
   ];
 }
 
 // A bar's label stands in it, or after it where the lane is free for long enough, or is left out.
 function labels(bars, span, scale) {
-  const sized = bars.map((bar) => ({ bar, text: label(bar), inside: (bar.end - bar.placed) / scale - 6, after: ((bar.room ?? span.end) - bar.end) / scale - 8 }));
+  const sized = bars.map((bar) => ({
+    bar,
+    text: label(bar),
+    inside: (bar.end - bar.placed) / scale - 6,
+    after: ((bar.room ?? span.end) - bar.end) / scale - 8,
+  }));
   const fits = (room, text) => room > text.length * LETTER;
   const inside = sized.filter(({ inside, text }) => fits(inside, text));
   const after = sized.filter(({ inside, after, text }) => !fits(inside, text) && fits(after, text));
   const place = { y: ({ bar }) => bar.lane + 0.5, text: "text", textAnchor: "start", dx: 4, fontSize: 11 };
   const halo = ({ bar }) => (bar.failed ? "var(--failed-bar)" : "var(--bar)");
   return [
-    Plot.text(inside, { ...place, x: ({ bar }) => new Date(bar.placed * 1000), fill: "var(--on-bar)", stroke: halo, strokeWidth: 2 }),
+    Plot.text(inside, {
+      ...place,
+      x: ({ bar }) => new Date(bar.placed * 1000),
+      fill: "var(--on-bar)",
+      stroke: halo,
+      strokeWidth: 2,
+    }),
     Plot.text(after, { ...place, x: ({ bar }) => new Date(bar.end * 1000), fill: "var(--ink)" }),
   ];
 }
@@ -140,10 +177,21 @@ function jobRoute(bar) {
 
 function barTable(group, bars) {
   const columns = [
-    { title: "Job", header: true, value: jobName, cell: (bar) => element("a", { href: jobRoute(bar) }, named(jobName(bar))) },
+    {
+      title: "Job",
+      header: true,
+      value: jobName,
+      cell: (bar) => element("a", { href: jobRoute(bar) }, named(jobName(bar))),
+    },
     { title: "From", value: (bar) => bar.begin, cell: (bar) => moment(bar.begin, clock) },
     { title: "To", value: (bar) => bar.until, cell: (bar) => moment(bar.until, clock) },
-    { title: "Longest wait", numeric: true, descending: true, value: (bar) => bar.waited, cell: (bar) => duration(bar.waited) },
+    {
+      title: "Longest wait",
+      numeric: true,
+      descending: true,
+      value: (bar) => bar.waited,
+      cell: (bar) => duration(bar.waited),
+    },
     { title: "Pods", numeric: true, descending: true, value: (bar) => bar.pods },
     { title: "Failed", numeric: true, descending: true, value: (bar) => bar.failed },
   ];
@@ -151,5 +199,10 @@ function barTable(group, bars) {
 }
 
 export function timelineLegend() {
-  return legend(["bar", "runs"], ["failing", "✕ a pod failed"], ["waiting", "waits for quota or a machine"], ["crowded", "▼ crowded hour"]);
+  return legend(
+    ["bar", "runs"],
+    ["failing", "✕ a pod failed"],
+    ["waiting", "waits for quota or a machine"],
+    ["crowded", "▼ crowded hour"],
+  );
 }

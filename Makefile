@@ -1,5 +1,5 @@
 # `make demo` and `make test` each do all their own set-up; see README.md.
-.PHONY: help try setup demo test check lint format bench docs site dist golden coverage random-jobs
+.PHONY: help try setup demo test check lint format bench docs site dist golden coverage random-jobs screenshots
 .DEFAULT_GOAL := help
 
 RUN := .venv/bin
@@ -16,6 +16,7 @@ help:
 	@echo 'make golden  renew the golden files; review the difference with git before you commit it'
 	@echo 'make coverage     the unit tests, with the lines and branches that they miss'
 	@echo 'make random-jobs  JOBS=5000 random jobs through the check and each Airflow'
+	@echo 'make screenshots  the views of the metrics page, drawn from made-up data, into build/screenshots'
 
 setup:
 	@scripts/bootstrap.sh
@@ -69,3 +70,7 @@ coverage: setup
 
 random-jobs: setup
 	@JOBYARD_RANDOM_JOBS=$(or $(JOBS),5000) $(RUN)/pytest tests/airflow/test_accepted_jobs.py -k what_the_check_accepts
+
+screenshots: setup
+	@PYTHONPATH=.:images/metrics $(RUN)/python tests/page/made_up_page.py build/metrics-page
+	@PYTHONPATH=scripts $(RUN)/python scripts/screenshots.py build/metrics-page build/screenshots

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTEST = str(Path(sys.executable).with_name("pytest"))
+ALL_OTHERS = tuple(f"tests/{name}" for name in ("unit", "iam", "page", "template", "charts", "metrics"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Finished:
 def lanes() -> tuple[Lane, ...]:
     """The lane on the terminal, then the others: these wait for a platform, and for the schedulers of Airflows."""
     return (
-        Lane("all others", [PYTEST, "tests/unit", "tests/iam", "tests/template", "tests/charts", "tests/metrics"]),
+        Lane("all others", [PYTEST, *ALL_OTHERS]),
         _beside("end to end", "tests/end_to_end"),
         _beside("airflow", "tests/airflow", "tests/sync"),
     )

@@ -6,9 +6,11 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from jobyard_cli.system.folders import cache_dir
+from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, run
 
 from jobyard_local.errors import UnsupportedError
@@ -88,7 +90,14 @@ def install(wanted: Mapping[str, str], report: Report) -> None:
     Raises:
         ProgramError: apt-get failed.
     """
-    missing = _missing(wanted)
+    if not _missing(wanted):
+        return
+    # apt-get fails while another one runs, and several kinds of test run at once, each with its packages.
+    with one_builder(cache_dir() / "apt.lock"):
+        _install(_missing(wanted), report)
+
+
+def _install(missing: Sequence[str], report: Report) -> None:
     if not missing:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -19,10 +19,8 @@ from jobyard_metrics.page import Settings, files
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.page.drawn_history import Drawing, draw
+from tests.page.made_up_page import SETTINGS
 
-SETTINGS = Settings(
-    environment="prod", airflow_url="https://airflow.example.com", argocd_url="https://argocd.example.com"
-)
 CHROMIUM = "/usr/bin/chromium"
 # Playwright's own waiting evaluates text, which the page's policy refuses.
 DRAWN = """new Promise((resolve) => {
@@ -52,9 +50,9 @@ def browser(shown: Callable[[], AbstractContextManager[Steps]]) -> Iterator[Brow
 class Viewer:
     """A window of the browser that collects what goes wrong on its pages."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, context: BrowserContext) -> None:
         self.page: Page = context.new_page()
-        self.url = url
+        self.url = ""
         self.wrong: list[str] = []
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -85,22 +83,35 @@ class Viewer:
 
 
 Open = Callable[..., Viewer]
+USUAL: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "UTC"}
+
+
+@pytest.fixture(scope="session")
+def usual_window(browser: Browser) -> Iterator[Viewer]:
+    """The window of all tests that need no other: a new one costs as much as several views."""
+    context = browser.new_context(**USUAL)
+    yield Viewer(context)
+    context.close()
 
 
 @pytest.fixture
-def look(browser: Browser) -> Iterator[Open]:
-    """Open a page's address in a fresh window; arguments go to the browser's context. Nothing may go wrong on it."""
-    opened: list[tuple[BrowserContext, Viewer]] = []
+def look(browser: Browser, usual_window: Viewer) -> Iterator[Open]:
+    """Look at a page's address; with arguments for the browser's context, in a fresh window. Nothing may go wrong."""
+    viewers = [usual_window]
 
     def open_page(url: str, **options: Any) -> Viewer:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "timezone_id": "UTC", **options})
-        opened.append((context, Viewer(context, url)))
-        return opened[-1][1]
+        if options:
+            viewers.append(Viewer(browser.new_context(**{**USUAL, **options})))
+        viewers[-1].url = url
+        return viewers[-1]
 
     yield open_page
-    for context, viewer in opened:
-        context.close()
-        assert viewer.wrong == []
+    for viewer in viewers[1:]:
+        viewer.page.context.close()
+    wrong = [text for viewer in viewers for text in viewer.wrong]
+    usual_window.wrong.clear()
+    usual_window.page.emulate_media(media="screen", color_scheme="light")
+    assert wrong == []
 
 
 def write_files(folder: Path, days: Days, settings: Settings = SETTINGS, newest: date = Drawing.newest) -> Path:

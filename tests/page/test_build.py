@@ -21,8 +21,9 @@ from jobyard_metrics.page.modules import bundle
 from jobyard_metrics.page.scripts import script, team_file
 from jobyard_metrics.tables import TABLES
 
-from tests.page.conftest import SETTINGS, Days
+from tests.page.conftest import Days
 from tests.page.drawn_history import Drawing, draw
+from tests.page.made_up_page import SETTINGS
 
 NEWEST = Drawing.newest
 JOBS = ["team", "job"]

@@ -54,8 +54,8 @@ def _renamed(tables: Mapping[str, pl.DataFrame], teams: list[str]) -> dict[str, 
             joined = frame.join(names, on="team", maintain_order="left")
             columns = joined.with_columns(team="hostile", job="named")
             renamed[name] = columns.select(list(TABLES[name]))
-    links = pl.Series("after", [[IMAGE, f"{TEAMS[0]}.{JOBS[0]}"]] * len(teams))
-    return {**renamed, "jobs": renamed["jobs"].with_columns(links)}
+    links = pl.concat_list(pl.lit(IMAGE), pl.lit(f"{TEAMS[0]}.{JOBS[0]}"))
+    return {**renamed, "jobs": renamed["jobs"].with_columns(after=links)}
 
 
 def _scripted(table: str, frame: pl.DataFrame) -> pl.DataFrame:

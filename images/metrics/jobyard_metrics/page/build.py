@@ -75,7 +75,7 @@ def files(days: Days, day: date, settings: Settings) -> dict[str, bytes]:
     """Return the page's files by name: the same bytes for the same days and settings.
 
     Args:
-        days: the tables of each day that has data; those after `day`, or before those that the settings keep, are left out.
+        days: the tables of each day that has data; of these the page has `day` and those that the settings keep before.
         day: the newest day.
     """
     history = read(days, day, settings)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from jobyard_metrics.page.catalog import Catalog
-from jobyard_metrics.page.history import History, end_of, seconds_between
+from jobyard_metrics.page.history import History, seconds_between
 from jobyard_metrics.page.scripts import columns, known_sum, microdollars
 
 GROUP = "node_group"
@@ -70,16 +70,13 @@ def _runs(history: History, known: Catalog) -> pl.DataFrame:
 
 
 def _placed(history: History, known: Catalog) -> pl.DataFrame:
-    """Pods with `job` as a position, and `from`, `placed` and `until`: a pod that no node took waits for its whole life."""
+    """Pods with `job` as a position, and `begin`, `placed` and `until`; a pod without a node waits all its life."""
     latest = pl.col("day").cast(pl.Datetime("ms", "UTC")) + timedelta(days=1)
     until = pl.coalesce("ended", latest)
     pods = history.pods.with_columns(pl.col(GROUP).fill_null(""), namespace=pl.col("team"), until=until)
-    placed = pl.coalesce("scheduled", "until")
-    return (
-        known.positioned(pods)
-        .with_columns(placed=placed, waited=(placed - pl.coalesce("created", "scheduled", "until")).dt.total_seconds())
-        .with_columns(begin=pl.coalesce("created", "scheduled", "until"))
-    )
+    begin, placed = pl.coalesce("created", "scheduled", "until"), pl.coalesce("scheduled", "until")
+    timed = known.positioned(pods).with_columns(begin=begin, placed=placed)
+    return timed.with_columns(waited=(pl.col("placed") - pl.col("begin")).dt.total_seconds())
 
 
 def _bars(pods: pl.DataFrame) -> pl.DataFrame:

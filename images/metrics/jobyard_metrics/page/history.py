@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
@@ -15,6 +15,7 @@ Days = Mapping[date, Mapping[str, pl.DataFrame]]
 """The tables of `tables.py` by name, for each day that has a manifest."""
 
 JOB = ["team", "job"]
+SHORTEST = 14
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class History:
 
     @property
     def calendar(self) -> list[date]:
-        """Every day that the page can show, with those that have no data."""
-        first = min(self.days, default=self.day)
+        """Every day that the page can show, with those that have no data; two weeks at least, for the charts."""
+        first = min(*self.days, self.day - timedelta(days=SHORTEST - 1), self.day)
         return [first + timedelta(days=count) for count in range((self.day - first).days + 1)]
 
 
 def read(days: Days, day: date, settings: Settings) -> History:
-    """Join the days up to `day`, as many as the settings keep."""
+    """Join the days up to `day` that the settings keep."""
     first = day - timedelta(days=settings.retention - 1)
     kept = {date: days[date] for date in sorted(days) if first <= date <= day}
     newest = kept.get(day, {})
@@ -84,7 +85,7 @@ def _with_lateness(runs: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def end_of(day: date) -> datetime:
     """Return the moment at which a UTC day ends."""
-    return datetime.combine(day, time(), timezone.utc) + timedelta(days=1)
+    return datetime.combine(day, time(), UTC) + timedelta(days=1)
 
 
 def seconds_between(earlier: str, later: str) -> pl.Expr:

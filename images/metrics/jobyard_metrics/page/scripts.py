@@ -23,7 +23,7 @@ def script(value: Mapping[str, Any]) -> bytes:
 
 
 def team_file(team: str) -> str:
-    """Return the name of a team's file below `data/teams/`: the team's name, or a digest where that is no DNS label."""
+    """Return the name of a team's file below `data/teams/`: the team's, or a digest where that is not a DNS label."""
     if _PLAIN.fullmatch(team):
         return f"{team}.js"
     return f"_{hashlib.sha256(team.encode()).hexdigest()[:16]}.js"

@@ -25,7 +25,7 @@ function draw(calendar, day, width) {
     Plot.rectX(chosen, { x1: morning, x2: night, fill: "none", stroke: "var(--ink)", strokeWidth: 1.5 }),
     tipX(calendar, { x: noon, y: "runs", title: words }),
   ];
-  const chart = overDays(calendar, width, { height: 104, marginLeft: 1, marginRight: 1, marginTop: 6, y: { axis: null }, marks });
+  const chart = overDays(calendar, width, { height: 94, marginLeft: 6, marginTop: 6, y: { axis: null }, marks });
   chart.addEventListener("click", () => chart.value && (location.hash = route("day", chart.value.day)));
   return chart;
 }
@@ -37,8 +37,19 @@ function words(entry) {
 
 function calendarTable(calendar) {
   const columns = [
-    { title: "Day", header: true, descending: true, value: (row) => row.day, cell: (row) => element("a", { href: route("day", row.day) }, shortDay(row.day)) },
-    { title: "Runs", numeric: true, value: (row) => (row.known ? row.runs : null), cell: (row) => (row.known ? count(row.runs) : "no data") },
+    {
+      title: "Day",
+      header: true,
+      descending: true,
+      value: (row) => row.day,
+      cell: (row) => element("a", { href: route("day", row.day) }, shortDay(row.day)),
+    },
+    {
+      title: "Runs",
+      numeric: true,
+      value: (row) => (row.known ? row.runs : null),
+      cell: (row) => (row.known ? count(row.runs) : "no data"),
+    },
     { title: "Failed", numeric: true, value: (row) => (row.known ? row.failed : null) },
     { title: "Started late", numeric: true, value: (row) => (row.known ? row.late : null) },
     { title: "Missed deadline", numeric: true, value: (row) => (row.known ? row.missed : null) },

@@ -6,8 +6,21 @@ import { table } from "./table.js";
 
 const BASE = { className: "plot", style: { fontSize: "12px", fontFamily: "inherit" } };
 const GRID = { stroke: "var(--line)", strokeOpacity: 1 };
-const TIP = { fill: "var(--surface)", stroke: "var(--line)", fontSize: 12, lineWidth: 30, ariaHidden: "true" };
-const PATTERNS = [["waiting", 45, 5], ["failing", -45, 4], ["idle", 45, 6], ["crowded", 90, 8], ["nodata", -45, 7]];
+const TIP = {
+  fill: "var(--surface)",
+  stroke: "var(--line)",
+  fontSize: 12,
+  lineWidth: 30,
+  lineHeight: 1.35,
+  ariaHidden: "true",
+};
+const PATTERNS = [
+  ["waiting", 45, 5],
+  ["failing", -45, 4],
+  ["idle", 45, 6],
+  ["crowded", 90, 8],
+  ["nodata", -45, 7],
+];
 
 // A figure whose chart is drawn as wide as its room, again when that changes. `table` makes the table when it is opened.
 export function figure({ title, note, draw, table, legend, label }) {
@@ -60,9 +73,29 @@ export const wholeDay = { x1: morning, x2: night, insetLeft: 0.5, insetRight: 0.
 export function overDays(calendar, width, { marks, ...options }) {
   const domain = [morning(calendar[0]), night(calendar.at(-1))];
   const unknown = calendar.filter((day) => !day.known);
-  const axis = Plot.axisX({ ticks: Math.max(2, width / 115), tickSize: 3, label: null });
+  const axis = Plot.axisX(dayTicks(calendar, width), {
+    x: noon,
+    text: (entry) => shortDay(entry.day),
+    tickSize: 3,
+    label: null,
+  });
   const gaps = Plot.rectX(unknown, { x1: morning, x2: night, fill: "url(#nodata)" });
-  return plot({ width, marginLeft: 52, marginRight: 6, marginTop: 12, marginBottom: 34, x: { type: "utc", domain, label: null }, marks: [gaps, axis, ...marks], ...options });
+  return plot({
+    width,
+    marginLeft: 52,
+    marginRight: 6,
+    marginTop: 12,
+    marginBottom: 24,
+    x: { type: "utc", domain, label: null },
+    marks: [gaps, axis, ...marks],
+    ...options,
+  });
+}
+
+// Days to name under the axis: evenly spaced, and none at the edge, where its name would not fit.
+function dayTicks(calendar, width) {
+  const step = Math.ceil(calendar.length / Math.max(2, width / 80));
+  return calendar.filter((_, index) => index % step === Math.floor(step / 2));
 }
 
 // Bars of one amount a day, with their table; `amount` and `format` give a row's number and its text.
@@ -78,10 +111,22 @@ export function dailyFigure({ title, note, days, calendar, amount, format, heigh
   const draw = (width) => overDays(calendar, width, { height, y: { label: null }, marks });
   const column = { title, numeric: true, descending: true, value: amount, cell: (day) => format(amount(day)) };
   const key = calendar.every((day) => day.known) ? null : legend(["nodata", "no data"]);
-  return figure({ title, note, draw, legend: key, table: () => table({ caption: title, columns: [dayColumn, column], rows: days, sort: "Day", limit: 31 }) });
+  return figure({
+    title,
+    note,
+    draw,
+    legend: key,
+    table: () => table({ caption: title, columns: [dayColumn, column], rows: days, sort: "Day", limit: 31 }),
+  });
 }
 
-export const dayColumn = { title: "Day", header: true, descending: true, value: (row) => row.day, cell: (row) => shortDay(row.day) };
+export const dayColumn = {
+  title: "Day",
+  header: true,
+  descending: true,
+  value: (row) => row.day,
+  cell: (row) => shortDay(row.day),
+};
 
 // Round quantities of memory, in bytes, from 0 to the top.
 export function memoryTicks(top, most) {
@@ -119,6 +164,7 @@ function swatch(name, shape) {
 
 function sign(name, shape) {
   if (!shape) return svgElement("rect", { width: 16, height: 11, x: 0.5, y: 0.5, class: `fill-${name}` });
-  if (shape === "line" || shape === "dash") return svgElement("path", { d: "M0 6H18", class: `stroke-${name} ${shape}` });
+  if (shape === "line" || shape === "dash")
+    return svgElement("path", { d: "M0 6H18", class: `stroke-${name} ${shape}` });
   return svgElement("path", { d: d3.symbol(shape, 50)(), transform: "translate(9 6)", class: `sign-${name}` });
 }

@@ -23,7 +23,9 @@ function costByTeam(teams, totals) {
   const others = d3.sum(paying.slice(SHOWN), (row) => row.cost);
   return figure({
     title: "By team",
-    note: others ? `and ${plural(paying.length - SHOWN, "other team")} with ${money(others)}` : "the pods' shares of their nodes",
+    note: others
+      ? `and ${plural(paying.length - SHOWN, "other team")} with ${money(others)}`
+      : "the pods' shares of their nodes",
     draw: (width) => draw(bars, width),
     table: () => teamTable(teams, totals),
   });
@@ -34,7 +36,10 @@ function costByGroup(groups, totals) {
   const bars = priced.map((row) => ({ name: groupName(row.node_group), used: row.cost - row.idle, idle: row.idle }));
   return figure({
     title: "By node group",
-    note: totals.cost == null ? "no node of this day has a known price" : `${money(totals.cost)} for the nodes, of which ${money(totals.idle)} idle`,
+    note:
+      totals.cost == null
+        ? "no node of this day has a known price"
+        : `${money(totals.cost)} for the nodes, of which ${money(totals.idle)} idle`,
     legend: legend(["bar", "pods"], ["idle", "idle: paid for, and no pod asked for it"]),
     draw: (width) => draw(bars, width),
     table: () => groupTable(groups),
@@ -46,14 +51,32 @@ function draw(bars, width) {
   const marginLeft = Math.min(140, width / 3);
   const cost = (bar) => bar.used + bar.idle;
   return plot({
-    width, marginLeft, marginRight: 64, marginTop: 4, marginBottom: 4, height: 8 + 23 * Math.max(1, bars.length),
+    width,
+    marginLeft,
+    marginRight: 64,
+    marginTop: 4,
+    marginBottom: 4,
+    height: 8 + 23 * Math.max(1, bars.length),
     x: { axis: null, domain: [0, Math.max(1, ...keyed.map(cost))] },
     y: { type: "band", domain: keyed.map((bar) => bar.position), axis: null, padding: 0.25 },
     marks: [
       Plot.barX(keyed, { x1: 0, x2: "used", y: "position", fill: "var(--bar)" }),
       Plot.barX(keyed, { x1: "used", x2: cost, y: "position", fill: "url(#idle)" }),
-      Plot.text(keyed, { x: 0, y: "position", text: (bar) => shortened(bar.name, Math.floor(marginLeft / 7)), textAnchor: "end", dx: -6 }),
-      Plot.text(keyed, { x: cost, y: "position", text: (bar) => money(cost(bar)), textAnchor: "start", dx: 6, fill: "var(--quiet)" }),
+      Plot.text(keyed, {
+        x: 0,
+        y: "position",
+        text: (bar) => shortened(bar.name, Math.floor(marginLeft / 7)),
+        textAnchor: "end",
+        dx: -6,
+      }),
+      Plot.text(keyed, {
+        x: cost,
+        y: "position",
+        text: (bar) => money(cost(bar)),
+        textAnchor: "start",
+        dx: 6,
+        fill: "var(--quiet)",
+      }),
     ],
   });
 }
@@ -61,13 +84,30 @@ function draw(bars, width) {
 function teamTable(teams, totals) {
   const pods = totals.cost == null ? null : totals.cost - totals.idle;
   const columns = [
-    { title: "Team", header: true, value: teamName, cell: (row) => (row.team == null ? NOBODY : teamLink(teamName(row))) },
+    {
+      title: "Team",
+      header: true,
+      value: teamName,
+      cell: (row) => (row.team == null ? NOBODY : teamLink(teamName(row))),
+    },
     { title: "Runs", numeric: true, descending: true, value: (row) => row.runs, cell: (row) => count(row.runs) },
     { title: "Failed", numeric: true, descending: true, value: (row) => row.failed, cell: (row) => count(row.failed) },
     { title: "Pods", numeric: true, descending: true, value: (row) => row.pods, cell: (row) => count(row.pods) },
-    { title: "Not sampled", numeric: true, descending: true, value: (row) => row.unsampled, cell: (row) => count(row.unsampled) },
+    {
+      title: "Not sampled",
+      numeric: true,
+      descending: true,
+      value: (row) => row.unsampled,
+      cell: (row) => count(row.unsampled),
+    },
     { title: "Cost", numeric: true, descending: true, value: (row) => row.cost, cell: (row) => money(row.cost) },
-    { title: "Share", numeric: true, descending: true, value: (row) => row.cost, cell: (row) => (pods && row.cost != null ? percent(row.cost / pods) : null) },
+    {
+      title: "Share",
+      numeric: true,
+      descending: true,
+      value: (row) => row.cost,
+      cell: (row) => (pods && row.cost != null ? percent(row.cost / pods) : null),
+    },
   ];
   return table({ caption: "Cost by team", columns, rows: teams, sort: "Cost" });
 }
@@ -76,11 +116,29 @@ function groupTable(groups) {
   const columns = [
     { title: "Node group", header: true, value: (row) => groupName(row.node_group) },
     { title: "Nodes", numeric: true, descending: true, value: (row) => row.nodes, cell: (row) => count(row.nodes) },
-    { title: "Hours", numeric: true, descending: true, value: (row) => row.hours, cell: (row) => count(Math.round(row.hours * 10) / 10) },
+    {
+      title: "Hours",
+      numeric: true,
+      descending: true,
+      value: (row) => row.hours,
+      cell: (row) => count(Math.round(row.hours * 10) / 10),
+    },
     { title: "Cost", numeric: true, descending: true, value: (row) => row.cost, cell: (row) => money(row.cost) },
     { title: "Idle", numeric: true, descending: true, value: (row) => row.idle, cell: (row) => money(row.idle) },
-    { title: "Idle share", numeric: true, descending: true, value: idleShare, cell: (row) => (idleShare(row) == null ? null : percent(idleShare(row))) },
-    { title: "Without a price", numeric: true, descending: true, value: (row) => row.unpriced, cell: (row) => (row.unpriced ? plural(row.unpriced, "node") : "none") },
+    {
+      title: "Idle share",
+      numeric: true,
+      descending: true,
+      value: idleShare,
+      cell: (row) => (idleShare(row) == null ? null : percent(idleShare(row))),
+    },
+    {
+      title: "Without a price",
+      numeric: true,
+      descending: true,
+      value: (row) => row.unpriced,
+      cell: (row) => (row.unpriced ? plural(row.unpriced, "node") : "none"),
+    },
   ];
   const empty = "No node was seen on this day.";
   return table({ caption: "Cost by node group", columns, rows: groups, sort: "Cost", empty });

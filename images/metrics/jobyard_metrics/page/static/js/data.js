@@ -27,7 +27,11 @@ export function loadTeam(team) {
 
 function load(kind, name, path) {
   const wanted = key(kind, name);
-  if (!loading.has(wanted)) loading.set(wanted, run(path).then(() => received.get(wanted)));
+  if (!loading.has(wanted))
+    loading.set(
+      wanted,
+      run(path).then(() => received.get(wanted)),
+    );
   return loading.get(wanted);
 }
 

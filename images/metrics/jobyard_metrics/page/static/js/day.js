@@ -9,7 +9,7 @@ import { runUrl } from "./links.js";
 import { jobLink, notice, tiles } from "./parts.js";
 import { badge } from "./states.js";
 import { table } from "./table.js";
-import { groupName, timeline, timelineLegend } from "./timeline.js";
+import { groupName, spanOf, timeline, timelineLegend } from "./timeline.js";
 
 export async function dayView(wanted) {
   const calendar = rows(summary().calendar);
@@ -19,7 +19,10 @@ export async function dayView(wanted) {
   const data = totals?.known ? await loadDay(day) : null;
   const heading = [element("h1", { tabindex: "-1" }, longDay(day)), chooser(calendar, day)];
   const body = data ? sections(day, totals, data) : [notice(emptyDay(totals, calendar))];
-  return { title: longDay(day), node: element("div", {}, element("div", { class: "heading" }, ...heading), calendarChart(calendar, day), ...body) };
+  return {
+    title: longDay(day),
+    node: element("div", {}, element("div", { class: "heading" }, ...heading), calendarChart(calendar, day), ...body),
+  };
 }
 
 function unknownDay(day) {
@@ -28,21 +31,37 @@ function unknownDay(day) {
 }
 
 function emptyDay(totals, calendar) {
-  if (!calendar.some((entry) => entry.known)) return "No day has been collected yet. The page fills when the job platform.metrics has run once.";
+  if (!calendar.some((entry) => entry.known))
+    return "No day has been collected yet. The page fills when the job platform.metrics has run once.";
   if (!totals) return "This day is outside of the days that are kept.";
-  return "No data was collected for this day. A backfill of the job platform.metrics over this day brings it in.";
+  return "No data was collected for this day. A backfill for the job platform.metrics over this day brings it in.";
 }
 
 function chooser(calendar, day) {
   const position = calendar.findIndex((entry) => entry.day === day);
   const options = calendar.toReversed().map((entry) => dayOption(entry, day));
   if (position < 0) options.unshift(element("option", { value: day, selected: true }, day));
-  const choice = element("select", { "aria-label": "Day", on: { change: () => (location.hash = route("day", choice.value)) } }, ...options);
-  return element("div", { class: "chooser" }, step(calendar[position - 1], "‹", "Day before"), choice, step(calendar[position + 1], "›", "Day after"));
+  const choice = element(
+    "select",
+    { "aria-label": "Day", on: { change: () => (location.hash = route("day", choice.value)) } },
+    ...options,
+  );
+  return element(
+    "div",
+    { class: "chooser" },
+    step(calendar[position - 1], "‹", "Day before"),
+    choice,
+    step(calendar[position + 1], "›", "Day after"),
+  );
 }
 
 function dayOption(entry, day) {
-  return element("option", { value: entry.day, selected: entry.day === day }, shortDay(entry.day), entry.known ? null : " (no data)");
+  return element(
+    "option",
+    { value: entry.day, selected: entry.day === day },
+    shortDay(entry.day),
+    entry.known ? null : " (no data)",
+  );
 }
 
 function step(entry, sign, label) {
@@ -51,7 +70,8 @@ function step(entry, sign, label) {
 }
 
 function sections(day, totals, data) {
-  if (data.edition !== summary().edition) return [notice("The data were renewed while this page was open. Reload the page.")];
+  if (data.edition !== summary().edition)
+    return [notice("The data were renewed while this page was open. Reload the page.")];
   const runs = rows(data.runs);
   const newest = day === summary().day;
   return [
@@ -67,16 +87,32 @@ function totalTiles(totals, newest) {
   return tiles(
     ["Runs", count(totals.runs), `${count(totals.runs - totals.failed)} succeeded`],
     ["Failed", count(totals.failed), null, totals.failed ? "failed" : null],
-    ["Late", count(totals.late + overdue), overdue ? `${count(totals.late)} started late, ${count(overdue)} overdue` : null, totals.late + overdue ? "late" : null],
+    [
+      "Late",
+      count(totals.late + overdue),
+      overdue ? `${count(totals.late)} started late, ${count(overdue)} overdue` : null,
+      totals.late + overdue ? "late" : null,
+    ],
     ["Missed deadline", count(totals.missed), null, totals.missed ? "late" : null],
-    ["Cost", money(totals.cost), totals.unpriced ? `without ${plural(totals.unpriced, "node")} of unknown price` : null],
+    [
+      "Cost",
+      money(totals.cost),
+      totals.unpriced ? `without ${plural(totals.unpriced, "node")} of unknown price` : null,
+    ],
     ["Idle", money(totals.idle), totals.cost ? `${percent(totals.idle / totals.cost)} of the cost` : null],
     ["Pods", count(totals.pods), totals.unsampled ? `${count(totals.unsampled)} ended before they were sampled` : null],
   );
 }
 
 function attention(runs, newest) {
-  const problems = [...runs.flatMap(problemsOf), ...(newest ? allJobs().filter((job) => job.overdue).map(overdueProblem) : [])];
+  const problems = [
+    ...runs.flatMap(problemsOf),
+    ...(newest
+      ? allJobs()
+          .filter((job) => job.overdue)
+          .map(overdueProblem)
+      : []),
+  ];
   const columns = [
     { title: "What", value: (row) => row.state, cell: (row) => badge(row.state) },
     { title: "Job", header: true, value: (row) => `${row.job.team}.${row.job.job}`, cell: (row) => jobLink(row.job) },
@@ -94,8 +130,15 @@ function problemsOf(run) {
   const took = run.started == null ? null : `after ${duration(run.ended - run.started)}`;
   const problems = [];
   if (run.state === "failed") problems.push({ ...base, state: "failed", at: run.ended, how: took });
-  if (run.missed) problems.push({ ...base, state: "missed", at: run.ended, how: `took ${duration(run.ended - run.started)}${ofDeadline(base.job)}` });
-  if (run.late != null) problems.push({ ...base, state: "late", at: run.started, how: `${duration(run.late)} after it was due` });
+  if (run.missed)
+    problems.push({
+      ...base,
+      state: "missed",
+      at: run.ended,
+      how: `took ${duration(run.ended - run.started)}${ofDeadline(base.job)}`,
+    });
+  if (run.late != null)
+    problems.push({ ...base, state: "late", at: run.started, how: `${duration(run.late)} after it was due` });
   return problems;
 }
 
@@ -107,7 +150,27 @@ function overdueProblem(job) {
 
 function timelineSection(day, bars, crowded) {
   if (!bars.length) return section("Who ran when", element("p", { class: "quiet" }, "No pod ran on this day."));
-  return section("Who ran when", timelineLegend(), crowdedList(crowded), ...timeline(day, bars, crowded));
+  const span = spanOf(day, bars);
+  return section(
+    "Who ran when",
+    crowdedList(crowded),
+    restOfDay(span),
+    timelineLegend(),
+    ...timeline(bars, crowded, span),
+  );
+}
+
+function restOfDay({ begin, end }) {
+  if (end - begin === 86400) return null;
+  return element(
+    "p",
+    { class: "quiet" },
+    "Drawn from ",
+    moment(begin, clock),
+    " to ",
+    moment(end, clock),
+    ": no pod ran in the other hours of the day.",
+  );
 }
 
 function crowdedList(crowded) {
@@ -115,13 +178,35 @@ function crowdedList(crowded) {
   const rule = `An hour is crowded if pods of two or more jobs share a node group in it, and one waits ${bound} or longer for quota or a machine.`;
   if (!crowded.length) return element("p", { class: "quiet" }, "No hour was crowded. ", rule);
   const columns = [
-    { title: "Hour", header: true, value: (row) => row.hour, cell: (row) => [moment(row.hour, clock), " to ", moment(row.hour + 3600, clock)] },
+    {
+      title: "Hour",
+      header: true,
+      value: (row) => row.hour,
+      cell: (row) => [moment(row.hour, clock), " to ", moment(row.hour + 3600, clock)],
+    },
     { title: "Node group", value: (row) => groupName(row.node_group) },
     { title: "Jobs", numeric: true, descending: true, value: (row) => row.jobs },
     { title: "Teams", numeric: true, descending: true, value: (row) => row.teams },
-    { title: "Pods that waited", numeric: true, descending: true, value: (row) => row.waiting, cell: (row) => `${row.waiting} of ${row.pods}` },
-    { title: "Longest wait", numeric: true, descending: true, value: (row) => row.waited, cell: (row) => duration(row.waited) },
+    {
+      title: "Pods that waited",
+      numeric: true,
+      descending: true,
+      value: (row) => row.waiting,
+      cell: (row) => `${row.waiting} of ${row.pods}`,
+    },
+    {
+      title: "Longest wait",
+      numeric: true,
+      descending: true,
+      value: (row) => row.waited,
+      cell: (row) => duration(row.waited),
+    },
   ];
   const caption = "Hours in which jobs collided";
-  return element("div", {}, element("p", { class: "quiet" }, rule), table({ caption, columns, rows: crowded, limit: 8 }));
+  return element(
+    "div",
+    {},
+    element("p", { class: "quiet" }, rule),
+    table({ caption, columns, rows: crowded, limit: 8 }),
+  );
 }

@@ -8,17 +8,29 @@ import { jobLink } from "./parts.js";
 import { table } from "./table.js";
 
 const BOX = { width: 170, height: 38 };
+const MARGIN = 4;
 const SHOWN = 300;
 
 export function dependenciesView() {
   const jobs = allJobs();
   const parts = components(jobs);
   const heading = element("h1", { tabindex: "-1" }, "Dependencies");
-  if (!parts.length) return { title: "Dependencies", node: element("div", {}, heading, element("p", { class: "quiet" }, "No job waits for or follows another.")) };
+  if (!parts.length)
+    return {
+      title: "Dependencies",
+      node: element("div", {}, heading, element("p", { class: "quiet" }, "No job waits for or follows another.")),
+    };
   const linked = parts.flat();
   const edges = linked.reduce((sum, position) => sum + jobs[position].after.length, 0);
   const lead = `${plural(linked.length, "job")} in ${plural(parts.length, "group")}, joined by ${plural(edges, "link")}. An arrow leads from a job to one that waits for or follows it; a thick one crosses from one team to another.`;
-  const node = element("div", {}, heading, element("p", { class: "quiet" }, lead), pictures(parts), unfolding("Show as a table", () => linkTable(linked)));
+  const node = element(
+    "div",
+    {},
+    heading,
+    element("p", { class: "quiet" }, lead),
+    pictures(parts),
+    unfolding("Show as a table", () => linkTable(linked)),
+  );
   return { title: "Dependencies", node };
 }
 
@@ -46,14 +58,25 @@ function pictures(parts) {
 
 function moreButton(room, parts) {
   const show = () => button.replaceWith(...parts.map(picture));
-  const button = element("button", { type: "button", class: "more", on: { click: show } }, `Show ${plural(parts.length, "more group")}`);
+  const button = element(
+    "button",
+    { type: "button", class: "more", on: { click: show } },
+    `Show ${plural(parts.length, "more group")}`,
+  );
   return button;
 }
 
 function picture(part) {
   const graph = layout(part);
-  const { width, height } = graph.graph();
-  const size = { width, height, viewBox: `0 0 ${width} ${height}`, class: "graph", role: "group", "aria-label": `${part.length} jobs that hang together` };
+  const [left, top, width, height] = bounds(graph);
+  const size = {
+    width,
+    height,
+    viewBox: `${left} ${top} ${width} ${height}`,
+    class: "graph",
+    role: "group",
+    "aria-label": `${part.length} jobs that hang together`,
+  };
   const lines = graph.edges().map((edge) => arrow(graph, edge));
   const boxes = part.map((position) => box(allJobs()[position], graph.node(position)));
   const region = { class: "scroll", role: "group", "aria-label": "Graph of jobs", tabindex: "0" };
@@ -61,7 +84,7 @@ function picture(part) {
 }
 
 function layout(part) {
-  const graph = new dagre.graphlib.Graph().setGraph({ rankdir: "LR", nodesep: 10, ranksep: 46, marginx: 4, marginy: 4 });
+  const graph = new dagre.graphlib.Graph().setGraph({ rankdir: "LR", nodesep: 10, ranksep: 46 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const position of part) graph.setNode(position, { ...BOX });
   for (const position of part) for (const other of allJobs()[position].after) graph.setEdge(other, position);
@@ -69,14 +92,41 @@ function layout(part) {
   return graph;
 }
 
+// dagre's own bounds leave out the lines that pass around boxes.
+function bounds(graph) {
+  const corners = graph
+    .nodes()
+    .map((name) => graph.node(name))
+    .flatMap(({ x, y }) => [
+      { x: x - BOX.width / 2, y: y - BOX.height / 2 },
+      { x: x + BOX.width / 2, y: y + BOX.height / 2 },
+    ]);
+  const points = [...corners, ...graph.edges().flatMap((edge) => graph.edge(edge).points)];
+  const [left, right] = d3.extent(points, ({ x }) => x);
+  const [top, bottom] = d3.extent(points, ({ y }) => y);
+  return [left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN];
+}
+
 // From the right side of a box to the left side of another, past the boxes between them.
 function arrow(graph, edge) {
   const [from, to] = [graph.node(edge.v), graph.node(edge.w)];
-  const between = graph.edge(edge).points.slice(1, -1).filter(({ x }) => x > from.x + BOX.width / 2 && x < to.x - BOX.width / 2);
+  const between = graph
+    .edge(edge)
+    .points.slice(1, -1)
+    .filter(({ x }) => x > from.x + BOX.width / 2 && x < to.x - BOX.width / 2);
   const points = [{ x: from.x + BOX.width / 2, y: from.y }, ...passes(between), { x: to.x - BOX.width / 2, y: to.y }];
-  const path = d3.line(({ x }) => x, ({ y }) => y).curve(d3.curveBumpX);
+  const path = d3
+    .line(
+      ({ x }) => x,
+      ({ y }) => y,
+    )
+    .curve(d3.curveBumpX);
   const crosses = allJobs()[edge.v].team !== allJobs()[edge.w].team;
-  return svgElement("path", { d: path(points), class: crosses ? "arrow across" : "arrow", "marker-end": crosses ? "url(#arrow-across)" : "url(#arrow)" });
+  return svgElement("path", {
+    d: path(points),
+    class: crosses ? "arrow across" : "arrow",
+    "marker-end": crosses ? "url(#arrow-across)" : "url(#arrow)",
+  });
 }
 
 const passes = (points) => (points.length > 1 ? points : []);
@@ -86,20 +136,37 @@ function box(job, { x, y }) {
   const top = y - BOX.height / 2;
   const sign = job.state === "failed" ? "✕ " : "";
   const rect = svgElement("rect", { x: left, y: top, ...BOX, rx: 4 });
-  const team = svgElement("text", { x: left + 9, y: top + 15, class: "team" }, shortened(job.team ?? "not released", 24));
+  const team = svgElement(
+    "text",
+    { x: left + 9, y: top + 15, class: "team" },
+    shortened(job.team ?? "not released", 24),
+  );
   const name = svgElement("text", { x: left + 9, y: top + 30, class: "name" }, sign + shortened(job.job, 22));
   if (job.unknown) return svgElement("g", { class: "box unknown" }, rect, team, name);
   const label = `${job.team}.${shortened(job.job, 200)}${job.state === "failed" ? ", last run failed" : ""}`;
-  return svgElement("a", { href: route("job", job.team, job.job), class: "box", "aria-label": label }, svgElement("title", {}, label), rect, team, name);
+  return svgElement(
+    "a",
+    { href: route("job", job.team, job.job), class: "box", "aria-label": label },
+    svgElement("title", {}, label),
+    rect,
+    team,
+    name,
+  );
 }
 
 export function linkTable(positions) {
   const jobs = allJobs();
   const followers = new Map(positions.map((position) => [position, []]));
   for (const position of positions) for (const other of jobs[position].after) followers.get(other)?.push(position);
-  const links = (others) => (others.length ? others.flatMap((other, index) => [index ? ", " : null, jobLink(jobs[other])]) : null);
+  const links = (others) =>
+    others.length ? others.flatMap((other, index) => [index ? ", " : null, jobLink(jobs[other])]) : null;
   const columns = [
-    { title: "Job", header: true, value: (row) => `${jobs[row].team}.${jobs[row].job}`, cell: (row) => jobLink(jobs[row]) },
+    {
+      title: "Job",
+      header: true,
+      value: (row) => `${jobs[row].team}.${jobs[row].job}`,
+      cell: (row) => jobLink(jobs[row]),
+    },
     { title: "Waits for or follows", value: (row) => jobs[row].after.length, cell: (row) => links(jobs[row].after) },
     { title: "Is followed by", value: (row) => followers.get(row).length, cell: (row) => links(followers.get(row)) },
   ];

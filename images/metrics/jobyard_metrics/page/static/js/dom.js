@@ -25,14 +25,21 @@ function listen(node, listeners) {
 }
 
 const LINE = 40;
+const CONTROL = /[\u0000-\u001f\u2028\u2029]+/g;
 
 // A name that somebody chose: <bdi> keeps its writing direction from its surroundings.
 export function named(text, length = 80) {
   const shown = shortened(text, length);
-  return element("bdi", { class: length <= LINE ? "line" : null, title: shown === text ? null : shortened(text, 1000) }, shown);
+  return element(
+    "bdi",
+    { class: length <= LINE ? "line" : null, title: shown === text ? null : shortened(text, 1000) },
+    shown,
+  );
 }
 
-export function shortened(text, length) {
+// A line of text, which has no control characters, cut to a length.
+export function shortened(words, length) {
+  const text = words.replace(CONTROL, " ");
   const characters = text.length > length ? Array.from(text.slice(0, 2 * length)) : [];
   return characters.length > length ? `${characters.slice(0, length - 1).join("")}…` : text;
 }

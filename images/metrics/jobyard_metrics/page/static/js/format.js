@@ -10,14 +10,22 @@ const DATED = UTC({ day: "numeric", month: "short", hour: "2-digit", minute: "2-
 const DAY = UTC({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const SHORT_DAY = UTC({ day: "numeric", month: "short" });
 const LOCAL = new Intl.DateTimeFormat("en-GB", {
-  weekday: "short", day: "numeric", month: "short", year: "numeric",
-  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  timeZoneName: "short",
 });
 
 const known = (format) => (value) => (value == null ? UNKNOWN : format(value));
 
 export const count = known((value) => GROUPED.format(value));
-export const percent = known((share) => (share === 0 || share === 1 ? `${share * 100} %` : `${Math.min(99.9, share * 100).toFixed(1)} %`));
+export const percent = known((share) =>
+  share === 0 || share === 1 ? `${share * 100} %` : `${Math.min(99.9, share * 100).toFixed(1)} %`,
+);
 
 export function plural(number, word, words = `${word}s`) {
   return `${count(number)} ${number === 1 ? word : words}`;
@@ -33,7 +41,7 @@ const isCents = (dollars) => dollars > 0 && Math.abs(dollars * 100 - Math.round(
 
 function amount(dollars) {
   if (dollars >= 1000) return GROUPED.format(Math.round(dollars));
-  if (dollars >= 0.1 || isCents(dollars)) return dollars.toFixed(2);
+  if (dollars >= 0.0995 || isCents(dollars)) return dollars.toFixed(2);
   return dollars === 0 ? "0" : dollars.toFixed(1 - Math.floor(Math.log10(dollars)));
 }
 
@@ -61,12 +69,15 @@ function pair(value, base, large, small) {
   return `${Math.floor(value / base)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
 }
 
+// British English has "Sept", which would be the only month of four letters.
+const threeLetters = (text) => text.replace("Sept", "Sep");
+
 const date = (seconds) => new Date(seconds * 1000);
 
 export const clock = (seconds) => CLOCK.format(date(seconds));
-export const dated = (seconds) => DATED.format(date(seconds)).replace(",", "");
+export const dated = (seconds) => threeLetters(DATED.format(date(seconds)).replace(",", ""));
 export const longDay = (day) => DAY.format(new Date(`${day}T00:00Z`));
-export const shortDay = (day) => SHORT_DAY.format(new Date(`${day}T00:00Z`));
+export const shortDay = (day) => threeLetters(SHORT_DAY.format(new Date(`${day}T00:00Z`)));
 export const dayStart = (day) => Date.parse(`${day}T00:00Z`) / 1000;
 
 // In the viewer's zone, which the browser knows with all its clock changes.

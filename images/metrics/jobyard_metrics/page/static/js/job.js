@@ -3,7 +3,7 @@
 import { adviceTable, sentence, taskName } from "./advice.js";
 import { allJobs, rows, summary } from "./data.js";
 import { element, named, outside, route, section } from "./dom.js";
-import { count, duration, moment, money, percent } from "./format.js";
+import { count, duration, moment, money, percent, plural } from "./format.js";
 import { costChart, durationChart, waitChart } from "./job-charts.js";
 import { jobUrl, runUrl, teamUrl } from "./links.js";
 import { modelCharts } from "./models.js";
@@ -23,15 +23,33 @@ export async function jobView(team, name) {
 }
 
 function missingJob(team, name) {
-  const text = [named(name), " is no job of team ", teamLink(team), ", nor was it one in the days that are kept. It may have been renamed."];
-  return { title: "Unknown job", node: element("div", {}, element("h1", { tabindex: "-1" }, "Unknown job"), notice(...text)) };
+  const text = [
+    named(name),
+    " is no job of team ",
+    teamLink(team),
+    ", nor was it one in the days that are kept. It may have been renamed.",
+  ];
+  return {
+    title: "Unknown job",
+    node: element("div", {}, element("h1", { tabindex: "-1" }, "Unknown job"), notice(...text)),
+  };
 }
 
 function heading(job, own) {
   const title = element("h1", { tabindex: "-1" }, teamLink(job.team), ".", named(job.job, 120));
-  const links = element("p", { class: "links" }, outside(jobUrl(job), "Airflow"), " ", outside(teamUrl(job.team), "Argo CD"));
+  const links = element(
+    "p",
+    { class: "links" },
+    outside(jobUrl(job), "Airflow"),
+    " ",
+    outside(teamUrl(job.team), "Argo CD"),
+  );
   const description = own?.description || job.description;
-  return [element("div", { class: "heading" }, title, links), description ? element("p", { class: "lead" }, element("bdi", {}, description)) : null, facts(job, own)];
+  return [
+    element("div", { class: "heading" }, title, links),
+    description ? element("p", { class: "lead" }, element("bdi", {}, description)) : null,
+    facts(job, own),
+  ];
 }
 
 function facts(job, own) {
@@ -52,7 +70,9 @@ function sections(job, own) {
   const runs = rows(own.runs);
   const calendar = rows(summary().calendar);
   const empty = element("p", { class: "quiet" }, "The job has not run in the days that are kept.");
-  const charts = days.length ? [durationChart(runs, days, calendar), waitChart(days, calendar), costChart(days, calendar)] : [empty];
+  const charts = days.length
+    ? [durationChart(runs, days, calendar), waitChart(days, calendar), costChart(days, calendar)]
+    : [empty];
   return [
     jobTiles(job, days),
     section("Runs", ...charts),
@@ -67,10 +87,23 @@ function jobTiles(job, days) {
   const last = days.findLast((day) => day.p50 != null);
   const unsampled = sum("unsampled");
   return tiles(
-    ["Succeeded", sum("runs") ? percent(1 - sum("failed") / sum("runs")) : "—", `${count(sum("runs"))} runs, ${count(sum("failed"))} failed`, sum("failed") ? "failed" : null],
+    [
+      "Succeeded",
+      sum("runs") ? percent(1 - sum("failed") / sum("runs")) : "—",
+      `${plural(sum("runs"), "run")}, ${count(sum("failed"))} failed`,
+      sum("failed") ? "failed" : null,
+    ],
     ["Duration", last ? duration(last.p50) : "—", last ? `p95 ${duration(last.p95)}; last 7 days` : null],
-    ["Tries", count(sum("tries")), sum("retries") ? `${count(sum("retries"))} after a failure` : "none after a failure"],
-    ["Cost of 30 days", job.cost == null && job.runs ? "not known" : money(job.cost ?? 0), sum("unpriced") ? `without ${count(sum("unpriced"))} pods of unknown price` : null],
+    [
+      "Tries",
+      count(sum("tries")),
+      sum("retries") ? `${count(sum("retries"))} after a failure` : "none after a failure",
+    ],
+    [
+      "Cost of 30 days",
+      job.cost == null && job.runs ? "not known" : money(job.cost ?? 0),
+      sum("unpriced") ? `without ${count(sum("unpriced"))} pods of unknown price` : null,
+    ],
     ["Pods", count(sum("pods")), unsampled ? `${count(unsampled)} ended before they were sampled` : "all sampled"],
     ["Could save", job.saves == null ? "—" : money(Math.max(0, job.saves)), "a month, with requests that fit"],
   );
@@ -78,10 +111,18 @@ function jobTiles(job, days) {
 
 function requests(own, calendar) {
   const advised = rows(own.advice);
-  const lines = advised.map((advice) => element("li", {}, element("strong", {}, named(taskName(advice))), " ", sentence(advice), "."));
+  const lines = advised.map((advice) =>
+    element("li", {}, element("strong", {}, named(taskName(advice))), " ", sentence(advice), "."),
+  );
   const charts = usageCharts(rows(own.usage), calendar);
   if (!advised.length && !charts.length) return null;
-  return section("Requested and used", element("ul", { class: "advice" }, ...lines), element("div", { class: "grid wide" }, ...fitCharts(advised)), adviceTable(advised), element("div", { class: "grid" }, ...charts));
+  return section(
+    "Requested and used",
+    element("ul", { class: "advice" }, ...lines),
+    element("div", { class: "grid wide" }, ...fitCharts(advised)),
+    adviceTable(advised),
+    element("div", { class: "grid" }, ...charts),
+  );
 }
 
 function modelSection(own, calendar) {
@@ -95,10 +136,32 @@ function runTable(job, runs) {
     { title: "Result", value: (run) => run.state, cell: (run) => badge(run.state) },
     { title: "Notes", value: (run) => notes(run).length, cell: (run) => notes(run) },
     { title: "Kind", value: (run) => run.run_type },
-    { title: "Duration", numeric: true, descending: true, value: took, cell: (run) => (took(run) == null ? null : duration(took(run))) },
-    { title: "Tries", numeric: true, descending: true, value: (run) => run.tries, cell: (run) => (run.retries ? `${run.tries} (${run.retries} again)` : run.tries) },
-    { title: "Cost", numeric: true, descending: true, value: (run) => run.cost, cell: (run) => (run.cost == null ? null : money(run.cost)) },
-    { title: "Run", value: (run) => run.run_id, cell: (run) => outside(runUrl(job, run.run_id), "Airflow") ?? named(run.run_id, 40) },
+    {
+      title: "Duration",
+      numeric: true,
+      descending: true,
+      value: took,
+      cell: (run) => (took(run) == null ? null : duration(took(run))),
+    },
+    {
+      title: "Tries",
+      numeric: true,
+      descending: true,
+      value: (run) => run.tries,
+      cell: (run) => (run.retries ? `${run.tries} (${run.retries} again)` : run.tries),
+    },
+    {
+      title: "Cost",
+      numeric: true,
+      descending: true,
+      value: (run) => run.cost,
+      cell: (run) => (run.cost == null ? null : money(run.cost)),
+    },
+    {
+      title: "Run",
+      value: (run) => run.run_id,
+      cell: (run) => outside(runUrl(job, run.run_id), "Airflow") ?? named(run.run_id, 40),
+    },
   ];
   return table({ caption: "Newest runs", columns, rows: runs, sort: "Ended", limit: 20 });
 }
@@ -115,9 +178,14 @@ function neighbours(job) {
   const jobs = allJobs();
   const followers = jobs.filter((other) => other.after.includes(job.position));
   if (!job.after.length && !followers.length) return null;
-  const list = (others) => element("ul", { class: "inline" }, ...others.map((other) => element("li", {}, jobLink(other))));
-  return section("Dependencies",
-    job.after.length ? element("div", {}, element("h3", {}, "Waits for or follows"), list(job.after.map((position) => jobs[position]))) : null,
+  const list = (others) =>
+    element("ul", { class: "inline" }, ...others.map((other) => element("li", {}, jobLink(other))));
+  return section(
+    "Dependencies",
+    job.after.length
+      ? element("div", {}, element("h3", {}, "Waits for or follows"), list(job.after.map((position) => jobs[position])))
+      : null,
     followers.length ? element("div", {}, element("h3", {}, "Is followed by"), list(followers)) : null,
-    element("p", {}, element("a", { href: route("dependencies") }, "All dependencies")));
+    element("p", {}, element("a", { href: route("dependencies") }, "All dependencies")),
+  );
 }

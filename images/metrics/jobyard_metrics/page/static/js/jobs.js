@@ -18,15 +18,26 @@ const FILTERS = new Map([
 export function jobsView() {
   const jobs = allJobs().filter((job) => !job.unknown);
   const room = element("div");
-  const choice = element("select", { id: "filter", on: { change: () => show(room, jobs, choice.value) } }, ...options(jobs));
+  const choice = element(
+    "select",
+    { id: "filter", on: { change: () => show(room, jobs, choice.value) } },
+    ...options(jobs),
+  );
   const label = element("label", { for: "filter" }, "Show ");
   show(room, jobs, "all");
-  const heading = element("div", { class: "heading" }, element("h1", { tabindex: "-1" }, "Jobs"), element("p", {}, label, choice));
+  const heading = element(
+    "div",
+    { class: "heading" },
+    element("h1", { tabindex: "-1" }, "Jobs"),
+    element("p", {}, label, choice),
+  );
   return { title: "Jobs", node: element("div", {}, heading, room) };
 }
 
 function options(jobs) {
-  return [...FILTERS].map(([key, [word, test]]) => element("option", { value: key }, `${word} (${count(jobs.filter(test).length)})`));
+  return [...FILTERS].map(([key, [word, test]]) =>
+    element("option", { value: key }, `${word} (${count(jobs.filter(test).length)})`),
+  );
 }
 
 function show(room, jobs, filter) {
@@ -35,16 +46,53 @@ function show(room, jobs, filter) {
 
 export function jobTable(jobs, { withTeam = true, caption = "Jobs" } = {}) {
   const columns = [
-    { title: "Job", header: true, value: (job) => (withTeam ? `${job.team}.${job.job}` : job.job), cell: (job) => jobLink(job, withTeam) },
+    {
+      title: "Job",
+      header: true,
+      value: (job) => (withTeam ? `${job.team}.${job.job}` : job.job),
+      cell: (job) => jobLink(job, withTeam),
+    },
     { title: "Owner", value: (job) => job.owner, cell: (job) => (job.owner ? named(job.owner, 32) : null) },
     { title: "Schedule", value: (job) => job.schedule, cell: schedule },
     { title: "Next run", value: (job) => job.next_run, cell: nextRun },
     { title: "Last result", value: (job) => job.ended, cell: lastResult, hint: "Sorted by when it ended" },
-    { title: "14 days", value: (job) => -failures(job), cell: (job) => strip(job.results ?? ""), hint: "Sorted by days with a failure" },
-    { title: "Success", numeric: true, value: success, cell: (job) => (job.runs ? percent(success(job)) : null), hint: "Of the runs of the last 30 days" },
-    { title: "Took", numeric: true, descending: true, value: (job) => job.duration, cell: (job) => (job.duration == null ? null : duration(job.duration)), hint: "Duration of the last run" },
-    { title: "Cost", numeric: true, descending: true, value: (job) => job.cost, cell: (job) => (job.cost == null ? null : money(job.cost)), hint: "Of the last 30 days" },
-    { title: "Could save", numeric: true, descending: true, value: (job) => job.saves, cell: saving, hint: "A month, with requests that fit" },
+    {
+      title: "14 days",
+      value: (job) => -failures(job),
+      cell: (job) => strip(job.results ?? ""),
+      hint: "Sorted by days with a failure",
+    },
+    {
+      title: "Success",
+      numeric: true,
+      value: success,
+      cell: (job) => (job.runs ? percent(success(job)) : null),
+      hint: "Of the runs of the last 30 days",
+    },
+    {
+      title: "Took",
+      numeric: true,
+      descending: true,
+      value: (job) => job.duration,
+      cell: (job) => (job.duration == null ? null : duration(job.duration)),
+      hint: "Duration of the last run",
+    },
+    {
+      title: "Cost",
+      numeric: true,
+      descending: true,
+      value: (job) => job.cost,
+      cell: (job) => (job.cost == null ? null : money(job.cost)),
+      hint: "Of the last 30 days",
+    },
+    {
+      title: "Could save",
+      numeric: true,
+      descending: true,
+      value: (job) => job.saves,
+      cell: saving,
+      hint: "A month, with requests that fit",
+    },
   ];
   return table({ caption, columns, rows: jobs, sort: "Job", empty: "No job matches." });
 }

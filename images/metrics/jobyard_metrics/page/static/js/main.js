@@ -24,7 +24,11 @@ const VIEWS = new Map([
   ["job", jobView],
   ["search", searchView],
 ]);
-const TABS = new Map([["day", ""], ["job", "jobs"], ["team", "teams"]]);
+const TABS = new Map([
+  ["day", ""],
+  ["job", "jobs"],
+  ["team", "teams"],
+]);
 
 const main = document.getElementById("main");
 const search = document.getElementById("search");
@@ -105,7 +109,11 @@ function start() {
   startSkipLink();
   startTheme(document.getElementById("theme"));
   if (!summary()) {
-    main.replaceChildren(notice("The file data/summary.js could not be loaded. The job platform.metrics writes it; you may lack the right to read it."));
+    main.replaceChildren(
+      notice(
+        "The file data/summary.js could not be loaded. The job platform.metrics writes it; you may lack the right to read it.",
+      ),
+    );
     return;
   }
   definePatterns();

@@ -13,16 +13,26 @@ export function teamLink(team) {
 }
 
 export function tiles(...entries) {
-  const items = entries.filter(Boolean).map(([term, value, more, state]) =>
-    element("div", { class: state ? `tile ${state}` : "tile" }, element("dt", {}, term),
-      element("dd", {}, element("strong", {}, value), more ? element("span", {}, more) : null)));
+  const items = entries
+    .filter(Boolean)
+    .map(([term, value, more, state]) =>
+      element(
+        "div",
+        { class: state ? `tile ${state}` : "tile" },
+        element("dt", {}, term),
+        element("dd", {}, element("strong", {}, value), more ? element("span", {}, more) : null),
+      ),
+    );
   return element("dl", { class: "tiles" }, ...items);
 }
 
 export function pairs(...entries) {
   const items = entries.filter(([, value]) => value != null && value !== "");
-  return element("dl", { class: "pairs" }, ...items.flatMap(([term, value]) =>
-    [element("div", {}, element("dt", {}, term), element("dd", {}, value))]));
+  return element(
+    "dl",
+    { class: "pairs" },
+    ...items.flatMap(([term, value]) => [element("div", {}, element("dt", {}, term), element("dd", {}, value))]),
+  );
 }
 
 export function notice(...content) {

@@ -8,12 +8,24 @@ import { teamLink } from "./parts.js";
 
 export function searchView(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const jobs = allJobs().filter((job) => !job.unknown && matches(words, [job.team, job.job, job.owner, job.description]));
+  const jobs = allJobs().filter(
+    (job) => !job.unknown && matches(words, [job.team, job.job, job.owner, job.description]),
+  );
   const teams = summary().teams.team.filter((team) => matches(words, [team]));
   const found = `${plural(teams.length, "team")} and ${plural(jobs.length, "job")}`;
-  const node = element("div", {}, element("h1", { tabindex: "-1" }, "Search"), element("p", { role: "status" }, found),
-    teams.length ? section("Teams", element("ul", { class: "inline" }, ...teams.slice(0, 50).map((team) => element("li", {}, teamLink(team))))) : null,
-    section("Jobs", jobTable(jobs)));
+  const node = element(
+    "div",
+    {},
+    element("h1", { tabindex: "-1" }, "Search"),
+    element("p", { role: "status" }, found),
+    teams.length
+      ? section(
+          "Teams",
+          element("ul", { class: "inline" }, ...teams.slice(0, 50).map((team) => element("li", {}, teamLink(team)))),
+        )
+      : null,
+    section("Jobs", jobTable(jobs)),
+  );
   return { title: `Search: ${text}`, node };
 }
 

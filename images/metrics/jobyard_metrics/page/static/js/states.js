@@ -18,13 +18,24 @@ export function badge(state, word) {
   return element("span", { class: `badge ${known}` }, element("span", { "aria-hidden": "true" }, sign), word ?? usual);
 }
 
-const MARKS = new Map([["s", "•"], ["f", "✕"], ["-", "·"], ["?", "?"]]);
+const MARKS = new Map([
+  ["s", "•"],
+  ["f", "✕"],
+  ["-", "·"],
+  ["?", "?"],
+]);
 
 // The results of the last days, a sign each.
 export function strip(results) {
   const of = (mark) => Array.from(results).filter((other) => other === mark).length;
   const label = `${results.length} days: ${of("s")} succeeded, ${of("f")} with a failure, ${of("-")} without a run`;
   const unknown = of("?") ? `, ${of("?")} without data` : "";
-  const signs = Array.from(results, (mark) => element("span", { class: mark === "f" ? "failed" : mark === "s" ? "ran" : null }, MARKS.get(mark)));
-  return element("span", { class: "strip", role: "img", "aria-label": label + unknown, title: label + unknown }, ...signs);
+  const signs = Array.from(results, (mark) =>
+    element("span", { class: mark === "f" ? "failed" : mark === "s" ? "ran" : null }, MARKS.get(mark)),
+  );
+  return element(
+    "span",
+    { class: "strip", role: "img", "aria-label": label + unknown, title: label + unknown },
+    ...signs,
+  );
 }

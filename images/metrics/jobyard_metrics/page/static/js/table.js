@@ -10,10 +10,19 @@ export function table({ caption, columns, rows, sort = null, limit = LIMIT, empt
   if (!rows.length) return element("p", { class: "quiet" }, empty);
   const state = { columns, rows: [...rows], limit, body: element("tbody"), heads: [] };
   state.heads = columns.map((column) => head(column, state));
-  if (sort) order(state, columns.find((column) => column.title === sort));
+  if (sort)
+    order(
+      state,
+      columns.find((column) => column.title === sort),
+    );
   else fill(state);
-  const grid = element("table", {}, element("caption", { class: "unseen" }, caption),
-    element("thead", {}, groups(columns), element("tr", {}, ...state.heads)), state.body);
+  const grid = element(
+    "table",
+    {},
+    element("caption", { class: "unseen" }, caption),
+    element("thead", {}, groups(columns), element("tr", {}, ...state.heads)),
+    state.body,
+  );
   const region = { class: "scroll", role: "group", "aria-label": caption, tabindex: "0" };
   return element("div", {}, element("div", region, grid), more(state));
 }

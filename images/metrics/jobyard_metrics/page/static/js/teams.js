@@ -63,17 +63,48 @@ function dayTable(calendar) {
 
 function teamTable(teams) {
   const jobs = Map.groupBy(allJobs(), (job) => job.team);
-  const sum = (team, name) => (jobs.get(team.team) ?? []).reduce((total, job) => total + Math.max(0, job[name] ?? 0), 0);
+  const sum = (team, name) =>
+    (jobs.get(team.team) ?? []).reduce((total, job) => total + Math.max(0, job[name] ?? 0), 0);
   const total = teams.reduce((costs, team) => costs + (team.cost ?? 0), 0);
   const columns = [
     { title: "Team", header: true, value: (team) => team.team, cell: (team) => teamLink(team.team) },
     { title: "Jobs", numeric: true, descending: true, value: (team) => team.jobs },
-    { title: "Runs", numeric: true, descending: true, value: (team) => sum(team, "runs"), cell: (team) => count(sum(team, "runs")) },
-    { title: "Failed", numeric: true, descending: true, value: (team) => sum(team, "failed"), cell: (team) => count(sum(team, "failed")) },
+    {
+      title: "Runs",
+      numeric: true,
+      descending: true,
+      value: (team) => sum(team, "runs"),
+      cell: (team) => count(sum(team, "runs")),
+    },
+    {
+      title: "Failed",
+      numeric: true,
+      descending: true,
+      value: (team) => sum(team, "failed"),
+      cell: (team) => count(sum(team, "failed")),
+    },
     { title: "Cost", numeric: true, descending: true, value: (team) => team.cost, cell: (team) => money(team.cost) },
-    { title: "Share", numeric: true, descending: true, value: (team) => team.cost, cell: (team) => (total && team.cost != null ? percent(team.cost / total) : null) },
-    { title: "Could save", numeric: true, descending: true, value: (team) => sum(team, "saves"), cell: (team) => (sum(team, "saves") ? money(sum(team, "saves")) : null), hint: "A month, with requests that fit" },
+    {
+      title: "Share",
+      numeric: true,
+      descending: true,
+      value: (team) => team.cost,
+      cell: (team) => (total && team.cost != null ? percent(team.cost / total) : null),
+    },
+    {
+      title: "Could save",
+      numeric: true,
+      descending: true,
+      value: (team) => sum(team, "saves"),
+      cell: (team) => (sum(team, "saves") ? money(sum(team, "saves")) : null),
+      hint: "A month, with requests that fit",
+    },
   ];
   const heading = element("h2", {}, "The last 30 days");
-  return element("section", {}, heading, table({ caption: "Teams, by the last 30 days", columns, rows: teams, sort: "Cost", empty: "No team has a job." }));
+  return element(
+    "section",
+    {},
+    heading,
+    table({ caption: "Teams, by the last 30 days", columns, rows: teams, sort: "Cost", empty: "No team has a job." }),
+  );
 }

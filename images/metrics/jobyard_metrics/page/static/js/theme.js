@@ -1,6 +1,10 @@
 // Light, dark, or what the system says: the choice is kept in this browser.
 
-const NEXT = new Map([["system", "light"], ["light", "dark"], ["dark", "system"]]);
+const NEXT = new Map([
+  ["system", "light"],
+  ["light", "dark"],
+  ["dark", "system"],
+]);
 const KEY = "jobyard-theme";
 
 export function startTheme(button) {

@@ -1,13 +1,34 @@
 // What tasks asked for beside what they used: where each adviser's figure lies, and the use by day.
 
 import { taskName } from "./advice.js";
-import { dayColumn, figure, gridX, gridY, legend, memoryTicks, noon, overDays, plot, tip, tipX, wholeDay } from "./charts.js";
+import {
+  dayColumn,
+  figure,
+  gridX,
+  gridY,
+  legend,
+  memoryTicks,
+  morning,
+  night,
+  noon,
+  overDays,
+  plot,
+  tip,
+  tipX,
+  wholeDay,
+} from "./charts.js";
 import { shortened } from "./dom.js";
 import { cpu, longDay, memory, plural } from "./format.js";
 import { table } from "./table.js";
 
 const MOST = 20;
-const SHAPES = new Map([["requested", d3.symbolSquare], ["peak", d3.symbolTriangle], ["fits", d3.symbolDiamond2], ["krr", d3.symbolPlus], ["vpa", d3.symbolTimes]]);
+const SHAPES = new Map([
+  ["requested", d3.symbolSquare],
+  ["peak", d3.symbolTriangle],
+  ["fits", d3.symbolDiamond2],
+  ["krr", d3.symbolPlus],
+  ["vpa", d3.symbolTimes],
+]);
 const SIGNS = [
   ["requested", "asked for", "square", "ink"],
   ["peak", "peak", "triangle", "failed"],
@@ -15,8 +36,18 @@ const SIGNS = [
   ["krr", "KRR", "plus", "quiet"],
   ["vpa", "VPA", "times", "quiet"],
 ];
-const MEMORY = { title: "Memory", format: memory, field: (sign) => (sign === "peak" ? "memory_peak" : `${sign}_memory`), ticks: memoryTicks };
-const CPU = { title: "CPU", format: cpu, field: (sign) => (sign === "peak" ? "cpu_peak" : `${sign}_cpu`), ticks: (top, most) => d3.ticks(0, top, most) };
+const MEMORY = {
+  title: "Memory",
+  format: memory,
+  field: (sign) => (sign === "peak" ? "memory_peak" : `${sign}_memory`),
+  ticks: memoryTicks,
+};
+const CPU = {
+  title: "CPU",
+  format: cpu,
+  field: (sign) => (sign === "peak" ? "cpu_peak" : `${sign}_cpu`),
+  ticks: (top, most) => d3.ticks(0, top, most),
+};
 
 // Where each adviser's figure lies, for memory and for CPU.
 export function fitCharts(advised) {
@@ -28,7 +59,8 @@ function fitFigure(advised, total, resource) {
   if (!points.length) return null;
   return figure({
     title: resource.title,
-    note: total > advised.length ? `the first ${advised.length} of ${total} tasks` : "asked for, used, and what would fit",
+    note:
+      total > advised.length ? `the first ${advised.length} of ${total} tasks` : "asked for, used, and what would fit",
     legend: legend(...SIGNS.map(([sign, word]) => [sign, word, SHAPES.get(sign)])),
     draw: (width) => drawFit(advised, points, resource, width),
   });
@@ -37,23 +69,47 @@ function fitFigure(advised, total, resource) {
 function point(row, task, [sign, word, symbol, color], { field, format }) {
   const value = row[field(sign)];
   if (value == null) return [];
-  return [{ task, value, sign, symbol, color: `var(--${color})`, words: `${shortened(taskName(row), 40)}\n${word}: ${format(value)}` }];
+  return [
+    {
+      task,
+      value,
+      sign,
+      symbol,
+      color: `var(--${color})`,
+      words: `${shortened(taskName(row), 40)}\n${word}: ${format(value)}`,
+    },
+  ];
 }
 
 function drawFit(advised, points, resource, width) {
   const top = d3.max(points, (point) => point.value);
   const ticks = resource.ticks(top, Math.max(3, width / 100));
-  const spans = d3.rollups(points, (own) => d3.extent(own, (point) => point.value), (point) => point.task);
+  const spans = d3.rollups(
+    points,
+    (own) => d3.extent(own, (point) => point.value),
+    (point) => point.task,
+  );
   const marginLeft = Math.min(130, width / 3);
   const name = (_, task) => shortened(taskName(advised[task]), Math.floor(marginLeft / 7));
   return plot({
-    width, height: 40 + 28 * advised.length, marginLeft, marginRight: 24, marginTop: 4, marginBottom: 26,
+    width,
+    height: 40 + 28 * advised.length,
+    marginLeft,
+    marginRight: 24,
+    marginTop: 4,
+    marginBottom: 26,
     x: { domain: [0, top * 1.02], label: null },
     y: { type: "band", domain: d3.range(advised.length), axis: null },
     marks: [
       gridX(ticks),
       Plot.axisX(ticks, { tickFormat: resource.format, tickSize: 0, label: null }),
-      Plot.ruleY(spans, { y: ([task]) => task, x1: ([, [low]]) => low, x2: ([, [, high]]) => high, stroke: "var(--line)", strokeWidth: 3 }),
+      Plot.ruleY(spans, {
+        y: ([task]) => task,
+        x1: ([, [low]]) => low,
+        x2: ([, [, high]]) => high,
+        stroke: "var(--line)",
+        strokeWidth: 3,
+      }),
       Plot.text(d3.range(advised.length), { x: 0, y: (task) => task, text: name, textAnchor: "end", dx: -8 }),
       ...SIGNS.map(([sign]) => dots(points.filter((point) => point.sign === sign))),
       tip(points, { x: "value", y: "task", title: "words" }),
@@ -96,19 +152,39 @@ function drawUsage(days, calendar, width) {
     Plot.axisY(ticks, { tickSize: 0, tickFormat: memory, label: null }),
     Plot.rect(known, { ...wholeDay, y1: 0, y2: "memory_peak", fill: "var(--bar)" }),
     Plot.text(unknown, { x: noon, frameAnchor: "bottom", text: () => "?", dy: -2, fill: "var(--quiet)" }),
-    Plot.lineY(days, { x: noon, y: (day) => day.requested_memory ?? NaN, stroke: "var(--ink)", strokeWidth: 1.5, curve: "step" }),
+    Plot.ruleY(
+      days.filter((day) => day.requested_memory != null),
+      { x1: morning, x2: night, y: "requested_memory", stroke: "var(--ink)", strokeWidth: 1.5 },
+    ),
     tipX(known, { x: noon, y: "memory_peak", title }),
   ];
   return overDays(calendar, width, { height: 145, y: { label: null, domain: [0, top * 1.05] }, marks });
 }
 
 function usageTable(task, days) {
-  const sized = (title, name) => ({ title, numeric: true, descending: true, value: (row) => row[name], cell: (row) => (row[name] == null ? "not sampled" : memory(row[name])) });
+  const sized = (title, name) => ({
+    title,
+    numeric: true,
+    descending: true,
+    value: (row) => row[name],
+    cell: (row) => (row[name] == null ? "not sampled" : memory(row[name])),
+  });
   const columns = [
     dayColumn,
-    sized("Peak", "memory_peak"), sized("Working set", "memory_working_set"),
-    { title: "Asked for", numeric: true, value: (row) => row.requested_memory, cell: (row) => memory(row.requested_memory) },
-    { title: "Not sampled", numeric: true, value: (row) => row.unsampled, cell: (row) => `${row.unsampled} of ${row.pods}` },
+    sized("Peak", "memory_peak"),
+    sized("Working set", "memory_working_set"),
+    {
+      title: "Asked for",
+      numeric: true,
+      value: (row) => row.requested_memory,
+      cell: (row) => memory(row.requested_memory),
+    },
+    {
+      title: "Not sampled",
+      numeric: true,
+      value: (row) => row.unsampled,
+      cell: (row) => `${row.unsampled} of ${row.pods}`,
+    },
   ];
   return table({ caption: `Memory of ${shortened(task, 80)}`, columns, rows: days, sort: "Day", limit: 31 });
 }

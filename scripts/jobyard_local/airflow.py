@@ -25,7 +25,7 @@ from jobyard_local.settings import Source
 COPY_SECONDS = 3
 """How often the bucket is copied; MWAA does it about every 30 s."""
 READER = "metrics"
-"""The user who may read everything and change nothing, as whom the platform's own job reads runs."""
+"""The user that may read everything and change nothing: the platform's own job reads runs with its login."""
 
 
 def environment(

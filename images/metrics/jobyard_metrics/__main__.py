@@ -10,15 +10,15 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from jobyard_metrics import settings as environment
-from jobyard_metrics.day import Result, Sources, collect_day, optional
+from jobyard_metrics.day import Result, Sources, collect_day
 from jobyard_metrics.errors import MetricsError, SettingsError
 from jobyard_metrics.objects import ObjectStore
 from jobyard_metrics.patience import Patience
+from jobyard_metrics.prices import Prices, PricesError, parse
 from jobyard_metrics.settings import Settings
 from jobyard_metrics.sources.airflow import Airflow
 from jobyard_metrics.sources.prometheus_api import PrometheusApi, SigV4
@@ -58,23 +58,22 @@ def open_sources(settings: Settings) -> Sources:
     return Sources(airflow, prometheus, releases, _prices(settings, releases))
 
 
-def _prices(settings: Settings, releases: ObjectStore) -> Any:
+def _prices(settings: Settings, releases: ObjectStore) -> Prices:
     """Return the prices of the settings' file, or else of the object beside the releases, if there is one.
 
     Raises:
         SettingsError: they are not as values/prices.schema.json defines them.
     """
-    parse = optional("jobyard_metrics.prices", "parse")
     if settings.prices:
         body = settings.prices.read_bytes()
     else:
         found = releases.get(PRICES)
         body = found.body if found else b""
-    if parse is None or not body:
+    if not body:
         return {}
     try:
         return parse(yaml.safe_load(body))
-    except (ValueError, yaml.YAMLError) as error:
+    except (PricesError, yaml.YAMLError) as error:
         raise SettingsError([f"the prices can't be read: {error}"]) from error
 
 

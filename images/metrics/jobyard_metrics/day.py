@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import polars as pl
 
-from jobyard_metrics import nodes, pods, store
-from jobyard_metrics.frames import empty, frame, tidy
+from jobyard_metrics import cost, nodes, page, pods, store
+from jobyard_metrics.advice import advise
+from jobyard_metrics.frames import frame, tidy
 from jobyard_metrics.objects import ObjectStore
+from jobyard_metrics.prices import Prices
 from jobyard_metrics.settings import Settings
 from jobyard_metrics.sources import prometheus, releases
 from jobyard_metrics.sources.airflow import Airflow, AirflowDay, Try
@@ -37,7 +37,7 @@ class Sources:
     airflow: Airflow
     prometheus: PrometheusApi
     releases: ObjectStore
-    prices: Any
+    prices: Prices
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def collect_day(sources: Sources, target: ObjectStore, day: date, settings: Sett
     frames["advice"] = _advice({**recent, day: frames}, day, sources.prices)
     manifest = store.write_day(target, day, frames, counts, complete=now >= day_bounds(day)[1])
     if day == newest:
-        _write_advice(target, frames["advice"])
+        _write_advice(target, frames["advice"], frames["jobs"]["team"])
     _draw(target, {**past.days, day: frames}, newest, settings, sources)
     return Result(manifest, (*warnings, *past.unreadable.values()))
 
@@ -94,7 +94,7 @@ def tables(
     by_name = {row["node"]: row for row in machines.iter_rows(named=True)}
     tries = pods.Tries([*airflow.others, *airflow.tries])
     ran = frame("pods", pods.rows(pods.Cluster(usage, tries, by_name, start, until)))
-    ran, machines = _cost(ran, machines, sources.prices)
+    ran, machines = cost.apply(ran, machines, sources.prices)
     frames = {
         "runs": frame("runs", _runs(airflow, released)),
         "tries": frame("tries", map(_try_row, airflow.tries)),
@@ -132,23 +132,17 @@ def _without_pod(tries: pl.DataFrame, ran: pl.DataFrame) -> int:
     return began.join(ran, on=keys, how="anti").height
 
 
-def _cost(ran: pl.DataFrame, machines: pl.DataFrame, prices: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
-    apply = optional("jobyard_metrics.cost", "apply")
-    return apply(ran, machines, prices) if apply else (ran, machines)
-
-
-def _advice(days: Mapping[date, store.Frames], day: date, prices: Any) -> pl.DataFrame:
-    advise = optional("jobyard_metrics.advice", "advise")
-    if advise is None:
-        return empty("advice")
+def _advice(days: Mapping[date, store.Frames], day: date, prices: Prices) -> pl.DataFrame:
     tries, ran = (store.joined(days, table).drop("day") for table in ("tries", "pods"))
-    advice: pl.DataFrame = advise(tries, ran, days[day]["jobs"], prices, day)
-    return tidy("advice", advice)
+    return tidy("advice", advise(tries, ran, days[day]["jobs"], prices, day))
 
 
-def _write_advice(target: ObjectStore, advice: pl.DataFrame) -> None:
-    """Put each team's rows where `jobyard usage` and `jobyard plan` read them, as JSON and as Parquet."""
-    for team in advice["team"].unique().sort():
+def _write_advice(target: ObjectStore, advice: pl.DataFrame, released: pl.Series) -> None:
+    """Put each team's rows where `jobyard usage` and `jobyard plan` read them, as JSON and as Parquet.
+
+    A team with a release and without rows gets none: its earlier advice is of tasks that no longer run.
+    """
+    for team in pl.concat([advice["team"], released]).unique().sort():
         if team and _TEAM.fullmatch(team):
             rows = advice.filter(pl.col("team") == team)
             target.put(advice_name(team, "parquet"), store.parquet(rows))
@@ -158,22 +152,13 @@ def _write_advice(target: ObjectStore, advice: pl.DataFrame) -> None:
 def _draw(
     target: ObjectStore, days: Mapping[date, store.Frames], newest: date, settings: Settings, sources: Sources
 ) -> None:
-    page = optional("jobyard_metrics.page", "write")
-    make = optional("jobyard_metrics.page", "Settings")
-    if page is None or make is None:
-        return
-    look = make(
+    look = page.Settings(
         environment=settings.environment,
         airflow_url=settings.airflow_page or None,
-        airflow_major=sources.airflow.major,
+        airflow_major=2 if sources.airflow.major == 2 else 3,
         argocd_url=settings.argocd_page or None,
         argocd_namespace=settings.argocd_namespace,
-        teams_read=settings.teams_read,
+        teams_read="all" if settings.teams_read == "all" else "own",
         retention=settings.history,
     )
-    page(days, newest, look, target)
-
-
-def optional(module: str, name: str) -> Any:
-    """Return a part of a module, or None while this package has no such module."""
-    return getattr(import_module(module), name, None) if find_spec(module) else None
+    page.write(days, newest, look, target)

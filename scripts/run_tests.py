@@ -83,9 +83,10 @@ def _start(lane: Lane, stdout: int | None = None) -> subprocess.Popen[str]:
 def _follow(lane: Lane, process: subprocess.Popen[str]) -> Finished:
     """Pass on the lines of a lane that does not write to the terminal itself, until it ends."""
     start = time.monotonic()
-    for line in process.stdout or ():
-        print(f"{lane.name} │ {line}", end="", flush=True)
-    return Finished(lane.name, process.wait(), time.monotonic() - start)
+    with process:
+        for line in process.stdout or ():
+            print(f"{lane.name} │ {line}", end="", flush=True)
+    return Finished(lane.name, process.returncode, time.monotonic() - start)
 
 
 if __name__ == "__main__":

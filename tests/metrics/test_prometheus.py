@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from jobyard_metrics import nodes, pods
 from jobyard_metrics.errors import SourceError, TooLargeError
@@ -93,6 +94,22 @@ def test_the_pods_own_cgroup_has_the_peak_that_its_container_never_showed(
     brief = rows["brief"]
     assert (brief["samples"], brief["memory_peak"], brief["memory_working_set"]) == (1, 3 * GIB, 3 * GIB // 2)
     assert brief["cpu_seconds"] == pytest.approx(5.5)
+
+
+@pytest.mark.parametrize("late", ["", "base"])
+def test_the_counter_that_was_sampled_last_has_what_the_pod_used(late: str) -> None:
+    schema = ["namespace", "pod", "container", "id", "time", "value"]
+    early = "base" if late == "" else ""
+    rows = [
+        ("team-risk", "short", early, "/a", 10.0, 0.02),
+        ("team-risk", "short", early, "/a", 20.0, 0.02),
+        ("team-risk", "short", late, "/b", 24.0, 0.03),
+        ("team-risk", "short", late, "/b", 29.0, 1.03),
+    ]
+    started = {("team-risk", "short", ""): 8.0, ("team-risk", "short", "base"): 23.0}
+    samples = [pl.DataFrame(rows, schema=schema, orient="row")]
+    used = source.cpu_of(samples, started, 0.0)["team-risk", "short"]
+    assert (used.seconds, used.peak, used.last) == (1.03, 0.2, 29.0)
 
 
 def test_a_pod_without_a_sample_has_no_usage(rows: dict[str, dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,12 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Told:
-    """A demo that held: its story, the team's work tree, and the day (YYYY-MM-DD) that was scored."""
+    """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored, and the team's pods."""
 
     story: Story
     tree: Path
     day: str
+    pods: Sequence[PodUsage]
 
 
 def demo(
@@ -90,8 +92,9 @@ def tell(platform: LocalPlatform, steps: Steps, console: Console) -> Told:
         _quote(console, "jobyard check", story.add_job(tree, SCORING, "batch-inference"))
         day = story.score()
     story.collect()
-    show(story, day, list(watcher.pods.values()), console)
-    return Told(story, tree, day)
+    pods = list(watcher.pods.values())
+    show(story, day, pods, console)
+    return Told(story, tree, day, pods)
 
 
 def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:

@@ -249,11 +249,12 @@ def cpu_of(
 
     A counter begins at 0 with its container, so the first sample of a container that began in the day (`started`, by
     namespace, pod and container) counts whole. The rates are those between two samples; of a container with one sample
-    alone the mean since its start. Where a pod has no counter of its own, those of its containers are added up.
+    alone the mean since its start. Of the pod's own counter and the sum of its containers' the larger counts: on a busy
+    node either may be sampled last long before the pod ends.
     """
     if not samples:
         return {}
-    data = _growth(_counters(pl.concat(samples)), started)
+    data = _growth(pl.concat(samples).unique(subset=[*_SERIES, "time"]).sort([*_SERIES, "time"]), started)
     since_start = pl.col("time").last() - pl.col("started").last()
     mean = pl.when((pl.len() == 1) & (since_start >= 1)).then(pl.col("value").last() / since_start)
     by_container = data.group_by(_SERIES[:3]).agg(
@@ -263,16 +264,11 @@ def cpu_of(
         last=pl.col("time").max(),
     )
     # In order, as sums of floating-point numbers depend on it.
-    by_pod = by_container.sort(_SERIES[:3]).group_by(_SERIES[:2], maintain_order=True)
+    is_whole = (pl.col("container") == WHOLE_POD).alias("is_whole")
+    by_pod = by_container.sort(_SERIES[:3]).group_by(*_SERIES[:2], is_whole, maintain_order=True)
     summed = by_pod.agg(pl.col("used").sum(), _sum_or_null("peak"), _sum_or_null("p95"), pl.col("last").max())
-    return {(row[0], row[1]): CpuUse(*row[2:]) for row in summed.iter_rows()}
-
-
-def _counters(samples: pl.DataFrame) -> pl.DataFrame:
-    """The samples to count, in order: of a pod's own cgroup, or else of its containers."""
-    is_whole = pl.col("container") == WHOLE_POD
-    counted = samples.filter(is_whole | ~is_whole.any().over(_SERIES[:2]))
-    return counted.unique(subset=[*_SERIES, "time"]).sort([*_SERIES, "time"])
+    larger = summed.group_by(_SERIES[:2], maintain_order=True).agg(pl.col("used", "peak", "p95", "last").max())
+    return {(row[0], row[1]): CpuUse(*row[2:]) for row in larger.iter_rows()}
 
 
 def _growth(counters: pl.DataFrame, started: Mapping[tuple[str, str, str], float]) -> pl.DataFrame:

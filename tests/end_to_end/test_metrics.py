@@ -1,0 +1,126 @@
+"""What the platform's own job collected of the demo: true figures, in tables that nobody else may change."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import polars as pl
+import pytest
+import requests
+from botocore.exceptions import ClientError
+from jobyard_local import airflow, metrics, services
+from jobyard_local.demo.commands import Told
+from jobyard_local.demo.story import SCORING, TRAINING
+from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.platform import LocalPlatform
+
+TASKS = {(TRAINING, "features"), (TRAINING, "train"), (SCORING, "features"), (SCORING, "inference")}
+
+
+def read(platform: LocalPlatform, name: str) -> bytes:
+    body: bytes = platform.s3().get_object(Bucket=metrics.BUCKET, Key=f"metrics/{name}")["Body"].read()
+    return body
+
+
+@pytest.fixture(scope="module")
+def tables(told: Told) -> dict[str, pl.DataFrame]:
+    """The tables of the day on which the demo ran, by name."""
+    platform = told.story.platform
+    manifest = json.loads(read(platform, f"days/{told.story.today}.json"))
+    assert manifest["counts"] == {"tries_without_pod": 0}
+    return {
+        name: pl.read_parquet(io.BytesIO(read(platform, entry["file"]))) for name, entry in manifest["tables"].items()
+    }
+
+
+def test_every_task_of_the_demo_has_its_run_try_and_pod(tables: dict[str, pl.DataFrame]) -> None:
+    runs = tables["runs"].filter(pl.col("team") == TEAM)
+    assert sorted(runs.select("job", "state").rows()) == [(SCORING, "success"), (TRAINING, "success")]
+    for name in ("tries", "pods"):
+        rows = tables[name].filter(pl.col("team") == TEAM)
+        assert set(rows.select("job", "task").rows()) == TASKS, name
+        assert rows.height == len(TASKS), name
+
+
+def test_the_peaks_are_those_of_the_kernel(told: Told, tables: dict[str, pl.DataFrame]) -> None:
+    """Beside what the demo read from the kubelets' cgroups ten times a second."""
+    watched = {pod.uid: pod for pod in told.pods}
+    pods = tables["pods"].filter(pl.col("team") == TEAM)
+    assert pods["samples"].min() >= 1
+    assert pods["cpu_seconds"].min() > 0
+    peaks = {uid: (peak, watched[uid].peak_bytes) for uid, peak in pods.select("uid", "memory_peak").rows()}
+    # Prometheus never has more than the kernel, and of pods that ended between two samples less.
+    assert all(0.5 * kernel <= peak <= kernel for peak, kernel in peaks.values()), peaks
+    near = [uid for uid, (peak, kernel) in peaks.items() if peak >= 0.98 * kernel]
+    assert len(near) >= len(TASKS) - 1, peaks
+
+
+def test_what_the_machines_cost_is_what_pods_cost_and_what_was_idle(tables: dict[str, pl.DataFrame]) -> None:
+    pods, nodes = tables["pods"], tables["nodes"]
+    assert nodes["cost"].null_count() == 0
+    assert pods["cost"].null_count() == 0
+    assert pods["cost"].sum() > 0
+    assert pods["cost"].sum() + nodes["idle"].sum() == nodes["cost"].sum()
+
+
+def test_the_models_figures_are_kept_though_no_task_uses_them(told: Told, tables: dict[str, pl.DataFrame]) -> None:
+    trained = tables["models"].filter(pl.col("job") == TRAINING, pl.col("task") == "train")
+    figures = dict(trained.select("name", "value").rows())
+    assert figures["auc"] == pytest.approx(told.story.model()["auc"])
+
+
+def test_everyone_reads_the_page_and_nothing_else(platform: LocalPlatform) -> None:
+    url = metrics.page_url(platform.layout)
+    page = requests.get(url, timeout=60)
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    script = requests.get(url.replace("index.html", f"data/teams/{TEAM}.js"), timeout=60)
+    assert script.status_code == 200
+    assert SCORING in script.text
+    secret = requests.get(url.replace("page/index.html", f"teams/{TEAM}/advice.json"), timeout=60)
+    assert secret.status_code == 403
+
+
+def test_teams_pods_can_neither_read_nor_change_what_was_collected(platform: LocalPlatform, told: Told) -> None:
+    client = services.s3_client(platform.layout, platform.job_credentials)
+    key = f"metrics/days/{told.story.today}.json"
+    for attack in (
+        lambda: client.get_object(Bucket=metrics.BUCKET, Key=key),
+        lambda: client.put_object(Bucket=metrics.BUCKET, Key=key, Body=b"{}"),
+        lambda: client.delete_object(Bucket=metrics.BUCKET, Key=key),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            attack()
+
+
+def test_the_jobs_key_changes_no_release_and_no_data(platform: LocalPlatform) -> None:
+    client = services.s3_client(platform.layout, platform.metrics_credentials)
+    for bucket, key in (
+        ("jobyard-airflow", f"dags/{TEAM}/jobs.json"),
+        ("jobyard-airflow", "dags/jobyard/__init__.py"),
+        ("jobyard-data", f"models/{TEAM}/consultations-quality/latest.json"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object(Bucket=bucket, Key=key, Body=b"{}")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_object(Bucket="jobyard-airflow", Key="dags/jobyard/kubeconfig.yaml")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_object(Bucket="jobyard-data", Key=f"models/{TEAM}/consultations-quality/latest.json")
+
+
+def test_pods_reach_an_airflow_that_lets_the_job_read_alone(platform: LocalPlatform) -> None:
+    url = platform.layout.airflow_url_for_pods
+    assert requests.get(f"{url}/api/v2/dags", timeout=60).status_code == 401
+    assert requests.get(f"{url}/auth/token", timeout=60).status_code in (401, 403)
+    login = {"username": airflow.READER, "password": airflow.reader_password(platform.layout)}
+    token = requests.post(f"{url}/auth/token", json=login, timeout=60).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    dag = f"{url}/api/v2/dags/{TEAM}.{SCORING}"
+    assert requests.get(dag, headers=headers, timeout=60).status_code == 200
+    assert requests.patch(dag, headers=headers, json={"is_paused": True}, timeout=60).status_code == 403
+    run = {"dag_run_id": "attack", "logical_date": None}
+    assert requests.post(f"{dag}/dagRuns", headers=headers, json=run, timeout=60).status_code == 403
+    for path in ("variables", "connections"):
+        changed = requests.post(f"{url}/api/v2/{path}", headers=headers, json={"key": "a", "value": "b"}, timeout=60)
+        assert changed.status_code == 403, path

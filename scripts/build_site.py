@@ -19,6 +19,7 @@ from sphinx.cmd.build import build_main
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ROOT / "scripts" / "site"
 TARGET = ROOT / "build" / "site"
+PICTURES = ROOT / "docs" / "images"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
     "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),
@@ -72,6 +73,7 @@ def _stage(folder: Path) -> None:
     """Copy the pages, with links that lead out of the site as plain text, and the navigation in the first page."""
     for file in (ROOT / "docs").glob("*.md"):
         (folder / file.name).write_text(localized(file.read_text(encoding="utf-8"), "docs"), encoding="utf-8")
+    shutil.copytree(PICTURES, folder / PICTURES.name)
     for name in FROM_THE_TOP:
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
         (folder / f"{name}.md").write_text(localized(text, ""), encoding="utf-8")
@@ -91,7 +93,7 @@ def localized(text: str, folder: str) -> str:
     def replace(link: re.Match[str]) -> str:
         words, path, anchor = link[1], link[2], link[3] or ""
         target = (ROOT / folder / path).resolve()
-        if not target.exists():
+        if not target.exists() or target.parent == PICTURES:
             return link[0]
         if target.parent == ROOT / "docs" or target in {ROOT / f"{name}.md" for name in FROM_THE_TOP}:
             return f"[{words}]({target.name}{anchor})"

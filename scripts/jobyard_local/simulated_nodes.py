@@ -1,7 +1,7 @@
 """Nodes that kwok simulates, one for each node group without a real one.
 
-The scheduler treats them as machines of the capacity that the catalogue gives; their pods start and end at
-once, doing nothing.
+The scheduler treats them as machines of the capacity that the catalogue gives. Their pods start at once, do nothing,
+and don't end by themselves: kwok's stages complete only the pods of Jobs.
 """
 
 from __future__ import annotations

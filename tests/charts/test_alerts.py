@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jobyard_cli.cli.steps import Steps
+from jobyard_local import machine
 
 from tests.support.dashboard import FILE, expressions, metrics
 from tests.support.paths import ROOT
@@ -27,14 +29,13 @@ COLUMNS = 24
 
 
 @pytest.fixture(scope="module")
-def promtool() -> Callable[..., str]:
+def promtool(shown: Callable[[], AbstractContextManager[Steps]]) -> Callable[..., str]:
     """Run promtool; what it says if it fails, fails the test."""
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("Debian's prometheus is not installed; `jobyard local up` installs it")
+    with shown() as steps, steps.step("Prometheus") as report:
+        machine.install({"prometheus": "promtool"}, report)
 
     def run(*arguments: str | Path) -> str:
-        ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        ran = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 

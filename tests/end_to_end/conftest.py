@@ -15,7 +15,7 @@ import pytest
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import state_dir
 from jobyard_local import machine
-from jobyard_local.demo.commands import Told, tell
+from jobyard_local.demo.commands import FinishedDemo, run_demo
 from jobyard_local.errors import UnsupportedError
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.settings import Source
@@ -46,18 +46,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def told(shown: Shown) -> Iterator[Told]:
+def demo(shown: Shown) -> Iterator[FinishedDemo]:
     """The demo, run to its end on a platform that then stays up."""
     platform = LocalPlatform(state_dir("test"), Source.find())
     with platform.claim():
         try:
             platform.down(purge=True)
             with shown() as steps:
-                yield tell(platform, steps, steps.console)
+                yield run_demo(platform, steps, steps.console)
         finally:
             platform.down(purge=False)
 
 
 @pytest.fixture
-def platform(told: Told) -> LocalPlatform:
-    return told.story.platform
+def platform(demo: FinishedDemo) -> LocalPlatform:
+    return demo.story.platform

@@ -11,21 +11,21 @@ from typing import Any
 
 import pandas as pd
 from jobyard_local.demo import team_repo
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.story import SECONDS
 from jobyard_local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_local.services import GitRepository
 
 
-def job_file(told: Told, job: str) -> Path:
-    return told.tree / "dags" / job / "job.yaml"
+def job_file(demo: FinishedDemo, job: str) -> Path:
+    return demo.tree / "dags" / job / "job.yaml"
 
 
-def release(told: Told, message: str) -> None:
+def release(demo: FinishedDemo, message: str) -> None:
     """What a merge of the work tree as it is does."""
-    team_repo.commit(told.tree, message)
-    GitRepository(told.story.platform.layout, team_repo.NAME).push(told.tree)
-    told.story.publish(told.tree)
+    team_repo.commit(demo.tree, message)
+    GitRepository(demo.story.platform.layout, team_repo.NAME).push(demo.tree)
+    demo.story.publish(demo.tree)
 
 
 def read_object(platform: LocalPlatform, key: str) -> bytes:

@@ -17,7 +17,7 @@ from jobyard_cli.platform.teams import PLATFORM_TEAM
 from jobyard_cli.system.errors import ProgramError
 from jobyard_local.control_plane import Kubectl, write_private
 from jobyard_local.demo import team_repo
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.data import raw_days
 from jobyard_local.demo.story import HISTORY_DAYS, SCORING
 from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
@@ -28,10 +28,10 @@ DAG = f"{team_repo.TEAM}.{SCORING}"
 RELEASE = f"dags/{team_repo.TEAM}/jobs.json"
 
 
-def test_every_patient_of_the_day_has_a_prediction(told: Told) -> None:
-    raw = dict(raw_days(told.story.today, HISTORY_DAYS))[date.fromisoformat(told.day)]
+def test_every_patient_of_the_day_has_a_prediction(demo: FinishedDemo) -> None:
+    raw = dict(raw_days(demo.story.today, HISTORY_DAYS))[date.fromisoformat(demo.day)]
     patients = pd.read_csv(io.StringIO(raw))
-    predictions = told.story.predictions(told.day)
+    predictions = demo.story.predictions(demo.day)
     assert list(predictions.columns) == ["patient_id", "probability", "prediction", "model_dt"]
     assert sorted(predictions["patient_id"]) == sorted(patients["patient_id"])
     assert predictions["probability"].between(0, 1).all()
@@ -39,10 +39,10 @@ def test_every_patient_of_the_day_has_a_prediction(told: Told) -> None:
     assert ((predictions.merge(patients, on="patient_id")["prediction"] == 1) == sick).mean() > 0.8
 
 
-def test_the_job_makes_the_same_features_as_the_same_code_here(told: Told, platform: LocalPlatform) -> None:
-    raw = dict(raw_days(told.story.today, HISTORY_DAYS))[date.fromisoformat(told.day)]
+def test_the_job_makes_the_same_features_as_the_same_code_here(demo: FinishedDemo, platform: LocalPlatform) -> None:
+    raw = dict(raw_days(demo.story.today, HISTORY_DAYS))[date.fromisoformat(demo.day)]
     here = make_features(pd.read_csv(io.StringIO(raw)))
-    there = read_table(platform, f"feature-store/{team_repo.TEAM}/consultations/dt={told.day}/features.parquet")
+    there = read_table(platform, f"feature-store/{team_repo.TEAM}/consultations/dt={demo.day}/features.parquet")
     pd.testing.assert_frame_equal(there, here, check_dtype=False)
 
 
@@ -68,25 +68,25 @@ def test_airflow_reaches_the_cluster_as_the_team_and_no_further(platform: LocalP
             airflow(*forbidden)
 
 
-def test_a_backfill_scores_a_past_day(told: Told, platform: LocalPlatform) -> None:
-    day = day_before(told.day, 4)
+def test_a_backfill_scores_a_past_day(demo: FinishedDemo, platform: LocalPlatform) -> None:
+    day = day_before(demo.day, 4)
     key = f"predictions/{team_repo.TEAM}/consultations/dt={day}/predictions.parquet"
     assert "Contents" not in platform.s3().list_objects_v2(Bucket=DATA_BUCKET, Prefix=key)
     platform.airflow.backfill(DAG, f"{day}T00:00:00Z", f"{day}T23:59:59Z")
     (run,) = [run for run in platform.airflow.runs(DAG) if run["run_type"] == "backfill"]
     tasks = run_to_its_end(platform, DAG, run["dag_run_id"])
     assert {task["task_id"]: task["state"] for task in tasks} == {"features": "success", "inference": "success"}
-    assert len(read_table(platform, key)) == len(told.story.predictions(told.day))
+    assert len(read_table(platform, key)) == len(demo.story.predictions(demo.day))
 
 
-def test_a_broken_job_is_pointed_at_and_never_reaches_the_bucket(told: Told, platform: LocalPlatform) -> None:
+def test_a_broken_job_is_pointed_at_and_never_reaches_the_bucket(demo: FinishedDemo, platform: LocalPlatform) -> None:
     before = platform.s3().head_object(Bucket=AIRFLOW_BUCKET, Key=RELEASE)["VersionId"]
-    file = told.tree / "dags" / SCORING / "job.yaml"
+    file = demo.tree / "dags" / SCORING / "job.yaml"
     right = file.read_text()
     file.write_text(right.replace("node_group: high-cpu", "node_group: high-cpus").replace("needs: [", "need: ["))
     try:
         with pytest.raises(ProgramError) as caught:
-            told.story.publish(told.tree)
+            demo.story.publish(demo.tree)
     finally:
         file.write_text(right)
     message = str(caught.value)
@@ -97,7 +97,9 @@ def test_a_broken_job_is_pointed_at_and_never_reaches_the_bucket(told: Told, pla
     assert platform.s3().head_object(Bucket=AIRFLOW_BUCKET, Key=RELEASE)["VersionId"] == before
 
 
-def test_an_image_that_is_not_there_fails_its_task_with_the_pods_event(told: Told, platform: LocalPlatform) -> None:
+def test_an_image_that_is_not_there_fails_its_task_with_the_pods_event(
+    demo: FinishedDemo, platform: LocalPlatform
+) -> None:
     urls = json.loads(platform.airflow.call("GET", f"variables/jobyard_images_{team_repo.TEAM}")["value"])
     missing = f"{urls['feature-generation'].partition('@')[0]}@sha256:{'0' * 64}"
     platform.airflow.set_variable(

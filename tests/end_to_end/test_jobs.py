@@ -16,7 +16,7 @@ import pytest
 import yaml
 from feature_generation.features import MEASUREMENTS
 from jobyard_local.demo import team_repo
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.data import raw_days
 from jobyard_local.demo.story import HISTORY_DAYS, SCORING, SECONDS
 from jobyard_local.platform import DATA_BUCKET, LocalPlatform
@@ -61,21 +61,21 @@ def job_that_leaves_results() -> str:
 
 
 @pytest.fixture(scope="module")
-def pods(told: Told) -> Iterator[Mapping[str, PodUsage]]:
+def pods(demo: FinishedDemo) -> Iterator[Mapping[str, PodUsage]]:
     """Every pod of the team from here on."""
-    with told.story.watch() as watcher:
+    with demo.story.watch() as watcher:
         yield watcher.pods
 
 
 @pytest.fixture(scope="module", autouse=True)
-def runs(told: Told, pods: Mapping[str, PodUsage]) -> dict[str, str]:
+def runs(demo: FinishedDemo, pods: Mapping[str, PodUsage]) -> dict[str, str]:
     """The jobs, added and started: job to run."""
-    airflow = told.story.platform.airflow
-    job_file(told, LEAVING).parent.mkdir()
-    job_file(told, LEAVING).write_text(job_that_leaves_results())
-    told.story.add_job(told.tree, PARALLEL, "parallel-training")
-    started = {PARALLEL: airflow.trigger(f"{TEAM}.{PARALLEL}", "settings", f"{told.day}T00:00:00Z")}
-    told.story.add_job(told.tree, RETRAINING, "retrain-on-drift")
+    airflow = demo.story.platform.airflow
+    job_file(demo, LEAVING).parent.mkdir()
+    job_file(demo, LEAVING).write_text(job_that_leaves_results())
+    demo.story.add_job(demo.tree, PARALLEL, "parallel-training")
+    started = {PARALLEL: airflow.trigger(f"{TEAM}.{PARALLEL}", "settings", f"{demo.day}T00:00:00Z")}
+    demo.story.add_job(demo.tree, RETRAINING, "retrain-on-drift")
     # Its schedule is a clock's: Airflow starts the run of the last day by itself.
     started[RETRAINING] = airflow.wait_for_first_run(f"{TEAM}.{RETRAINING}", SECONDS)["dag_run_id"]
     started[LEAVING] = airflow.trigger(f"{TEAM}.{LEAVING}", "results", None)
@@ -83,11 +83,11 @@ def runs(told: Told, pods: Mapping[str, PodUsage]) -> dict[str, str]:
 
 
 def test_a_training_for_each_setting_two_at_a_time_and_the_best_one_scores(
-    told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
+    demo: FinishedDemo, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
     tasks = run_to_its_end(platform, f"{TEAM}.{PARALLEL}", runs[PARALLEL])
     assert {task["state"] for task in tasks} == {"success"}
-    settings = yaml.safe_load(job_file(told, PARALLEL).read_text())["tasks"]["train"]["foreach"]
+    settings = yaml.safe_load(job_file(demo, PARALLEL).read_text())["tasks"]["train"]["foreach"]
     items = [ast.literal_eval(task["rendered_map_index"]) for task in tasks if task["task_id"] == "train"]
     assert {item["name"]: item for item in items} == {setting["name"]: setting for setting in settings}
     trainings = [pod for pod in pods.values() if (pod.job, pod.task) == (PARALLEL, "train")]
@@ -95,8 +95,8 @@ def test_a_training_for_each_setting_two_at_a_time_and_the_best_one_scores(
     assert most_at_once(trainings) == 2
     trained = [read_json(platform, f"{MODELS}-{setting['name']}/latest.json") for setting in settings]
     assert len({pointer["auc"] for pointer in trained}) > 1
-    assert told.story.model() == max(trained, key=lambda pointer: pointer["auc"])
-    assert told.story.model()["dt"] == told.day
+    assert demo.story.model() == max(trained, key=lambda pointer: pointer["auc"])
+    assert demo.story.model()["dt"] == demo.day
 
 
 def test_a_result_that_is_too_long_or_none_fails_its_task_with_the_reason(
@@ -115,7 +115,7 @@ def test_a_result_that_is_too_long_or_none_fails_its_task_with_the_reason(
 
 
 def test_without_drift_the_training_is_skipped_and_has_no_pod(
-    told: Told, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
+    demo: FinishedDemo, platform: LocalPlatform, runs: dict[str, str], pods: Mapping[str, PodUsage]
 ) -> None:
     dag, run = f"{TEAM}.{RETRAINING}", runs[RETRAINING]
     tasks = run_to_its_end(platform, dag, run)
@@ -130,31 +130,31 @@ def test_without_drift_the_training_is_skipped_and_has_no_pod(
     assert sorted(pod.task for pod in pods.values() if pod.job == RETRAINING) == ["drift", "features"]
 
 
-def test_with_drift_a_job_after_another_trains_for_that_jobs_day(told: Told, platform: LocalPlatform) -> None:
+def test_with_drift_a_job_after_another_trains_for_that_jobs_day(demo: FinishedDemo, platform: LocalPlatform) -> None:
     airflow, dag = platform.airflow, f"{TEAM}.{RETRAINING}"
-    day = day_before(str(told.story.today), 12)
-    assert told.story.model()["dt"] > day
-    land_larger_measurements(told, platform, day)
-    file = job_file(told, RETRAINING)
+    day = day_before(str(demo.story.today), 12)
+    assert demo.story.model()["dt"] > day
+    land_larger_measurements(demo, platform, day)
+    file = job_file(demo, RETRAINING)
     by_clock = next(line for line in file.read_text().splitlines() if line.startswith("schedule:"))
     file.write_text(file.read_text().replace(by_clock, f"schedule: {{after: [{TEAM}.{SCORING}]}}"))
-    release(told, "Look for drift whenever scores are there")
+    release(demo, "Look for drift whenever scores are there")
     wait_until(lambda: "Asset" in str(airflow.call("GET", f"dags/{dag}")["timetable_summary"]))
     airflow.backfill(f"{TEAM}.{SCORING}", f"{day}T00:00:00Z", f"{day}T23:59:59Z")
     wait_until(lambda: len(airflow.runs(dag)) == 2)
     (run,) = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "asset_triggered"]
     tasks = run_to_its_end(platform, dag, run)
     assert {task["state"] for task in tasks} == {"success"}
-    model = told.story.model()
+    model = demo.story.model()
     assert model["days"] == [day_before(day, back) for back in range(6, -1, -1)]
     assert model["model"] == f"{MODELS}/dt={day}/model.ubj"
     predictions = read_table(platform, f"predictions/{TEAM}/consultations/dt={day}/predictions.parquet")
     assert set(predictions["model_dt"]) == {day}
 
 
-def land_larger_measurements(told: Told, platform: LocalPlatform, last: str) -> None:
+def land_larger_measurements(demo: FinishedDemo, platform: LocalPlatform, last: str) -> None:
     """The raw rows of the week up to a day once more, as from a microscope that magnifies by half more."""
-    raw = {str(day): text for day, text in raw_days(told.story.today, HISTORY_DAYS)}
+    raw = {str(day): text for day, text in raw_days(demo.story.today, HISTORY_DAYS)}
     for day in (day_before(last, back) for back in range(7)):
         rows = pd.read_csv(io.StringIO(raw[day]))
         rows[list(MEASUREMENTS)] *= 1.5

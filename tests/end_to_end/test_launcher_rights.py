@@ -20,7 +20,7 @@ from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import airflow
 from jobyard_local.cluster import namespace
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.story import SECONDS
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform
@@ -86,21 +86,21 @@ JOBS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def released(told: Told) -> None:
+def released(demo: FinishedDemo) -> None:
     """Both jobs, in Airflow."""
     for name, text in JOBS.items():
-        job_file(told, name).parent.mkdir()
-        job_file(told, name).write_text(text)
-    release(told, "Add jobs that ask all of the cluster that a job asks")
-    told.story.platform.airflow.wait_for_dags({f"{TEAM}.{name}" for name in JOBS}, SECONDS)
+        job_file(demo, name).parent.mkdir()
+        job_file(demo, name).write_text(text)
+    release(demo, "Add jobs that ask all of the cluster that a job asks")
+    demo.story.platform.airflow.wait_for_dags({f"{TEAM}.{name}" for name in JOBS}, SECONDS)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def older(
-    told: Told, released: None, shown: Shown, tmp_path_factory: pytest.TempPathFactory
+    demo: FinishedDemo, released: None, shown: Shown, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Ended]]]:
     """The jobs on the older versions, while the platform's own runs them too: most of the time is waiting."""
-    platform = told.story.platform
+    platform = demo.story.platform
     # Made here, as pytest's own folder for them may not be made in two threads.
     homes = {version: tmp_path_factory.mktemp("airflow") for version in OLDER}
     with shown() as steps, ThreadPoolExecutor() as pool:

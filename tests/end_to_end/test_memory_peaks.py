@@ -14,7 +14,7 @@ import requests
 import yaml
 from jobyard_local import control_plane
 from jobyard_local.control_plane import Kubectl
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.usage import PodUsage, UsageWatcher
@@ -85,14 +85,14 @@ def pod(platform: LocalPlatform, name: str, *seconds: float, group: str = "defau
 
 
 @pytest.fixture(scope="module")
-def prometheus(told: Told) -> Prometheus:
-    return Prometheus(told.story.platform.layout.prometheus_url)
+def prometheus(demo: FinishedDemo) -> Prometheus:
+    return Prometheus(demo.story.platform.layout.prometheus_url)
 
 
 @pytest.fixture(scope="module")
-def ended(told: Told) -> Iterator[Mapping[str, PodUsage]]:
+def ended(demo: FinishedDemo) -> Iterator[Mapping[str, PodUsage]]:
     """The pods of the real nodes, each ended and deleted, with the kernel's peak of each."""
-    platform = told.story.platform
+    platform = demo.story.platform
     kubectl = platform.kubectl
     kubectl("create", "namespace", NAMESPACE)
     kubectl("wait", f"--namespace={NAMESPACE}", "--for=create", "serviceaccount/default", "--timeout=300s")

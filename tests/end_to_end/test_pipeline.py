@@ -13,7 +13,7 @@ import pytest
 from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.team import template
 from jobyard_local.demo import team_repo
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.services import GitRepository, git
 
@@ -39,21 +39,21 @@ ENTRYPOINT ["python", "/app/greet.py"]
 
 
 @pytest.fixture(scope="module")
-def runner(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipelines.Runner]:
+def runner(demo: FinishedDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipelines.Runner]:
     """A runner for the team's repository, which now comes from a template that knows this platform."""
-    platform, folder = told.story.platform, tmp_path_factory.mktemp("pipeline")
+    platform, folder = demo.story.platform, tmp_path_factory.mktemp("pipeline")
     made_from = pipelines.platform_repository(platform, folder / "platform")
     answers = {"team": team_repo.TEAM, "environments": pipelines.ENVIRONMENT}
     head = git(made_from, "rev-parse", "HEAD").strip()
     (folder / "made").mkdir()
     template.create(str(made_from), head, answers, folder / "made", folder)
     for name in (".cruft.json", ".gitlab-ci.yml", ".gitignore"):
-        shutil.copy(folder / "made" / team_repo.NAME / name, told.tree / name)
+        shutil.copy(folder / "made" / team_repo.NAME / name, demo.tree / name)
     (folder / "github").mkdir()
     template.create(str(made_from), head, {**answers, "ci": "github"}, folder / "github", folder)
-    github.copy_workflow(folder / "github" / team_repo.NAME, told.tree)
-    team_repo.commit(told.tree, "The pipeline of this platform")
-    yield pipelines.Runner(told.tree, pipelines.variables(platform, folder))
+    github.copy_workflow(folder / "github" / team_repo.NAME, demo.tree)
+    team_repo.commit(demo.tree, "The pipeline of this platform")
+    yield pipelines.Runner(demo.tree, pipelines.variables(platform, folder))
 
 
 def add_greeting(tree: Path, words: str) -> None:
@@ -81,14 +81,16 @@ def images_of(tree: Path) -> dict[str, str]:
     return urls
 
 
-def merge(told: Told, branch: str) -> None:
-    git(told.tree, "switch", "--quiet", "main")
-    git(told.tree, "merge", "--quiet", "--no-ff", "--message", f"Merge branch {branch}", branch)
-    GitRepository(told.story.platform.layout, team_repo.NAME).push(told.tree)
+def merge(demo: FinishedDemo, branch: str) -> None:
+    git(demo.tree, "switch", "--quiet", "main")
+    git(demo.tree, "merge", "--quiet", "--no-ff", "--message", f"Merge branch {branch}", branch)
+    GitRepository(demo.story.platform.layout, team_repo.NAME).push(demo.tree)
 
 
-def test_a_merge_request_is_checked_built_and_planned_without_any_release(told: Told, runner: pipelines.Runner) -> None:
-    tree = told.tree
+def test_a_merge_request_is_checked_built_and_planned_without_any_release(
+    demo: FinishedDemo, runner: pipelines.Runner
+) -> None:
+    tree = demo.tree
     base = git(tree, "rev-parse", "HEAD").strip()
     git(tree, "switch", "--quiet", "--create", "greet")
     add_greeting(tree, "good morning")
@@ -100,12 +102,12 @@ def test_a_merge_request_is_checked_built_and_planned_without_any_release(told: 
     assert JOB in plan
     # Without a token that lets it comment, the job shows the plan itself.
     assert plan.splitlines()[0] in said
-    assert DAG not in told.story.platform.airflow.dag_ids()
+    assert DAG not in demo.story.platform.airflow.dag_ids()
     assert not (tree / "images.json").exists()
 
 
-def test_a_job_that_the_check_refuses_stops_its_merge_request(told: Told, runner: pipelines.Runner) -> None:
-    tree = told.tree
+def test_a_job_that_the_check_refuses_stops_its_merge_request(demo: FinishedDemo, runner: pipelines.Runner) -> None:
+    tree = demo.tree
     base = git(tree, "rev-parse", "main").strip()
     git(tree, "switch", "--quiet", "--create", "wrong")
     file = tree / "dags" / JOB / "job.yaml"
@@ -120,11 +122,11 @@ def test_a_job_that_the_check_refuses_stops_its_merge_request(told: Told, runner
 
 
 def test_after_the_merge_the_pod_runs_the_image_that_was_just_built(
-    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+    demo: FinishedDemo, platform: LocalPlatform, runner: pipelines.Runner
 ) -> None:
-    merge(told, "greet")
+    merge(demo, "greet")
     said = runner.default_branch()
-    urls = images_of(told.tree)
+    urls = images_of(demo.tree)
     assert set(urls) == {"feature-generation", "greeting", "inference"}
     assert f"built: {urls['greeting']}" in said
     log = greeting_of_a_run(platform, "from-the-pipeline")
@@ -133,15 +135,15 @@ def test_after_the_merge_the_pod_runs_the_image_that_was_just_built(
 
 
 def test_a_second_change_builds_the_image_whose_folder_changed_and_no_other(
-    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+    demo: FinishedDemo, platform: LocalPlatform, runner: pipelines.Runner
 ) -> None:
-    before = images_of(told.tree)
-    git(told.tree, "switch", "--quiet", "--create", "evening")
-    add_greeting(told.tree, "good evening")
-    team_repo.commit(told.tree, "It is late")
-    merge(told, "evening")
+    before = images_of(demo.tree)
+    git(demo.tree, "switch", "--quiet", "--create", "evening")
+    add_greeting(demo.tree, "good evening")
+    team_repo.commit(demo.tree, "It is late")
+    merge(demo, "evening")
     said = runner.default_branch()
-    urls = images_of(told.tree)
+    urls = images_of(demo.tree)
     assert f"built: {urls['greeting']}" in said
     assert {name for name in urls if f"there already: {urls[name]}" in said} == {"feature-generation", "inference"}
     assert {name for name in urls if urls[name] != before[name]} == {"greeting"}
@@ -149,23 +151,23 @@ def test_a_second_change_builds_the_image_whose_folder_changed_and_no_other(
 
 
 def test_another_environment_gets_the_very_images_that_this_one_has(
-    told: Told, platform: LocalPlatform, runner: pipelines.Runner, tmp_path: Path
+    demo: FinishedDemo, platform: LocalPlatform, runner: pipelines.Runner, tmp_path: Path
 ) -> None:
     other = f"{platform.layout.registry}/elsewhere"
     output = tmp_path / "images.json"
     options = ["--environment=local", "--from=local", f"--registry={other}", f"--output={output}"]
-    said = team_repo.jobyard(told.tree, "images", *options, environment=runner.variables)
+    said = team_repo.jobyard(demo.tree, "images", *options, environment=runner.variables)
     urls = json.loads(output.read_text())
     assert f"copied: {urls['greeting']}" in said
     assert {name: url.rpartition("@")[2] for name, url in urls.items()} == {
-        name: url.rpartition("@")[2] for name, url in images_of(told.tree).items()
+        name: url.rpartition("@")[2] for name, url in images_of(demo.tree).items()
     }
 
 
 def test_githubs_workflow_checks_plans_builds_and_releases_just_so(
-    told: Told, platform: LocalPlatform, runner: pipelines.Runner
+    demo: FinishedDemo, platform: LocalPlatform, runner: pipelines.Runner
 ) -> None:
-    tree, workflow = told.tree, github.Runner(told.tree, runner.variables)
+    tree, workflow = demo.tree, github.Runner(demo.tree, runner.variables)
     base = git(tree, "rev-parse", "HEAD").strip()
     git(tree, "switch", "--quiet", "--create", "night")
     add_greeting(tree, "good night")
@@ -176,7 +178,7 @@ def test_githubs_workflow_checks_plans_builds_and_releases_just_so(
     # A fork's token may not comment, so the plan is in the log.
     assert "greeting" in said.partition("Main jobyard comment plan.md")[2]
 
-    merge(told, "night")
+    merge(demo, "night")
     said = workflow.push()
     assert jobs_of(said) == {"check", "missing-images", "build-images", "local"}
     assert "assumes arn:aws:iam::000000000000:role/jobyard-risk-ci in us-east-1" in said

@@ -19,7 +19,7 @@ import yaml
 from jobyard_cli.system.programs import run
 from jobyard_local import argocd
 from jobyard_local.demo import team_repo
-from jobyard_local.demo.commands import Told
+from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.story import GRANT
 from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 from jobyard_local.services import GitRepository, git
@@ -120,11 +120,11 @@ class Attacker:
 
 
 @pytest.fixture(scope="module")
-def victim(told: Told) -> Iterator[LocalPlatform]:
+def victim(demo: FinishedDemo) -> Iterator[LocalPlatform]:
     """The platform, with team fraud besides, whose repository is risk's with another name in its values."""
-    platform = told.story.platform
+    platform = demo.story.platform
     tree = platform.state / "fraud-jobs"
-    run(["git", "clone", "--quiet", told.tree, tree])
+    run(["git", "clone", "--quiet", demo.tree, tree])
     values = tree / "values" / "team.yaml"
     values.write_text(values.read_text().replace(TEAM, OTHER))
     team_repo.commit(tree, "Another team")
@@ -138,9 +138,9 @@ def victim(told: Told) -> Iterator[LocalPlatform]:
 
 
 @pytest.fixture(scope="module")
-def attacker(told: Told, victim: LocalPlatform) -> Iterator[Attacker]:
+def attacker(demo: FinishedDemo, victim: LocalPlatform) -> Iterator[Attacker]:
     """At the end the repository is as it was, and Argo CD has it."""
-    made = Attacker(victim, told.tree)
+    made = Attacker(victim, demo.tree)
     yield made
     revision = made.start_anew()
     # As `argocd app sync`: what the last try left as failed is done again, though there is nothing to do.

@@ -32,7 +32,7 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Told:
+class FinishedDemo:
     """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored, and the team's pods."""
 
     story: Story
@@ -54,7 +54,7 @@ def demo(
         try:
             platform.down(purge=True)
             with Steps(console) as steps:
-                tell(platform, steps, console)
+                run_demo(platform, steps, console)
             held = True
             console.print(f"\n[bold green]All of it held[/bold green], in {time.monotonic() - started:.0f} s.")
             if keep:
@@ -67,7 +67,7 @@ def demo(
     raise typer.Exit(0 if held else INTERRUPTED)
 
 
-def tell(platform: LocalPlatform, steps: Steps, console: Console) -> Told:
+def run_demo(platform: LocalPlatform, steps: Steps, console: Console) -> FinishedDemo:
     """The whole story on a platform that it starts; what it promises is checked on the way.
 
     Raises:
@@ -94,7 +94,7 @@ def tell(platform: LocalPlatform, steps: Steps, console: Console) -> Told:
     story.collect()
     pods = list(watcher.pods.values())
     show(story, day, pods, console)
-    return Told(story, tree, day, pods)
+    return FinishedDemo(story, tree, day, pods)
 
 
 def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:

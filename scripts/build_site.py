@@ -19,7 +19,7 @@ from sphinx.cmd.build import build_main
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ROOT / "scripts" / "site"
 TARGET = ROOT / "build" / "site"
-PICTURES = ROOT / "docs" / "images"
+PICTURES = ROOT / "docs" / "pictures"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
     "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),

@@ -37,7 +37,7 @@ AddJob = Callable[..., Path]
         ("plan --base main --environment dev", "--base and --environment exclude each other"),
         ("usage", "give --environment, or a local copy of its metrics with --from"),
         ("usage --environment dev --from .", "--environment and --from exclude each other"),
-        ("usage --from /nowhere", "Directory '/nowhere' does not exist"),
+        ("usage --from /nowhere", "'/nowhere' does not exist"),
         (f"usage --environment stage --platform {ROOT}", "unknown environment 'stage'"),
         ("sync", "give --environment or --bucket"),
         ("sync 3f2a91c", "commit '3f2a91c' needs --rollback"),

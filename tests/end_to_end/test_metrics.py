@@ -15,6 +15,8 @@ from jobyard_local.demo.story import SCORING, TRAINING
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform
 
+from tests.end_to_end.following import day_before, run_to_its_end
+
 TASKS = {(TRAINING, "features"), (TRAINING, "train"), (SCORING, "features"), (SCORING, "inference")}
 
 
@@ -125,3 +127,14 @@ def test_pods_reach_an_airflow_that_lets_the_job_read_alone(platform: LocalPlatf
     for path in ("variables", "connections"):
         changed = requests.post(f"{url}/api/v2/{path}", headers=headers, json={"key": "a", "value": "b"}, timeout=60)
         assert changed.status_code == 403, path
+
+
+def test_airflows_own_backfill_collects_a_past_day(platform: LocalPlatform, demo: FinishedDemo) -> None:
+    day = day_before(str(demo.story.today), 3)
+    platform.airflow.backfill(metrics.DAG, f"{day}T00:00:00Z", f"{day}T23:59:59Z")
+    (run,) = [run for run in platform.airflow.runs(metrics.DAG) if run["run_type"] == "backfill"]
+    tasks = run_to_its_end(platform, metrics.DAG, run["dag_run_id"])
+    assert [task["state"] for task in tasks] == ["success"]
+    manifest = json.loads(read(platform, f"days/{day}.json"))
+    assert manifest["complete"]
+    assert manifest["tables"]["runs"]["rows"] == 0

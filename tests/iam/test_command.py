@@ -158,13 +158,11 @@ def test_pipelines_that_iam_can_not_know_are_told(platform: Path, iam: Run, repo
 def test_every_problem_is_told_at_once(platform: Path, iam: Run) -> None:
     write_team(platform, "risk", repo="file:///risk.git")
     write_team(platform, "care", revision="${aws:username}")
-    write_team(platform, "jobyard")
     write_team(platform, "mwaa")
     code, out, err = iam(platform_repo="")
     assert (code, out) == (1, "")
     starts = [
         "the platform's repository has no remote `origin`",
-        "values/teams/jobyard.yaml: 'jobyard' is reserved for the platform",
         "values/teams/risk.yaml: repo must be the address of a repository",
         "values/teams/care.yaml: revision must be a branch, tag or commit; got '${aws:username}'",
     ]
@@ -172,6 +170,14 @@ def test_every_problem_is_told_at_once(platform: Path, iam: Run) -> None:
     assert len(lines) == len(starts)
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
     assert lines[0].endswith("give its address with --platform-repo")
+
+
+@pytest.mark.parametrize("name", ["jobyard", "platform", "kube-system"])
+def test_a_reserved_name_is_refused(platform: Path, iam: Run, name: str) -> None:
+    write_team(platform, name)
+    code, out, err = iam()
+    assert (code, out) == (1, "")
+    assert err.startswith(f"values/teams/{name}.yaml:1:1: '{name}' is reserved for the platform")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ DRAWN = """new Promise((resolve) => {
 Days = Mapping[date, Mapping[str, pl.DataFrame]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(shown: Callable[[], AbstractContextManager[Steps]]) -> Iterator[Browser]:
     """Debian's Chromium without a window, installed if it is missing."""
     with shown() as steps, steps.step("Chromium") as report:
@@ -86,7 +86,7 @@ Open = Callable[..., Viewer]
 USUAL: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "timezone_id": "UTC"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def usual_window(browser: Browser) -> Iterator[Viewer]:
     """The window of all tests that need no other: a new one costs as much as several views."""
     context = browser.new_context(**USUAL)
@@ -123,13 +123,13 @@ def write_files(folder: Path, days: Days, settings: Settings = SETTINGS, newest:
     return folder / "index.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def drawn() -> Days:
     """Twelve teams with 48 jobs, 90 days of which two have no data."""
     return draw()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_page(drawn: Days, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The start page of those twelve teams, in a folder."""
     return write_files(tmp_path_factory.mktemp("page"), drawn)
@@ -140,7 +140,7 @@ class _Handler(SimpleHTTPRequestHandler):
         """Requests are not worth a line."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serve() -> Iterator[Callable[[Path], str]]:
     """Serve a folder by HTTP; return the address of its start page."""
     servers: list[ThreadingHTTPServer] = []
@@ -157,7 +157,7 @@ def serve() -> Iterator[Callable[[Path], str]]:
         server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(start_page: Path, serve: Callable[[Path], str]) -> str:
     """The address of the page of twelve teams, served by HTTP."""
     return serve(start_page.parent)

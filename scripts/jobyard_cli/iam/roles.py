@@ -14,7 +14,7 @@ from jobyard_cli.iam.platform_roles import PLATFORM, OwnJobs, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
 from jobyard_cli.platform.environments import Environment
-from jobyard_cli.platform.teams import TEAMS, is_reserved
+from jobyard_cli.platform.teams import TEAMS
 
 NAME_LENGTH = 64
 
@@ -96,8 +96,6 @@ class _Draft:
     def _team_projects(self, environment: Environment) -> dict[str, Project]:
         projects = {}
         for team, values in sorted(environment.teams.items()):
-            if is_reserved(team):
-                self.problems.append(f"{TEAMS}/{team}.yaml: '{team}' is reserved for the platform")
             try:
                 projects[team] = project(values["repo"], values.get("ci", "gitlab"))
             except UnknownPipelinesError as error:

@@ -2,17 +2,20 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import HOME
 from fake_cluster import FakeCluster, ended
 from jobyard.compat import AIRFLOW_3
 from jobyard.measured import CHARACTERS, LIST_ELEMENTS, NUMBERS, PATH_CHARACTERS, numbers
 from support import NO_RETRIES, Bucket, job, run, task
 
-URL = "registry.example.com/risk/inference@sha256:0123"
 LIST = {"dag_ids": ["risk.score"], "page_limit": 100}
+URL = "registry.example.com/risk/inference@sha256:0123"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_so_many_numbers_are_kept_that_airflow_stores_them_whole() -> None:
     assert CHARACTERS - 120 < len(str(kept)) <= CHARACTERS
 
 
-def rest_list(bucket: Bucket) -> list[dict[str, Any]]:
+def rest_list() -> list[dict[str, Any]]:
     """Return what one request to Airflow's REST API says of all task instances of the job."""
     return list(_client().post(_path(), json=LIST).json()["task_instances"] if AIRFLOW_3 else _list_2())
 
@@ -90,13 +93,17 @@ def _list_2() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def fields(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Any:
+def fields(database: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the list has in `rendered_fields`, by task."""
     monkeypatch.setenv("AIRFLOW__API__AUTH_BACKENDS", "airflow.api.auth.backend.default")
+    # Other tests run jobs of the same name, in the same database.
+    with closing(sqlite3.connect(Path(HOME.name, "airflow.db"))) as connection, connection:
+        for table in ("rendered_task_instance_fields", "task_instance", "dag_run"):
+            connection.execute(f"DELETE FROM {table}")
 
     def ask() -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
-        for instance in rest_list(bucket):
+        for instance in rest_list():
             # The task that announces the success to other jobs does not run a pod.
             if "measured" in instance["rendered_fields"]:
                 found.setdefault(instance["task_id"], []).append(instance["rendered_fields"])

@@ -217,6 +217,6 @@ def test_the_role_gives_the_rights_that_were_used_and_no_other(platform: LocalPl
 
 
 def test_none_was_missing(platform: LocalPlatform) -> None:
-    assert {request.user for request in requests(platform)} == {"airflow-risk"}
+    assert {request.user for request in requests(platform)} == {"airflow-risk", "airflow-platform"}
     assert {request.agent for request in asked(platform)} == {agent(version) for version in VERSIONS}
     assert {request.right for request in asked(platform) if request.status == 403} == set()

@@ -70,7 +70,7 @@ def test_the_models_figures_are_kept_though_no_task_uses_them(
 ) -> None:
     trained = tables["models"].filter(pl.col("job") == TRAINING, pl.col("task") == "train")
     figures = dict(trained.select("name", "value").rows())
-    assert figures["auc"] == pytest.approx(demo.story.model()["auc"])
+    assert figures["auc"] == pytest.approx(demo.model["auc"])
 
 
 def test_everyone_reads_the_page_and_nothing_else(platform: LocalPlatform) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from jobyard_cli.cli.steps import Steps, new_console
@@ -33,11 +33,14 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class FinishedDemo:
-    """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored, and the team's pods."""
+    """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored and by which model, and
+    the team's pods.
+    """
 
     story: Story
     tree: Path
     day: str
+    model: Mapping[str, Any]
     pods: Sequence[PodUsage]
 
 
@@ -94,7 +97,7 @@ def run_demo(platform: LocalPlatform, steps: Steps, console: Console) -> Finishe
     story.collect()
     pods = list(watcher.pods.values())
     show(story, day, pods, console)
-    return FinishedDemo(story, tree, day, pods)
+    return FinishedDemo(story, tree, day, story.model(), pods)
 
 
 def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:

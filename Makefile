@@ -46,7 +46,7 @@ format: setup
 
 bench:
 	@scripts/bootstrap.sh --group bench
-	@PYTHONPATH=images/metrics $(RUN)/python benchmarks
+	@PYTHONPATH=images/metrics:. $(RUN)/python benchmarks
 
 docs: setup
 	@$(RUN)/python scripts/write_job_reference.py

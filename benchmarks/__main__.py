@@ -14,6 +14,7 @@ import largest
 import memory
 import merge_request
 import metrics
+import page
 import parse
 import release
 import reparse
@@ -28,6 +29,7 @@ SECTIONS = {
     "largest": largest.section,
     "memory": memory.section,
     "metrics": metrics.section,
+    "page": page.section,
     "release": release.section,
     "teams": teams.section,
     "advice": advice.section,

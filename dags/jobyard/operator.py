@@ -1,31 +1,61 @@
-"""KubernetesPodOperator with what its versions 9.0.1 to 10.21 lack or do differently, and nothing else."""
+"""One task of a job: one pod, made by a worker and followed by the triggerer or by that worker.
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+What makes the pod is KubernetesPodOperator. Following it is ours (`following`): what the versions 9.0.1 to 10.21 do
+differs, and each loses something: another team's token, a time-out, a log, a pod of a task that was cleared.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped]
+from kubernetes.client import V1Container, V1Pod, V1ResourceRequirements  # type: ignore[import-untyped]
 
-from jobyard.compat import AirflowException, AirflowSkipException, Context, store_rendered_fields
+from jobyard.compat import AirflowSkipException, Context, store_rendered_fields
 from jobyard.contract import OUTPUT_PATH
-from jobyard.errors import JobyardError, OutputError, PodInterruptedError
+from jobyard.entries import OnOom
+from jobyard.errors import (
+    JobyardError,
+    OutputError,
+    PodCannotStartError,
+    PodFailedError,
+    PodInterruptedError,
+    PodLostError,
+    PodNotStartedError,
+    PodTimedOutError,
+)
+from jobyard.following.cluster import FAILURES, RequestError
+from jobyard.following.here import follow_here, write_rest
+from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
 from jobyard.measured import numbers
+from jobyard.memory import next_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
-from jobyard.start import StartWatch
+from jobyard.pods import Pods
+from jobyard.progress import Progress
+
+PLUGIN = "jobyard_trigger"
+"""The module in the environment's plugins folder by which the triggerer finds this library."""
+REPLACEMENTS = 5
+"""Pods that one try makes for those that were lost, where the environment does not say."""
+ERRORS: Mapping[Kind, type[JobyardError]] = {
+    Kind.FAILED: PodFailedError,
+    Kind.OUT_OF_MEMORY: PodFailedError,
+    Kind.LOST: PodLostError,
+    Kind.TIMED_OUT: PodTimedOutError,
+    Kind.NOT_STARTED: PodNotStartedError,
+    Kind.CANNOT_START: PodCannotStartError,
+}
 
 
 class JobPodOperator(KubernetesPodOperator):
-    """One task of a job: one pod."""
+    """One task of a job: one pod at a time."""
 
     # An argument that ends in ".json" or ".yaml" is an argument, not the name of a file of templates to read.
     template_ext = ()
     # What the task says after it has run, for the lists of Airflow's REST API; until then there is nothing to render.
-    template_fields = (*KubernetesPodOperator.template_fields, "measured", "pod_name")
+    template_fields = (*KubernetesPodOperator.template_fields, "measured", "pod_name", "earlier_pods")
     overwrite_rtif_after_execution = True
-    _start_error: JobyardError | None = None
 
     def __init__(
         self,
@@ -34,15 +64,28 @@ class JobPodOperator(KubernetesPodOperator):
         gate: Gate | None = None,
         output: bool = False,
         output_is_list: bool = False,
+        timeout_seconds: int | None = None,
+        deferred: bool = False,
+        on_oom: OnOom | None = None,
+        replacements: int = REPLACEMENTS,
         **arguments: Any,
     ) -> None:
-        """Add to the provider's arguments: the item of a `foreach`, the gate before it, what output it has."""
+        """Add to the provider's arguments.
+
+        The item of a `foreach`, the gate before the task, what output it has, how many seconds its container may run,
+        whether the triggerer is to follow its pod, how the memory grows, how many lost pods are replaced.
+        """
         super().__init__(**arguments)
         self.item = item
         self.gate = gate
         self.output_is_list = output_is_list
+        self.timeout_seconds = timeout_seconds
+        self.deferred = deferred
+        self.on_oom = on_oom
+        self.replacements = replacements
         self.measured: dict[str, float] | None = None
         self.pod_name: str | None = None
+        self.earlier_pods: list[dict[str, str]] | None = None
         # To Airflow it means that what `execute` returns is kept; the provider also takes it for "add a sidecar".
         self.do_xcom_push = output
 
@@ -52,25 +95,152 @@ class JobPodOperator(KubernetesPodOperator):
         Raises:
             AirflowSkipException: the gate is closed; no pod is made.
             OutputError: the pod succeeded without the output that another task needs.
-            PodCannotStartError: see `await_pod_start`; likewise PodNotStartedError.
+            JobyardError: one of `ERRORS`; the pod did not succeed.
             PodInterruptedError: Airflow stopped the task (worker shut down, run marked) while the pod ran.
+            TaskDeferred: the triggerer follows the pod; `resume` goes on when it has ended.
         """
         self._pass_gate(context)
-        try:
-            with self._without_sidecar():
-                self._run_pod(context)
-            send_data_interval(context, self.outlets)
-            return self._keep_output(context)
-        finally:
-            self._store_fields(context)
+        return self._stored(context, lambda: self._run(context, Progress()))
 
-    def _keep_output(self, context: Context) -> object:
+    def resume(
+        self, context: Context, event: dict[str, Any], target: dict[str, Any], progress: dict[str, Any]
+    ) -> object:
+        """Go on after the triggerer has followed the pod; raises what `execute` does."""
+        return self._stored(
+            context, lambda: self._resume(context, Target.of(target), Ending.of(event), Progress.of(progress))
+        )
+
+    def _resume(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
+        self.pod_name = target.pod
+        if ending.kind is Kind.UNKNOWN:
+            self.log.warning("The triggerer could not follow the pod: %s", ending.message)
+            self.pod = self._pods.handle(target.pod)
+            ending = self._follow(target)
+        return self._go_on(context, target, ending, progress)
+
+    def _run(self, context: Context, progress: Progress) -> object:
+        """Make the next pod and follow it; return the task's result."""
+        target, progress = self._start(context, progress)
+        if self.is_deferred():
+            self._defer(target, progress)
+        return self._go_on(context, target, self._follow(target), progress)
+
+    def _go_on(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
+        """Return the task's result after the pod has ended: what it left, or what the pod after it leaves."""
+        self._write_rest(target, ending)
+        self._pods.delete(target.pod)
+        more = self._next(target, ending, progress)
+        return self._run(context, more) if more else self._finish(context, target, ending, progress)
+
+    def _start(self, context: Context, progress: Progress) -> tuple[Target, Progress]:
+        """Make the next pod, or take up that of a lost try; return what to follow."""
+        request = self._request(context, progress)
+        found = None if progress.pods else self._pods.take_up(self._build_find_pod_label_selector(context))
+        # Known before it is made, so that a task that is stopped meanwhile deletes it.
+        self.pod = found or request
+        self.pod = found or self._pods.create(request)
+        self.pod_name = self.pod.metadata.name
+        container = self.pod.spec.containers[0]
+        return self._target(context, self.pod), progress.with_pod(container.image, memory(container))
+
+    def _request(self, context: Context, progress: Progress) -> V1Pod:
+        """Return the pod to make."""
+        request = self.build_pod_request_obj(context)
+        container = request.spec.containers[0]
+        if progress.image:
+            container.image = progress.image
+        if progress.grown:
+            container.resources = with_memory(container.resources, progress.memory)
+        return request
+
+    def _target(self, context: Context, pod: V1Pod) -> Target:
+        instance = context["ti"]
+        return Target(
+            kubeconfig=str(self.config_file),
+            context=str(self.cluster_context),
+            namespace=str(self.namespace),
+            pod=pod.metadata.name,
+            uid=pod.metadata.uid,
+            container=self.base_container_name,
+            timeout=self.timeout_seconds,
+            startup_timeout=self.startup_timeout_seconds,
+            task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, instance.map_index),
+        )
+
+    def is_deferred(self) -> bool:
+        """Return whether the triggerer follows the pod: it is to, and has the plugin that it needs for it."""
+        return self.deferred and find_spec(PLUGIN) is not None
+
+    def _defer(self, target: Target, progress: Progress) -> NoReturn:
+        from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
+
+        self.log.info("The triggerer follows pod %s, and writes its log; no worker is held meanwhile", target.pod)
+        kwargs = {"target": target.arguments(), "progress": progress.arguments()}
+        self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
+
+    def _follow(self, target: Target) -> Ending:
+        ending = follow_here(target, self.log)
+        if self._killed and ending.kind is not Kind.SUCCEEDED:
+            raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")
+        return ending
+
+    def _next(self, target: Target, ending: Ending, progress: Progress) -> Progress | None:
+        """Return with what the try goes on after the pod; None if it ends with it."""
+        if ending.kind is Kind.LOST and progress.lost < self.replacements:
+            facts = target.pod, ending.node or "none", ending.message, progress.lost + 1, self.replacements
+            self.log.warning("Pod %s was lost (node: %s): %s. Replacement %d of %d, in the same try", *facts)
+            return progress.after_loss(target.pod, ending)
+        if ending.kind is not Kind.OUT_OF_MEMORY or not self.on_oom or not progress.memory:
+            return None
+        more = next_memory(progress.memory, self.on_oom)
+        if more is None:
+            return None
+        facts = target.pod, progress.memory, more
+        self.log.warning("Pod %s ran out of memory at %s. The next one has %s, in the same try", *facts)
+        return progress.with_more_memory(target.pod, ending, more)
+
+    def _finish(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
+        """Return the task's result.
+
+        Raises:
+            JobyardError: the pod did not succeed, or did not leave the output that another task needs.
+        """
+        self.earlier_pods = progress.pods or None
+        if ending.kind is not Kind.SUCCEEDED:
+            raise _error(target, ending, progress)
+        if progress.grown:
+            self.log.warning(
+                "It took %s of memory to succeed: write `memory: %s` into the job", *(progress.memory,) * 2
+            )
+        send_data_interval(context, self.outlets)
+        return self._keep_output(context, ending.output)
+
+    def _write_rest(self, target: Target, ending: Ending) -> None:
+        """Write what was left of the pod's log; a log that can't be read must not fail the task."""
+        if ending.log_complete:
+            return
+        try:
+            write_rest(target, self.log, ending.log)
+        except (RequestError, *FAILURES) as error:
+            self.log.warning("Could not read the rest of the pod's log: %s", error)
+
+    def _stored(self, context: Context, act: Callable[[], object]) -> object:
+        """Return what `act` does, and store what the task says after it; not while it is deferred."""
+        try:
+            result = act()
+        except Exception:
+            self._store_fields(context)
+            raise
+        self._store_fields(context)
+        return result
+
+    def _keep_output(self, context: Context, text: str | None) -> object:
         """Keep the output for the tasks that need it, and its numbers in any case; return what Airflow is to count.
 
         Airflow keeps the fields of a task's last runs only (`core.num_dag_runs_to_retain_rendered_fields`), and XComs
         of all: they are the fallback for who collects the numbers of an earlier day.
         """
-        output = self._read_output()
+        output = self._read_output(text)
         self.measured, dropped = numbers(output)
         if dropped:
             self.log.warning("Numbers of the output that are not kept: %d; see the limits in docs/metrics.md", dropped)
@@ -80,13 +250,12 @@ class JobPodOperator(KubernetesPodOperator):
             push_output(context, output)
         return None
 
-    def _read_output(self) -> object:
+    def _read_output(self, text: str | None) -> object:
         """Return the output; an output that no task needs may be missing or invalid, and is None then."""
         if self.do_xcom_push:
-            read = read_list if self.output_is_list else read_output
-            return read(self.remote_pod, self.base_container_name)
+            return read_list(text) if self.output_is_list else read_output(text)
         try:
-            return read_unneeded(self.remote_pod, self.base_container_name)
+            return read_unneeded(text)
         except OutputError as error:
             self.log.warning("No numbers are kept: %s", error)
             return None
@@ -106,73 +275,53 @@ class JobPodOperator(KubernetesPodOperator):
         if not holds:
             raise AirflowSkipException(f"the gate is closed: {words}")
 
-    def _run_pod(self, context: Context) -> None:
-        try:
-            # Not `execute`, of which Airflow 2 says in every task's log that none may call it but Airflow.
-            self.execute_sync(context)
-        except Exception:
-            # The provider's clean-up raises over the cause ("Pod ... returned a failure"): put it back,
-            # also because the cause says whether another try makes sense.
-            if self._start_error is not None:
-                raise self._start_error from None
-            raise
-        finally:
-            self.pod_name = self.pod.metadata.name if self.pod else None
-        # After SIGTERM the provider deletes the pod and returns as if all were well: apache/airflow#73006.
-        if self._killed and not self._succeeded():
-            raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")
-
-    def await_pod_start(self, pod: V1Pod) -> None:
-        """Wait until the pod runs, with its events in the log as they come.
-
-        Raises:
-            PodCannotStartError: the image cannot be pulled or may not run; no further try.
-            PodNotStartedError: not running within `startup_timeout_seconds`, or the pull keeps failing.
-        """
-        watch = StartWatch(self.startup_timeout_seconds)
-        try:
-            while True:
-                self._log_events(pod, watch)
-                if self._killed or watch.is_over(self.pod_manager.read_pod(pod)):
-                    return
-                time.sleep(self.startup_check_interval_seconds)
-        except JobyardError as error:
-            self._start_error = error
-            raise
+    @property
+    def _pods(self) -> Pods:
+        return Pods(self.client, self.pod_manager, str(self.namespace), self.log)
 
     def build_pod_request_obj(self, context: Context | None = None, **options: bool) -> V1Pod:
         """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output.
 
         An empty affinity counts as a field to the admission policy, which admits only the fields of this pod.
         """
-        with self._without_sidecar():
+        wanted, self.do_xcom_push = self.do_xcom_push, False
+        try:
             pod = super().build_pod_request_obj(context, **options)
+        finally:
+            self.do_xcom_push = wanted
         pod.spec.automount_service_account_token = False
         pod.spec.affinity = None
         for container in pod.spec.containers:
             container.termination_message_path = OUTPUT_PATH
         return pod
 
-    @contextmanager
-    def _without_sidecar(self) -> Iterator[None]:
-        wanted = self.do_xcom_push
-        self.do_xcom_push = False
-        try:
-            yield
-        finally:
-            self.do_xcom_push = wanted
 
-    def _log_events(self, pod: V1Pod, watch: StartWatch) -> None:
-        """Log what is new. Events only explain: failing to read them must not fail the task."""
-        try:
-            events = self.pod_manager.read_pod_events(pod).items
-        except (ApiException, AirflowException) as error:
-            self.log.warning("Could not read the pod's events: %s", error)
-            return
-        for event in filter(watch.is_new, events):
-            log = self.log.warning if event.type == "Warning" else self.log.info
-            log("Pod event: %s: %s", event.reason, event.message)
+def memory(container: V1Container) -> str | None:
+    """Return the memory at which the container is killed; None where nothing says."""
+    resources = container.resources
+    limits = (resources and resources.limits) or {}
+    requests = (resources and resources.requests) or {}
+    found: str | None = limits.get("memory") or requests.get("memory")
+    return found
 
-    def _succeeded(self) -> bool:
-        status = getattr(self.remote_pod, "status", None)
-        return getattr(status, "phase", None) == "Succeeded"
+
+def with_memory(resources: V1ResourceRequirements, amount: str | None) -> V1ResourceRequirements:
+    """Return the resources with that memory, requested and at most."""
+    requests = {**(resources.requests or {}), "memory": amount}
+    limits = {**(resources.limits or {}), "memory": amount}
+    return V1ResourceRequirements(requests=requests, limits=limits)
+
+
+def _error(target: Target, ending: Ending, progress: Progress) -> JobyardError:
+    """Return the error of a pod that did not succeed."""
+    kind = ERRORS[ending.kind]
+    if kind in (PodNotStartedError, PodCannotStartError):
+        return kind(ending.message)
+    words = [f"Pod {target.pod} returned a failure: {ending.message}"]
+    if ending.kind is Kind.LOST:
+        words = [f"Pod {target.pod} was lost, as were the {progress.lost} before it in this try: {ending.message}"]
+    if ending.kind is Kind.OUT_OF_MEMORY:
+        words.append(f"Its limit was {progress.memory}: raise 'memory', or let it grow with 'on_oom'.")
+    if ending.output and ending.kind is Kind.FAILED:
+        words.append(ending.output)
+    return kind("\n".join(words))

@@ -9,8 +9,6 @@ to pull, nothing that waits for a sidecar, and Airflow needs no right to run com
 from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.client import V1Pod  # type: ignore[import-untyped]
-
 from jobyard.compat import MappedOperator, PlainXComArg
 from jobyard.contract import GATE_TESTS, OUTPUT_BYTES, OUTPUT_PATH
 from jobyard.errors import GateError, OutputError, PlainDataError
@@ -21,15 +19,14 @@ from jobyard.plain import decode, encode
 KEY = "jobyard_output"
 
 
-def read_output(pod: V1Pod | None, container: str) -> object:
-    """Return the JSON value that the pod's container left.
+def read_output(text: str | None) -> object:
+    """Return the JSON value that a pod's container left as `text`.
 
     Any but null, which Airflow does not tell from no output at all.
 
     Raises:
         OutputError: the output is missing, null, too long or not JSON.
     """
-    text = _termination_message(pod, container)
     if not text:
         raise OutputError(f"the container wrote nothing to {OUTPUT_PATH}, and another task needs its output")
     value = _parsed(text)
@@ -38,13 +35,12 @@ def read_output(pod: V1Pod | None, container: str) -> object:
     return value
 
 
-def read_unneeded(pod: V1Pod | None, container: str) -> object:
-    """Return the JSON value that the pod's container left for no other task; None if it left nothing.
+def read_unneeded(text: str | None) -> object:
+    """Return the JSON value that a pod's container left as `text`, for no other task; None if it left nothing.
 
     Raises:
         OutputError: the output is too long or not JSON.
     """
-    text = _termination_message(pod, container)
     return _parsed(text) if text else None
 
 
@@ -59,23 +55,13 @@ def _parsed(text: str) -> object:
         raise OutputError(f"the output in {OUTPUT_PATH} {error}") from error
 
 
-def _termination_message(pod: V1Pod | None, container: str) -> str:
-    """Return what the pod's status has of the container's message; "" if it has none."""
-    if pod is None or not pod.status:
-        return ""
-    for status in pod.status.container_statuses or []:
-        if status.name == container and status.state and status.state.terminated:
-            return str(status.state.terminated.message or "")
-    return ""
-
-
-def read_list(pod: V1Pod | None, container: str) -> object:
-    """Return the list that the pod's container left for a `foreach`.
+def read_list(text: str | None) -> object:
+    """Return the list that a pod's container left as `text`, for a `foreach`.
 
     Raises:
         OutputError: see `read_output`; or the output is not a list.
     """
-    value = read_output(pod, container)
+    value = read_output(text)
     # Airflow would try the task again, and of an object make an instance for each key.
     if not isinstance(value, list):
         raise OutputError(f"the output in {OUTPUT_PATH} must be a list, as a foreach uses it; got {value!r:.80}")

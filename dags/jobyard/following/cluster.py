@@ -1,0 +1,190 @@
+"""Requests to the API server as one team, from one event loop. Nothing is shared with other teams, and nothing is
+global.
+
+The kubeconfig is read by Kubernetes' own client, so every way to authenticate that it knows works; the requests
+themselves are aiohttp's, as that client blocks, and its asynchronous sibling makes a TLS context a request.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+CREDENTIALS_SECONDS = 600
+"""A token is asked for anew after that time. One that has expired earlier is renewed by the answer 401."""
+CONNECT_SECONDS = 20
+ANSWER_SECONDS = 60
+MESSAGE_CHARACTERS = 500
+
+
+class RequestError(Exception):
+    """The API server refused a request."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(f"{status}: {message}")
+
+
+FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
+"""What a request raises where the network or the server fails, not the request."""
+
+
+@dataclass(frozen=True)
+class _Access:
+    """How to reach the server, as the kubeconfig says now."""
+
+    host: str
+    headers: dict[str, str]
+    tls: dict[str, Any]
+    proxy: str | None
+    read: float  # seconds of the monotonic clock
+
+
+class Cluster:
+    """The API server, for one context of a kubeconfig."""
+
+    def __init__(self, kubeconfig: str, context: str) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._access: _Access | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: tuple[dict[str, Any], ssl.SSLContext | bool] | None = None
+        self._lock = asyncio.Lock()
+
+    async def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Return the object at a path.
+
+        Raises:
+            RequestError: the server refused the request.
+            Exception: one of `FAILURES`.
+        """
+        async with self._answer("GET", path, parameters, ANSWER_SECONDS) as answer:
+            found: dict[str, Any] = json.loads(await answer.read())
+            return found
+
+    async def delete(self, path: str) -> None:
+        """Delete the object at a path; one that has gone already is as good.
+
+        Raises:
+            RequestError: the server refused the request.
+            Exception: one of `FAILURES`.
+        """
+        try:
+            async with self._answer("DELETE", path, {}, ANSWER_SECONDS) as answer:
+                await answer.read()
+        except RequestError as error:
+            if error.status != 404:
+                raise
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, silence: float, parameters: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Yield an answer that comes bit by bit; `silence` is how many seconds may pass without a byte.
+
+        Raises:
+            RequestError: the server refused the request.
+            Exception: one of `FAILURES`.
+        """
+        async with self._answer("GET", path, parameters, silence) as answer:
+            yield answer.content
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, parameters: Mapping[str, str], silence: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        access = await self._current(None)
+        answer = await self._send(access, method, path, parameters, silence)
+        if answer.status == 401:
+            answer.release()
+            access = await self._current(access)
+            answer = await self._send(access, method, path, parameters, silence)
+        try:
+            if answer.status >= 400:
+                raise RequestError(answer.status, await _message(answer))
+            yield answer
+        finally:
+            # What has not been read of a stream can't be read by the next request.
+            answer.close()
+
+    async def _send(
+        self, access: _Access, method: str, path: str, parameters: Mapping[str, str], silence: float
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return await self._session.request(
+            method,
+            f"{access.host}{path}",
+            params=parameters,
+            headers=access.headers,
+            proxy=access.proxy,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence),
+            server_hostname=access.tls.get("server_name"),
+            ssl=self._context_of(access.tls),
+        )
+
+    def _context_of(self, tls: dict[str, Any]) -> ssl.SSLContext | bool:
+        """Return the TLS context, which is made once for the same files: it takes longer than a request."""
+        if self._tls is None or self._tls[0] != tls:
+            self._tls = tls, _tls_context(tls)
+        return self._tls[1]
+
+    async def _current(self, refused: _Access | None) -> _Access:
+        """Return how to reach the server; anew if what is known is old or was `refused`."""
+        async with self._lock:
+            known = self._access
+            if known is None or known is refused or time.monotonic() - known.read > CREDENTIALS_SECONDS:
+                # The exec plugin of a kubeconfig is a program to wait for.
+                self._access = await asyncio.to_thread(_read, self._kubeconfig, self._context)
+            assert self._access is not None
+            return self._access
+
+
+def _read(kubeconfig: str, context: str) -> _Access:
+    from kubernetes.client import Configuration  # type: ignore[import-untyped]
+    from kubernetes.config import load_kube_config  # type: ignore[import-untyped]
+
+    found = Configuration()
+    load_kube_config(config_file=kubeconfig, context=context, client_configuration=found, persist_config=False)
+    headers: dict[str, str] = {}
+    for setting in found.auth_settings().values():
+        headers[setting["key"]] = setting["value"]
+    tls = {
+        "verify": found.verify_ssl,
+        "authority": found.ssl_ca_cert,
+        "certificate": found.cert_file,
+        "key": found.key_file,
+        "server_name": getattr(found, "tls_server_name", None),
+    }
+    return _Access(found.host.rstrip("/"), headers, tls, found.proxy, time.monotonic())
+
+
+def _tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext | bool:
+    context = ssl.create_default_context(cafile=tls["authority"])
+    if not tls["verify"]:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls["certificate"]:
+        context.load_cert_chain(tls["certificate"], tls["key"])
+    return context
+
+
+async def _message(answer: aiohttp.ClientResponse) -> str:
+    """Return what the server says of a refusal: the message of a Status, or the beginning of a text."""
+    text = (await answer.content.read(16 * 1024)).decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:MESSAGE_CHARACTERS].strip() or str(answer.reason)

@@ -1,0 +1,176 @@
+"""Following one pod from when it was created to its end."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from .cluster import FAILURES, Cluster, RequestError
+from .logs import Allowance, LogReader
+from .start import StartWatch
+from .target import Ending, Kind, LogPosition, Target
+from .verdict import ending, started, timestamp
+from .watch import PodWatch, Subscription
+
+LONGEST_WAIT = 60.0
+"""Seconds after which a pod is looked at although nothing has changed."""
+DRAIN_SECONDS = 5.0
+"""How long the end of a log is waited for when its pod has ended; who finishes the task reads what is left."""
+GONE_SECONDS = 1.0
+REMOVAL_SECONDS = 300.0
+"""How long after the end of its grace period a pod that is being deleted may take to end. A kubelet that can't be
+reached confirms nothing, and the object stays until its node is removed."""
+
+
+class Log(Protocol):
+    """The task's log."""
+
+    def info(self, message: str, /) -> Any:
+        """Write a line."""
+
+    def warning(self, message: str, /) -> Any:
+        """Write a line."""
+
+
+class Following:
+    """One pod, followed."""
+
+    def __init__(
+        self,
+        target: Target,
+        cluster: Cluster,
+        watch: PodWatch,
+        log: Log,
+        allowances: Iterable[Allowance] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`allowances` bound what is written of the pod's log while it runs."""
+        self._target = target
+        self._cluster = cluster
+        self._watch = watch
+        self._log = log
+        self._allowances = tuple(allowances)
+        self._clock = clock
+        self._start = StartWatch(target.startup_timeout, clock)
+        self._path = f"{watch.pods_path}/{target.pod}"
+        self._reader = LogReader(cluster, self._path, target.container, LogPosition(), self._write)
+        self._reading: asyncio.Task[bool] | None = None
+        self._has_ended = False
+        self._said = ""
+
+    async def run(self) -> Ending:
+        """Return how the pod ended."""
+        try:
+            with self._watch.follow(self._target.pod, self._target.uid) as subscription:
+                found = await self._end(subscription)
+                self._write_events(subscription)
+                return await self._with_log(found, subscription)
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
+
+    async def _end(self, subscription: Subscription) -> Ending:
+        await self._appear(subscription)
+        while True:
+            self._write_events(subscription)
+            pod = subscription.pod
+            if pod is not None:
+                found = ending(pod, self._target.container) or self._judge(pod)
+                if found:
+                    self._has_ended = True
+                    return await self._stopped(found)
+            if subscription.gone:
+                self._has_ended = True
+                return _lost(pod, "the pod was deleted while its container had not ended")
+            wait = self._deadline(pod) - self._clock() if pod is not None else LONGEST_WAIT
+            await subscription.change(max(0.05, min(wait, LONGEST_WAIT)))
+
+    async def _appear(self, subscription: Subscription) -> None:
+        while subscription.pod is None and not subscription.gone:
+            await self._watch.confirm(subscription)
+
+    def _judge(self, pod: dict[str, Any]) -> Ending | None:
+        """Return how following the pod, which has not ended, ends; None if it does not."""
+        if not self._runs(pod):
+            return self._start.judge(pod) or self._stuck(pod)
+        self._read()
+        since, limit = started(pod, self._target.container), self._target.timeout
+        if since is not None and limit is not None and self._clock() >= since + limit:
+            return Ending(Kind.TIMED_OUT, f"the task's timeout of {limit} s, from its container's start on, is over")
+        return self._stuck(pod)
+
+    def _runs(self, pod: dict[str, Any]) -> bool:
+        return started(pod, self._target.container) is not None or pod["status"].get("phase") == "Running"
+
+    def _read(self) -> None:
+        """Begin to read the log, unless that has begun."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._reader.follow(lambda: self._has_ended, *self._allowances))
+
+    def _stuck(self, pod: dict[str, Any]) -> Ending | None:
+        end = _removal_end(pod)
+        if end is None or self._clock() < end:
+            return None
+        return _lost(pod, "the pod was deleted, and its machine does not confirm that it has ended")
+
+    def _deadline(self, pod: dict[str, Any]) -> float:
+        """Return the second of the clock at which the pod has to be looked at if nothing changes."""
+        since = started(pod, self._target.container)
+        limits = [_removal_end(pod)]
+        if not self._runs(pod):
+            limits += [self._start.deadline(pod), self._start.next_look()]
+        elif since is not None and self._target.timeout is not None:
+            limits.append(since + self._target.timeout)
+        known = [limit for limit in limits if limit is not None]
+        return min(known, default=self._clock() + LONGEST_WAIT)
+
+    async def _stopped(self, found: Ending) -> Ending:
+        """Delete a pod that must not go on: nobody else may look at the task for long, as while its DAG is paused."""
+        if found.kind not in (Kind.TIMED_OUT, Kind.NOT_STARTED, Kind.CANNOT_START):
+            return found
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=DRAIN_SECONDS)
+        try:
+            await self._cluster.delete(self._path)
+        except (RequestError, *FAILURES) as error:
+            self._log.warning(f"Could not delete the pod: {error}")
+        return replace(found, log_complete=True)
+
+    async def _with_log(self, found: Ending, subscription: Subscription) -> Ending:
+        """Return the ending with how far the log was written; of a pod that has gone, nothing more can be read."""
+        pod = subscription.pod
+        if pod is None or started(pod, self._target.container) is None:
+            return replace(found, log_complete=True)
+        self._read()
+        assert self._reading is not None
+        done, _ = await asyncio.wait({self._reading}, timeout=GONE_SECONDS if subscription.gone else DRAIN_SECONDS)
+        complete = subscription.gone or found.log_complete or (bool(done) and self._reading.result())
+        # What is written after that would be written twice.
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        return replace(found, log=self._reader.position, log_complete=complete)
+
+    def _write(self, line: str) -> None:
+        self._log.info(f"[{self._target.container}] {line}")
+
+    def _write_events(self, subscription: Subscription) -> None:
+        if self._watch.events_refusal and not self._said:
+            self._said = self._watch.events_refusal
+            self._log.warning(f"Could not read the pod's events: {self._said}")
+        while subscription.events:
+            event = subscription.events.popleft()
+            if self._start.is_new(event):
+                write = self._log.warning if event["type"] == "Warning" else self._log.info
+                write(f"Pod event: {event['reason']}: {event['message']}")
+
+
+def _lost(pod: dict[str, Any] | None, reason: str) -> Ending:
+    return Ending(Kind.LOST, reason, node=pod["node"] if pod else "")
+
+
+def _removal_end(pod: dict[str, Any]) -> float | None:
+    """Return when a pod that is being deleted must have ended; None if it is not being deleted."""
+    # The time of deletion is that at which the grace period ends.
+    end = timestamp(pod["metadata"].get("deletionTimestamp"))
+    return None if end is None else end + REMOVAL_SECONDS

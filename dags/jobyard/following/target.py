@@ -1,0 +1,88 @@
+"""What is followed, and how it ended: plain data, as both are stored in Airflow's database."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TaskKey:
+    """The instance of a task to which a pod belongs."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+@dataclass(frozen=True)
+class LogPosition:
+    """How far a pod's log has been read: the time of the last line, and how many lines with that time."""
+
+    time: str = ""  # RFC 3339 with nanoseconds, as the kubelet writes it; "" = nothing has been read
+    lines: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """One pod to follow."""
+
+    kubeconfig: str
+    context: str  # of the kubeconfig: the team
+    namespace: str
+    pod: str
+    uid: str
+    container: str
+    timeout: int | None  # seconds from the container's start
+    startup_timeout: int  # seconds from when the pod may be scheduled until its container runs
+    task: TaskKey
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the target as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "Target":
+        """Return the target that `arguments` described; what a newer version has added is ignored."""
+        known = {name: arguments[name] for name in cls.__dataclass_fields__}
+        return cls(**{**known, "task": TaskKey(**arguments["task"])})
+
+
+class Kind(StrEnum):
+    """How a pod ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out of memory"
+    LOST = "lost"
+    """With its machine, or because Kubernetes stopped it: nothing that the task did."""
+    TIMED_OUT = "timed out"
+    NOT_STARTED = "not started"
+    """Another try may find a node, or the registry, in better health."""
+    CANNOT_START = "cannot start"
+    """Another try would end the same way."""
+    UNKNOWN = "unknown"
+    """Following it failed; the pod may still run."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a pod ended."""
+
+    kind: Kind
+    message: str = ""  # for a person
+    output: str | None = None  # what the container left as its termination message
+    node: str = ""
+    log: LogPosition = field(default_factory=LogPosition)
+    log_complete: bool = False  # the whole log is in the task's log
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the ending as JSON values."""
+        return {**asdict(self), "kind": self.kind.value}
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "Ending":
+        """Return the ending that `arguments` described."""
+        known = {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}
+        return cls(**{**known, "kind": Kind(known["kind"]), "log": LogPosition(**known.get("log", {}))})

@@ -1,0 +1,195 @@
+"""One watch of a team's pods and one of their events, shared by all that follow a pod of it."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from .cluster import FAILURES, Cluster, RequestError
+from .reflector import Reflector
+
+CONFIRM_SECONDS = 5
+"""A pod that the watch has not shown by then is asked for by its name."""
+EVENTS = 30
+"""Kept of a pod that nobody follows yet: the kubelet can be faster than the triggerer."""
+EVENT_SECONDS = 120
+METADATA = ("name", "uid", "labels", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+class Subscription:
+    """What is known of one pod, as it changes."""
+
+    def __init__(self, name: str, uid: str) -> None:
+        self.name = name
+        self.uid = uid
+        self.pod: dict[str, Any] | None = None
+        self.gone = False
+        self.events: deque[dict[str, Any]] = deque()
+        self._changed = asyncio.Event()
+
+    async def change(self, seconds: float) -> None:
+        """Wait for the next change, at most that long."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+    def notify(self) -> None:
+        """Wake who waits."""
+        self._changed.set()
+
+    def show(self, pod: dict[str, Any]) -> None:
+        """Take in the pod as it is now. A pod of another uid has taken the place of this one."""
+        if pod["metadata"]["uid"] != self.uid:
+            self.vanish()
+            return
+        self.pod = pod
+        self.notify()
+
+    def vanish(self) -> None:
+        """Take in that there is no such pod any longer."""
+        self.gone = True
+        self.notify()
+
+
+class PodWatch:
+    """The pods of a namespace that are Jobyard's, or one of them."""
+
+    def __init__(self, cluster: Cluster, namespace: str, *, pod: str | None = None) -> None:
+        self._cluster = cluster
+        self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
+        events_path = f"/api/v1/namespaces/{namespace}/events"
+        self.pods: dict[str, dict[str, Any]] = {}
+        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._events: dict[str, tuple[float, deque[dict[str, Any]]]] = {}
+        pods_of = {"fieldSelector": f"metadata.name={pod}"} if pod else {"labelSelector": "jobyard.dev/task"}
+        kind = "involvedObject.kind=Pod"
+        events_of = {"fieldSelector": f"{kind},involvedObject.name={pod}" if pod else kind}
+        self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change)
+        self._event_reflector = Reflector(
+            cluster, events_path, events_of, self._take_events, self._take_event, pages=bool(pod)
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def events_refusal(self) -> str:
+        """Why events can't be read; "" if they can."""
+        return self._event_reflector.refusal
+
+    def start(self, **options: Any) -> None:
+        """Start the watches; `options` are those of a new asyncio task."""
+        loop = asyncio.get_running_loop()
+        reflectors = (self._pod_reflector, self._event_reflector)
+        self._tasks = [loop.create_task(reflector.run(), **options) for reflector in reflectors]
+
+    async def stop(self) -> None:
+        """Stop the watches."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def is_followed(self, name: str) -> bool:
+        """Return whether anyone follows the pod."""
+        return bool(self._subscriptions.get(name))
+
+    @property
+    def followed(self) -> int:
+        """How many pods are followed."""
+        return len(self._subscriptions)
+
+    @contextmanager
+    def follow(self, name: str, uid: str) -> Iterator[Subscription]:
+        """Yield what is known of the pod, kept up to date."""
+        subscription = Subscription(name, uid)
+        self._subscriptions.setdefault(name, []).append(subscription)
+        if name in self.pods:
+            subscription.show(self.pods[name])
+        _, events = self._events.pop(name, (0.0, deque()))
+        subscription.events.extend(events)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions[name].remove(subscription)
+            if not self._subscriptions[name]:
+                del self._subscriptions[name]
+
+    async def confirm(self, subscription: Subscription) -> None:
+        """Ask for a pod that the watch has not shown yet; it may never have been there when the watch began."""
+        await subscription.change(CONFIRM_SECONDS)
+        if subscription.pod is not None or subscription.gone:
+            return
+        try:
+            pod = await self._cluster.get(f"{self.pods_path}/{subscription.name}")
+        except RequestError as error:
+            if error.status == 404:
+                subscription.vanish()
+            return
+        except FAILURES:
+            return
+        subscription.show(trimmed(pod))
+
+    def _replace(self, items: list[dict[str, Any]]) -> None:
+        before = self.pods
+        self.pods = {}
+        for item in items:
+            self._show(trimmed(item))
+        for name in before.keys() - self.pods.keys():
+            self._vanish(name)
+
+    def _change(self, kind: str, pod: dict[str, Any]) -> None:
+        self._show(trimmed(pod))
+        if kind == "DELETED":
+            self._vanish(pod["metadata"]["name"])
+
+    def _show(self, pod: dict[str, Any]) -> None:
+        name = pod["metadata"]["name"]
+        self.pods[name] = pod
+        for subscription in self._subscriptions.get(name, ()):
+            subscription.show(pod)
+
+    def _vanish(self, name: str) -> None:
+        self.pods.pop(name, None)
+        for subscription in self._subscriptions.get(name, ()):
+            subscription.vanish()
+
+    def _take_events(self, items: list[dict[str, Any]]) -> None:
+        for item in items:
+            self._take_event("ADDED", item)
+
+    def _take_event(self, kind: str, event: dict[str, Any]) -> None:
+        if kind == "DELETED":
+            return
+        brief = {
+            "uid": event["metadata"].get("uid"),
+            "type": event.get("type"),
+            "reason": event.get("reason"),
+            "message": event.get("message") or "",
+        }
+        name = (event.get("involvedObject") or {}).get("name", "")
+        followers = self._subscriptions.get(name, ())
+        for subscription in followers:
+            subscription.events.append(brief)
+            subscription.notify()
+        if not followers:
+            self._keep(name, brief)
+
+    def _keep(self, name: str, event: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        for other in [other for other, (since, _) in self._events.items() if now - since > EVENT_SECONDS]:
+            del self._events[other]
+        _, events = self._events.setdefault(name, (now, deque(maxlen=EVENTS)))
+        events.append(dict(event))
+
+
+def trimmed(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is needed of a pod: a thousand whole ones would take tens of megabytes."""
+    metadata, spec = pod["metadata"], pod.get("spec") or {}
+    return {
+        "metadata": {name: metadata[name] for name in METADATA if name in metadata},
+        "node": spec.get("nodeName") or "",
+        "gated": bool(spec.get("schedulingGates")),
+        "status": pod.get("status") or {},
+    }

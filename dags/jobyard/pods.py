@@ -1,0 +1,100 @@
+"""What a worker asks of the API server for a task's pod, by the provider's client.
+
+Each request goes on for a while where the server or the network fails: an API server that restarts, or that is
+replaced, costs no try.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Pod  # type: ignore[import-untyped]
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from urllib3.exceptions import HTTPError
+
+PATIENCE_SECONDS = 600
+BUSY = (429, 500, 502, 503, 504)
+ALIVE = ("Pending", "Running")
+Answer = TypeVar("Answer")
+
+
+class Pods:
+    """The pods of a team's namespace."""
+
+    def __init__(self, client: CoreV1Api, manager: PodManager, namespace: str, log: logging.Logger) -> None:
+        self._client = client
+        self._manager = manager
+        self._namespace = namespace
+        self._log = log
+
+    def create(self, pod: V1Pod) -> V1Pod:
+        """Make the pod; return it as the API server has it.
+
+        Raises:
+            ApiException: the API server refused it.
+            HTTPError: the server could not be reached.
+        """
+        name = pod.metadata.name
+        try:
+            return self._patiently(lambda: self._manager.create_pod(pod))
+        except ApiException as error:
+            # An earlier request arrived, and its answer did not.
+            if error.status != 409:
+                raise
+            return self._patiently(lambda: self._client.read_namespaced_pod(name, self._namespace))
+
+    def take_up(self, selector: str) -> V1Pod | None:
+        """Return the pod that a lost try of the task left waiting or running; None if there is none.
+
+        Any other that it left is deleted: what it wrote can't be told from what an earlier run of the task wrote.
+
+        Raises:
+            ApiException: the API server refused.
+            HTTPError: the server could not be reached.
+        """
+        found = self._patiently(
+            lambda: self._client.list_namespaced_pod(self._namespace, label_selector=selector)
+        ).items
+        alive = [pod for pod in found if pod.status.phase in ALIVE and not pod.metadata.deletion_timestamp]
+        alive.sort(key=lambda pod: pod.metadata.creation_timestamp)
+        chosen = alive.pop() if alive else None
+        for pod in found:
+            if pod is not chosen:
+                self.delete(pod.metadata.name)
+        if chosen is not None:
+            self._log.info("Taking up pod %s, which an earlier try has left", chosen.metadata.name)
+        return chosen
+
+    def delete(self, name: str) -> None:
+        """Delete the pod; that it can't be deleted must not fail the task, whose work is done."""
+        try:
+            self._patiently(lambda: self._client.delete_namespaced_pod(name, self._namespace))
+        except ApiException as error:
+            if error.status != 404:
+                self._log.warning("Could not delete pod %s: %s", name, error.reason)
+        except HTTPError as error:
+            self._log.warning("Could not delete pod %s: %s", name, error)
+
+    def handle(self, name: str) -> V1Pod:
+        """Return what the provider needs to delete the pod when the task is stopped."""
+        return V1Pod(metadata=V1ObjectMeta(name=name, namespace=self._namespace))
+
+    def _patiently(self, request: Callable[[], Answer]) -> Answer:
+        retrying = Retrying(
+            retry=retry_if_exception(_is_transient),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            wait=wait_random_exponential(max=30),
+            before_sleep=lambda state: self._log.warning("The API server can't be asked: %s", _cause(state)),
+            reraise=True,
+        )
+        return retrying(request)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, HTTPError) or (isinstance(error, ApiException) and error.status in BUSY)
+
+
+def _cause(state: Any) -> BaseException | None:
+    found: BaseException | None = state.outcome.exception()
+    return found

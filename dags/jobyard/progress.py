@@ -1,0 +1,43 @@
+"""How far one try of a task has come: what a worker hands to the next one while the triggerer follows the pod."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from jobyard.following.target import Ending
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The pods of one try. In Airflow's database it is a JSON object."""
+
+    image: str | None = None  # of the first pod; a later one runs the same, whatever the Variable says by then
+    memory: str | None = None  # the limit of the current pod, or of the next one
+    grown: bool = False  # it is more than the job asks for, as a pod has run out of memory
+    lost: int = 0  # pods that Kubernetes or a machine took
+    pods: list[dict[str, str]] = field(default_factory=list)  # those before: `name`, and how each `ended`
+
+    def with_pod(self, image: str, memory: str | None) -> "Progress":
+        """Return it with the image and the memory of the pod that was made."""
+        return replace(self, image=image, memory=memory)
+
+    def after_loss(self, pod: str, ending: Ending) -> "Progress":
+        """Return it after that pod was lost: the next one is the same."""
+        return replace(self, lost=self.lost + 1, pods=[*self.pods, _entry(pod, ending)])
+
+    def with_more_memory(self, pod: str, ending: Ending, memory: str) -> "Progress":
+        """Return it after that pod ran out of memory: the next one has `memory`."""
+        return replace(self, memory=memory, grown=True, pods=[*self.pods, _entry(pod, ending)])
+
+    def arguments(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "Progress":
+        """Return what `arguments` described; what a newer version has added is ignored."""
+        return cls(**{name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments})
+
+
+def _entry(pod: str, ending: Ending) -> dict[str, str]:
+    return {"name": pod, "ended": f"{ending.kind.value}: {ending.message}"}

@@ -13,7 +13,7 @@ from kubernetes.client import V1Container, V1Pod, V1ResourceRequirements  # type
 
 from jobyard.compat import AirflowSkipException, Context, store_rendered_fields
 from jobyard.contract import OUTPUT_PATH
-from jobyard.entries import OnOom
+from jobyard.entries import OnOom, Resources
 from jobyard.errors import (
     JobyardError,
     OutputError,
@@ -29,7 +29,7 @@ from jobyard.following.here import follow_here, write_rest
 from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
 from jobyard.measured import numbers
-from jobyard.memory import next_memory
+from jobyard.memory import more_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
 from jobyard.pods import Pods
 from jobyard.progress import Progress
@@ -141,7 +141,7 @@ class JobPodOperator(KubernetesPodOperator):
         self.pod = found or self._pods.create(request)
         self.pod_name = self.pod.metadata.name
         container = self.pod.spec.containers[0]
-        return self._target(context, self.pod), progress.with_pod(container.image, memory(container))
+        return self._target(context, self.pod), progress.with_pod(container.image, resources(container))
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
         """Return the pod to make."""
@@ -149,8 +149,8 @@ class JobPodOperator(KubernetesPodOperator):
         container = request.spec.containers[0]
         if progress.image:
             container.image = progress.image
-        if progress.grown:
-            container.resources = with_memory(container.resources, progress.memory)
+        if progress.grown and progress.resources:
+            container.resources = V1ResourceRequirements(**progress.resources)
         return request
 
     def _target(self, context: Context, pod: V1Pod) -> Target:
@@ -188,16 +188,17 @@ class JobPodOperator(KubernetesPodOperator):
         """Return with what the try goes on after the pod; None if it ends with it."""
         if ending.kind is Kind.LOST and progress.lost < self.replacements:
             facts = target.pod, ending.node or "none", ending.message, progress.lost + 1, self.replacements
-            self.log.warning("Pod %s was lost (node: %s): %s. Replacement %d of %d, in the same try", *facts)
+            self.log.warning("Pod %s was lost (node: %s): %s; replacement %d of %d, in the same try", *facts)
             return progress.after_loss(target.pod, ending)
-        if ending.kind is not Kind.OUT_OF_MEMORY or not self.on_oom or not progress.memory:
+        if ending.kind is not Kind.OUT_OF_MEMORY or not self.on_oom or not progress.resources:
             return None
-        more = next_memory(progress.memory, self.on_oom)
+        more = more_memory(progress.resources, self.on_oom)
         if more is None:
             return None
-        facts = target.pod, progress.memory, more
+        following = progress.with_more_memory(target.pod, ending, more)
+        facts = target.pod, progress.memory, following.memory
         self.log.warning("Pod %s ran out of memory at %s. The next one has %s, in the same try", *facts)
-        return progress.with_more_memory(target.pod, ending, more)
+        return following
 
     def _finish(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
         """Return the task's result.
@@ -296,20 +297,10 @@ class JobPodOperator(KubernetesPodOperator):
         return pod
 
 
-def memory(container: V1Container) -> str | None:
-    """Return the memory at which the container is killed; None where nothing says."""
-    resources = container.resources
-    limits = (resources and resources.limits) or {}
-    requests = (resources and resources.requests) or {}
-    found: str | None = limits.get("memory") or requests.get("memory")
-    return found
-
-
-def with_memory(resources: V1ResourceRequirements, amount: str | None) -> V1ResourceRequirements:
-    """Return the resources with that memory, requested and at most."""
-    requests = {**(resources.requests or {}), "memory": amount}
-    limits = {**(resources.limits or {}), "memory": amount}
-    return V1ResourceRequirements(requests=requests, limits=limits)
+def resources(container: V1Container) -> Resources:
+    """Return the container's resources as a release has them."""
+    found = container.resources or V1ResourceRequirements()
+    return {"requests": dict(found.requests or {}), "limits": dict(found.limits or {})}
 
 
 def _error(target: Target, ending: Ending, progress: Progress) -> JobyardError:

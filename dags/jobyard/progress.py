@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from jobyard.entries import Resources
 from jobyard.following.target import Ending
 
 
@@ -12,22 +13,28 @@ class Progress:
     """The pods of one try. In Airflow's database it is a JSON object."""
 
     image: str | None = None  # of the first pod; a later one runs the same, whatever the Variable says by then
-    memory: str | None = None  # the limit of the current pod, or of the next one
-    grown: bool = False  # it is more than the job asks for, as a pod has run out of memory
+    resources: Resources | None = None  # of the current pod, or of the next one
+    grown: bool = False  # they are more than the job asks for, as a pod has run out of memory
     lost: int = 0  # pods that Kubernetes or a machine took
     pods: list[dict[str, str]] = field(default_factory=list)  # those before: `name`, and how each `ended`
 
-    def with_pod(self, image: str, memory: str | None) -> "Progress":
-        """Return it with the image and the memory of the pod that was made."""
-        return replace(self, image=image, memory=memory)
+    @property
+    def memory(self) -> str:
+        """The memory at which the current pod is killed."""
+        amounts = {**self.resources["requests"], **self.resources["limits"]} if self.resources else {}
+        return amounts.get("memory", "no limit")
+
+    def with_pod(self, image: str, resources: Resources) -> "Progress":
+        """Return it with the image and the resources of the pod that was made."""
+        return replace(self, image=image, resources=resources)
 
     def after_loss(self, pod: str, ending: Ending) -> "Progress":
         """Return it after that pod was lost: the next one is the same."""
         return replace(self, lost=self.lost + 1, pods=[*self.pods, _entry(pod, ending)])
 
-    def with_more_memory(self, pod: str, ending: Ending, memory: str) -> "Progress":
-        """Return it after that pod ran out of memory: the next one has `memory`."""
-        return replace(self, memory=memory, grown=True, pods=[*self.pods, _entry(pod, ending)])
+    def with_more_memory(self, pod: str, ending: Ending, resources: Resources) -> "Progress":
+        """Return it after that pod ran out of memory: the next one has these resources."""
+        return replace(self, resources=resources, grown=True, pods=[*self.pods, _entry(pod, ending)])
 
     def arguments(self) -> dict[str, Any]:
         """Return it as JSON values."""

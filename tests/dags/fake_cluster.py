@@ -2,13 +2,18 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 PENDING = {"phase": "Pending"}
 RUNNING = {"phase": "Running", "containerStatuses": []}
+LOOK_SECONDS = 0.01
+"""How long a watch rests between two looks at the pods: each shows the next of their states."""
 
 
 def container(**state: Any) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def event(reason: str, message: str, kind: str = "Warning") -> dict[str, Any]:
     """Return an event of the pod."""
     uid = f"{reason} {message}"
     return {
-        "metadata": {"uid": uid, "name": reason.lower()},
+        "metadata": {"uid": uid, "name": reason.lower(), "resourceVersion": "1"},
         "involvedObject": {},
         "type": kind,
         "reason": reason,
@@ -56,42 +61,76 @@ class FakeCluster:
         self.on_read: Callable[[], None] = lambda: None
         # What a deleted pod shows while its container winds up; None: it is gone at once.
         self.winding_up: dict[str, Any] | None = None
+        self._closed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
         """Stop the server."""
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, object]:
-        """Return the status and the object, or text, that answers the request."""
+        """Return the status and the object, or text, or the changes of a watch, that answers the request."""
         address = urlsplit(url)
+        query = parse_qs(address.query)
         kind, *rest = address.path.removeprefix("/api/v1/namespaces/team-risk/").split("/")
         if kind == "events":
-            return 200, {"metadata": {}, "items": self.events}
+            return 200, self._watch_events() if "watch" in query else self._list(self.events)
         if kind != "pods":
             return 404, {}
         if not rest:
-            return self._pods(method, body, parse_qs(address.query))
+            return self._pods(method, body, query)
         return self._pod(method, rest)
+
+    def _list(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"metadata": {"resourceVersion": "1"}, "items": items}
+
+    def _watch_events(self) -> Iterator[dict[str, Any]]:
+        """Yield the events that come; those that were there before were listed."""
+        told = len(self.events)
+        while not self._closed.wait(LOOK_SECONDS):
+            for event in self.events[told:]:
+                yield {"type": "ADDED", "object": event}
+            told = len(self.events)
+
+    def _watch_pods(self, name: str | None) -> Iterator[dict[str, Any]]:
+        """Yield each change of the pods, or of one."""
+        shown: dict[str, dict[str, Any]] = {}
+        while not self._closed.wait(LOOK_SECONDS):
+            for pod in [pod for pod in list(self.pods.values()) if name in (None, pod["metadata"]["name"])]:
+                self.on_read()
+                if pod["metadata"]["name"] in self.pods:
+                    pod["status"] = self._next_state(pod)
+                    yield {"type": "MODIFIED", "object": pod}
+                    shown[pod["metadata"]["name"]] = pod
+            for gone in shown.keys() - self.pods.keys():
+                yield {"type": "DELETED", "object": shown.pop(gone)}
 
     def _pods(self, method: str, body: dict[str, Any], query: dict[str, list[str]]) -> tuple[int, object]:
         if method == "POST":
             self.created.append(body)
-            self.pods[body["metadata"]["name"]] = {**body, "status": PENDING}
-            return 201, body
-        terms = query["labelSelector"][0].split(",")
+            name = body["metadata"]["name"]
+            served = {"uid": f"uid-of-{name}", "resourceVersion": "1", "creationTimestamp": NOW}
+            pod = {**body, "metadata": {**body["metadata"], **served}, "status": PENDING}
+            self.pods[name] = pod
+            return 201, pod
+        named = query.get("fieldSelector", ["="])[0].partition("=")[2] or None
+        if "watch" in query:
+            return 200, self._watch_pods(named)
+        terms = query.get("labelSelector", [""])[0].split(",")
         found = [pod for pod in self.pods.values() if _selected(pod["metadata"]["labels"], terms)]
-        return 200, {"metadata": {}, "items": found}
+        return 200, self._list([pod for pod in found if named in (None, pod["metadata"]["name"])])
 
     def _pod(self, method: str, rest: list[str]) -> tuple[int, object]:
         pod = self.pods.get(rest[0])
         if pod is None:
             return 404, {}
         if rest[1:] == ["log"]:
-            return 200, self.log
+            lines = self.log.splitlines(keepends=True)
+            return 200, "".join(f"2026-11-03T00:00:00.{number:09}Z {line}" for number, line in enumerate(lines, 1))
         if method == "DELETE" and self.winding_up:
             self.states = [self.winding_up]
         elif method == "DELETE":
@@ -123,15 +162,15 @@ class FakeCluster:
 
 
 def _selected(labels: dict[str, str], terms: list[str]) -> bool:
-    for term in terms:
+    for term in filter(None, terms):
         key, different, value = term.partition("!=")
         if different:
             matches = labels.get(key) != value
         elif term.startswith("!"):
             matches = term[1:] not in labels
         else:
-            key, _, value = term.partition("=")
-            matches = labels.get(key) == value
+            key, has_value, value = term.partition("=")
+            matches = labels.get(key) == value if has_value else key in labels
         if not matches:
             return False
     return True
@@ -143,12 +182,24 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
             status, answer = cluster.answer(self.command, self.path, body)
+            if isinstance(answer, Iterator):
+                self._stream(answer)
+                return
             text = answer if isinstance(answer, str) else json.dumps(answer)
             self.send_response(status)
             self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text.encode())
+
+        def _stream(self, changes: Iterator[dict[str, Any]]) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            # The watcher leaves when it has seen enough.
+            with suppress(OSError):
+                for change in changes:
+                    self.wfile.write(json.dumps(change).encode() + b"\n")
 
         do_GET = do_POST = do_DELETE = do_PATCH = _do
 

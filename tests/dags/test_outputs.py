@@ -9,7 +9,6 @@ from jobyard.compat import AirflowFailException
 from jobyard.errors import OutputError
 from jobyard.operator import JobPodOperator
 from jobyard.outputs import read_list, read_output
-from kubernetes.client import V1ContainerState, V1ContainerStateTerminated, V1ContainerStatus, V1Pod, V1PodStatus
 from support import Bucket, job, run, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
@@ -20,15 +19,6 @@ PATH = "/airflow/xcom/return.json"
 def first(**changes: Any) -> dict[str, Any]:
     """Return the entry of a task that another needs the output of."""
     return task(**{"image": URL, "output": True, "retries": RETRIES, **changes})
-
-
-def ended_pod(message: str | None) -> V1Pod:
-    """Return a pod whose container left that text, beside one that left another."""
-    statuses = []
-    for name, text in (("sidecar", "1"), ("base", message)):
-        state = V1ContainerState(terminated=V1ContainerStateTerminated(exit_code=0, message=text))
-        statuses.append(V1ContainerStatus(name=name, image="", image_id="", ready=False, restart_count=0, state=state))
-    return V1Pod(status=V1PodStatus(container_statuses=statuses))
 
 
 @pytest.mark.usefixtures("database")
@@ -74,20 +64,20 @@ def test_any_value_arrives(bucket: Bucket, cluster: FakeCluster) -> None:
 )
 def test_an_output_that_is_none_says_so(message: str | None, words: str) -> None:
     with pytest.raises(OutputError) as raised:
-        read_output(ended_pod(message), "base")
+        read_output(message)
     assert str(raised.value) == words
     assert isinstance(raised.value, AirflowFailException)
 
 
 def test_a_foreach_needs_a_list() -> None:
-    assert read_list(ended_pod("[0]"), "base") == [0]
+    assert read_list("[0]") == [0]
     with pytest.raises(OutputError) as raised:
-        read_list(ended_pod('{"a": 1}'), "base")
+        read_list('{"a": 1}')
     assert str(raised.value) == (f"the output in {PATH} must be a list, as a foreach uses it; got {{'a': 1}}")
 
 
 def test_one_byte_less_than_the_kubelet_cuts_off_is_read() -> None:
-    assert read_output(ended_pod(json.dumps("a" * 4093)), "base") == "a" * 4093
+    assert read_output(json.dumps("a" * 4093)) == "a" * 4093
 
 
 @pytest.mark.usefixtures("database")

@@ -6,7 +6,7 @@ import logging
 import pytest
 from fake_cluster import PENDING, RUNNING, FakeCluster, ended, event, waiting
 from jobyard.compat import AirflowException, AirflowFailException
-from jobyard.errors import PodCannotStartError, PodInterruptedError, PodNotStartedError
+from jobyard.errors import PodCannotStartError, PodInterruptedError, PodLostError, PodNotStartedError
 from jobyard.operator import JobPodOperator
 from support import Bucket, context, job, run, task
 
@@ -46,28 +46,36 @@ def test_a_pod_that_fails(operator: JobPodOperator, cluster: FakeCluster) -> Non
     assert cluster.pods == {}
 
 
-def test_a_try_after_an_eviction_gets_a_pod_of_its_own(operator: JobPodOperator, cluster: FakeCluster) -> None:
+def test_a_pod_that_its_machine_gave_up_is_replaced_in_the_same_try(
+    operator: JobPodOperator, cluster: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
     evicted = {**ended(137), "reason": "Evicted", "message": "The node was low on resource: memory."}
-    cluster.states = [PENDING, RUNNING, evicted]
-    with pytest.raises(AirflowException, match="returned a failure"):
-        execute(operator)
-    another = operator.prepare_for_execution()
-    another.pod = another.pod_request_obj = None
-    cluster.states = [PENDING, RUNNING, ended(0)]
-    execute(another, try_number=2)
+    cluster.states = [PENDING, RUNNING, evicted, PENDING, RUNNING, ended(0)]
+    execute(operator)
     first, second = (pod["metadata"]["name"] for pod in cluster.created)
     assert first != second
     assert cluster.pods == {}
+    assert "Evicted: The node was low on resource: memory.; replacement 1 of 5, in the same try" in caplog.text
+    assert operator.earlier_pods == [
+        {"name": first, "ended": "lost: Evicted: The node was low on resource: memory."},
+    ]
 
 
-def test_a_pod_that_a_node_took_with_it_fails_its_try_alone(operator: JobPodOperator, cluster: FakeCluster) -> None:
+def test_so_many_pods_are_replaced_and_no_more(operator: JobPodOperator, cluster: FakeCluster) -> None:
+    cluster.states = [{**ended(137), "reason": "Evicted", "message": "The node was low on resource: memory."}]
+    with pytest.raises(PodLostError, match="was lost, as were the 5 before it in this try: Evicted"):
+        execute(operator)
+    assert len(cluster.created) == 6
+    assert cluster.pods == {}
+
+
+def test_a_pod_that_a_node_took_with_it_is_replaced(operator: JobPodOperator, cluster: FakeCluster) -> None:
     # A node that goes, spot or consolidated, takes the pod object too: every further look is a 404.
     looks = iter(range(1, 1000))
-    cluster.states = [PENDING, RUNNING]
+    cluster.states = [PENDING, RUNNING, RUNNING, RUNNING, ended(0)]
     cluster.on_read = lambda: cluster.pods.clear() if next(looks) == 3 else None
-    with pytest.raises(Exception) as raised:
-        execute(operator)
-    assert not isinstance(raised.value, AirflowFailException)
+    execute(operator)
+    assert len(cluster.created) == 2
 
 
 def test_an_image_that_is_not_there_fails_with_the_pods_event_in_the_log(

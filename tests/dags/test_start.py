@@ -1,12 +1,10 @@
 """When a pod that does not run is given up."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jobyard.compat import AirflowFailException
-from jobyard.errors import PodCannotStartError, PodNotStartedError
-from jobyard.start import GRACE_SECONDS, StartWatch
+from jobyard.following.start import GRACE_SECONDS, StartWatch
+from jobyard.following.target import Ending, Kind
 
 
 class Clock:
@@ -18,20 +16,17 @@ class Clock:
         return self.now
 
 
-def pod(phase: str, reason: str = "", message: str = "", containers: bool = True) -> Any:
+def pod(reason: str = "", message: str = "", gated: bool = False, **metadata: str) -> dict[str, Any]:
     """Return a pod whose container waits for that reason."""
-    waiting = SimpleNamespace(reason=reason, message=message)
-    status = SimpleNamespace(name="base", state=SimpleNamespace(waiting=waiting))
-    statuses = [status] if containers else None
-    return SimpleNamespace(
-        status=SimpleNamespace(phase=phase, container_statuses=statuses, reason="Evicted", message="no room")
-    )
+    waiting = {"reason": reason, "message": message}
+    statuses = [{"name": "base", "state": {"waiting": waiting}}]
+    status = {"phase": "Pending", "containerStatuses": statuses}
+    return {"metadata": metadata, "gated": gated, "status": status, "node": ""}
 
 
-def event(reason: str, message: str | None, kind: str = "Warning") -> Any:
+def event(reason: str, message: str, kind: str = "Warning") -> dict[str, Any]:
     """Return an event of the pod."""
-    metadata = SimpleNamespace(uid=f"{reason} {message}")
-    return SimpleNamespace(metadata=metadata, type=kind, reason=reason, message=message)
+    return {"uid": f"{reason} {message}", "type": kind, "reason": reason, "message": message}
 
 
 @pytest.fixture
@@ -44,23 +39,30 @@ def watch(clock: Clock) -> StartWatch:
     return StartWatch(600, clock)
 
 
-@pytest.mark.parametrize("phase", ["Running", "Succeeded", "Failed"])
-def test_the_wait_is_over_once_the_container_has_started(watch: StartWatch, phase: str) -> None:
-    assert watch.is_over(pod(phase))
-
-
-@pytest.mark.parametrize("phase", ["Pending", "Unknown", None])
-def test_a_node_may_take_its_ten_minutes_but_no_more(watch: StartWatch, clock: Clock, phase: Any) -> None:
+def test_a_node_may_take_its_ten_minutes_but_no_more(watch: StartWatch, clock: Clock) -> None:
     watch.is_new(event("FailedScheduling", "0/5 nodes are available"))
+    assert watch.judge(pod("ContainerCreating")) is None
     clock.now = 599
-    assert not watch.is_over(pod(phase, "ContainerCreating"))
+    assert watch.judge(pod("ContainerCreating")) is None
     clock.now = 600
-    with pytest.raises(PodNotStartedError) as raised:
-        watch.is_over(pod(phase, "ContainerCreating"))
-    assert str(raised.value) == (
-        "the pod was not running after 600 s; last warning: FailedScheduling: 0/5 nodes are available"
-    )
-    assert not isinstance(raised.value, AirflowFailException)
+    words = "the pod was not running after 600 s; last warning: FailedScheduling: 0/5 nodes are available"
+    assert watch.judge(pod("ContainerCreating")) == Ending(Kind.NOT_STARTED, words)
+
+
+def test_a_pod_that_waits_in_a_queue_has_its_time_when_it_has_left_it(watch: StartWatch, clock: Clock) -> None:
+    clock.now = 10_000
+    created = "1970-01-01T00:00:00Z"
+    assert watch.judge(pod(gated=True, creationTimestamp=created)) is None
+    assert watch.deadline(pod(gated=True, creationTimestamp=created)) is None
+    clock.now = 20_000
+    assert watch.deadline(pod(creationTimestamp=created)) == 20_600
+
+
+def test_what_passed_before_the_pod_was_first_seen_counts(watch: StartWatch, clock: Clock) -> None:
+    clock.now = 700
+    assert watch.deadline(pod(creationTimestamp="1970-01-01T00:01:40Z")) == 700
+    ending = watch.judge(pod(creationTimestamp="1970-01-01T00:01:40Z"))
+    assert ending is not None and ending.kind is Kind.NOT_STARTED
 
 
 @pytest.mark.parametrize(
@@ -76,19 +78,18 @@ def test_a_node_may_take_its_ten_minutes_but_no_more(watch: StartWatch, clock: C
         ("CreateContainerConfigError", 'secret "token" not found'),
     ],
 )
-def test_what_no_further_try_can_mend_fails_at_once_and_for_good(watch: StartWatch, reason: str, message: str) -> None:
-    with pytest.raises(PodCannotStartError) as raised:
-        watch.is_over(pod("Pending", reason, message))
-    assert str(raised.value) == f"container 'base' cannot start: {reason}: {message}"
-    assert isinstance(raised.value, AirflowFailException)
+def test_what_no_further_try_can_mend_ends_at_once_and_for_good(watch: StartWatch, reason: str, message: str) -> None:
+    words = f"container 'base' cannot start: {reason}: {message}"
+    assert watch.judge(pod(reason, message)) == Ending(Kind.CANNOT_START, words)
 
 
 def test_the_cause_may_be_in_the_event_alone(watch: StartWatch) -> None:
     watch.is_new(event("Failed", 'Failed to pull image "x": not found'))
     watch.is_new(event("Failed", "Error: ErrImagePull"))
-    watch.is_new(event("Failed", None))
-    with pytest.raises(PodCannotStartError, match='ImagePullBackOff: Failed to pull image "x": not found$'):
-        watch.is_over(pod("Pending", "ImagePullBackOff", "Back-off pulling image"))
+    watch.is_new(event("Failed", ""))
+    ending = watch.judge(pod("ImagePullBackOff", "Back-off pulling image"))
+    assert ending is not None
+    assert ending.message.endswith('ImagePullBackOff: Failed to pull image "x": not found')
 
 
 @pytest.mark.parametrize(
@@ -99,18 +100,13 @@ def test_a_registry_in_trouble_gets_a_minute_and_the_task_another_try(
 ) -> None:
     watch.is_new(event("FailedMount", "configmap not found"))
     clock.now = 300
-    assert not watch.is_over(pod("Pending", "ErrImagePull", message))
+    assert watch.judge(pod("ErrImagePull", message)) is None
+    assert watch.next_look() == 300 + GRACE_SECONDS
     clock.now += GRACE_SECONDS - 1
-    assert not watch.is_over(pod("Pending", "ImagePullBackOff", message))
+    assert watch.judge(pod("ImagePullBackOff", message)) is None
     clock.now += 1
-    with pytest.raises(PodNotStartedError, match=message) as raised:
-        watch.is_over(pod("Pending", "ErrImagePull", message))
-    assert not isinstance(raised.value, AirflowFailException)
-
-
-def test_a_pod_that_its_node_refused_is_not_taken_for_started(watch: StartWatch) -> None:
-    with pytest.raises(PodNotStartedError, match="failed before it started: Evicted: no room"):
-        watch.is_over(pod("Failed", containers=False))
+    ending = watch.judge(pod("ErrImagePull", message))
+    assert ending is not None and ending.kind is Kind.NOT_STARTED and message in ending.message
 
 
 def test_an_event_is_new_once(watch: StartWatch) -> None:

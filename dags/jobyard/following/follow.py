@@ -87,6 +87,7 @@ class Following:
             await subscription.change(max(0.05, min(wait, LONGEST_WAIT)))
 
     async def _appear(self, subscription: Subscription) -> None:
+        await self._watch.events_listed()
         while subscription.pod is None and not subscription.gone:
             await self._watch.confirm(subscription)
 

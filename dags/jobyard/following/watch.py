@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
@@ -60,6 +60,7 @@ class PodWatch:
 
     def __init__(self, cluster: Cluster, namespace: str, *, pod: str | None = None) -> None:
         self._cluster = cluster
+        self._only = pod
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
         events_path = f"/api/v1/namespaces/{namespace}/events"
         self.pods: dict[str, dict[str, Any]] = {}
@@ -72,6 +73,7 @@ class PodWatch:
         self._event_reflector = Reflector(
             cluster, events_path, events_of, self._take_events, self._take_event, pages=bool(pod)
         )
+        self._events_listed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -155,7 +157,13 @@ class PodWatch:
         for subscription in self._subscriptions.get(name, ()):
             subscription.vanish()
 
+    async def events_listed(self) -> None:
+        """Wait until the events of before are known, unless that takes long: they explain why a pod does not start."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._events_listed.wait(), CONFIRM_SECONDS)
+
     def _take_events(self, items: list[dict[str, Any]]) -> None:
+        self._events_listed.set()
         for item in items:
             self._take_event("ADDED", item)
 
@@ -168,7 +176,7 @@ class PodWatch:
             "reason": event.get("reason"),
             "message": event.get("message") or "",
         }
-        name = (event.get("involvedObject") or {}).get("name", "")
+        name = self._only or (event.get("involvedObject") or {}).get("name", "")
         followers = self._subscriptions.get(name, ())
         for subscription in followers:
             subscription.events.append(brief)

@@ -3,6 +3,7 @@
 from graphlib import TopologicalSorter
 from typing import Any, cast
 
+from jobyard import deferral
 from jobyard.alerts import alert, dag_alerts, set_deadline
 from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
@@ -96,6 +97,8 @@ class _Tasks:
                 self._made("gate", gate["output_of"])
             # Of a task that has several instances itself, the list is that of their outputs.
             pod["output_is_list"] = name in self.lists and not foreach
+            pod["deferred"] = deferral.is_deferred(self.platform, self.job, task)
+            pod["replacements"] = self.platform.pod_replacements
             operator = self._pod_operator(foreach, {**common, **pod})
         operator.set_upstream([self.operators[need] for need in sorted(task["needs"])])
         self.operators[name] = operator
@@ -159,7 +162,9 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
     arguments = {
         "dag_id": f"{team}.{name}",
         "description": job["description"],
-        "doc_md": job_page(job["description"], job["source"], job.get("digest")),
+        "doc_md": job_page(
+            job["description"], job["source"], job.get("digest"), notes=deferral.note(platform, job)
+        ),
         "default_args": {"owner": owner, **default_arguments(platform.team(team), job)},
         **access_arguments(platform, team),
         "tags": sorted({f"team:{team}", f"owner:{owner}", *_own_tags(job["tags"])}),

@@ -8,9 +8,9 @@ Airflow's: the command line has no Airflow.
 import re
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of a release. Version 1 lacks the fields that are NotRequired in `entries`, version 2 the digests of the jobs,
-version 3 `read_only_root_filesystem`."""
+version 3 `read_only_root_filesystem`, version 4 `on_oom`."""
 
 # The bucket. Paths are below `dags/`.
 RELEASE_FILE = "jobs.json"
@@ -79,6 +79,8 @@ DISK = "2Gi"
 """Room for logs and for what a task writes beside its scratch space."""
 LONGEST_TASK = 7 * 24 * 60 * 60
 """Seconds that a pod may run where the environment does not say, as in charts/platform."""
+POD_REPLACEMENTS = 5
+"""Pods that one try makes for those that it lost, where the environment does not say."""
 
 # The page that Airflow shows of a DAG, by which `jobyard sync` recognises the job.
 DIGEST_MARK = "Digest of the job: "

@@ -11,8 +11,8 @@ from jobyard.contract import digest_line
 DIGEST = re.compile(r"[0-9a-f]{1,64}")
 
 
-def job_page(text: str, source: str, digest: str | None, heading: str = "") -> str:
-    """Return Markdown: the heading, which is ours, the text, the digest of the job, then its source.
+def job_page(text: str, source: str, digest: str | None, heading: str = "", notes: str = "") -> str:
+    """Return Markdown: the heading, which is ours, the text, notes of ours, the digest of the job, then its source.
 
     `jobyard sync` waits until Airflow shows the digest of the job that it released.
 
@@ -23,6 +23,8 @@ def job_page(text: str, source: str, digest: str | None, heading: str = "") -> s
         parts.append(heading)
     if text:
         parts.append(_block(text))
+    if notes:
+        parts.append(notes)
     if digest and DIGEST.fullmatch(digest):
         parts.append(digest_line(digest))
     return "\n\n".join([*parts, _block(source, "yaml")])

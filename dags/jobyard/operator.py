@@ -5,14 +5,14 @@ differs, and each loses something: another team's token, a time-out, a log, a po
 """
 
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import V1Container, V1Pod, V1ResourceRequirements  # type: ignore[import-untyped]
 
 from jobyard.compat import AirflowSkipException, Context, store_rendered_fields
-from jobyard.contract import OUTPUT_PATH
+from jobyard.contract import OUTPUT_PATH, POD_REPLACEMENTS
+from jobyard.deferral import has_plugin
 from jobyard.entries import OnOom, Resources
 from jobyard.errors import (
     JobyardError,
@@ -34,10 +34,6 @@ from jobyard.outputs import Gate, push_output, read_list, read_output, read_unne
 from jobyard.pods import Pods
 from jobyard.progress import Progress
 
-PLUGIN = "jobyard_trigger"
-"""The module in the environment's plugins folder by which the triggerer finds this library."""
-REPLACEMENTS = 5
-"""Pods that one try makes for those that were lost, where the environment does not say."""
 ERRORS: Mapping[Kind, type[JobyardError]] = {
     Kind.FAILED: PodFailedError,
     Kind.OUT_OF_MEMORY: PodFailedError,
@@ -67,7 +63,7 @@ class JobPodOperator(KubernetesPodOperator):
         timeout_seconds: int | None = None,
         deferred: bool = False,
         on_oom: OnOom | None = None,
-        replacements: int = REPLACEMENTS,
+        replacements: int = POD_REPLACEMENTS,
         **arguments: Any,
     ) -> None:
         """Add to the provider's arguments.
@@ -169,7 +165,7 @@ class JobPodOperator(KubernetesPodOperator):
 
     def is_deferred(self) -> bool:
         """Return whether the triggerer follows the pod: it is to, and has the plugin that it needs for it."""
-        return self.deferred and find_spec(PLUGIN) is not None
+        return self.deferred and has_plugin()
 
     def _defer(self, target: Target, progress: Progress) -> NoReturn:
         from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]

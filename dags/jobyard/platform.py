@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Toleration  # type: ignore[import-untyped]
 
-from jobyard.contract import LONGEST_TASK
+from jobyard.contract import LONGEST_TASK, POD_REPLACEMENTS
 from jobyard.errors import ReleaseError, UnknownNameError
 from jobyard.platform_entries import NodeGroupEntry, PlatformFile, TaskTypeEntry, TeamEntry, Toleration
 from jobyard.release import read_json
@@ -56,6 +56,8 @@ class Platform:
     task_types: dict[str, TaskType]
     cost_centers: dict[str, str]  # by team; of a team that has none, its own name
     longest_task: int  # seconds that a pod may run
+    deferred: bool  # the triggerer follows pods, where it has the plugin
+    pod_replacements: int  # pods that a try makes for those that it lost
     image_registries: list[str] | None  # where images may come from; None where the file does not say
     teams: dict[str, Team]
     variables: frozenset[str]  # of Airflow's, that every team's templates may read
@@ -130,6 +132,8 @@ def _platform(library: Path, data: PlatformFile) -> Platform:
         task_types=task_types,
         cost_centers=dict(data.get("cost_centers", {})),
         longest_task=int(data.get("longest_task", LONGEST_TASK)),
+        deferred=bool(data.get("deferred", True)),
+        pod_replacements=int(data.get("pod_replacements", POD_REPLACEMENTS)),
         image_registries=data.get("image_registries"),
         teams=teams,
         variables=frozenset(data["variables"]),

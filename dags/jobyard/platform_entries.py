@@ -44,6 +44,8 @@ class PodLimits(TypedDict, total=False):
 
     image_registries: list[str]
     longest_task: int  # seconds that a pod may run
+    deferred: bool  # the triggerer follows pods
+    pod_replacements: int  # pods that a try makes for those that it lost
 
 
 class PlatformFile(PodLimits):

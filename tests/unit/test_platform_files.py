@@ -49,8 +49,10 @@ def some_files(teams: list[str], kubeconfig: str = "x: y") -> PlatformFiles:
 
 def test_a_version_is_the_library_and_the_platforms_data() -> None:
     files = some_files(["risk", "fraud"])
-    modules = {path.name for path in (ROOT / "dags" / "jobyard").glob("*.py")} - {"__init__.py"}
-    assert files.version.keys() == modules | {"platform.json"}
+    library = ROOT / "dags" / "jobyard"
+    modules = {str(path.relative_to(library)) for path in library.rglob("*.py")}
+    assert files.version.keys() == modules - {"__init__.py", "plugin/jobyard_trigger.py"} | {"platform.json"}
+    assert "following/shared.py" in files.version
     assert json.loads(files.version["platform.json"])["environment"] == "dev"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard.contract import LONGEST_TASK
+from jobyard.contract import LONGEST_TASK, POD_REPLACEMENTS
 from jobyard.platform_entries import PodLimits
 
 from jobyard_cli.images import ecr
@@ -24,10 +24,14 @@ class MissingRegistryError(ImageError):
 
 
 def pod_limits(environment: Environment) -> PodLimits:
-    """Return what the library needs of the environment's bounds of a pod; charts/platform reads the same."""
+    """Return what the library needs of the environment's settings of a pod; charts/platform reads the same."""
     values = environment.values
-    longest = values.get("longestTask", LONGEST_TASK)
-    return PodLimits(image_registries=image_registries(values), longest_task=longest)
+    return PodLimits(
+        image_registries=image_registries(values),
+        longest_task=values.get("longestTask", LONGEST_TASK),
+        deferred=values.get("deferred", True),
+        pod_replacements=values.get("podReplacements", POD_REPLACEMENTS),
+    )
 
 
 def image_registries(values: Mapping[str, Any]) -> list[str]:

@@ -71,7 +71,10 @@ def platform_files(
 
     `prices` are those of machines, for the platform's own job.
     """
-    modules = {path.name: path.read_bytes() for path in sorted((dags / "jobyard").glob("*.py"))}
+    library = dags / "jobyard"
+    # The plugin is for another folder of Airflow's; see `jobyard airflow-plugin`.
+    paths = sorted([*library.glob("*.py"), *library.glob("following/*.py")])
+    modules = {str(path.relative_to(library)): path.read_bytes() for path in paths}
     chooser = modules.pop("__init__.py")
     return PlatformFiles(
         version={**modules, "platform.json": json.dumps(platform, sort_keys=True, indent=1).encode()},

@@ -20,6 +20,7 @@ LOG_LINES = 40
 # Generous, as the machine may have more to do; nothing waits longer than it has to.
 BOUND_SECONDS = 600
 PARALLELISM = 10
+PLUGINS = Path(__file__).parents[3] / "dags" / "jobyard" / "plugin"
 
 
 class LiveAirflow:
@@ -52,7 +53,7 @@ class LiveAirflow:
             self.command(server)
             self.command(["dag-processor"])
             self.wait(lambda: answers(f"{self.url}/execution/health"), "an answer of the API server")
-            self.command(["triggerer", "--skip-serve-logs"])
+        self.command(["triggerer", "--skip-serve-logs"])
         self.command(["scheduler", "--skip-serve-logs"])
 
     def start_api(self) -> str:
@@ -139,7 +140,7 @@ class LiveAirflow:
 
     def add_pools(self, pools: dict[str, int]) -> None:
         """Make pools, as the platform does through Airflow's API."""
-        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (%s, %s, '', false)"
+        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (%s, %s, '', true)"
         with closing(psycopg2.connect(self._database)) as connection, connection, connection.cursor() as cursor:
             cursor.executemany(query, list(pools.items()))
 
@@ -186,6 +187,7 @@ def _settings(home: Path, url: str, database: str) -> dict[str, str]:
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": str(PARALLELISM),
+        "core.plugins_folder": str(PLUGINS),
         "database.sql_alchemy_conn": f"postgresql+psycopg2://airflow@{database}",
         "logging.logging_level": "INFO",
         "usage_data_collection.enabled": "False",

@@ -26,8 +26,6 @@ class ScriptedCluster(FakeCluster):
     def answer(self, method: str, url: str, body: dict[str, Any]) -> tuple[int, object]:
         """Return the status and the object, or text, that answers the request."""
         with self._lock:
-            if method == "GET" and (pod := self.pods.get(url.partition("/pods/")[2])):
-                self.states = [self._state(pod)]
             answer = super().answer(method, re.sub("/namespaces/team-[a-z]+/", "/namespaces/team-risk/", url), body)
             if method == "POST":
                 dag_id = _dag_id(body)
@@ -43,7 +41,7 @@ class ScriptedCluster(FakeCluster):
         """Return the arguments of each pod that the job ever had."""
         return [_container(pod)["args"] for pod in list(self.created) if _dag_id(pod) == dag_id]
 
-    def _state(self, pod: dict[str, Any]) -> dict[str, Any]:
+    def _next_state(self, pod: dict[str, Any]) -> dict[str, Any]:
         command, dag_id = _container(pod).get("command"), _dag_id(pod)
         if command and command[0] == LEAVE:
             return ended(0, command[1])

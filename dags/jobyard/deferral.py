@@ -1,0 +1,53 @@
+"""Which tasks hold no worker while their pods wait and run: Airflow's triggerer follows those.
+
+The triggerer finds this library by a plugin, `plugin/jobyard_trigger.py`. Where the environment does not have it, or does not
+want it, and where Airflow would not keep a limit, a worker follows the pod.
+"""
+
+from importlib.util import find_spec
+
+from jobyard.compat import AIRFLOW_3
+from jobyard.entries import Job, Task
+from jobyard.platform import Platform
+
+PLUGIN = "jobyard_trigger"
+"""The plugin's module, in the plugins folder, which every process of Airflow's has on its path."""
+SHORT_SECONDS = 60
+"""A task that may run no longer than that keeps its worker: a second start takes longer than it saves."""
+FOLLOWED = "Airflow's triggerer follows the pods of this job: they hold no worker while they wait and run."
+HELD = "Each pod of this job holds a worker from when it is asked for until it ends, as"
+
+
+def is_deferred(platform: Platform, job: Job, task: Task) -> bool:
+    """Return whether the triggerer is to follow the task's pods.
+
+    Airflow counts deferred tasks towards `max_active_tasks` in none of its versions, and towards the instances of a
+    `foreach` that may run at once only from 3.0 on. Tasks with such a limit keep their workers, of which they hold no more
+    than the limit says.
+    """
+    foreach = task.get("foreach")
+    limited = job.get("max_active_tasks") or (foreach and foreach["concurrency"] and not AIRFLOW_3)
+    is_short = task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
+    return platform.deferred and not limited and not is_short
+
+
+def has_plugin() -> bool:
+    """Return whether this process, and so each of the environment, has the plugin."""
+    return find_spec(PLUGIN) is not None
+
+
+def note(platform: Platform, job: Job) -> str:
+    """Return what the job's page says of who follows its pods; "" of a job without any."""
+    tasks = [task for task in job["tasks"].values() if not task.get("type")]
+    if not tasks:
+        return ""
+    if not platform.deferred:
+        return f"{HELD} the environment's file says `deferred: false`."
+    if not has_plugin():
+        return f"{HELD} the plugin `{PLUGIN}` is not in Airflow's plugins folder."
+    if job.get("max_active_tasks"):
+        return f"{HELD} Airflow does not count other tasks towards `max_active_tasks`."
+    held = [task for task in tasks if not is_deferred(platform, job, task)]
+    if not held:
+        return FOLLOWED
+    return f"{FOLLOWED} Tasks of at most {SHORT_SECONDS} s, and limited ones of a `foreach`, hold a worker each."

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jobyard.quantities import parse_quantity
+
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
 from jobyard_cli.parsing.documents import Document, KeyPath
-from jobyard_cli.parsing.quantities import disk_of, parse_quantity
+from jobyard_cli.parsing.quantities import disk_of
 from jobyard_cli.release.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
 from jobyard_cli.team.repo import TeamRepo
 

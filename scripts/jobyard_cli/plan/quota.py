@@ -9,9 +9,10 @@ from pathlib import Path
 
 from jobyard.entries import Job, Task
 from jobyard.pod_parts import DISK_KIND, with_disk
+from jobyard.quantities import canonical_memory, parse_quantity
 
 from jobyard_cli.parsing.documents import Written
-from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
+from jobyard_cli.parsing.quantities import canonical_cpu
 from jobyard_cli.platform.environments import environment_names, load_teams
 
 MOST_TASKS = 16

@@ -8,9 +8,9 @@ Airflow's: the command line has no Airflow.
 import re
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of a release. Version 1 lacks the fields that are NotRequired in `entries`, version 2 the digests of the jobs,
-version 3 `read_only_root_filesystem`."""
+version 3 `read_only_root_filesystem`, version 4 `on_oom`."""
 
 # The bucket. Paths are below `dags/`.
 RELEASE_FILE = "jobs.json"

@@ -10,6 +10,7 @@ from kubernetes.client import ApiException, V1Pod  # type: ignore[import-untyped
 
 from jobyard.compat import AirflowException, AirflowSkipException, Context, store_rendered_fields
 from jobyard.contract import OUTPUT_PATH
+from jobyard.entries import OnOom
 from jobyard.errors import JobyardError, OutputError, PodInterruptedError
 from jobyard.interval import send_data_interval
 from jobyard.measured import numbers
@@ -34,6 +35,8 @@ class JobPodOperator(KubernetesPodOperator):
         gate: Gate | None = None,
         output: bool = False,
         output_is_list: bool = False,
+        timeout_seconds: int | None = None,
+        on_oom: OnOom | None = None,
         **arguments: Any,
     ) -> None:
         """Add to the provider's arguments: the item of a `foreach`, the gate before it, what output it has."""
@@ -41,6 +44,8 @@ class JobPodOperator(KubernetesPodOperator):
         self.item = item
         self.gate = gate
         self.output_is_list = output_is_list
+        self.timeout_seconds = timeout_seconds
+        self.on_oom = on_oom
         self.measured: dict[str, float] | None = None
         self.pod_name: str | None = None
         # To Airflow it means that what `execute` returns is kept; the provider also takes it for "add a sidecar".

@@ -28,6 +28,7 @@ SECTIONS = {
     "A task": "$defs/task",
     "Retries": "$defs/retries",
     "Resources": "$defs/resources",
+    "More memory after an OOM": "$defs/resources/properties/on_oom",
     "For each": "$defs/task/properties/foreach",
     "Gate": "$defs/task/properties/gate",
 }

@@ -33,7 +33,7 @@ from jobyard.job_rules import (
     VARIABLE,
     day,
 )
-from jobyard.rules import Rule, choice, fields, flag, listed, mapping, nullable, text, whole
+from jobyard.rules import MisfitError, Rule, choice, fields, flag, listed, mapping, nullable, text, whole
 
 
 def rules_of(entry: Any) -> dict[str, Rule]:
@@ -72,6 +72,27 @@ class Resources(TypedDict):
 
     requests: Annotated[dict[str, str], AMOUNTS]
     limits: Annotated[dict[str, str], AMOUNTS]
+
+
+class OnOom(TypedDict):
+    """How much more memory the next pod gets after one that was killed for lack of it; `memory` computes it.
+
+    The memory grows either by a factor or by an amount.
+    """
+
+    percent: Annotated[int | None, nullable(whole(*limits.MEMORY_PERCENT))]  # of the memory before; 200 doubles it
+    add: Annotated[str | None, nullable(QUANTITY)]
+    at_most: Annotated[str, QUANTITY]
+
+
+_ON_OOM = _entry(OnOom)
+
+
+def memory_growth(value: Any) -> None:
+    """Check an `on_oom`: of factor and amount it has one."""
+    _ON_OOM(value)
+    if (value["percent"] is None) == (value["add"] is None):
+        raise MisfitError("must have a number in either 'percent' or 'add', and null in the other")
 
 
 class SecretKey(TypedDict):
@@ -121,7 +142,7 @@ class EveryTask(TypedDict):
 
     needs: Annotated[list[str], listed(NAME, limits.NEEDS)]
     retries: Annotated[Retries, _entry(Retries)]
-    timeout: Annotated[int | None, LIMIT]  # seconds
+    timeout: Annotated[int | None, LIMIT]  # seconds of one try; of a pod from the start of its container
     trigger_rule: Annotated[str, choice(*contract.TRIGGER_RULES)]
     group: NotRequired[Annotated[str | None, nullable(NAME)]]
     pool: NotRequired[Annotated[str | None, nullable(ANY_NAME)]]
@@ -152,7 +173,9 @@ class Task(EveryTask, PodFields):
     """A task: one pod. A task with a `type` has no pod, and only the fields of EveryTask."""
 
     node_group: Annotated[str, ANY_NAME]
-    startup_timeout: Annotated[int | None, LIMIT]  # seconds; None = the node group's
+    # Seconds from when the pod may be scheduled until its container runs; None = the node group's.
+    startup_timeout: Annotated[int | None, LIMIT]
+    on_oom: NotRequired[Annotated[OnOom, memory_growth]]
     foreach: NotRequired[Annotated[Foreach | None, nullable(_entry(Foreach))]]
     gate: NotRequired[Annotated[GateTest | None, nullable(_entry(GateTest))]]
     output: NotRequired[Annotated[bool, flag]]  # another task uses what this one leaves

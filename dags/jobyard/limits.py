@@ -50,6 +50,10 @@ ARGUMENTS = 1_000
 """Entries of `args`, and of `command`."""
 VARIABLES = 200
 ATTEMPTS = 20
+MEMORY_STEPS = 10
+"""How many pods of one try ask for more memory than the one before, which was killed for lack of it."""
+MEMORY_PERCENT = (110, 400)
+"""Least and most of the memory before, by which it grows."""
 SECONDS = 365 * 86_400
 """Of each duration: a year. Airflow adds durations to dates, which end in 9999; Kubernetes stores 32 bits."""
 

@@ -55,7 +55,8 @@ def task_arguments(name: str, task: Task) -> dict[str, Any]:
     """
     arguments = {
         "task_id": name,
-        "execution_timeout": seconds(task["timeout"]),
+        # A pod's timeout counts from when its container starts (`timeout_seconds`), Airflow's from when the task does.
+        "execution_timeout": seconds(task["timeout"]) if task.get("type") else None,
         "trigger_rule": task["trigger_rule"],
         **retry_arguments(task["retries"]),
     }
@@ -91,8 +92,10 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         "tolerations": group.tolerations,
         "service_account_name": task["service_account"],
         "priority_class_name": task["priority_class"],
-        "startup_timeout_seconds": task["startup_timeout"] or group.startup_timeout,
-        "active_deadline_seconds": pod_parts.active_deadline(task, platform.longest_task),
+        "startup_timeout_seconds": pod_parts.startup_timeout(task, group.startup_timeout),
+        "timeout_seconds": task["timeout"],
+        "active_deadline_seconds": pod_parts.active_deadline(task, group.startup_timeout, platform.longest_task),
+        **({"on_oom": task["on_oom"]} if task.get("on_oom") else {}),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
         **connection_arguments(platform, team),

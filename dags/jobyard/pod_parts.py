@@ -61,12 +61,22 @@ def annotations(task: Task) -> dict[str, str]:
     return DO_NOT_DISRUPT
 
 
-def active_deadline(task: Task, longest: int) -> int:
-    """Return the seconds after which Kubernetes stops the pod.
+def startup_timeout(task: Task, of_group: int) -> int:
+    """Return the seconds that the pod may take to start: the task's own, or else those of its node group."""
+    return task["startup_timeout"] or of_group
 
-    Airflow's own timeout strikes first; this one stops a pod that a lost worker left behind.
+
+def active_deadline(task: Task, of_group: int, longest: int) -> int:
+    """Return the seconds after which Kubernetes stops the pod; `of_group` are those that its node group takes to start.
+
+    Kubernetes counts them from when a node has the pod, and `timeout` is counted from when the container runs, after
+    its image was pulled. So the operator's limit strikes first, unless `longest` is less than both together: this one
+    stops a pod that nobody follows any more.
     """
-    return min(task["timeout"] or longest, longest)
+    timeout = task["timeout"]
+    if timeout is None:
+        return longest
+    return min(timeout + startup_timeout(task, of_group), longest)
 
 
 def labels(team: str, job: str, task: str) -> dict[str, str]:

@@ -60,6 +60,12 @@ retries = st.fixed_dictionaries(
         "max_delay": duration,
     },
 )
+on_oom = st.fixed_dictionaries(
+    {
+        "memory": good_or_odd(st.sampled_from(["x2", "x1.5", "+1Gi"]), st.sampled_from(["x9", "+1Mi", 2])),
+        "at_most": good_or_odd(st.sampled_from(["5Gi", "6Gi", "5000M"]), st.sampled_from(["1Mi", "1Ti"])),
+    }
+)
 resources = st.fixed_dictionaries(
     {},
     optional={
@@ -67,6 +73,7 @@ resources = st.fixed_dictionaries(
         "memory": st.sampled_from(["512Mi", "1Gi", "1.5Gi", "1000M"]),
         "cpu_limit": good_or_odd(st.sampled_from([2, "4"]), st.just("1m")),
         "memory_limit": good_or_odd(st.just("4Gi"), st.just("1Mi")),
+        "on_oom": on_oom,
     },
 )
 targets = st.lists(

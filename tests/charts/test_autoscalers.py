@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import yaml
+from jobyard.quantities import parse_quantity
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.platform.files import node_groups
 from jobyard_cli.platform.node_groups import eksctl_config
 from jobyard_cli.system.folders import cache_dir

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jobyard_cli.parsing.quantities import parse_quantity
+from jobyard.quantities import parse_quantity
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups
 from jobyard_cli.platform.node_groups import eksctl_config

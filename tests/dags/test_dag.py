@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from jobyard.compat import AIRFLOW_3, DAG
-from jobyard.platform import LONGEST_TASK
 from markdown_it import MarkdownIt
 from support import Bucket, core_dag, job, task
 
@@ -163,13 +162,6 @@ def test_retries_grow_to_their_limit(bucket: Bucket) -> None:
 def test_retries_without_backoff_stay_the_same(bucket: Bucket) -> None:
     retries = {"attempts": 3, "delay": 60, "backoff": "none", "max_delay": None}
     assert retry_delays(bucket.dag(job(tasks={"score": task(retries=retries)})), 3) == [60, 60, 60]
-
-
-@pytest.mark.parametrize(("timeout", "deadline"), [(None, LONGEST_TASK), (90, 90), (LONGEST_TASK + 1, LONGEST_TASK)])
-def test_a_tasks_timeout_is_airflows_and_the_pods(bucket: Bucket, timeout: int | None, deadline: int) -> None:
-    operator = bucket.dag(job(tasks={"score": task(timeout=timeout)})).get_task("score")
-    assert operator.execution_timeout == (timedelta(seconds=timeout) if timeout else None)
-    assert operator.active_deadline_seconds == deadline
 
 
 def test_a_parameter_has_airflows_form(bucket: Bucket) -> None:

@@ -58,7 +58,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
             },
         },
         "spec": {
-            "activeDeadlineSeconds": 7200,
+            "activeDeadlineSeconds": 8100,
             "automountServiceAccountToken": False,
             "containers": [
                 {
@@ -197,6 +197,7 @@ def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
     platform = read_platform(bucket.folder)
     passed = {*task_arguments("predict", task()), *pod_arguments(platform, "risk", "score", "predict", task())}
     of_pods = set(inspect.signature(KubernetesPodOperator.__init__).parameters)
+    of_ours = set(inspect.signature(JobPodOperator.__init__).parameters) - {"arguments"}
     of_any_task = {
         "task_id",
         "execution_timeout",
@@ -206,7 +207,7 @@ def test_the_running_provider_has_every_argument(bucket: Bucket) -> None:
         "retry_exponential_backoff",
         "max_retry_delay",
     }
-    assert passed <= of_pods | of_any_task
+    assert passed <= of_pods | of_ours | of_any_task
 
 
 @pytest.mark.parametrize(("timeout", "annotations"), [(600, {}), (601, DO_NOT_DISRUPT), (None, DO_NOT_DISRUPT)])
@@ -216,11 +217,74 @@ def test_karpenter_leaves_the_node_of_a_long_task_alone(
     assert pod(bucket, timeout=timeout)["metadata"].get("annotations", {}) == annotations
 
 
-@pytest.mark.parametrize(("timeout", "deadline"), [(None, 604800), (7200, 7200), (604801, 604800)])
-def test_a_pod_always_has_a_deadline_that_the_platform_allows(
-    bucket: Bucket, timeout: int | None, deadline: int
+@pytest.mark.parametrize(
+    ("timeout", "start", "deadline"),
+    [
+        (None, None, 604800),
+        (None, 1200, 604800),
+        # Kubernetes counts the pull of the image, `timeout` does not: the node group's 600 s, or the task's own.
+        (7200, None, 7800),
+        (7200, 1200, 8400),
+        (604200, None, 604800),
+        (604201, None, 604800),
+        (604801, None, 604800),
+    ],
+)
+def test_a_pod_has_time_to_start_before_its_timeout_and_a_deadline_that_the_platform_allows(
+    bucket: Bucket, timeout: int | None, start: int | None, deadline: int
 ) -> None:
-    assert pod(bucket, timeout=timeout)["spec"]["activeDeadlineSeconds"] == deadline
+    assert pod(bucket, timeout=timeout, startup_timeout=start)["spec"]["activeDeadlineSeconds"] == deadline
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_timeout_is_the_pods_and_not_airflows_which_would_count_the_wait_for_a_node(
+    bucket: Bucket, timeout: int | None
+) -> None:
+    found = operator(bucket, timeout=timeout)
+    assert (found.timeout_seconds, found.execution_timeout) == (timeout, None)
+    assert found.startup_timeout_seconds == 600
+
+
+ON_OOM = {"percent": 200, "add": None, "at_most": "4Gi"}
+
+
+def test_more_memory_after_an_oom_is_for_the_operator_and_not_in_the_first_pod(bucket: Bucket) -> None:
+    assert operator(bucket, on_oom=ON_OOM).on_oom == ON_OOM
+    assert operator(bucket).on_oom is None
+    with_growth, without = pod(bucket, on_oom=ON_OOM), pod(bucket)
+    for sent in (with_growth, without):
+        del sent["metadata"]["name"]
+    assert with_growth == without
+
+
+def test_each_instance_of_a_foreach_has_the_timeout_and_the_growth(bucket: Bucket) -> None:
+    foreach = {"items": [1, 2], "output_of": None, "concurrency": None}
+    dag = bucket.dag(job(tasks={"predict": task(image=URL, timeout=60, on_oom=ON_OOM, foreach=foreach)}))
+    instance = dag.get_task("predict").unmap({"item": 1})
+    assert (instance.timeout_seconds, instance.execution_timeout, instance.on_oom) == (60, None, ON_OOM)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"percent": 109}, "tasks.predict.on_oom.percent: must be at least 110; got 109"),
+        ({"percent": 401}, "tasks.predict.on_oom.percent: must be at most 400; got 401"),
+        ({"percent": 1.5}, "tasks.predict.on_oom.percent: must be a whole number, not a number"),
+        ({"at_most": "lots"}, "tasks.predict.on_oom.at_most: must be a quantity, such as 512Mi; got 'lots'"),
+        (
+            {"add": "1Gi"},
+            "tasks.predict.on_oom: must have a number in either 'percent' or 'add', and null in the other",
+        ),
+        ({"percent": None}, "tasks.predict.on_oom: must have a number in either 'percent' or 'add'"),
+        ({"more": 1}, "tasks.predict.on_oom: must not have the unknown field 'more'"),
+    ],
+)
+def test_a_growth_that_is_malformed_makes_the_dag_that_says_why(
+    bucket: Bucket, changes: dict[str, Any], words: str
+) -> None:
+    dag = bucket.dag(job(tasks={"predict": task(on_oom={**ON_OOM, **changes})}))
+    assert BROKEN_TAG in dag.tags
+    assert words in str(dag.description)
 
 
 def test_the_platform_says_how_long_a_pod_may_run(bucket: Bucket) -> None:

@@ -65,6 +65,14 @@ def test_a_sensors_timeout_counts_from_its_first_look(bucket: Bucket, timeout: i
     assert sensor.execution_timeout is None
 
 
+@pytest.mark.parametrize("timeout", [None, 3_600])
+def test_the_timeout_of_another_type_is_airflows(bucket: Bucket, timeout: int | None) -> None:
+    types = {"query": {"operator": SQL, "arguments": ["sql"], "fixed": {"conn_id": "jobyard_sql_<team>"}}}
+    bucket.write("jobyard/platform.json", {**PLATFORM, "task_types": types})
+    checked = one(bucket, kind="query", arguments={"sql": "SELECT 1"}, timeout=timeout)
+    assert checked.execution_timeout == (timedelta(seconds=timeout) if timeout else None)
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [

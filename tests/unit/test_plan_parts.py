@@ -18,6 +18,7 @@ from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
+from jobyard_cli.plan.model import Setting
 from jobyard_cli.plan.runs import missed, timing
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.release.compile import compile_jobs
@@ -132,6 +133,33 @@ def compiled(repo: Path, name: str) -> Job:
     return compile_jobs(check_repo(repo))[name]
 
 
+def growth_settings(repo: Path, add_job: AddJob, *on_oom: str) -> list[Setting]:
+    """What a plan says of a job whose on_oom changes; "" stands for none."""
+    jobs: list[dict[str, Job]] = []
+    for name, stated in zip(("before", "after"), on_oom, strict=True):
+        written = f", on_oom: {stated}" if stated else ""
+        add_job(
+            name,
+            "apiVersion: jobyard/v1\nschedule: null\n"
+            f"tasks: {{score: {{image: inference, resources: {{memory: 1Gi{written}}}}}}}\n",
+        )
+        jobs.append({"score": compiled(repo, name)})
+    data = platform_data({}, "", task_types={}, teams={})
+    (change,) = Comparison("risk", jobs[0], jobs[1], data, data).changes(NOW)
+    (task,) = change.tasks
+    # The first pod is the same.
+    assert task.pod == []
+    return task.settings
+
+
+def test_a_growth_of_memory_after_an_oom_is_shown_as_the_job_has_it(add_job: AddJob, team_repo: Path) -> None:
+    factor, amount = "{memory: x1.50, at_most: 4096Mi}", "{memory: +1024Mi, at_most: 4Gi}"
+    words = ("memory x1.5, at most 4Gi", "memory +1Gi, at most 4Gi")
+    assert growth_settings(team_repo, add_job, "", factor) == [Setting("on_oom", None, words[0])]
+    assert growth_settings(team_repo, add_job, factor, amount) == [Setting("on_oom", *words)]
+    assert growth_settings(team_repo, add_job, amount, "") == [Setting("on_oom", words[1], None)]
+
+
 def test_a_pod_shows_that_its_root_file_system_is_read_only(add_job: AddJob, team_repo: Path) -> None:
     text = "apiVersion: jobyard/v1\nschedule: null\ntasks: {score: {image: inference%s}}\n"
     add_job("before", text % "")
@@ -200,6 +228,23 @@ WARNED = {
             "in 'dev' 3 instances of task 't' may run at once and ask for cpu 18 (quota: 16); "
             "those over the quota fail and are retried"
         ],
+    ),
+    "a pod that is over the quota after an OOM": (
+        DAILY + f"tasks: {{t: {LARGE % '40Gi, on_oom: {memory: x2, at_most: 70Gi}'}}}",
+        ["in 'dev' a pod of task 't' can't start again after an OOM: it may ask for memory 70Gi (quota: 64Gi)"],
+    ),
+    "instances that are over the quota together after an OOM": (
+        DAILY + "tasks: {t: {image: inference, foreach: [1, 2, 3], node_group: high-cpu, "
+        "resources: {memory: 20Gi, on_oom: {memory: +4Gi, at_most: 24Gi}}}}",
+        [
+            "in 'dev' 3 instances of task 't' may run at once and ask for memory 72Gi (quota: 64Gi) after an OOM of "
+            "each; those over the quota fail and are retried"
+        ],
+    ),
+    "instances that fit the quota also after an OOM": (
+        DAILY + "tasks: {t: {image: inference, foreach: [1, 2, 3], concurrency: 2, node_group: high-cpu, "
+        "resources: {memory: 20Gi, on_oom: {memory: x2, at_most: 24Gi}}}}",
+        [],
     ),
     "instances that are kept apart": (
         DAILY + "defaults: {node_group: high-cpu, resources: {cpu: 6}}\n"

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jobyard.quantities import canonical_memory, parse_quantity
 from jobyard_cli.parsing.durations import parse_duration
-from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
+from jobyard_cli.parsing.quantities import canonical_cpu
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jobyard.quantities import parse_quantity
+
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.check.parts import defaults_of, is_pod, mapping, tasks_of
+from jobyard_cli.check.parts import defaults_of, is_pod, mapping, setting_of, source_of, tasks_of
 from jobyard_cli.parsing.documents import Document, KeyPath
-from jobyard_cli.parsing.quantities import disk_of, parse_quantity
+from jobyard_cli.parsing.quantities import disk_of
 from jobyard_cli.release.job_defaults import LEAST, MEMORY_RATIO, RESOURCES
 from jobyard_cli.team.repo import TeamRepo
 
@@ -24,23 +26,14 @@ def check_machines(document: Document, repo: TeamRepo) -> Iterator[Finding]:
         if not is_pod(task):
             continue
         group = task.get("node_group", defaults.get("node_group"))
-        path = _source(name, task, "resources")
-        resources = mapping(_value(task, defaults, "resources"))
+        path = source_of(name, task, "resources")
+        resources = mapping(setting_of(task, defaults, "resources"))
         requests = {kind: resources.get(kind) for kind in REQUESTS}
         yield from _requests(document, repo, (*path, "resources"), requests, group)
         yield from _limits(document, (*path, "resources"), resources)
         yield from _minimums(document, (*path, "resources"), resources)
-        scratch = {"scratch": _value(task, defaults, "scratch")}
-        yield from _requests(document, repo, _source(name, task, "scratch"), scratch, group)
-
-
-def _source(name: str, task: dict[str, Any], key: str) -> KeyPath:
-    """Return the path of the mapping that sets a key of a task: the task, or the job's defaults."""
-    return ("tasks", name) if key in task else ("defaults",)
-
-
-def _value(task: dict[str, Any], defaults: dict[str, Any], key: str) -> Any:
-    return task.get(key, defaults.get(key))
+        scratch = {"scratch": setting_of(task, defaults, "scratch")}
+        yield from _requests(document, repo, source_of(name, task, "scratch"), scratch, group)
 
 
 def _requests(
@@ -50,16 +43,23 @@ def _requests(
     if not isinstance(name, str) or name not in repo.node_groups:
         return
     for kind, request in requests.items():
-        available = _available(repo, name, kind)
-        if request is not None and _exceeds(_with_logs(kind, request), available):
+        if request is not None and exceeds(_with_logs(kind, request), available(repo, name, kind)):
             message = _too_large(repo, name, kind, request)
             yield document.finding((*path, kind), message, "resources")
 
 
-def _available(repo: TeamRepo, group: str, kind: str) -> Any:
+def available(repo: TeamRepo, group: str, kind: str) -> Any:
     """Return how much of a resource a pod can get on a node of the group."""
     allocatable = mapping(repo.node_groups.get(group, {}).get("allocatable"))
     return allocatable.get(ALLOCATABLE.get(kind, kind), 0)
+
+
+def other_groups(repo: TeamRepo, kind: str, quantity: Any) -> str:
+    """Return `; use high-cpu or high-memory`, those of the team's groups that can hold it; "" if none can."""
+    fitting = [name for name in repo.allowed_node_groups if not exceeds(quantity, available(repo, name, kind))]
+    if not fitting:
+        return ""
+    return f"; use {' or '.join(fitting)}"
 
 
 def _with_logs(kind: str, request: Any) -> Any:
@@ -70,7 +70,7 @@ def _with_logs(kind: str, request: Any) -> Any:
         return request
 
 
-def _exceeds(quantity: Any, bound: Any) -> bool:
+def exceeds(quantity: Any, bound: Any) -> bool:
     """Return whether a quantity is larger than another; the schema reports malformed ones."""
     try:
         return parse_quantity(quantity) > parse_quantity(bound)
@@ -79,16 +79,11 @@ def _exceeds(quantity: Any, bound: Any) -> bool:
 
 
 def _too_large(repo: TeamRepo, group: str, kind: str, request: Any) -> str:
-    available = _available(repo, group, kind)
-    total = _with_logs(kind, request)
-    fitting = [other for other in repo.allowed_node_groups if not _exceeds(total, _available(repo, other, kind))]
-    if kind == "gpu" and not available:
+    most = available(repo, group, kind)
+    problem = f"no node of group '{group}' can hold {kind} {request} (a pod gets at most {most})"
+    if kind == "gpu" and not most:
         problem = f"node group '{group}' has no GPU"
-    else:
-        problem = f"no node of group '{group}' can hold {kind} {request} (a pod gets at most {available})"
-    if fitting:
-        problem += f"; use {' or '.join(fitting)}"
-    return problem
+    return problem + other_groups(repo, kind, _with_logs(kind, request))
 
 
 def _limits(document: Document, path: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
@@ -97,17 +92,17 @@ def _limits(document: Document, path: KeyPath, resources: dict[str, Any]) -> Ite
         request = resources.get(kind, RESOURCES[kind])
         if limit is None:
             continue
-        if _exceeds(request, limit):
+        if exceeds(request, limit):
             message = f"'{kind}_limit' must be at least the {kind} request, {request}; got {limit}"
             yield document.finding((*path, f"{kind}_limit"), message, "resources")
-        elif kind == "memory" and _exceeds(limit, _times(MEMORY_RATIO, request)):
+        elif kind == "memory" and exceeds(limit, _times(MEMORY_RATIO, request)):
             message = f"'memory_limit' must be at most {MEMORY_RATIO} times the memory request, {request}; got {limit}"
             yield document.finding((*path, "memory_limit"), message, "resources")
 
 
 def _minimums(document: Document, path: KeyPath, resources: dict[str, Any]) -> Iterator[Finding]:
     for kind, minimum in LEAST.items():
-        if kind in resources and _exceeds(minimum, resources[kind]):
+        if kind in resources and exceeds(minimum, resources[kind]):
             message = f"'{kind}' must be at least {minimum}; got {resources[kind]}"
             yield document.finding((*path, kind), message, "resources")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-from jobyard_cli.check.findings import WARNING, Finding, did_you_mean
+from jobyard_cli.check.findings import Finding, did_you_mean
 from jobyard_cli.check.parts import list_of, mapping
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.parsing.documents import Document, KeyPath
@@ -32,7 +31,7 @@ def check_trust(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     for path, name in _followed(document.data):
         team, dot, _ = name.partition(".")
         if dot and team != repo.team and (doubt := _doubt(repo.published_jobs, name)):
-            yield replace(document.finding(path, doubt, "other-job"), severity=WARNING)
+            yield document.warning(path, doubt, "other-job")
 
 
 def _followed(job: Any) -> Iterator[tuple[KeyPath, str]]:

@@ -32,6 +32,16 @@ def is_pod(task: Written) -> bool:
     return "type" not in task
 
 
+def source_of(name: str, task: Written, key: str) -> KeyPath:
+    """Return the path of the mapping that sets a key of a task: the task, or the job's defaults."""
+    return ("tasks", name) if key in task else ("defaults",)
+
+
+def setting_of(task: Written, defaults: Written, key: str) -> Any:
+    """Return what the task sets, or else what the job's defaults set; None if neither does."""
+    return task.get(key, defaults.get(key))
+
+
 def source_task(value: Any) -> str | None:
     """Return the task that a `foreach` or a `gate` names in `output_of`."""
     name = mapping(value).get("output_of")

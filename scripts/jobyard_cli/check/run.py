@@ -12,7 +12,7 @@ from jobyard.entries import Job
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
 from jobyard_cli.check.links import check_links
-from jobyard_cli.check.meaning import check_meaning
+from jobyard_cli.check.meaning import check_meaning, doubts
 from jobyard_cli.check.other_jobs import check_trust
 from jobyard_cli.check.schema import check_schema
 from jobyard_cli.check.surprises import check_surprises
@@ -103,12 +103,15 @@ def check_jobs(repo: TeamRepo, only: Sequence[Path] = ()) -> Checked:
 
 
 def _compile(checked: Checked, *, whole: bool) -> None:
-    """Compile the jobs that are right so far, and keep those that fit a release."""
+    """Compile the jobs that are right so far, keep those that fit a release, and add warnings of what they say."""
     entries = {name: job_entry(document, checked.repo) for name, document in checked.sound_jobs.items()}
     if entries:
         misfits = check_limits(entries, checked.jobs, whole=whole)
         checked.findings = sorted({*checked.findings, *misfits})
     checked.entries = {name: entries[name] for name in checked.sound_jobs}
+    for name, entry in checked.entries.items():
+        # What the defaults say is doubted once, and not for each task.
+        checked.warnings += sorted(set(doubts(checked.jobs[name], entry, checked.repo)))
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:

@@ -18,8 +18,8 @@ from jobyard_cli.team.repo import TeamRepo
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-_COMPILED = {"output", "priority_class"}
-# Fields of a pod that job.yaml does not have.
+_COMPILED = {"on_oom", "output", "priority_class"}
+# Fields of a pod that job.yaml does not have, or not there.
 _WRITTEN = {"concurrency", "priority"}
 # Fields of a pod in job.yaml that a release has elsewhere or under another name.
 POD_ONLY = frozenset((Task.__annotations__.keys() - EveryTask.__annotations__.keys() - _COMPILED) | _WRITTEN)

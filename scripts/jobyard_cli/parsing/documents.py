@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from jobyard_cli.check.findings import Finding, printable
+from jobyard_cli.check.findings import WARNING, Finding, printable
 from jobyard_cli.check.links import MESSAGE, leaves
 from jobyard_cli.check.rules import Rule
 from jobyard_cli.parsing.builder import Builder, position_of
@@ -52,6 +52,10 @@ class Document:
         if len(message) > MAXIMUM_MESSAGE:
             message = f"{message[: MAXIMUM_MESSAGE - 200]} … {message[-200:]}"
         return Finding(self.path, line, column, printable(message), rule)
+
+    def warning(self, path: KeyPath, message: str, rule: Rule) -> Finding:
+        """Return a finding at a value that does not make the check fail."""
+        return replace(self.finding(path, message, rule), severity=WARNING)
 
     def refuse(self, line: int, column: int, message: str) -> None:
         """Add a finding: the file cannot be read further."""

@@ -25,6 +25,7 @@ from jobyard_cli.plan.model import (
     TaskChange,
     kind_of_change,
 )
+from jobyard_cli.plan.phrases import growth_words
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import timing
 
@@ -130,7 +131,14 @@ def _job_settings(before: Job | None, after: Job) -> Iterator[Setting]:
 def _task_settings(before: Task | None, after: Task | None) -> Iterator[Setting]:
     """What differs of a task that both have, apart from its pod."""
     if before is not None and after is not None:
-        yield from _different(_without(before, _NOT_SETTINGS), _without(after, _NOT_SETTINGS))
+        yield from _different(_settings_of(before), _settings_of(after))
+
+
+def _settings_of(task: Task) -> dict[str, object]:
+    settings = _without(task, _NOT_SETTINGS)
+    if growth := task.get("on_oom"):
+        settings["on_oom"] = growth_words(growth)
+    return settings
 
 
 def _without(fields: Mapping[str, object], names: Collection[str]) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from jobyard.entries import OnOom
+
 
 def prefixed(prefix: str, lines: Iterable[str]) -> Iterator[str]:
     """Yield each line after the prefix."""
@@ -21,3 +23,10 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun}s"
+
+
+def growth_words(growth: OnOom) -> str:
+    """Return `memory x1.5, at most 32Gi` or `memory +4Gi, at most 32Gi`, as a job has it."""
+    percent = growth["percent"]
+    amount = f"+{growth['add']}" if percent is None else f"x{percent / 100:g}"
+    return f"memory {amount}, at most {growth['at_most']}"

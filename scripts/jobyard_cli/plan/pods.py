@@ -26,13 +26,14 @@ def pod(platform: PlatformFile, team: str, job: str, name: str, task: Task) -> P
     are written, and an image has its short name.
     """
     group = platform["node_groups"].get(task["node_group"], _NOWHERE)
+    longest = platform.get("longest_task", LONGEST_TASK)
     spec = {
         "serviceAccountName": task["service_account"],
         "automountServiceAccountToken": False,
         "priorityClassName": task["priority_class"],
         "nodeSelector": group["node_selector"],
         "tolerations": group["tolerations"],
-        "activeDeadlineSeconds": pod_parts.active_deadline(task, platform.get("longest_task", LONGEST_TASK)),
+        "activeDeadlineSeconds": pod_parts.active_deadline(task, group["startup_timeout"], longest),
         "restartPolicy": "Never",
         "securityContext": pod_parts.POD_SECURITY,
         "containers": [_container(task)],

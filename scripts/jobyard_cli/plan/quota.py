@@ -9,10 +9,11 @@ from pathlib import Path
 
 from jobyard.entries import Job, Task
 from jobyard.pod_parts import DISK_KIND, with_disk
+from jobyard.quantities import canonical_memory, parse_quantity
 
 from jobyard_cli.parsing.documents import Written
-from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
-from jobyard_cli.platform.environments import environment_names, load_teams
+from jobyard_cli.parsing.quantities import canonical_cpu
+from jobyard_cli.platform.environments import team_quotas
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
@@ -67,15 +68,7 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
         InvalidValuesError: a team's file is wrong.
     """
-    team_files = load_teams(platform).get(team)
-    if team_files is None:
-        return {}
-    amounts: dict[str, Amount] = {}
-    for environment in environment_names(platform):
-        values = team_files.in_environment(environment)
-        if values is not None:
-            amounts[environment] = _quota(values["quota"])
-    return amounts
+    return {environment: _quota(quota) for environment, quota in team_quotas(platform, team).items()}
 
 
 def _quota(quota: Written) -> Amount:
@@ -96,6 +89,15 @@ def of_task(task: Task) -> Amount:
     for resource, quantity in counted.items():
         by_kind[_KINDS[resource]] = parse_quantity(quantity)
     return Amount(by_kind)
+
+
+def after_oom(task: Task) -> Amount:
+    """Return what a pod may request after others of its try ran out of memory; the same if the task has no on_oom."""
+    growth = task.get("on_oom")
+    pod = of_task(task)
+    if growth is None:
+        return pod
+    return Amount({**pod.by_kind, "memory": parse_quantity(growth["at_most"])})
 
 
 def _most_tasks(job: Job) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobyard.entries import Job
+from jobyard.quantities import parse_quantity
 
-from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.plan.model import REMOVED, Caution, JobChange
 from jobyard_cli.release.job_defaults import RESOURCES
 from jobyard_cli.usage import quantities

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from jobyard.entries import Job, Timing
+from jobyard.entries import Job, Task, Timing
 
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange, Jobs
-from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
+from jobyard_cli.plan.quota import Amount, after_oom, at_start, instances, of_task
 from jobyard_cli.plan.requests import misfits
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
 from jobyard_cli.platform.published import KnownJobs
@@ -98,13 +98,27 @@ def _awaited(old_name: str, situation: Situation) -> Iterator[Caution]:
 def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[Caution]:
     for task_name, task in job["tasks"].items():
         for environment, quota in quotas.items():
-            number = instances(job, task)
-            pod = of_task(task)
-            if excess := ", ".join(pod.over(quota)):
-                yield Caution(name, f"in '{environment}' no pod of task '{task_name}' can start: it asks for {excess}")
-            elif excess := ", ".join(pod.times(number).over(quota)):
-                together = f"{number} instances of task '{task_name}' may run at once and ask for {excess}"
-                yield Caution(name, f"in '{environment}' {together}; those over the quota fail and are retried")
+            if problem := _too_much(task_name, task, instances(job, task), quota):
+                yield Caution(name, f"in '{environment}' {problem}")
+
+
+def _too_much(name: str, task: Task, number: int, quota: Amount) -> str:
+    """What of a task exceeds the quota: a pod, its instances together, or either of them after an OOM."""
+    pod, grown = of_task(task), after_oom(task)
+    together = f"{number} instances of task '{name}' may run at once and ask for"
+    if excess := _excess(pod, quota):
+        return f"no pod of task '{name}' can start: it asks for {excess}"
+    if excess := _excess(pod.times(number), quota):
+        return f"{together} {excess}; those over the quota fail and are retried"
+    if excess := _excess(grown, quota):
+        return f"a pod of task '{name}' can't start again after an OOM: it may ask for {excess}"
+    if excess := _excess(grown.times(number), quota):
+        return f"{together} {excess} after an OOM of each; those over the quota fail and are retried"
+    return ""
+
+
+def _excess(amount: Amount, quota: Amount) -> str:
+    return ", ".join(amount.over(quota))
 
 
 def _overlapping(name: str, job: Job, now: datetime) -> Iterator[Caution]:

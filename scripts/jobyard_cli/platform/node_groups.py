@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from jobyard.quantities import parse_quantity
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Written
-from jobyard_cli.parsing.quantities import parse_quantity
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 
 AUTOSCALER = "k8s.io/cluster-autoscaler"

@@ -6,13 +6,15 @@ from typing import Any, cast
 
 from jobyard import contract
 from jobyard.entries import EveryTask, Foreach, GateTest, Job, Resources, Retries, SecretKey, Task, WaitFor
+from jobyard.quantities import canonical_memory
 
 from jobyard_cli.check.parameters import kind_of
 from jobyard_cli.check.parts import is_pod, source_task
 from jobyard_cli.check.template_uses import used_outputs
 from jobyard_cli.parsing.documents import Document, Written
 from jobyard_cli.parsing.durations import parse_duration
-from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, disk_of
+from jobyard_cli.parsing.growth import parse_growth
+from jobyard_cli.parsing.quantities import canonical_cpu, disk_of
 from jobyard_cli.release.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
 from jobyard_cli.team.repo import TeamRepo
 
@@ -98,6 +100,8 @@ class _Tasks:
         entry = self._pod(task)
         if self._setting(task, "read_only_root_filesystem"):
             entry["read_only_root_filesystem"] = True
+        if growth := self._setting(task, "resources", {}).get("on_oom"):
+            entry["on_oom"] = parse_growth(growth)
         if name in self._used:
             entry["output"] = True
         if "foreach" in task:

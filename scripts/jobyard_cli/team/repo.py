@@ -10,10 +10,11 @@ from typing import Any
 
 from jobyard.contract import namespace
 
-from jobyard_cli.errors import UsageError
+from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
+from jobyard_cli.platform.environments import team_quotas
 from jobyard_cli.platform.published import PublishedJobs, published_jobs, sound_jobs
 from jobyard_cli.team.conflicts import Conflict, conflicts
 
@@ -181,6 +182,15 @@ class TeamRepo:
         if self.published is None:
             return None
         return PublishedJobs({"": dict(sound_jobs(_part(self.published, "jobs")))})
+
+    @cached_property
+    def quotas(self) -> Mapping[str, Mapping[str, Any]]:
+        """The team's quota in each of its environments; empty if the platform's repository or the team's file is not
+        available. The platform is looked up on first use only."""
+        try:
+            return team_quotas(current_platform(self.root, self.platform).tree, self.team)
+        except JobyardError:
+            return {}
 
     @cached_property
     def conflicted(self) -> dict[Path, list[Conflict]]:

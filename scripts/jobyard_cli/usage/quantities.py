@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from math import ceil
 
-from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory
+from jobyard.quantities import canonical_memory
+
+from jobyard_cli.parsing.quantities import canonical_cpu
 
 MIB = 2**20
 GIB = 2**30

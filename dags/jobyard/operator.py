@@ -134,10 +134,12 @@ class JobPodOperator(KubernetesPodOperator):
         found = None if progress.pods else self._pods.take_up(self._build_find_pod_label_selector(context))
         # Known before it is made, so that a task that is stopped meanwhile deletes it.
         self.pod = found or request
-        self.pod = found or self._pods.create(request)
+        made = found or self._pods.create(request)
+        self.pod = made or request
         self.pod_name = self.pod.metadata.name
         container = self.pod.spec.containers[0]
-        return self._target(context, self.pod), progress.with_pod(container.image, resources(container))
+        manifest = None if made else self._pods.manifest(request)
+        return self._target(context, self.pod, manifest), progress.with_pod(container.image, resources(container))
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
         """Return the pod to make."""
@@ -149,18 +151,19 @@ class JobPodOperator(KubernetesPodOperator):
             container.resources = V1ResourceRequirements(**progress.resources)
         return request
 
-    def _target(self, context: Context, pod: V1Pod) -> Target:
+    def _target(self, context: Context, pod: V1Pod, manifest: dict[str, Any] | None) -> Target:
         instance = context["ti"]
         return Target(
             kubeconfig=str(self.config_file),
             context=str(self.cluster_context),
             namespace=str(self.namespace),
             pod=pod.metadata.name,
-            uid=pod.metadata.uid,
+            uid=pod.metadata.uid or "",
             container=self.base_container_name,
             timeout=self.timeout_seconds,
             startup_timeout=self.startup_timeout_seconds,
             task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, instance.map_index),
+            manifest=manifest,
         )
 
     def is_deferred(self) -> bool:

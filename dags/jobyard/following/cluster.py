@@ -68,6 +68,17 @@ class Cluster:
             found: dict[str, Any] = json.loads(await answer.read())
             return found
 
+    async def post(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an object at a path; return it as the server has it.
+
+        Raises:
+            RequestError: the server refused the request.
+            Exception: one of `FAILURES`.
+        """
+        async with self._answer("POST", path, {}, ANSWER_SECONDS, content) as answer:
+            made: dict[str, Any] = json.loads(await answer.read())
+            return made
+
     async def delete(self, path: str) -> None:
         """Delete the object at a path; one that has gone already is as good.
 
@@ -102,14 +113,19 @@ class Cluster:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, path: str, parameters: Mapping[str, str], silence: float
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        silence: float,
+        content: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         access = await self._current(None)
-        answer = await self._send(access, method, path, parameters, silence)
+        answer = await self._send(access, method, path, parameters, silence, content)
         if answer.status == 401:
             answer.release()
             access = await self._current(access)
-            answer = await self._send(access, method, path, parameters, silence)
+            answer = await self._send(access, method, path, parameters, silence, content)
         try:
             if answer.status >= 400:
                 raise RequestError(answer.status, await _message(answer))
@@ -119,7 +135,13 @@ class Cluster:
             answer.close()
 
     async def _send(
-        self, access: _Access, method: str, path: str, parameters: Mapping[str, str], silence: float
+        self,
+        access: _Access,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        silence: float,
+        content: Mapping[str, Any] | None,
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
@@ -128,6 +150,7 @@ class Cluster:
             method,
             f"{access.host}{path}",
             params=parameters,
+            json=content,
             headers=access.headers,
             proxy=access.proxy,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence),

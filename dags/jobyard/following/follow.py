@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from .cluster import FAILURES, Cluster, RequestError
+from .create import NotAdmittedError, create
 from .logs import Allowance, LogReader
 from .start import StartWatch
 from .target import Ending, Kind, LogPosition, Target
@@ -61,8 +62,14 @@ class Following:
 
     async def run(self) -> Ending:
         """Return how the pod ended."""
+        uid = self._target.uid
+        if not uid:
+            try:
+                uid = await create(self._cluster, self._watch, self._target.manifest or {}, self._log)
+            except NotAdmittedError as error:
+                return Ending(Kind.NOT_STARTED, f"the pod was not admitted: {error}", log_complete=True)
         try:
-            with self._watch.follow(self._target.pod, self._target.uid) as subscription:
+            with self._watch.follow(self._target.pod, uid) as subscription:
                 found = await self._end(subscription)
                 self._write_events(subscription)
                 return await self._with_log(found, subscription)

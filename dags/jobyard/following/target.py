@@ -32,11 +32,12 @@ class Target:
     context: str  # of the kubeconfig: the team
     namespace: str
     pod: str
-    uid: str
+    uid: str  # "" of a pod that is still to be made
     container: str
     timeout: int | None  # seconds from the container's start
     startup_timeout: int  # seconds from when the pod may be scheduled until its container runs
     task: TaskKey
+    manifest: dict[str, Any] | None = None  # of a pod that is still to be made
 
     def arguments(self) -> dict[str, Any]:
         """Return the target as JSON values."""
@@ -45,7 +46,7 @@ class Target:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Target":
         """Return the target that `arguments` described; what a newer version has added is ignored."""
-        known = {name: arguments[name] for name in cls.__dataclass_fields__}
+        known = {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}
         return cls(**{**known, "task": TaskKey(**arguments["task"])})
 
 

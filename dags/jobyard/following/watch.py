@@ -9,6 +9,7 @@ from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
 from .reflector import Reflector
+from .verdict import TERMINAL
 
 CONFIRM_SECONDS = 5
 """A pod that the watch has not shown by then is asked for by its name."""
@@ -64,6 +65,10 @@ class PodWatch:
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
         events_path = f"/api/v1/namespaces/{namespace}/events"
         self.pods: dict[str, dict[str, Any]] = {}
+        self.turn = asyncio.Lock()
+        """Held by who asks for a pod for which the quota had no room."""
+        self.room = asyncio.Event()
+        """Set when a pod has ended, which may leave room in the quota."""
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._events: dict[str, tuple[float, deque[dict[str, Any]]]] = {}
         pods_of = {"fieldSelector": f"metadata.name={pod}"} if pod else {"labelSelector": "jobyard.dev/task"}
@@ -149,11 +154,14 @@ class PodWatch:
     def _show(self, pod: dict[str, Any]) -> None:
         name = pod["metadata"]["name"]
         self.pods[name] = pod
+        if pod["status"].get("phase") in TERMINAL:
+            self.room.set()
         for subscription in self._subscriptions.get(name, ()):
             subscription.show(pod)
 
     def _vanish(self, name: str) -> None:
         self.pods.pop(name, None)
+        self.room.set()
         for subscription in self._subscriptions.get(name, ()):
             subscription.vanish()
 

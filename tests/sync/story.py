@@ -14,7 +14,7 @@ from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowError, AirflowPermissionError, Login, RestTransport
 from jobyard_cli.platform.airflow_roles import make_roles
-from jobyard_cli.platform.pools import make_pools, wanted_pools
+from jobyard_cli.platform.pools import default_pool_slots, make_pools, wanted_pools
 from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import AirflowVariable
@@ -100,21 +100,27 @@ def have_no_pool(team: Team) -> None:
 
 
 def make_the_pools(team: Team) -> None:
-    """As `publish-platform` does, through the API and through MWAA's."""
-    wanted = wanted_pools({"risk": {"workerSlots": 20, "pools": {"warehouse": 4}}, "care": {}})
+    """As `publish-platform` does, through the API and through MWAA's; two are there as versions before made them."""
+    quota = {"pods": 16}
+    wanted = wanted_pools(
+        {"risk": {"maxActiveTasks": 20, "pools": {"warehouse": 4}, "quota": quota}, "care": {"quota": quota}}
+    )
     assert wanted == {"care": 16, "risk": 16, "risk.warehouse": 4}
-    assert make_pools(team.client, wanted) == ["care", "risk", "risk.warehouse"]
-    assert make_pools(team.client, wanted) == []
+    for name in ("care", "risk"):
+        team.client.call("POST", "pools", {"name": name, "slots": wanted[name], "include_deferred": False})
     client = AirflowClient(MwaaTransport(StandInMwaa(team.rest), "jobyard-test"))
+    assert make_pools(team.client, {"care": 16}) == ["care"]
+    assert make_pools(client, wanted) == ["risk", "risk.warehouse"]
+    assert make_pools(team.client, wanted) == make_pools(client, wanted) == []
     assert make_pools(client, {**wanted, "risk": 10}) == ["risk"]
     there = {pool["name"]: pool for pool in team.client.listed("pools", "pools")}
-    assert {name: pool["slots"] for name, pool in there.items()} == {
-        "default_pool": 128,
-        "care": 16,
-        "risk": 10,
-        "risk.warehouse": 4,
+    assert {name: (pool["slots"], pool["include_deferred"]) for name, pool in there.items()} == {
+        "default_pool": (128, False),
+        "care": (16, True),
+        "risk": (10, True),
+        "risk.warehouse": (4, True),
     }
-    assert not any(pool["include_deferred"] for pool in there.values())
+    assert default_pool_slots(team.client) == default_pool_slots(client) == 128
 
 
 def release(team: Team) -> None:

@@ -177,7 +177,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "^quota: .*",
             "repo: https://git.example.com/other.git",
             "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (allowed: revision, viewerGroups, iamRoles, "
-            "allowedNodeGroups, priorities, quota, workerSlots, pools, assets, egress)",
+            "allowedNodeGroups, priorities, quota, maxActiveTasks, pools, assets, egress)",
         ),
         (
             "teams/fraud.yaml",
@@ -395,21 +395,76 @@ def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
 def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    airflow = PoolsAlone({"default_pool": 128, "risk": 1, "fraud": 16})
+    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (1, False), "fraud": (9, True)})
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
     change(platform_repo, "environments/prod.yaml", "^  airflow: .*", "  airflow: jobyard-prod\n  airflowSlots: 20")
     change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
     assert (code, err) == (0, "")
     assert out.startswith(
-        "pool risk: 12 slots\npool risk.warehouse: 4 slots\n"
-        "warning: the teams' workerSlots are 32 in total, and Airflow has 20: a team may wait for others' tasks\nput s3://data/"
+        "pool risk: 46 slots\npool risk.warehouse: 4 slots\n"
+        "warning: the teams' maxActiveTasks are 59 in total, and Airflow's workers run 20 tasks at once: a team may "
+        "wait for others' tasks\nput s3://data/"
     )
-    assert airflow.pools == {"default_pool": 128, "risk": 12, "risk.warehouse": 4, "fraud": 16}
+    assert airflow.pools == {
+        "default_pool": (10_000, False),
+        "risk": (46, True),
+        "risk.warehouse": (4, True),
+        "fraud": (9, True),
+    }
     airflow.refuses = True
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=airflow")
     assert (code, out, err) == (1, "", "refused\n")
     assert "Contents" not in s3.list_objects_v2(Bucket="airflow")
+
+
+def test_pools_that_do_not_count_deferred_tasks_are_changed_once(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (50, False), "fraud": (9, False)})
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    arguments = ("publish-platform", "--environment=prod", "--bucket=data")
+    assert jobyard(*arguments)[1].startswith("pool fraud: 9 slots\npool risk: 50 slots\nput ")
+    assert airflow.pools == {"default_pool": (10_000, False), "risk": (50, True), "fraud": (9, True)}
+    assert "pool " not in jobyard(*arguments)[1]
+
+
+@pytest.mark.parametrize(("slots", "is_small"), [(128, True), (1, True), (129, False), (10_000, False), (-1, False)])
+def test_publish_platform_warns_of_a_small_default_pool(
+    jobyard: Jobyard,
+    platform_repo: Path,
+    s3: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    slots: int,
+    is_small: bool,
+) -> None:
+    airflow = PoolsAlone({"default_pool": (slots, False), "risk": (50, True), "fraud": (9, True)})
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
+    assert (code, err) == (0, "")
+    warning = (
+        f"warning: Airflow's default_pool has {slots} slots, as in MWAA environments from before August 2026: tasks of "
+        "DAGs that are not Jobyard's share them, unless they name another pool; no task of Jobyard's uses it. To raise "
+        'it: Admin > Pools on Airflow\'s page, or `airflow pools set default_pool 10000 "Default pool"`\n'
+    )
+    assert out.startswith(warning if is_small else "put s3://data/")
+    assert airflow.pools["default_pool"] == (slots, False)
+
+
+def test_publish_platform_warns_of_more_tasks_at_once_than_pods(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = PoolsAlone({"default_pool": (-1, False)})
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    override(platform_repo, "prod", "risk", "maxActiveTasks: 51\n")
+    override(platform_repo, "prod", "fraud", "maxActiveTasks: 5\n")
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "pool fraud: 5 slots\npool risk: 51 slots\n"
+        "warning: team risk has maxActiveTasks 51, and its quota admits 50 pods: the API server refuses those beyond, "
+        "and their tasks fail and are retried\nput s3://data/"
+    )
 
 
 def test_publish_platform_needs_to_know_where_the_pools_go(jobyard: Jobyard, platform_repo: Path) -> None:
@@ -426,43 +481,95 @@ class PoolsAlone:
 
     address = "a stand-in"
 
-    def __init__(self, pools: dict[str, int]) -> None:
+    def __init__(self, pools: dict[str, tuple[int, bool]]) -> None:
         self.pools = pools
+        """Slots, and whether deferred tasks hold one, by name."""
         self.refuses = False
 
     def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Any:
         if self.refuses:
             raise AirflowError("refused")
-        if method == "GET":
-            entries = [{"name": name, "slots": slots, "include_deferred": False} for name, slots in self.pools.items()]
-            return {"pools": entries, "total_entries": len(entries)}
-        name = body["name"] if method == "POST" else path.removeprefix("pools/")
-        self.pools[name] = body["slots"]
+        name = path.removeprefix("pools/")
+        match method, path:
+            case "GET", "pools":
+                entries = [self._entry(name) for name in self.pools]
+                return {"pools": entries, "total_entries": len(entries)}
+            case "GET", _:
+                return self._entry(name)
+            case "POST", _:
+                name = body["name"]
+        self.pools[name] = body["slots"], body["include_deferred"]
         return body
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        slots, include_deferred = self.pools[name]
+        return {"name": name, "slots": slots, "include_deferred": include_deferred}
 
 
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("pools: {a: 10, b: 6}", "10:1: the pools take 16 of 16"),
-        ("workerSlots: 4\npools: {a: 4}", "11:1: the pools take 4 of 4"),
-        ("workerSlots: 4\npools: {a: 3}", ""),
+        ("pools: {a: 40, b: 10}", "10:1: the pools take 50 of 50 tasks at once (the quota's pods)"),
+        ("pools: {a: 40, b: 9}", ""),
+        ("maxActiveTasks: 4\npools: {a: 4}", "11:1: the pools take 4 of 4 tasks at once (maxActiveTasks)"),
+        ("maxActiveTasks: 4\npools: {a: 3}", ""),
     ],
 )
-def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, problem: str) -> None:
+def test_a_teams_pools_are_a_part_of_its_tasks_at_once(platform_repo: Path, lines: str, problem: str) -> None:
     change(platform_repo, "teams/risk.yaml", "^# What is different", f"{lines}\n# What is different")
+    # The team's quota in dev admits fewer pods.
+    (platform_repo / "values/overrides/dev/risk.yaml").unlink()
     if not problem:
         load_environment(platform_repo, "prod")
         return
-    wanted = f"values/teams/risk.yaml:{problem} workerSlots; at least one must be left for the other tasks"
+    wanted = f"values/teams/risk.yaml:{problem}; at least one must be left for the others"
     assert problems(platform_repo) == [wanted]
 
 
-def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("maxActiveTasks: 4\n", "1:1: the pools take 4 of 4 tasks at once (maxActiveTasks)"),
+        ("quota: {cpu: '1', pods: 4}\n", "1:19: the pools take 4 of 4 tasks at once (the quota's pods)"),
+        ("pools: {b: 46}\n", "1:1: the pools take 50 of 50 tasks at once (the quota's pods)"),
+        ("quota: {cpu: '1'}\n", ""),
+    ],
+)
+def test_a_teams_pools_are_a_part_of_its_tasks_at_once_in_each_environment(
+    platform_repo: Path, text: str, problem: str
+) -> None:
     change(platform_repo, "teams/risk.yaml", "^environments:", "pools: {a: 4}\nenvironments:")
+    override(platform_repo, "prod", "risk", text)
+    if not problem:
+        load_environment(platform_repo, "prod")
+        return
+    wanted = f"{problem}; at least one must be left for the others"
+    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:{wanted}"]
+
+
+def test_the_reserved_teams_pools_are_a_part_of_its_tasks_at_once(platform_repo: Path) -> None:
+    change(
+        platform_repo,
+        "environments/prod.yaml",
+        "^  airflow: .*",
+        "  metrics: {prometheusUrl: 'http://prometheus:9090'}",
+    )
+    change(platform_repo, "platform-team.yaml", "^maxActiveTasks: 1", "pools: {a: 2}")
+    wanted = "the pools take 2 of 2 tasks at once (the quota's pods); at least one must be left for the others"
+    assert problems(platform_repo) == [f"values/platform-team.yaml:7:1: {wanted}"]
+
+
+def test_the_old_name_of_the_tasks_at_once_is_refused_with_what_to_write(platform_repo: Path) -> None:
+    change(platform_repo, "teams/risk.yaml", "^environments:", "workerSlots: 4\npool: 5\nenvironments:")
     override(platform_repo, "prod", "risk", "workerSlots: 4\n")
-    wanted = "the pools take 4 of 4 workerSlots; at least one must be left for the other tasks"
-    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:1:1: {wanted}"]
+    words = (
+        "'workerSlots' is now 'maxActiveTasks', the most of the team's tasks at once, deferred ones included: "
+        "rename it, or leave it out for the number of 'pods' in the quota"
+    )
+    assert problems(platform_repo) == [
+        f"values/overrides/prod/risk.yaml:1:1: {words}",
+        f"values/teams/risk.yaml:11:1: {words}",
+    ]
 
 
 def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, platform_repo: Path) -> None:

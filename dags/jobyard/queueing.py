@@ -2,8 +2,8 @@
 
 Airflow queues by weight over all DAGs, and its default weight is the number of tasks behind a task: the widest job
 would be before everybody. Here the weight is the position of the task's priority in its team's own band, so a team's
-band says nothing of other teams. How many tasks of a team there are at once, deferred ones included, is the size of its
-pools, which `jobyard publish-platform` makes: `<team>`, and `<team>.<pool>` for each pool that the team's file names.
+band says nothing of other teams. How many worker slots a team holds at most is the size of its pools, which
+`jobyard publish-platform` makes: `<team>`, and `<team>.<pool>` for each pool that the team's file names.
 """
 
 import re

@@ -177,7 +177,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "^quota: .*",
             "repo: https://git.example.com/other.git",
             "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (allowed: revision, viewerGroups, iamRoles, "
-            "allowedNodeGroups, priorities, quota, maxActiveTasks, pools, assets, egress)",
+            "allowedNodeGroups, priorities, quota, workerSlots, pools, assets, egress)",
         ),
         (
             "teams/fraud.yaml",
@@ -395,22 +395,21 @@ def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
 def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (1, False), "fraud": (9, True)})
+    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (1, False), "fraud": (16, False)})
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
     change(platform_repo, "environments/prod.yaml", "^  airflow: .*", "  airflow: jobyard-prod\n  airflowSlots: 20")
     change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
     assert (code, err) == (0, "")
     assert out.startswith(
-        "pool risk: 46 slots\npool risk.warehouse: 4 slots\n"
-        "warning: the teams' maxActiveTasks are 59 in total, and Airflow's workers run 20 tasks at once: a team may "
-        "wait for others' tasks\nput s3://data/"
+        "pool risk: 12 slots\npool risk.warehouse: 4 slots\n"
+        "warning: the teams' workerSlots are 32 in total, and Airflow has 20: a team may wait for others' tasks\nput s3://data/"
     )
     assert airflow.pools == {
         "default_pool": (10_000, False),
-        "risk": (46, True),
+        "risk": (12, False),
         "risk.warehouse": (4, True),
-        "fraud": (9, True),
+        "fraud": (16, False),
     }
     airflow.refuses = True
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=airflow")
@@ -418,14 +417,24 @@ def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     assert "Contents" not in s3.list_objects_v2(Bucket="airflow")
 
 
-def test_pools_that_do_not_count_deferred_tasks_are_changed_once(
+def test_of_deferred_tasks_named_pools_count_all_and_a_teams_own_none(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (50, False), "fraud": (9, False)})
+    airflow = PoolsAlone(
+        {"default_pool": (10_000, False), "risk": (12, True), "risk.warehouse": (4, False), "fraud": (16, True)}
+    )
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
     arguments = ("publish-platform", "--environment=prod", "--bucket=data")
-    assert jobyard(*arguments)[1].startswith("pool fraud: 9 slots\npool risk: 50 slots\nput ")
-    assert airflow.pools == {"default_pool": (10_000, False), "risk": (50, True), "fraud": (9, True)}
+    assert jobyard(*arguments)[1].startswith(
+        "pool fraud: 16 slots\npool risk: 12 slots\npool risk.warehouse: 4 slots\nput "
+    )
+    assert airflow.pools == {
+        "default_pool": (10_000, False),
+        "risk": (12, False),
+        "risk.warehouse": (4, True),
+        "fraud": (16, False),
+    }
     assert "pool " not in jobyard(*arguments)[1]
 
 
@@ -438,7 +447,7 @@ def test_publish_platform_warns_of_a_small_default_pool(
     slots: int,
     is_small: bool,
 ) -> None:
-    airflow = PoolsAlone({"default_pool": (slots, False), "risk": (50, True), "fraud": (9, True)})
+    airflow = PoolsAlone({"default_pool": (slots, False), "risk": (16, False), "fraud": (16, False)})
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
     assert (code, err) == (0, "")
@@ -449,22 +458,6 @@ def test_publish_platform_warns_of_a_small_default_pool(
     )
     assert out.startswith(warning if is_small else "put s3://data/")
     assert airflow.pools["default_pool"] == (slots, False)
-
-
-def test_publish_platform_warns_of_more_tasks_at_once_than_pods(
-    jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    airflow = PoolsAlone({"default_pool": (-1, False)})
-    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
-    override(platform_repo, "prod", "risk", "maxActiveTasks: 51\n")
-    override(platform_repo, "prod", "fraud", "maxActiveTasks: 5\n")
-    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
-    assert (code, err) == (0, "")
-    assert out.startswith(
-        "pool fraud: 5 slots\npool risk: 51 slots\n"
-        "warning: team risk has maxActiveTasks 51, and its quota admits 50 pods: the API server refuses those beyond, "
-        "and their tasks fail and are retried\nput s3://data/"
-    )
 
 
 def test_publish_platform_needs_to_know_where_the_pools_go(jobyard: Jobyard, platform_repo: Path) -> None:
@@ -509,67 +502,25 @@ class PoolsAlone:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("pools: {a: 40, b: 10}", "10:1: the pools take 50 of 50 tasks at once (the quota's pods)"),
-        ("pools: {a: 40, b: 9}", ""),
-        ("maxActiveTasks: 4\npools: {a: 4}", "11:1: the pools take 4 of 4 tasks at once (maxActiveTasks)"),
-        ("maxActiveTasks: 4\npools: {a: 3}", ""),
+        ("pools: {a: 10, b: 6}", "10:1: the pools take 16 of 16"),
+        ("workerSlots: 4\npools: {a: 4}", "11:1: the pools take 4 of 4"),
+        ("workerSlots: 4\npools: {a: 3}", ""),
     ],
 )
-def test_a_teams_pools_are_a_part_of_its_tasks_at_once(platform_repo: Path, lines: str, problem: str) -> None:
+def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, problem: str) -> None:
     change(platform_repo, "teams/risk.yaml", "^# What is different", f"{lines}\n# What is different")
-    # The team's quota in dev admits fewer pods.
-    (platform_repo / "values/overrides/dev/risk.yaml").unlink()
     if not problem:
         load_environment(platform_repo, "prod")
         return
-    wanted = f"values/teams/risk.yaml:{problem}; at least one must be left for the others"
+    wanted = f"values/teams/risk.yaml:{problem} workerSlots; at least one must be left for the other tasks"
     assert problems(platform_repo) == [wanted]
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("maxActiveTasks: 4\n", "1:1: the pools take 4 of 4 tasks at once (maxActiveTasks)"),
-        ("quota: {cpu: '1', pods: 4}\n", "1:19: the pools take 4 of 4 tasks at once (the quota's pods)"),
-        ("pools: {b: 46}\n", "1:1: the pools take 50 of 50 tasks at once (the quota's pods)"),
-        ("quota: {cpu: '1'}\n", ""),
-    ],
-)
-def test_a_teams_pools_are_a_part_of_its_tasks_at_once_in_each_environment(
-    platform_repo: Path, text: str, problem: str
-) -> None:
+def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
     change(platform_repo, "teams/risk.yaml", "^environments:", "pools: {a: 4}\nenvironments:")
-    override(platform_repo, "prod", "risk", text)
-    if not problem:
-        load_environment(platform_repo, "prod")
-        return
-    wanted = f"{problem}; at least one must be left for the others"
-    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:{wanted}"]
-
-
-def test_the_reserved_teams_pools_are_a_part_of_its_tasks_at_once(platform_repo: Path) -> None:
-    change(
-        platform_repo,
-        "environments/prod.yaml",
-        "^  airflow: .*",
-        "  metrics: {prometheusUrl: 'http://prometheus:9090'}",
-    )
-    change(platform_repo, "platform-team.yaml", "^maxActiveTasks: 1", "pools: {a: 2}")
-    wanted = "the pools take 2 of 2 tasks at once (the quota's pods); at least one must be left for the others"
-    assert problems(platform_repo) == [f"values/platform-team.yaml:7:1: {wanted}"]
-
-
-def test_the_old_name_of_the_tasks_at_once_is_refused_with_what_to_write(platform_repo: Path) -> None:
-    change(platform_repo, "teams/risk.yaml", "^environments:", "workerSlots: 4\npool: 5\nenvironments:")
     override(platform_repo, "prod", "risk", "workerSlots: 4\n")
-    words = (
-        "'workerSlots' is now 'maxActiveTasks', the most of the team's tasks at once, deferred ones included: "
-        "rename it, or leave it out for the number of 'pods' in the quota"
-    )
-    assert problems(platform_repo) == [
-        f"values/overrides/prod/risk.yaml:1:1: {words}",
-        f"values/teams/risk.yaml:11:1: {words}",
-    ]
+    wanted = "the pools take 4 of 4 workerSlots; at least one must be left for the other tasks"
+    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:1:1: {wanted}"]
 
 
 def test_kubeconfig_is_written_to_standard_output_or_a_file(jobyard: Jobyard, platform_repo: Path) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +18,6 @@ from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
-from jobyard_cli.plan.quota import Amount, TeamBounds
 from jobyard_cli.plan.runs import missed, timing
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.release.compile import compile_jobs
@@ -203,10 +201,6 @@ WARNED = {
             "those over the quota fail and are retried"
         ],
     ),
-    "instances that wait for a slot of the team's pool": (
-        DAILY + f"tasks: {{t: {{image: inference, foreach: {list(range(14))}}}}}",
-        [],
-    ),
     "instances that are kept apart": (
         DAILY + "defaults: {node_group: high-cpu, resources: {cpu: 6}}\n"
         "tasks: {t: {image: inference, foreach: [1, 2, 3], concurrency: 2}}",
@@ -236,17 +230,6 @@ def test_what_is_warned_of(add_job: AddJob, team_repo: Path, name: str) -> None:
     written, expected = WARNED[name]
     add_job("score", written)
     assert [one.message for one in planned(team_repo, the_platform()).warnings] == expected
-
-
-@pytest.mark.parametrize(("slots", "excess"), [(10, ""), (12, "pods 12 (quota: 10)")])
-def test_pods_beyond_a_teams_pools_wait_in_airflow(slots: int, excess: str) -> None:
-    bounds = TeamBounds(Amount({"pods": Decimal(10)}), {"risk": slots - 2, "risk.warehouse": 2})
-    assert bounds.excess(Amount({"pods": Decimal(16)})) == excess
-    assert bounds.at_once("risk", cast(Task, {"pool": "risk.warehouse"}), 16) == 2
-    assert bounds.at_once("risk", cast(Task, {}), 16) == slots - 2
-    assert bounds.at_once("risk", cast(Task, {}), 3) == 3
-    # Airflow does not have this pool, so nothing is known of it.
-    assert bounds.at_once("risk", cast(Task, {"pool": "risk.other"}), 16) == 16
 
 
 def test_jobs_that_start_together_and_ask_for_too_much_are_told_once(add_job: AddJob, team_repo: Path) -> None:

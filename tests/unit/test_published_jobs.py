@@ -291,7 +291,7 @@ def test_a_release_that_somebody_made_by_hand_does_not_stop_the_checks_of_others
 
 def test_the_teams_bounds_of_a_file_that_is_younger_than_its_repository_are_known(platform: Path, team: Path) -> None:
     from jobyard_cli.plan.make import find_platform
-    from jobyard_cli.plan.quota import bounds_of
+    from jobyard_cli.plan.quota import quotas
 
     file = platform / "values" / "overrides" / "dev" / "risk.yaml"
     file.write_text(file.read_text().replace("pods: 10", "pods: 3", 1))
@@ -301,7 +301,7 @@ def test_the_teams_bounds_of_a_file_that_is_younger_than_its_repository_are_know
     known = find_platform(team, None)
     assert known.repo is not None
     assert known.words.endswith("fetched just now")
-    assert {name: int(bounds.quota.get("pods")) for name, bounds in bounds_of(known.repo, "risk").items()} == {
+    assert {name: int(quota.get("pods")) for name, quota in quotas(known.repo, "risk").items()} == {
         "dev": 3,
         "prod": 50,
     }

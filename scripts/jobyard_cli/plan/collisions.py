@@ -10,7 +10,7 @@ from jobyard.entries import Job
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.plan.model import Caution, Jobs
 from jobyard_cli.plan.phrases import quoted
-from jobyard_cli.plan.quota import NOTHING, Amount, TeamBounds, at_start
+from jobyard_cli.plan.quota import NOTHING, Amount, at_start
 from jobyard_cli.plan.runs import upcoming_starts
 
 DAYS = 32
@@ -19,11 +19,9 @@ MOST_RUNS = 300
 MOST_NAMES = 5
 
 
-def collisions(
-    changed: set[str], jobs: Jobs, by_environment: Mapping[str, TeamBounds], now: datetime
-) -> Iterator[Caution]:
+def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now: datetime) -> Iterator[Caution]:
     """Yield a warning for changed jobs that start together and exceed the quota only together: each first time."""
-    if not by_environment or not changed:
+    if not quotas or not changed:
         return
     requests = {name: at_start(job) for name, job in jobs.items()}
     warned: set[tuple[str, str]] = set()
@@ -31,22 +29,22 @@ def collisions(
         name = min(changed.intersection(names), default=None)
         if name is None or len(names) == 1:
             continue
-        for environment, bounds in by_environment.items():
+        for environment, quota in quotas.items():
             if (environment, name) in warned:
                 continue
-            if excess := _excess(names, requests, bounds):
+            if excess := _excess(names, requests, quota):
                 warned.add((environment, name))
                 yield Caution(name, f"in '{environment}' {_together(name, names, moment)}; they ask for {excess}")
 
 
-def _excess(names: list[str], requests: Mapping[str, Amount], bounds: TeamBounds) -> str:
+def _excess(names: list[str], requests: Mapping[str, Amount], quota: Amount) -> str:
     """What the jobs request together beyond the quota; empty if one of them alone does: another warning says so."""
     total = NOTHING
     for name in names:
-        if bounds.excess(requests[name]):
+        if any(requests[name].over(quota)):
             return ""
         total += requests[name]
-    return bounds.excess(total)
+    return ", ".join(total.over(quota))
 
 
 def _together(name: str, names: list[str], moment: datetime) -> str:

@@ -19,7 +19,7 @@ from jobyard_cli.plan.chart import OTHERS, BaseRenderError, chart_changes, envir
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.images import image_changes
 from jobyard_cli.plan.model import JobChange, ObjectChange, Plan
-from jobyard_cli.plan.quota import TeamBounds, bounds_of
+from jobyard_cli.plan.quota import Amount, quotas
 from jobyard_cli.plan.usage import ReadAdvice, Reading
 from jobyard_cli.plan.warnings import Situation, warnings
 from jobyard_cli.platform.current import current_platform
@@ -94,7 +94,7 @@ def make_plan(
     notes = list(base.notes)
     old_platform, new_platform = _platform_data(repo, base.tree, platform, environment)
     changes = list(Comparison(repo.team, base.jobs, jobs, old_platform, new_platform).changes(now))
-    bounds = _bounds(platform, repo.team, environment, notes)
+    bounds = _quotas(platform, repo.team, environment, notes)
     # Read while Helm renders the chart.
     reading = _reading(read, repo.team, platform, changes, bounds)
     objects = _objects(repo.root, base, environment, bounds, notes)
@@ -157,11 +157,11 @@ def _groups_of(tree: Path | None, repo: TeamRepo) -> Mapping[str, Written]:
     return groups
 
 
-def _bounds(platform: Platform, team: str, environment: str, notes: list[str]) -> dict[str, TeamBounds]:
+def _quotas(platform: Platform, team: str, environment: str, notes: list[str]) -> dict[str, Amount]:
     if platform.repo is None:
         notes.append(f"the team's quota is not known: {platform.why}")
         return {}
-    by_environment = bounds_of(platform.repo, team)
+    by_environment = quotas(platform.repo, team)
     if not by_environment:
         notes.append(f"the team's quota is not known: the platform has no team {team}")
     if not environment:
@@ -172,7 +172,7 @@ def _bounds(platform: Platform, team: str, environment: str, notes: list[str]) -
 
 
 def _objects(
-    root: Path, base: Base, environment: str, bounds: Mapping[str, TeamBounds], notes: list[str]
+    root: Path, base: Base, environment: str, bounds: Mapping[str, Amount], notes: list[str]
 ) -> list[ObjectChange]:
     if not has_chart(root):
         notes.append(f"there is no {CHART} here, so no objects are compared")
@@ -189,7 +189,7 @@ def _objects(
         return []
 
 
-def _environments(environment: str, bounds: Mapping[str, TeamBounds], before: Path | None, after: Path) -> list[str]:
+def _environments(environment: str, bounds: Mapping[str, Amount], before: Path | None, after: Path) -> list[str]:
     """The chosen environment, or else those that the team is in; if these are not known, those with values.
 
     `OTHERS` then stands for the environments without values.

@@ -13,7 +13,6 @@ from jobyard.pod_parts import DISK_KIND, with_disk
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import canonical_cpu, canonical_memory, parse_quantity
 from jobyard_cli.platform.environments import environment_names, load_teams
-from jobyard_cli.platform.pools import wanted_pools
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
@@ -52,24 +51,6 @@ class Amount:
 NOTHING = Amount({})
 
 
-@dataclass(frozen=True)
-class TeamBounds:
-    """What a team may have at once in an environment."""
-
-    quota: Amount
-    pools: Mapping[str, int]
-    """Tasks at once in each of the team's pools, by the pool's name in Airflow."""
-
-    def at_once(self, team: str, task: Task, number: int) -> int:
-        """Return how many of that number of the task's instances its pool lets run at once."""
-        return min(number, self.pools.get(task.get("pool") or team, number))
-
-    def excess(self, amount: Amount) -> str:
-        """Return in words what the amount is above the quota, "" if nothing; pods beyond the pools wait in Airflow."""
-        pods = min(amount.get("pods"), Decimal(sum(self.pools.values())))
-        return ", ".join(Amount({**amount.by_kind, "pods": pods}).over(self.quota))
-
-
 def _text(kind: str, value: Decimal) -> str:
     if kind == "cpu":
         return canonical_cpu(f"{value.normalize():f}")
@@ -79,8 +60,8 @@ def _text(kind: str, value: Decimal) -> str:
     return number
 
 
-def bounds_of(platform: Path, team: str) -> dict[str, TeamBounds]:
-    """Return the team's bounds in each environment that it is in.
+def quotas(platform: Path, team: str) -> dict[str, Amount]:
+    """Return the team's quota in each environment that it is in.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -89,12 +70,12 @@ def bounds_of(platform: Path, team: str) -> dict[str, TeamBounds]:
     team_files = load_teams(platform).get(team)
     if team_files is None:
         return {}
-    bounds: dict[str, TeamBounds] = {}
+    amounts: dict[str, Amount] = {}
     for environment in environment_names(platform):
         values = team_files.in_environment(environment)
         if values is not None:
-            bounds[environment] = TeamBounds(_quota(values["quota"]), wanted_pools({team: values}))
-    return bounds
+            amounts[environment] = _quota(values["quota"])
+    return amounts
 
 
 def _quota(quota: Written) -> Amount:

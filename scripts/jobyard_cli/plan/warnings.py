@@ -13,7 +13,7 @@ from jobyard_cli.check.timing import has_clock
 from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange, Jobs
-from jobyard_cli.plan.quota import TeamBounds, at_start, instances, of_task
+from jobyard_cli.plan.quota import Amount, at_start, instances, of_task
 from jobyard_cli.plan.requests import misfits
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
 from jobyard_cli.platform.published import KnownJobs
@@ -27,12 +27,12 @@ _WHEN = tuple(Timing.__annotations__)
 
 @dataclass(frozen=True)
 class Situation:
-    """What changes, and what is around it: the known jobs of all teams; its bounds and advice by environment."""
+    """What changes, and what is around it: the known jobs of all teams; quotas and advice by environment."""
 
     team: str
     before: Jobs
     after: Jobs
-    bounds: Mapping[str, TeamBounds]
+    quotas: Mapping[str, Amount]
     others: KnownJobs
     now: datetime
     advice: Mapping[str, Advice] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def warnings(changes: Sequence[JobChange], situation: Situation) -> list[Caution
             cautions.update(misfits(change, situation.after[change.name], situation.advice, situation.now))
         if _starts_otherwise(change, situation):
             starting.add(change.name)
-    cautions.update(collisions(starting, situation.after, situation.bounds, situation.now))
+    cautions.update(collisions(starting, situation.after, situation.quotas, situation.now))
     return sorted(cautions)
 
 
@@ -75,7 +75,7 @@ def _of_job(change: JobChange, situation: Situation) -> Iterator[Caution]:
     before = situation.before.get(name)
     job = situation.after[name]
     if change.kind != RENAMED:
-        yield from _over_quota(name, job, situation)
+        yield from _over_quota(name, job, situation.quotas)
     if has_clock(job["schedule"]):
         yield from _overlapping(name, job, situation.now)
         if before is None:
@@ -95,14 +95,14 @@ def _awaited(old_name: str, situation: Situation) -> Iterator[Caution]:
             yield Caution(old_name, f"job '{other}' waits for '{dag_id}', which no longer runs under this name")
 
 
-def _over_quota(name: str, job: Job, situation: Situation) -> Iterator[Caution]:
+def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[Caution]:
     for task_name, task in job["tasks"].items():
-        for environment, bounds in situation.bounds.items():
-            number = bounds.at_once(situation.team, task, instances(job, task))
+        for environment, quota in quotas.items():
+            number = instances(job, task)
             pod = of_task(task)
-            if excess := bounds.excess(pod):
+            if excess := ", ".join(pod.over(quota)):
                 yield Caution(name, f"in '{environment}' no pod of task '{task_name}' can start: it asks for {excess}")
-            elif excess := bounds.excess(pod.times(number)):
+            elif excess := ", ".join(pod.times(number).over(quota)):
                 together = f"{number} instances of task '{task_name}' may run at once and ask for {excess}"
                 yield Caution(name, f"in '{environment}' {together}; those over the quota fail and are retried")
 

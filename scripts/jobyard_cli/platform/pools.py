@@ -1,7 +1,4 @@
-"""The teams' pools in Airflow: how many tasks of each team there are at once.
-
-A deferred task holds a slot of its pool, since its pod runs: so the slots are the team's tasks at once, whether a
-worker or Airflow's triggerer follows their pods. A sensor that is rescheduled holds none between its looks.
+"""The teams' pools in Airflow: how many worker slots each team may hold.
 
 The principal that publishes the library makes them, through Airflow's API: its code runs in Airflow anyway, so the
 permission to make pools gives nothing that publishing does not. Airflow starts no task whose pool does not exist, hence
@@ -15,13 +12,13 @@ from typing import Any
 
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowPermissionError
-from jobyard_cli.platform.teams import tasks_at_once
+from jobyard_cli.platform.teams import WORKER_SLOTS
 
-DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
 DEFAULT_POOL = "default_pool"
 """Airflow's own, for tasks that name no pool."""
 UNLIMITED = -1
 """Slots of a pool without a limit."""
+DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
 
 
 def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
@@ -29,7 +26,7 @@ def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     wanted: dict[str, int] = {}
     for team, values in sorted(teams.items()):
         pools: Mapping[str, int] = values.get("pools", {})
-        wanted[team] = tasks_at_once(values) - sum(pools.values())
+        wanted[team] = int(values.get("workerSlots", WORKER_SLOTS)) - sum(pools.values())
         for pool, slots in sorted(pools.items()):
             wanted[f"{team}.{pool}"] = slots
     return wanted
@@ -38,6 +35,9 @@ def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
     """Create or update the pools; return the names of those that changed.
 
+    A pool that the team's file names limits what runs at once, deferred tasks included. The team's own pool limits the
+    worker slots that it holds; a deferred task holds none.
+
     Raises:
         AirflowError: unreachable, or refused.
     """
@@ -45,11 +45,11 @@ def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
     changed = []
     for name, slots in wanted.items():
         pool = existing.get(name)
+        size = {"slots": slots, "include_deferred": "." in name}
         if pool is None:
-            body = {"name": name, "slots": slots, "description": DESCRIPTION, "include_deferred": True}
-            airflow.call("POST", "pools", body)
-        elif _differs(pool, slots):
-            _change(airflow, name, slots)
+            airflow.call("POST", "pools", {"name": name, "description": DESCRIPTION, **size})
+        elif any(pool.get(field, False) != value for field, value in size.items()):
+            _change(airflow, name, size)
         else:
             continue
         changed.append(name)
@@ -74,16 +74,11 @@ def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
     return sorted(names - airflow.by_name("pools", "pools").keys())
 
 
-def _differs(pool: Mapping[str, Any], slots: int) -> bool:
-    return pool["slots"] != slots or not pool.get("include_deferred")
-
-
-def _change(airflow: AirflowClient, name: str, slots: int) -> None:
+def _change(airflow: AirflowClient, name: str, size: Mapping[str, Any]) -> None:
     """Airflow 3 wants the pool's name in the body as `pool`, Airflow 2 as `name`, and each refuses the other."""
-    body = {"slots": slots, "include_deferred": True}
     try:
-        airflow.call("PATCH", f"pools/{name}", {"pool": name, **body})
+        airflow.call("PATCH", f"pools/{name}", {"pool": name, **size})
     except (AirflowBusyError, AirflowPermissionError):
         raise
     except AirflowError:
-        airflow.call("PATCH", f"pools/{name}", {"name": name, **body})
+        airflow.call("PATCH", f"pools/{name}", {"name": name, **size})

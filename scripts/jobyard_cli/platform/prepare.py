@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from jobyard_cli.airflow.client import airflow_client, names_airflow
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.airflow_roles import make_roles
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
 from jobyard_cli.platform.pools import DEFAULT_POOL, UNLIMITED, default_pool_slots, make_pools, wanted_pools
-from jobyard_cli.platform.teams import tasks_at_once
 
 SMALL_DEFAULT_POOL = 128
 """Slots of `default_pool` that Airflow makes; MWAA has made it with 10,000 since August 2026."""
@@ -28,7 +26,7 @@ class MissingAirflowError(JobyardError):
 
 
 def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
-    """Make what is missing; yield a line for each that was made or changed, and warnings of limits that don't fit.
+    """Make what is missing; a line for each that was made or changed.
 
     Raises:
         MissingAirflowError: neither the environment's file nor `url` says where Airflow is.
@@ -42,26 +40,14 @@ def prepare(environment: Environment, url: str | None = None) -> Iterator[str]:
     wanted = wanted_pools(environment.all_teams)
     for name in make_pools(airflow, wanted):
         yield f"pool {name}: {wanted[name]} slots"
-    yield from _over_quota(environment.all_teams)
-    yield from _over_workers(values.get("airflowSlots"), sum(wanted.values()))
+    slots, taken = values.get("airflowSlots"), sum(wanted.values())
+    if slots is not None and taken > slots:
+        excess = f"the teams' workerSlots are {taken} in total, and Airflow has {slots}"
+        yield f"warning: {excess}: a team may wait for others' tasks"
     yield from _small_default_pool(default_pool_slots(airflow))
     if values.get("airflowRoles"):
         for name in make_roles(airflow, environment.teams):
             yield f"role {name}"
-
-
-def _over_quota(teams: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for team, values in sorted(teams.items()):
-        most, pods = tasks_at_once(values), values["quota"]["pods"]
-        if most > pods:
-            excess = f"team {team} has maxActiveTasks {most}, and its quota admits {pods} pods"
-            yield f"warning: {excess}: the API server refuses those beyond, and their tasks fail and are retried"
-
-
-def _over_workers(slots: int | None, taken: int) -> Iterator[str]:
-    if slots is not None and taken > slots:
-        excess = f"the teams' maxActiveTasks are {taken} in total, and Airflow's workers run {slots} tasks at once"
-        yield f"warning: {excess}: a team may wait for others' tasks"
 
 
 def _small_default_pool(slots: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import mapping
@@ -23,20 +23,14 @@ from jobyard_cli.platform.team_schema import (
     platform_team_validator,
 )
 
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-
 TEAMS = "values/teams"
 OVERRIDES = "values/overrides"
 PLATFORM_TEAM = "platform"
 """The reserved team that runs the platform's own jobs; its values are in a file of their own, not in `TEAMS`."""
 RESERVED = ("jobyard", PLATFORM_TEAM, "airflow", "argocd", "default")
 """Names that a team can't have, besides those that begin with `kube-`, as in charts/bounds and the template."""
-RENAMED = {
-    "workerSlots": "'workerSlots' is now 'maxActiveTasks', the most of the team's tasks at once, deferred ones "
-    "included: rename it, or leave it out for the number of 'pods' in the quota",
-}
-"""What a value was called before -> what to write now."""
+WORKER_SLOTS = 16
+"""Of a team whose file does not say."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +70,6 @@ class TeamFiles:
         """Yield the team's file, then its overrides."""
         yield self.document
         yield from self.overrides.values()
-
-
-def tasks_at_once(values: Mapping[str, Any]) -> int:
-    """Return how many of the team's tasks may run at once, deferred ones included; the quota's pods by default."""
-    return int(values.get("maxActiveTasks", values["quota"]["pods"]))
 
 
 def is_reserved(name: str) -> bool:
@@ -141,9 +130,7 @@ def team_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iter
     known = list(node_groups(repo / "values"))
     for document in files.documents:
         yield from _node_groups(document, known)
-    for document in files.documents:
-        # The team's own file over itself is that file.
-        yield from _pools(document, merged(files.document.data, document.data))
+    yield from _pools(files)
 
 
 def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
@@ -160,16 +147,7 @@ def _own_findings(files: TeamFiles, repo: Path) -> Iterator[Finding]:
     if old_form := _old_form(document, files.name):
         yield old_form
     else:
-        yield from _content_findings(document, file_validator(schema))
-
-
-def _content_findings(document: Document, validator: Draft202012Validator) -> Iterator[Finding]:
-    """A finding for each value that has its old name; without such values, for each that the schema refuses."""
-    renamed = [name for name in mapping(document.data) if name in RENAMED]
-    for name in renamed:
-        yield document.finding((name,), RENAMED[name], "team", at_key=True)
-    if not renamed:
-        yield from part_findings(document, (), document.data, validator)
+        yield from part_findings(document, (), document.data, file_validator(schema))
 
 
 def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
@@ -177,12 +155,9 @@ def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
     yield from document.findings
     if document.findings:
         return
-    misfits = list(_content_findings(document, platform_team_validator(repo / TEAM_SCHEMA)))
-    yield from misfits
+    yield from part_findings(document, (), document.data, platform_team_validator(repo / TEAM_SCHEMA))
     if isinstance(document.data, dict):
         yield from _node_groups(document, list(node_groups(repo / "values")))
-    if not misfits:
-        yield from _pools(document, document.data)
 
 
 def _old_form(document: Document, name: str) -> Finding | None:
@@ -209,7 +184,7 @@ def _override_findings(files: TeamFiles, environments: list[str], repo: Path) ->
         if name not in environments:
             yield override.finding((), unknown("environment", name, environments, "available"), "name")
         if not override.findings:
-            yield from _content_findings(override, override_validator(repo / TEAM_SCHEMA))
+            yield from part_findings(override, (), override.data, override_validator(repo / TEAM_SCHEMA))
 
 
 def _environments(files: TeamFiles, environments: list[str]) -> Iterator[Finding]:
@@ -233,22 +208,22 @@ def _node_groups(document: Document, known: list[str]) -> Iterator[Finding]:
             yield document.finding(("allowedNodeGroups", index), message, "node-group")
 
 
-def _pools(document: Document, values: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for a file with which the team's pools take all of the team's tasks at once, or more."""
-    most = tasks_at_once(values)
-    taken = sum(values.get("pools", {}).values())
-    path = _bounding(document.data)
-    if path and taken >= most:
-        reason = "maxActiveTasks" if "maxActiveTasks" in values else "the quota's pods"
-        message = f"the pools take {taken} of {most} tasks at once ({reason}); at least one must be left for the others"
-        yield document.finding(path, message, "pool", at_key=True)
+def _pools(files: TeamFiles) -> Iterator[Finding]:
+    """A finding for each file that gives a team's pools all of the team's slots, or more."""
+    for document in files.documents:
+        # The team's own file over itself is that file.
+        values = merged(files.document.data, document.data)
+        slots = int(values.get("workerSlots", WORKER_SLOTS))
+        taken = sum(values.get("pools", {}).values())
+        key = _slots_key(document)
+        if key and taken >= slots:
+            message = f"the pools take {taken} of {slots} workerSlots; at least one must be left for the other tasks"
+            yield document.finding((key,), message, "pool", at_key=True)
 
 
-def _bounding(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the path of the value that a finding on the pools is at; nothing if the file has none that matters."""
-    for key in ("pools", "maxActiveTasks"):
-        if key in data:
-            return (key,)
-    if "pods" in data.get("quota", {}):
-        return ("quota", "pods")
-    return ()
+def _slots_key(document: Document) -> str:
+    """Return the key at which a finding on the slots is: `pools`, else `workerSlots`; nothing without either."""
+    for key in ("pools", "workerSlots"):
+        if key in document.data:
+            return key
+    return ""

@@ -58,15 +58,18 @@ def pages_of(docs: Path = ROOT / "docs") -> dict[str, list[str]]:
     Raises:
         SiteError: a page is missing in the navigation, or the other way round.
     """
-    existing = {file.stem for file in docs.glob("*.md")} | set(FROM_THE_TOP)
-    named = {page for pages in NAVIGATION.values() for page in pages} | {"index"}
+    existing = {file.stem for file in docs.glob("*.md")}.union(FROM_THE_TOP)
+    named = {"index"}.union(*NAVIGATION.values())
     if unnamed := existing - named:
         raise SiteError(
             f"NAVIGATION in scripts/build_site.py must name every page; missing: {', '.join(sorted(unnamed))}"
         )
     if missing := named - existing - GENERATED_LATER:
         raise SiteError(f"NAVIGATION in scripts/build_site.py names missing pages: {', '.join(sorted(missing))}")
-    return {section: [page for page in pages if page in existing] for section, pages in NAVIGATION.items()}
+    found = {}
+    for section, pages in NAVIGATION.items():
+        found[section] = [page for page in pages if page in existing]
+    return found
 
 
 def _stage(folder: Path) -> None:

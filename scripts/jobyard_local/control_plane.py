@@ -176,19 +176,18 @@ def kubeconfig(
 ) -> dict[str, Any]:
     """Return the content of such a kubeconfig, with certificates inline, so that it can be copied elsewhere."""
     cluster = {"server": layout.api_url, "certificate-authority-data": _base64(authority.root.certificate)}
+    entries, contexts = [], []
+    for user, pair in users.items():
+        context = {"cluster": "local", "user": user, "namespace": namespaces.get(user, "default")}
+        entries.append({"name": user, "user": _credentials(pair)})
+        contexts.append({"name": user, "context": context})
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": next(iter(users), ""),
         "clusters": [{"name": "local", "cluster": cluster}],
-        "users": [{"name": user, "user": _credentials(pair)} for user, pair in users.items()],
-        "contexts": [
-            {
-                "name": user,
-                "context": {"cluster": "local", "user": user, "namespace": namespaces.get(user, "default")},
-            }
-            for user in users
-        ],
+        "users": entries,
+        "contexts": contexts,
     }
 
 

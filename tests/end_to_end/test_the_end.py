@@ -30,8 +30,8 @@ Shown = Callable[[], AbstractContextManager[Steps]]
 DAG = f"{team_repo.TEAM}.{SCORING}"
 
 
-def test_a_platform_whose_network_another_has_taken_leaves_it_alone(platform: LocalPlatform) -> None:
-    was_down = replace(platform.layout, state=platform.state.with_name("was-down"))
+def test_a_platform_whose_network_another_has_taken_leaves_it_alone(platform: LocalPlatform, tmp_path: Path) -> None:
+    was_down = replace(platform.layout, state=tmp_path)
     with pytest.raises(UnsupportedError, match="another platform took the network"):
         bridge.create(was_down)
     EmbeddedCluster(was_down, platform.node_groups, Supervisor(was_down.state)).clean_up()

@@ -212,13 +212,17 @@ OUTPUT = "dags/risk.score/dagRuns/scheduled__1/taskInstances/train/xcomEntries/j
     [
         ({}, True, True),
         ({}, None, True),
-        ({"image": "x"}, True, True),
+        ({}, False, True),
+        (None, False, True),
         ({"measured": "Truncated. You can change this behaviour"}, True, True),
-        ({}, False, False),
+        ({"measured": "Truncated. You can change this behaviour"}, False, True),
+        ({"measured": None}, False, True),
+        ({"image": "x"}, True, True),
+        ({"image": "x"}, False, False),
         ({"image": "x"}, None, False),
     ],
 )
-def test_outputs_are_read_where_the_list_has_no_numbers(rendered: object, uses: bool | None, asks: bool) -> None:
+def test_an_output_is_read_where_the_list_may_lack_its_numbers(rendered: object, uses: bool | None, asks: bool) -> None:
     airflow = FakeAirflow()
     airflow.instances = [instance(rendered_fields=rendered)]
     output = {"auc": 0.9, "ok": True, "folds": [1, {"psi": 2}], "name": "x", "long": [1] * 21}

@@ -212,7 +212,7 @@ def test_a_group_that_the_catalogue_lacks_is_told_once(template: Path, output: P
             ["--cost-center=ünits"],
             "'costCenter' must be a label of letters, digits, '.', '_' and '-', such as risk-ml; got 'ünits'",
         ),
-        ("fraud", ["--output=/nowhere"], "--output must be a directory; got /nowhere"),
+        ("fraud", ["--output=/nowhere"], "--output must be a folder; got /nowhere"),
     ],
 )
 def test_a_wrong_answer_leaves_nothing(

@@ -395,7 +395,7 @@ def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
 def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    airflow = PoolsAlone({"default_pool": 128, "risk": 1, "fraud": 16})
+    airflow = PoolsAlone({"default_pool": (10_000, False), "risk": (1, False), "fraud": (16, False)})
     monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
     change(platform_repo, "environments/prod.yaml", "^  airflow: .*", "  airflow: jobyard-prod\n  airflowSlots: 20")
     change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
@@ -405,11 +405,59 @@ def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(
         "pool risk: 12 slots\npool risk.warehouse: 4 slots\n"
         "warning: the teams' workerSlots are 32 in total, and Airflow has 20: a team may wait for others' tasks\nput s3://data/"
     )
-    assert airflow.pools == {"default_pool": 128, "risk": 12, "risk.warehouse": 4, "fraud": 16}
+    assert airflow.pools == {
+        "default_pool": (10_000, False),
+        "risk": (12, False),
+        "risk.warehouse": (4, True),
+        "fraud": (16, False),
+    }
     airflow.refuses = True
     code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=airflow")
     assert (code, out, err) == (1, "", "refused\n")
     assert "Contents" not in s3.list_objects_v2(Bucket="airflow")
+
+
+def test_of_deferred_tasks_named_pools_count_all_and_a_teams_own_none(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = PoolsAlone(
+        {"default_pool": (10_000, False), "risk": (12, True), "risk.warehouse": (4, False), "fraud": (16, True)}
+    )
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    change(platform_repo, "teams/risk.yaml", "^revision: .*", "revision: main\npools: {warehouse: 4}")
+    arguments = ("publish-platform", "--environment=prod", "--bucket=data")
+    assert jobyard(*arguments)[1].startswith(
+        "pool fraud: 16 slots\npool risk: 12 slots\npool risk.warehouse: 4 slots\nput "
+    )
+    assert airflow.pools == {
+        "default_pool": (10_000, False),
+        "risk": (12, False),
+        "risk.warehouse": (4, True),
+        "fraud": (16, False),
+    }
+    assert "pool " not in jobyard(*arguments)[1]
+
+
+@pytest.mark.parametrize(("slots", "is_small"), [(128, True), (1, True), (129, False), (10_000, False), (-1, False)])
+def test_publish_platform_warns_of_a_small_default_pool(
+    jobyard: Jobyard,
+    platform_repo: Path,
+    s3: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    slots: int,
+    is_small: bool,
+) -> None:
+    airflow = PoolsAlone({"default_pool": (slots, False), "risk": (16, False), "fraud": (16, False)})
+    monkeypatch.setattr("jobyard_cli.platform.prepare.airflow_client", lambda *_: AirflowClient(airflow))
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=data")
+    assert (code, err) == (0, "")
+    warning = (
+        f"warning: Airflow's default_pool has {slots} slots, as in MWAA environments from before August 2026: tasks of "
+        "DAGs that are not Jobyard's share them, unless they name another pool; no task of Jobyard's uses it. To raise "
+        'it: Admin > Pools on Airflow\'s page, or `airflow pools set default_pool 10000 "Default pool"`\n'
+    )
+    assert out.startswith(warning if is_small else "put s3://data/")
+    assert airflow.pools["default_pool"] == (slots, False)
 
 
 def test_publish_platform_needs_to_know_where_the_pools_go(jobyard: Jobyard, platform_repo: Path) -> None:
@@ -426,19 +474,29 @@ class PoolsAlone:
 
     address = "a stand-in"
 
-    def __init__(self, pools: dict[str, int]) -> None:
+    def __init__(self, pools: dict[str, tuple[int, bool]]) -> None:
         self.pools = pools
+        """Slots, and whether deferred tasks hold one, by name."""
         self.refuses = False
 
     def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Any:
         if self.refuses:
             raise AirflowError("refused")
-        if method == "GET":
-            entries = [{"name": name, "slots": slots, "include_deferred": False} for name, slots in self.pools.items()]
-            return {"pools": entries, "total_entries": len(entries)}
-        name = body["name"] if method == "POST" else path.removeprefix("pools/")
-        self.pools[name] = body["slots"]
+        name = path.removeprefix("pools/")
+        match method, path:
+            case "GET", "pools":
+                entries = [self._entry(name) for name in self.pools]
+                return {"pools": entries, "total_entries": len(entries)}
+            case "GET", _:
+                return self._entry(name)
+            case "POST", _:
+                name = body["name"]
+        self.pools[name] = body["slots"], body["include_deferred"]
         return body
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        slots, include_deferred = self.pools[name]
+        return {"name": name, "slots": slots, "include_deferred": include_deferred}
 
 
 @pytest.mark.parametrize(

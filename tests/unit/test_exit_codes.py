@@ -37,7 +37,8 @@ AddJob = Callable[..., Path]
         ("plan --base main --environment dev", "--base and --environment exclude each other"),
         ("usage", "give --environment, or a local copy of its metrics with --from"),
         ("usage --environment dev --from .", "--environment and --from exclude each other"),
-        ("usage --from /nowhere", "'/nowhere' does not exist"),
+        ("usage --from /nowhere", "--from must be a folder; got /nowhere"),
+        (f"usage --from {__file__}", f"--from must be a folder; got {__file__}"),
         (f"usage --environment stage --platform {ROOT}", "unknown environment 'stage'"),
         ("sync", "give --environment or --bucket"),
         ("sync 3f2a91c", "commit '3f2a91c' needs --rollback"),
@@ -45,7 +46,9 @@ AddJob = Callable[..., Path]
         ("images --environment dev", "give --output or --missing"),
         ("images --environment dev --missing m.json --platforms amd64", "--platforms must be platforms"),
         ("dags", "Missing option '--environment'"),
-        ("comment nowhere.md", "path 'nowhere.md' does not exist"),
+        ("comment nowhere.md", "FILE must be a file; got nowhere.md"),
+        ("comment .", "FILE must be a file; got ."),
+        (f"publish-platform --environment dev --repo {ROOT} --kubeconfig .", "--kubeconfig must be a file; got ."),
         (f"dags --environment stage --platform {ROOT}", "unknown environment 'stage'"),
         (f"dags --environment dev --platform {ROOT} --airflow 1.10", "unknown Airflow version '1.10'"),
         ("kubeconfig --environment dev --repo /nowhere", "/nowhere/values/environments is missing"),
@@ -75,7 +78,7 @@ def test_a_wrong_band_or_folder_for_a_new_team_ends_with_2(jobyard: Run) -> None
     command = f"team new fraud --owner a@example.com --repo-url https://example.com/x.git --repo {ROOT}"
     for option, message in (
         ("--priority-band=high", "--priority-band must be a band of priorities, such as 1000-9999; got 'high'"),
-        ("--output=/nowhere", "--output must be a directory; got /nowhere"),
+        ("--output=/nowhere", "--output must be a folder; got /nowhere"),
     ):
         code, out, err = jobyard(*command.split(), option)
         assert (code, out, err) == (2, "", f"{message}\nnothing was written\n")

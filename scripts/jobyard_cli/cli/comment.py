@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
+from jobyard_cli.cli.options import require_file
+
 
 def comment(
-    file: Annotated[Path, typer.Argument(help="Markdown file, such as the output of `jobyard plan`.", exists=True)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Markdown file, such as the output of `jobyard plan`.")],
 ) -> None:
     """Post a file as the pipeline's one comment on its merge request; without a token, print it."""
     from jobyard_cli.merge_request.comment import MissingTokenError, NoMergeRequestError, thread
 
+    require_file("FILE", file)
     text = file.read_text(encoding="utf-8")
     try:
         found = thread(os.environ)

@@ -142,6 +142,26 @@ def write(content: str, output: Path | None) -> None:
         output.write_text(content, encoding="utf-8")
 
 
+def require_folder(name: str, path: Path) -> None:
+    """Refuse an option or argument that is not a folder.
+
+    Raises:
+        UsageError: it is something else, or missing.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{name} must be a folder; got {path}")
+
+
+def require_file(name: str, path: Path) -> None:
+    """Refuse an option or argument that is not a file.
+
+    Raises:
+        UsageError: it is a folder, or missing.
+    """
+    if not path.is_file():
+        raise UsageError(f"{name} must be a file; got {path}")
+
+
 def exclusive(*, given: dict[str, object], why: str) -> None:
     """Refuse two options that exclude each other.
 

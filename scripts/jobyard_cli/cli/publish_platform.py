@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.cli.options import AirflowUrl, Bucket, EndpointUrl, EnvironmentName, PlatformRepository
+from jobyard_cli.cli.options import AirflowUrl, Bucket, EndpointUrl, EnvironmentName, PlatformRepository, require_file
 
 if TYPE_CHECKING:
     from jobyard.platform_entries import PlatformFile
@@ -24,7 +24,6 @@ def publish_platform(
         Path | None,
         typer.Option(
             help="Airflow's kubeconfig, with a context for each team, named after the team.",
-            exists=True,
             show_default="what `jobyard kubeconfig` writes",
         ),
     ] = None,
@@ -55,6 +54,8 @@ def publish_platform(
     from jobyard_cli.sync.target import Given
     from jobyard_cli.system.git import commit, is_later
 
+    if kubeconfig is not None:
+        require_file("--kubeconfig", kubeconfig)
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
     config = generated(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")

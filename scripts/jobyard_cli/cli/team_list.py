@@ -16,6 +16,7 @@ def list_teams(repo: PlatformRepository = Path()) -> None:
     for name, team in load_teams(repo).items():
         environments = team.values.get("environments", everywhere)
         rows.append((name, ", ".join(environments), ", ".join(team.values["allowedNodeGroups"])))
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    names, environment_lists, _ = zip(*rows, strict=True)
+    first, second = max(map(len, names)), max(map(len, environment_lists))
     for name, environments, groups in rows:
-        print(f"{name:{widths[0]}}  {environments:{widths[1]}}  {groups}")
+        print(f"{name:{first}}  {environments:{second}}  {groups}")

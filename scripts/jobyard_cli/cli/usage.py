@@ -14,6 +14,7 @@ from jobyard_cli.cli.options import (
     PlatformWorkTree,
     TeamRepository,
     exclusive,
+    require_folder,
     team_environment,
     team_root,
 )
@@ -36,12 +37,7 @@ def usage(
     environment: OptionalEnvironmentName = None,
     local: Annotated[
         Path | None,
-        typer.Option(
-            "--from",
-            help="Local copy of an environment's metrics, as `aws s3 sync` makes it.",
-            exists=True,
-            file_okay=False,
-        ),
+        typer.Option("--from", help="Local copy of an environment's metrics, as `aws s3 sync` makes it."),
     ] = None,
     others: Annotated[
         bool, typer.Option("--others", help="Show what KRR and the Vertical Pod Autoscaler would request, too.")
@@ -62,6 +58,8 @@ def usage(
     from jobyard_cli.usage.read import in_folder, newest_advice
 
     exclusive(given={"--environment": environment, "--from": local}, why="the usage is of one of them")
+    if local is not None:
+        require_folder("--from", local)
     root = team_root(repo)
     team = TeamRepo.load(root)
     if local is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from jobyard.entries import Job
 from jobyard.quantities import parse_quantity
@@ -84,15 +85,16 @@ def _highest(rows: Iterable[Figures]) -> Figures:
     known = list(rows)
     return Figures(
         requested=None,
-        p95=_most(row.p95 for row in known),
-        peak=_most(row.peak for row in known),
-        fits=_most(row.fits for row in known),
+        p95=_most(known, "p95"),
+        peak=_most(known, "peak"),
+        fits=_most(known, "fits"),
         krr=None,
         vpa=None,
     )
 
 
-def _most(values: Iterable[float | None]) -> float | None:
+def _most(rows: Iterable[Figures], name: str) -> float | None:
+    values: Iterable[float | None] = map(attrgetter(name), rows)
     return max((value for value in values if value is not None), default=None)
 
 

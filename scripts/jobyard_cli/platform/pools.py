@@ -14,6 +14,10 @@ from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowPermissionError
 from jobyard_cli.platform.teams import WORKER_SLOTS
 
+DEFAULT_POOL = "default_pool"
+"""Airflow's own, for tasks that name no pool."""
+UNLIMITED = -1
+"""Slots of a pool without a limit."""
 DESCRIPTION = "Made by jobyard publish-platform, from values/teams."
 
 
@@ -31,7 +35,8 @@ def wanted_pools(teams: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
     """Create or update the pools; return the names of those that changed.
 
-    A task that waits without a worker, deferred or to be looked at again later, holds no slot of its pool.
+    A pool that the team's file names limits what runs at once, deferred tasks included. The team's own pool limits the
+    worker slots that it holds; a deferred task holds none.
 
     Raises:
         AirflowError: unreachable, or refused.
@@ -40,15 +45,24 @@ def make_pools(airflow: AirflowClient, wanted: Mapping[str, int]) -> list[str]:
     changed = []
     for name, slots in wanted.items():
         pool = existing.get(name)
+        size = {"slots": slots, "include_deferred": "." in name}
         if pool is None:
-            body = {"name": name, "slots": slots, "description": DESCRIPTION, "include_deferred": False}
-            airflow.call("POST", "pools", body)
-        elif _differs(pool, slots):
-            _change(airflow, name, slots)
+            airflow.call("POST", "pools", {"name": name, "description": DESCRIPTION, **size})
+        elif any(pool.get(field, False) != value for field, value in size.items()):
+            _change(airflow, name, size)
         else:
             continue
         changed.append(name)
     return changed
+
+
+def default_pool_slots(airflow: AirflowClient) -> int:
+    """Return the slots of Airflow's own pool; `UNLIMITED` if it has no limit.
+
+    Raises:
+        AirflowError: unreachable, or refused.
+    """
+    return int(airflow.call("GET", f"pools/{DEFAULT_POOL}")["slots"])
 
 
 def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
@@ -60,16 +74,11 @@ def missing_pools(airflow: AirflowClient, names: set[str]) -> list[str]:
     return sorted(names - airflow.by_name("pools", "pools").keys())
 
 
-def _differs(pool: Mapping[str, Any], slots: int) -> bool:
-    return pool["slots"] != slots or bool(pool.get("include_deferred"))
-
-
-def _change(airflow: AirflowClient, name: str, slots: int) -> None:
+def _change(airflow: AirflowClient, name: str, size: Mapping[str, Any]) -> None:
     """Airflow 3 wants the pool's name in the body as `pool`, Airflow 2 as `name`, and each refuses the other."""
-    body = {"slots": slots, "include_deferred": False}
     try:
-        airflow.call("PATCH", f"pools/{name}", {"pool": name, **body})
+        airflow.call("PATCH", f"pools/{name}", {"pool": name, **size})
     except (AirflowBusyError, AirflowPermissionError):
         raise
     except AirflowError:
-        airflow.call("PATCH", f"pools/{name}", {"name": name, **body})
+        airflow.call("PATCH", f"pools/{name}", {"name": name, **size})

@@ -93,7 +93,7 @@ def add_team(platform: Path, team: NewTeam, output: Path, file_only: bool = Fals
         if not (platform / needed).exists():
             raise NotAPlatformRepoError(platform / needed)
     if not output.is_dir():
-        raise TeamAnswersError([f"--output must be a directory; got {output}"])
+        raise TeamAnswersError([f"--output must be a folder; got {output}"])
     text, source = team_file(team), _Source.of(platform)
     with tempfile.TemporaryDirectory(prefix=".jobyard-", dir=output) as scratch:
         hook = _bake(source, team, Path(scratch) / "repo")

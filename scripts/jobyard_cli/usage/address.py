@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard_cli.check.parts import mapping
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.environments import ENVIRONMENTS
@@ -58,8 +59,7 @@ def measured_environments(platform: Path, names: Iterable[str]) -> dict[str, Map
     measured: dict[str, Mapping[str, Any]] = {}
     for name in names:
         file = f"{ENVIRONMENTS}/{name}.yaml"
-        data = load(platform / file, file).data
-        values = data.get("environment") if isinstance(data, Mapping) else None
+        values = mapping(load(platform / file, file).data).get("environment")
         if isinstance(values, Mapping) and "metrics" in values:
             measured[name] = values
     return measured

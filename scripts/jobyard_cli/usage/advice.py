@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any
 
 from jobyard_cli.errors import JobyardError, MissingExtraError
+from jobyard_cli.usage.known import known
 
 FORMATS = ("json", "parquet")
 """Suffixes of the files with the same rows. JSON comes first, as reading it needs nothing that is not installed."""
@@ -57,8 +58,9 @@ class TaskAdvice:
     @property
     def name(self) -> str:
         """Return `score.features`, or `train.fold[2]` for an instance of a `foreach`."""
-        instance = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"{self.job}.{self.task}{instance}"
+        if self.map_index < 0:
+            return f"{self.job}.{self.task}"
+        return f"{self.job}.{self.task}[{self.map_index}]"
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,16 @@ def parsed(body: bytes, suffix: str, address: str) -> list[TaskAdvice]:
         MissingExtraError: reading Parquet needs the extra `usage`.
     """
     try:
-        records = json.loads(body) if suffix == "json" else _from_parquet(body, address)
-        return list(map(_task, records))
+        return list(map(_task, _records(body, suffix, address)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableAdviceError(f"{address}: not a team's advice: {type(error).__name__}: {error}") from error
+
+
+def _records(body: bytes, suffix: str, address: str) -> Iterable[Mapping[str, Any]]:
+    if suffix == "json":
+        records: list[Mapping[str, Any]] = json.loads(body)
+        return records
+    return _from_parquet(body, address)
 
 
 def _from_parquet(body: bytes, address: str) -> Iterable[Mapping[str, Any]]:
@@ -109,20 +117,16 @@ def _task(record: Mapping[str, Any]) -> TaskAdvice:
         sampled=int(record["sampled"]),
         cpu=_figures(record, "cpu"),
         memory=_figures(record, "memory"),
-        saves=None if record["saves"] is None else int(record["saves"]),
+        saves=known(int, record["saves"]),
     )
 
 
 def _figures(record: Mapping[str, Any], resource: str) -> Figures:
     return Figures(
-        requested=_number(record[f"requested_{resource}"]),
-        p95=_number(record[f"{resource}_p95"]),
-        peak=_number(record[f"{resource}_peak"]),
-        fits=_number(record[f"fits_{resource}"]),
-        krr=_number(record[f"krr_{resource}"]),
-        vpa=_number(record[f"vpa_{resource}"]),
+        requested=known(float, record[f"requested_{resource}"]),
+        p95=known(float, record[f"{resource}_p95"]),
+        peak=known(float, record[f"{resource}_peak"]),
+        fits=known(float, record[f"fits_{resource}"]),
+        krr=known(float, record[f"krr_{resource}"]),
+        vpa=known(float, record[f"vpa_{resource}"]),
     )
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

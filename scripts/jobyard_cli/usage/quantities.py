@@ -34,5 +34,7 @@ def short_memory(size: float) -> str:
 def dollars(nanodollars: int) -> str:
     """Return an amount of money to the cent: `$41.20`, `-$3.10`."""
     cents = round(nanodollars * 100 / NANODOLLARS)
-    sign = "-" if cents < 0 else ""
-    return f"{sign}${abs(cents) / 100:,.2f}"
+    amount = f"${abs(cents) / 100:,.2f}"
+    if cents < 0:
+        return f"-{amount}"
+    return amount

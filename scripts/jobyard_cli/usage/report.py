@@ -12,6 +12,7 @@ from jobyard_cli.check.findings import printable, unknown
 from jobyard_cli.errors import UsageError
 from jobyard_cli.usage import quantities
 from jobyard_cli.usage.advice import Advice, Figures, TaskAdvice
+from jobyard_cli.usage.known import known
 from jobyard_cli.usage.read import NothingCollectedError
 
 UNKNOWN = "-"
@@ -52,12 +53,14 @@ def usage(advice: Advice, team: str, where: str, jobs: Iterable[str], job: str, 
         UnknownJobError: neither the repository nor the advice has the job.
         NothingCollectedError: there are no runs to report of.
     """
-    known = {*jobs, *(task.job for task in advice.tasks)}
-    if job and job not in known:
-        raise UnknownJobError(job, known)
+    names = {*jobs, *(task.job for task in advice.tasks)}
+    if job and job not in names:
+        raise UnknownJobError(job, names)
     tasks = [task for task in advice.tasks if job in ("", task.job)]
+    if job and not tasks:
+        raise NothingCollectedError(f"job '{job}'", where)
     if not tasks:
-        raise NothingCollectedError(f"job '{job}'" if job else f"team {team}", where)
+        raise NothingCollectedError(f"team {team}", where)
     return Usage(team, where, sorted(tasks, key=_order), advice.written, advice.old(now))
 
 
@@ -85,14 +88,13 @@ def _record(task: TaskAdvice, others: bool) -> dict[str, object]:
         "sampled": task.sampled,
     }
     for resource, quantity in _RESOURCES:
-        record[resource] = dict(_quantities(_figures(task, resource), quantity, others))
-    saves = task.saves
-    record["saves_usd_a_month"] = None if saves is None else round(saves / quantities.NANODOLLARS, 2)
+        record[resource] = dict(_quantities(getattr(task, resource), quantity, others))
+    record["saves_usd_a_month"] = known(_rounded_dollars, task.saves)
     return record
 
 
-def _figures(task: TaskAdvice, resource: str) -> Figures:
-    return task.cpu if resource == "cpu" else task.memory
+def _rounded_dollars(nanodollars: int) -> float:
+    return round(nanodollars / quantities.NANODOLLARS, 2)
 
 
 def _quantities(figures: Figures, quantity: Quantity, others: bool) -> Iterator[tuple[str, str | None]]:
@@ -100,8 +102,7 @@ def _quantities(figures: Figures, quantity: Quantity, others: bool) -> Iterator[
     if others:
         names += ["krr", "vpa"]
     for name in names:
-        value = getattr(figures, name)
-        yield name, None if value is None else quantity(value)
+        yield name, known(quantity, getattr(figures, name))
 
 
 def lines(report: Usage, others: bool = False) -> Iterator[str]:
@@ -119,10 +120,10 @@ def lines(report: Usage, others: bool = False) -> Iterator[str]:
 
 
 def _total(tasks: Sequence[TaskAdvice]) -> str:
-    known = [task.saves for task in tasks if task.saves is not None]
-    if not known:
+    savings = [task.saves for task in tasks if task.saves is not None]
+    if not savings:
         return "What fitting requests would save is not known."
-    return f"Fitting requests would save {quantities.dollars(sum(known))} a month."
+    return f"Fitting requests would save {quantities.dollars(sum(savings))} a month."
 
 
 def _table(tasks: Sequence[TaskAdvice], others: bool) -> Iterator[str]:
@@ -130,7 +131,7 @@ def _table(tasks: Sequence[TaskAdvice], others: bool) -> Iterator[str]:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in (*_HEADINGS, *(_OTHERS if others else ()), _SAVES):
+    for heading in _headings(others):
         table.add_column(heading, no_wrap=True)
     for task in tasks:
         for row in _rows(task, others):
@@ -141,11 +142,18 @@ def _table(tasks: Sequence[TaskAdvice], others: bool) -> Iterator[str]:
         yield line.rstrip()
 
 
+def _headings(others: bool) -> Iterator[str]:
+    yield from _HEADINGS
+    if others:
+        yield from _OTHERS
+    yield _SAVES
+
+
 def _rows(task: TaskAdvice, others: bool) -> Iterator[list[str]]:
-    saves = UNKNOWN if task.saves is None else quantities.dollars(task.saves)
+    saves = known(quantities.dollars, task.saves) or UNKNOWN
     first = [printable(task.name), f"{task.sampled} of {task.runs}"]
     for resource, quantity in _RESOURCES:
-        yield [*first, resource, *_cells(task, _figures(task, resource), quantity, others), saves]
+        yield [*first, resource, *_cells(task, getattr(task, resource), quantity, others), saves]
         first, saves = ["", ""], ""
 
 

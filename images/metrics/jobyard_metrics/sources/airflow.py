@@ -210,14 +210,17 @@ class Airflow:
                 }
 
     def _numbers(self, one: _Instance, uses: Uses) -> outputs.Numbers:
+        """The rendered fields' numbers, or else those of the XCom: the library makes one of any output with numbers."""
         measured = outputs.of_rendered_fields(one.rendered)
         if measured is not None:
             return measured
         newest = one.newest
-        is_used = uses(newest.team, newest.job, newest.task)
-        # Where no release has the task, nothing says whether it has an output, unless its fields are still there.
-        if not (is_used or (is_used is None and not one.rendered)):
+        # Fields without the numbers are those of another operator, or of an older library: it kept used outputs alone.
+        if outputs.are_others(one.rendered) and not uses(newest.team, newest.job, newest.task):
             return {}
+        return self._output(newest)
+
+    def _output(self, newest: Try) -> outputs.Numbers:
         query = {"map_index": newest.map_index} if newest.map_index >= 0 else None
         path = f"{_instance_path(newest)}/xcomEntries/{outputs.XCOM_KEY}"
         try:

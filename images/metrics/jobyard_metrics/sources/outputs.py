@@ -33,6 +33,11 @@ def of_rendered_fields(rendered: Any) -> Numbers | None:
     return numbers(field) if isinstance(field, dict) else None
 
 
+def are_others(rendered: Any) -> bool:
+    """Return whether there are rendered fields, of an operator that has no field with the numbers."""
+    return isinstance(rendered, dict) and bool(rendered) and FIELD not in rendered
+
+
 def numbers(output: Any) -> Numbers:
     """Return the output's numbers by path; of more than 200, the first. True and false are not numbers."""
     found: dict[str, float | None] = {}

@@ -155,6 +155,7 @@ class JobPodOperator(KubernetesPodOperator):
             kubeconfig=str(self.config_file),
             context=str(self.cluster_context),
             namespace=str(self.namespace),
+            environment=self.labels["jobyard.dev/environment"],
             pod=pod.metadata.name,
             uid=pod.metadata.uid or "",
             container=self.base_container_name,

@@ -80,7 +80,7 @@ TIME_LIMITS = """
 A node group without a running node may take ten minutes for the first one. That is not part of the `timeout` of a task,
 but of the `timeout` of a job. If a try has several pods, as with `on_oom`, each has the whole `startup_timeout` and
 `timeout`. `jobyard check` warns if a `startup_timeout` is shorter than the node group needs, if a job's `timeout` or
-`deadline` is over before its pods can have started, and if a limit has no effect because the job's `timeout` is shorter.
+`deadline` is over before its pods can have started, and if a limit has no effect, as the job's `timeout` is shorter.
 """
 LIMITS = f"""
 ## Limits

@@ -68,7 +68,7 @@ INTRODUCTION = """\
 `gitlab`, `sarif` and `json`) also have the rule's id, which is the title of a section here. Ids do not change.
 
 The rules `other-job`, `resources` and `timeout` also have warnings, which do not fail the check: a job that is not
-released in every environment, memory after an OOM that only some environments' quotas allow, and time limits that do not
+released in every environment, memory after an OOM that only some environments' quotas allow, time limits that do not
 fit each other.
 
 The examples belong to a team `risk` that may use the node groups default, high-cpu and high-memory, the service account

@@ -169,7 +169,7 @@ def quotas_of(team: Team, repo: Path) -> dict[str, Mapping[str, Any]]:
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
     """
-    quotas = {}
+    quotas: dict[str, Mapping[str, Any]] = {}
     for environment in environment_names(repo):
         values = team.in_environment(environment)
         if values is not None:

@@ -1,7 +1,7 @@
 """What the triggers of one triggerer share: a watch for each team, and how much of all logs is written a second.
 
-The watch also finds pods that nobody follows, as of a task that somebody marked while no triggerer ran. Airflow is asked
-whether the task still wants its pod; if not, the pod is deleted.
+The watch also finds pods that nobody follows, as of a task that somebody marked while no triggerer ran. Airflow is
+asked whether the task still wants its pod; if not, the pod is deleted.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ def resume(operator: JobPodOperator, before: Any, ending: Ending) -> object:
         ({"timeout": None}, {}, True),
         ({"timeout": 61}, {}, True),
         ({"timeout": 60}, {}, False),
-        ({"pool": "gpu"}, {}, False),
+        ({"pool": "risk.gpu"}, {}, False),
         ({}, {"max_active_tasks": 3}, False),
         ({"foreach": LIST}, {}, AIRFLOW_3),
         ({"foreach": {**LIST, "concurrency": None}}, {}, True),
@@ -124,6 +124,7 @@ class TestDeferred:
     def test_a_pod_that_soon_ends_needs_no_triggerer(
         self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(here, "WAITING_SECONDS", 30.0)
         cluster.states = [PENDING, RUNNING, ended(0)]
         operator(bucket, monkeypatch).execute(context())
         assert cluster.pods == {}

@@ -25,7 +25,7 @@ from jobyard.errors import (
     PodTimedOutError,
 )
 from jobyard.following.cluster import FAILURES, RequestError
-from jobyard.following.here import follow_here, write_rest
+from jobyard.following.here import follow_briefly, follow_here, write_rest
 from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
 from jobyard.measured import numbers
@@ -111,15 +111,13 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.kind is Kind.UNKNOWN:
             self.log.warning("The triggerer could not follow the pod: %s", ending.message)
             self.pod = self._pods.handle(target.pod)
-            ending = self._follow(target)
+            ending = self._stopped(follow_here(target, self.log))
         return self._go_on(context, target, ending, progress)
 
     def _run(self, context: Context, progress: Progress) -> object:
         """Make the next pod and follow it; return the task's result."""
         target, progress = self._start(context, progress)
-        if self.is_deferred():
-            self._defer(target, progress)
-        return self._go_on(context, target, self._follow(target), progress)
+        return self._go_on(context, target, self._follow(target, progress), progress)
 
     def _go_on(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
         """Return the task's result after the pod has ended: what it left, or what the pod after it leaves."""
@@ -170,18 +168,31 @@ class JobPodOperator(KubernetesPodOperator):
         """Return whether the triggerer follows the pod: it is to, and has the plugin that it needs for it."""
         return self.deferred and has_plugin()
 
-    def _defer(self, target: Target, progress: Progress) -> NoReturn:
-        from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
+    def _follow(self, target: Target, progress: Progress) -> Ending:
+        """Return how the pod ended; of one that takes longer, let the triggerer find out.
 
-        self.log.info("The triggerer follows pod %s, and writes its log; no worker is held meanwhile", target.pod)
-        kwargs = {"target": target.arguments(), "progress": progress.arguments()}
-        self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
+        Raises:
+            TaskDeferred: the triggerer follows it from now on.
+        """
+        if not self.is_deferred():
+            return self._stopped(follow_here(target, self.log))
+        found = follow_briefly(target, self.log)
+        if isinstance(found, Target) and not self._killed:
+            self._defer(found, progress)
+        return self._stopped(found if isinstance(found, Ending) else Ending(Kind.UNKNOWN))
 
-    def _follow(self, target: Target) -> Ending:
-        ending = follow_here(target, self.log)
+    def _stopped(self, ending: Ending) -> Ending:
+        """Return the ending unless it is that of a pod which was deleted because the task was stopped."""
         if self._killed and ending.kind is not Kind.SUCCEEDED:
             raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")
         return ending
+
+    def _defer(self, target: Target, progress: Progress) -> NoReturn:
+        from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
+
+        self.log.info("The triggerer follows pod %s from now on, and writes its log; no worker is held", target.pod)
+        kwargs = {"target": target.arguments(), "progress": progress.arguments()}
+        self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
 
     def _next(self, target: Target, ending: Ending, progress: Progress) -> Progress | None:
         """Return with what the try goes on after the pod; None if it ends with it."""

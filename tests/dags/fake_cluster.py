@@ -102,10 +102,13 @@ class FakeCluster:
         while not self._closed.wait(LOOK_SECONDS):
             for pod in [pod for pod in list(self.pods.values()) if name in (None, pod["metadata"]["name"])]:
                 self.on_read()
-                if pod["metadata"]["name"] in self.pods:
-                    pod["status"] = self._next_state(pod)
+                name_of_pod = pod["metadata"]["name"]
+                if name_of_pod not in self.pods:
+                    continue
+                pod["status"] = self._next_state(pod)
+                if shown.get(name_of_pod) != pod:
                     yield {"type": "MODIFIED", "object": pod}
-                    shown[pod["metadata"]["name"]] = pod
+                    shown[name_of_pod] = dict(pod)
             for gone in shown.keys() - self.pods.keys():
                 yield {"type": "DELETED", "object": shown.pop(gone)}
 

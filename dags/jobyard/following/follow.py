@@ -10,7 +10,7 @@ from .cluster import FAILURES, Cluster, RequestError
 from .create import NotAdmittedError, create
 from .logs import Allowance, LogReader
 from .start import StartWatch
-from .target import Ending, Kind, LogPosition, Target
+from .target import Ending, Kind, Target
 from .verdict import ending, started, timestamp
 from .watch import PodWatch, Subscription
 
@@ -53,12 +53,21 @@ class Following:
         self._log = log
         self._allowances = tuple(allowances)
         self._clock = clock
-        self._start = StartWatch(target.startup_timeout, clock)
+        self._start = StartWatch(target.startup_timeout, clock, target.events)
         self._path = f"{watch.pods_path}/{target.pod}"
-        self._reader = LogReader(cluster, self._path, target.container, LogPosition(), self._write)
+        self._reader = LogReader(cluster, self._path, target.container, target.log, self._write)
         self._reading: asyncio.Task[bool] | None = None
         self._has_ended = False
         self._said = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the pod's container has been seen to run."""
+        return self._reading is not None
+
+    def rest(self) -> Target:
+        """Return what is left to follow when `run` was cancelled."""
+        return replace(self._target, log=self._reader.position, events=tuple(sorted(self._start.seen)))
 
     async def run(self) -> Ending:
         """Return how the pod ended."""
@@ -75,7 +84,9 @@ class Following:
                 return await self._with_log(found, subscription)
         finally:
             if self._reading is not None:
+                # What it would write after that would be written twice.
                 self._reading.cancel()
+                await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _end(self, subscription: Subscription) -> Ending:
         await self._appear(subscription)
@@ -154,7 +165,6 @@ class Following:
         assert self._reading is not None
         done, _ = await asyncio.wait({self._reading}, timeout=GONE_SECONDS if subscription.gone else DRAIN_SECONDS)
         complete = subscription.gone or found.log_complete or (bool(done) and self._reading.result())
-        # What is written after that would be written twice.
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         return replace(found, log=self._reader.position, log_complete=complete)

@@ -23,6 +23,10 @@ SWEEP_SECONDS = 20
 UNFOLLOWED_SECONDS = 40
 """How long a pod may be without a follower before Airflow is asked: a worker that has just made it is about to
 defer."""
+LEAST_SECONDS = 20.0
+"""How long a task is deferred at least. Airflow's scheduler fails a task that is queued again before it has taken note
+that the worker, which deferred it, has ended ("finished with state success, but the task instance's state attribute is
+queued")."""
 IDLE_SECONDS = 180
 """How long a watch stays that nobody uses: the next task often is not far."""
 LINES_OF_A_POD = (32 * 1024, 1024 * 1024)
@@ -121,11 +125,13 @@ class Shared:
     async def follow(self, target: Target, log: Log) -> Ending:
         """Return how the pod ended."""
         team = self.team(target)
+        begin = time.monotonic()
         try:
             allowances = (Allowance(*LINES_OF_A_POD), self._lines)
             found = await Following(target, team.cluster, team.watch, log, allowances).run()
             if found.log_complete:
                 team.hand_over(target.pod)
+            await asyncio.sleep(max(0.0, LEAST_SECONDS - (time.monotonic() - begin)))
             return found
         finally:
             team.used = time.monotonic()

@@ -38,16 +38,19 @@ class Target:
     startup_timeout: int  # seconds from when the pod may be scheduled until its container runs
     task: TaskKey
     manifest: dict[str, Any] | None = None  # of a pod that is still to be made
+    log: LogPosition = field(default_factory=LogPosition)  # how far its log has been written
+    events: tuple[str, ...] = ()  # uids of those that have been written
 
     def arguments(self) -> dict[str, Any]:
         """Return the target as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "events": list(self.events)}
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Target":
         """Return the target that `arguments` described; what a newer version has added is ignored."""
         known = {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}
-        return cls(**{**known, "task": TaskKey(**arguments["task"])})
+        log, events = LogPosition(**known.get("log", {})), tuple(known.get("events", ()))
+        return cls(**{**known, "task": TaskKey(**arguments["task"]), "log": log, "events": events})
 
 
 class Kind(StrEnum):

@@ -145,7 +145,7 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+            self._session = aiohttp.ClientSession(connector=connector, headers=_headers(), trust_env=False)
         return await self._session.request(
             method,
             f"{access.host}{path}",
@@ -176,14 +176,12 @@ class Cluster:
 
 
 def _read(kubeconfig: str, context: str) -> _Access:
-    from kubernetes import __version__ as version  # type: ignore[import-untyped]
     from kubernetes.client import Configuration  # type: ignore[import-untyped]
     from kubernetes.config import load_kube_config  # type: ignore[import-untyped]
 
     found = Configuration()
     load_kube_config(config_file=kubeconfig, context=context, client_configuration=found, persist_config=False)
-    # By it an audit log shows which requests are these, and which the provider's, by that client as it is.
-    headers = {"User-Agent": f"jobyard (kubernetes {version})"}
+    headers: dict[str, str] = {}
     for setting in found.auth_settings().values():
         headers[setting["key"]] = setting["value"]
     tls = {
@@ -194,6 +192,13 @@ def _read(kubeconfig: str, context: str) -> _Access:
         "server_name": getattr(found, "tls_server_name", None),
     }
     return _Access(found.host.rstrip("/"), headers, tls, found.proxy, time.monotonic())
+
+
+def _headers() -> dict[str, str]:
+    """Return what each request has: an audit log shows by it which requests are these, and which the provider's."""
+    from kubernetes import __version__ as version
+
+    return {"User-Agent": f"jobyard (kubernetes {version})"}
 
 
 def _tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext | bool:

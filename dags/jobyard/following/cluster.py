@@ -196,7 +196,7 @@ def _read(kubeconfig: str, context: str) -> _Access:
 
 def _headers() -> dict[str, str]:
     """Return what each request has: an audit log shows by it which requests are these, and which the provider's."""
-    from kubernetes import __version__ as version
+    from kubernetes import __version__ as version  # type: ignore[import-untyped]
 
     return {"User-Agent": f"jobyard (kubernetes {version})"}
 

@@ -25,7 +25,7 @@ def airflow_plugin(
     environment: OptionalEnvironmentName = None,
     repo: PlatformRepository = Path(),
 ) -> None:
-    """Write the archive for MWAA's plugins.zip by which Airflow's triggerer follows pods, so that none holds a worker.
+    """Write MWAA's plugins.zip by which Airflow's triggerer follows pods, so that they hold no worker.
 
     It is put there once: the plugin stays the same, and uses the version of the library that the bucket has.
     """

@@ -44,7 +44,8 @@ TIMEOUT = 61
 PENDING_SECONDS = 25
 """So long the pod with this timeout waits for a node: enough to tell when the timeout began."""
 GROUP = "high-cpu"
-LINES, LONG = 100_000, 1_000_000
+LINES, PADDING, LONG = 100_000, 20, 1_000_000
+"""More lines, and longer ones, than the triggerer writes while a pod runs: a worker writes the rest."""
 END, PATH = "tmp/end", "/airflow/xcom/return.json"
 LEFT = "what the pod left"
 WAIT = f"""\
@@ -58,11 +59,18 @@ while not os.path.exists('/{END}'):
 open('{PATH}', 'w').write('"{LEFT}"')
 print('the last line')
 """
-MANY = f"""\
-for number in range({LINES}):
-    print('line', number)
+BEGIN = f"""\
+import os, time
+while not os.path.exists('/{END}'):
+    time.sleep(0.1)
 """
-NOISE = """\
+MANY = f"""\
+{BEGIN}
+for number in range({LINES}):
+    print('line', number, {PADDING} * '.')
+"""
+NOISE = f"""\
+{BEGIN}
 import random, sys
 print('before the noise', flush=True)
 random.seed(18)
@@ -72,10 +80,13 @@ sys.stdout.buffer.flush()
 print('after the noise')
 """
 LONG_LINE = f"""\
+{BEGIN}
 print('begin ' + {LONG} * 'x' + ' end')
 print('after the long line')
 """
 GROW = """\
+import sys, time
+time.sleep(int(sys.argv[1]))
 block = b'x' * (180 * 2**20)
 print('it has', len(block) >> 20, 'MiB')
 """
@@ -104,8 +115,9 @@ JOBS = {
     LIFE: job(
         **{name: python(WAIT) for name in WAITING},
         **{name: python(program) for name, program in zip(WRITING, (MANY, NOISE, LONG_LINE), strict=True)},
-        grows=python(GROW, resources={"cpu": "50m", "memory": MEMORY, **MORE}),
-        stays=python(GROW),
+        # One is deferred by then, the other is not.
+        grows=python(GROW, args=["20"], resources={"cpu": "50m", "memory": MEMORY, **MORE}),
+        stays=python(GROW, args=["0"]),
         late=python(WAIT, node_group=GROUP, timeout=f"{TIMEOUT}s"),
     ),
     DELETED: job(waits=python(WAIT)),
@@ -223,7 +235,7 @@ def assert_whole(lines: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def handled(demo: FinishedDemo, started: None) -> dict[str, str]:
-    """What people did to tasks whose pods ran, all at once: task to the UID of the pod it had."""
+    """What people did to tasks whose pods ran, all at once: task to the UID of the pod it had. Others begin to write."""
     platform = demo.story.platform
     airflow = platform.airflow
     before = {name: wait_for_pod(platform, name) for name in HANDLED}
@@ -238,6 +250,8 @@ def handled(demo: FinishedDemo, started: None) -> dict[str, str]:
     airflow.call("DELETE", f"dags/{TEAM}.{DELETED}/dagRuns/{RUN}")
     airflow.call("PATCH", f"dags/{TEAM}.{PAUSED}", {"is_paused": True})
     end(platform, before[PAUSED])
+    for name in WRITING:
+        end(platform, wait_for_pod(platform, name))
     return before
 
 
@@ -258,6 +272,7 @@ def test_a_task_whose_pod_runs_holds_no_worker_and_its_log_grows(platform: Local
 
 def test_a_pod_that_waited_for_a_node_has_its_whole_timeout(platform: LocalPlatform) -> None:
     """The node takes it now; the test at the end sees when it was ended."""
+    wait_until(lambda: state(platform, "late") == "deferred", SECONDS)
     [pod] = pods(platform, "late")
     assert pod["status"]["phase"] == "Pending"
     made_at = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
@@ -368,13 +383,15 @@ def test_a_pod_that_ended_while_its_dag_was_paused_is_gone_and_its_task_has_its_
 
 
 @pytest.mark.parametrize("name", WRITING)
-def test_a_log_is_whole_whatever_the_container_writes(platform: LocalPlatform, name: str) -> None:
+def test_a_log_is_whole_whatever_the_container_writes(
+    platform: LocalPlatform, handled: dict[str, str], name: str
+) -> None:
     wait_until(lambda: state(platform, name) in ("success", "failed"), SECONDS)
     lines = log(platform, name)
     assert state(platform, name) == "success", "\n".join(lines)[-3000:]
     written = [line.removeprefix("[base] ") for line in lines if line.startswith("[base] ")]
     if name == "many":
-        assert written == [f"line {number}" for number in range(LINES)]
+        assert written == [f"line {number} {PADDING * '.'}" for number in range(LINES)]
     elif name == "noise":
         assert (written[0], written[-1]) == ("before the noise", "after the noise")
         assert sum(line.count("\\x00") for line in lines) >= 200

@@ -235,7 +235,7 @@ def assert_whole(lines: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def handled(demo: FinishedDemo, started: None) -> dict[str, str]:
-    """What people did to tasks whose pods ran, all at once: task to the UID of the pod it had; others begin to write."""
+    """What people did to tasks whose pods ran, at once: task to the UID of the pod it had; others begin to write."""
     platform = demo.story.platform
     airflow = platform.airflow
     before = {name: wait_for_pod(platform, name) for name in HANDLED}

@@ -28,6 +28,7 @@ from jobyard.following.cluster import FAILURES, RequestError
 from jobyard.following.here import follow_briefly, follow_here, write_rest
 from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
+from jobyard.limits import MEMORY_STEPS
 from jobyard.measured import numbers
 from jobyard.memory import more_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
@@ -145,7 +146,7 @@ class JobPodOperator(KubernetesPodOperator):
         container = request.spec.containers[0]
         if progress.image:
             container.image = progress.image
-        if progress.grown and progress.resources:
+        if progress.growths and progress.resources:
             container.resources = V1ResourceRequirements(**progress.resources)
         return request
 
@@ -155,6 +156,7 @@ class JobPodOperator(KubernetesPodOperator):
             kubeconfig=str(self.config_file),
             context=str(self.cluster_context),
             namespace=str(self.namespace),
+            environment=self.labels["jobyard.dev/environment"],
             pod=pod.metadata.name,
             uid=pod.metadata.uid or "",
             container=self.base_container_name,
@@ -203,7 +205,7 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.kind is not Kind.OUT_OF_MEMORY or not self.on_oom or not progress.resources:
             return None
         more = more_memory(progress.resources, self.on_oom)
-        if more is None:
+        if more is None or progress.growths >= MEMORY_STEPS:
             return None
         following = progress.with_more_memory(target.pod, ending, more)
         facts = target.pod, progress.memory, following.memory
@@ -219,7 +221,7 @@ class JobPodOperator(KubernetesPodOperator):
         self.earlier_pods = progress.pods or None
         if ending.kind is not Kind.SUCCEEDED:
             raise _error(target, ending, progress)
-        if progress.grown:
+        if progress.growths:
             self.log.warning(
                 "It took %s of memory to succeed: write `memory: %s` into the job", *(progress.memory,) * 2
             )

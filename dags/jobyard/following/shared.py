@@ -1,7 +1,7 @@
 """What the triggers of one triggerer share: a watch for each team, and how much of all logs is written a second.
 
-The watch also finds pods that nobody follows: of a run that was deleted, or of a task that somebody marked while no
-triggerer ran. Airflow is asked whether the task still wants its pod; if not, the pod is deleted.
+The watch also finds pods that nobody follows, as of a task that somebody marked while no triggerer ran. Airflow is asked
+whether the task still wants its pod; if not, the pod is deleted.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Team:
 
     def __init__(self, target: Target) -> None:
         self.cluster = Cluster(target.kubeconfig, target.context)
-        self.watch = PodWatch(self.cluster, target.namespace)
+        self.watch = PodWatch(self.cluster, target.namespace, environment=target.environment)
         self.used = time.monotonic()
         self._unfollowed: dict[str, float] = {}
         self._handed_over: set[str] = set()
@@ -90,7 +90,11 @@ class Team:
 
 
 async def _is_orphan(labels: Mapping[str, str]) -> bool:
-    """Return whether the instance of a task that the labels name has ended, or does not exist."""
+    """Return whether the instance of a task that the labels name has ended.
+
+    One that does not exist may be another Airflow's, as while an environment is replaced by one of a newer version. Its
+    pod ends by its own deadline.
+    """
     from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
     run_label = labels.get("run_id")
@@ -102,7 +106,7 @@ async def _is_orphan(labels: Mapping[str, str]) -> bool:
     for (run_id, index), value in found.items():
         if index == map_index and make_safe_label_value(run_id) == run_label:
             return value in task_state.ENDED
-    return True
+    return False
 
 
 class Shared:

@@ -31,6 +31,7 @@ class Target:
     kubeconfig: str
     context: str  # of the kubeconfig: the team
     namespace: str
+    environment: str
     pod: str
     uid: str  # "" of a pod that is still to be made
     container: str

@@ -59,7 +59,10 @@ class Subscription:
 class PodWatch:
     """The pods of a namespace that are Jobyard's, or one of them."""
 
-    def __init__(self, cluster: Cluster, namespace: str, *, pod: str | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, *, pod: str | None = None, environment: str | None = None
+    ) -> None:
+        """Watch one pod of the namespace by its name, or those of an environment."""
         self._cluster = cluster
         self._only = pod
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
@@ -71,7 +74,11 @@ class PodWatch:
         """Set when a pod has ended, which may leave room in the quota."""
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._events: dict[str, tuple[float, deque[dict[str, Any]]]] = {}
-        pods_of = {"fieldSelector": f"metadata.name={pod}"} if pod else {"labelSelector": "jobyard.dev/task"}
+        pods_of = (
+            {"fieldSelector": f"metadata.name={pod}"}
+            if pod
+            else {"labelSelector": f"jobyard.dev/environment={environment}"}
+        )
         kind = "involvedObject.kind=Pod"
         events_of = {"fieldSelector": f"{kind},involvedObject.name={pod}" if pod else kind}
         self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change)

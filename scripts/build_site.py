@@ -24,7 +24,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
     "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),
     "Reference": ("job", "values", "rules", "plan", "sync", "usage", "sampling", "iam", "glossary"),
-    "Explanation": ("bounds", "threat-model", "scanners"),
+    "Explanation": ("pods", "bounds", "threat-model", "scanners"),
     "Project": ("CONTRIBUTING", "CHANGELOG", "SECURITY"),
 }
 """Section to its pages, in order."""

@@ -47,6 +47,7 @@ JobyardError
     OlderPlatformError
     TooManyResourcesError
     UnknownPipelinesError
+    UnreadableArchiveError
     UnreadableValuesError
 
     -- images

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from jobyard_cli.airflow import virtualenv as airflow_environment
 from jobyard_cli.airflow.virtualenv import AIRFLOW_VERSION
+from jobyard_cli.platform import plugin
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, run
 
@@ -63,9 +64,11 @@ def _create_database(target: Path) -> None:
 
 
 def prepare(layout: Layout, installed: Path) -> None:
-    """Give the platform a database, unless it has one from an earlier start."""
+    """Give the platform this checkout's plugin, and a database, unless it has one from an earlier start."""
     home = layout.state / "airflow"
-    (home / "dags").mkdir(parents=True, exist_ok=True)
+    for folder in ("dags", "plugins"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "plugins" / plugin.MODULE).write_bytes(plugin.source())
     if not (home / "airflow.db").exists():
         shutil.copyfile(installed / "airflow.db", home / "airflow.db")
     secret = home / "secret"
@@ -142,6 +145,8 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "core.fernet_key": secret,
         "core.load_examples": "False",
         "core.parallelism": "8",
+        # As MWAA unpacks plugins.zip: on the path of every process, the triggerer's too.
+        "core.plugins_folder": str(home / "plugins"),
         # The page listens on loopback alone, so everyone who reaches it may do everything.
         "core.simple_auth_manager_all_admins": "True",
         "dag_processor.bundle_refresh_check_interval": "2",

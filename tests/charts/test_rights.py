@@ -24,8 +24,8 @@ def each(verbs: tuple[str, ...], *resources: str) -> set[str]:
     return {f"{verb} {resource}" for verb in verbs for resource in resources}
 
 
-LAUNCHER = each(("create", "get", "list", "patch", "delete"), "pods")
-LAUNCHER |= each(("get",), "pods/log") | each(("list",), "events")
+LAUNCHER = each(("create", "get", "list", "watch", "delete"), "pods")
+LAUNCHER |= each(("get",), "pods/log") | each(("list", "watch"), "events")
 VIEWER = each(READ, "configmaps", "events", "limitranges", "pods", "resourcequotas", "serviceaccounts")
 VIEWER |= each(READ, "jobs.batch") | each(("get",), "pods/log")
 PRIORITIES = each(CHANGE, "priorityclasses.scheduling.k8s.io")

@@ -1,6 +1,7 @@
 """What the ClusterRole `jobyard-launcher` gives is what the job operator uses, no more and no less, on each Airflow.
 
-Two jobs have each supported version do all that it does with pods. What that takes, the API server's audit log says.
+Two jobs have each supported version do all that it does with pods. What that takes, the API server's audit log says. On
+the platform's own Airflow the triggerer follows the pods of the first job, and workers those of the second.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -41,12 +42,14 @@ WORKING, SLEEPING = "ask-the-cluster", "outlive-a-worker"
 USED = {
     "create pods",
     "delete pods",
-    "get pods",
     "get pods/log",
     "list events",
     "list pods",
-    "patch pods",
+    "watch events",
+    "watch pods",
 }
+IN_NEED = {"get pods"}
+"""Used where the answer to a pod's creation was lost, or where a watch does not show it: tests/dags has both."""
 FAIL_ONCE = """\
 import sys
 open('/airflow/xcom/return.json', 'w').write('"what the task left"')
@@ -63,12 +66,13 @@ for second in range(900):
 """
 
 
-def job(**tasks: Any) -> str:
+def job(tasks: Mapping[str, Any], **more: Any) -> str:
     """A job.yaml, run by hand, with one more try for each task."""
     retries = {"attempts": 1, "delay": "1s", "backoff": "none"}
     defaults = {"retries": retries, "timeout": "15m", "resources": {"cpu": "100m", "memory": "128Mi"}}
     # YAML is a superset of JSON.
-    return json.dumps({"apiVersion": "jobyard/v1", "schedule": None, "defaults": defaults, "tasks": tasks}, indent=1)
+    content = {"apiVersion": "jobyard/v1", "schedule": None, "defaults": defaults, "tasks": tasks, **more}
+    return json.dumps(content, indent=1)
 
 
 def python(program: str, *arguments: str, **more: Any) -> dict[str, Any]:
@@ -78,10 +82,13 @@ def python(program: str, *arguments: str, **more: Any) -> dict[str, Any]:
 
 JOBS = {
     WORKING: job(
-        fails=python(FAIL_ONCE, "{{ ti.try_number }}"),
-        reader=python("import sys; print('read:', sys.argv[1])", "{{ outputs.fails }}", needs=["fails"]),
+        {
+            "fails": python(FAIL_ONCE, "{{ ti.try_number }}"),
+            "reader": python("import sys; print('read:', sys.argv[1])", "{{ outputs.fails }}", needs=["fails"]),
+        }
     ),
-    SLEEPING: job(sleeper=python(SLEEP)),
+    # Airflow counts no deferred task towards that limit: a worker follows the pod.
+    SLEEPING: job({"sleeper": python(SLEEP)}, max_active_tasks=1),
 }
 
 
@@ -155,11 +162,11 @@ def names(platform: LocalPlatform, version: str) -> list[str]:
     return [pod["metadata"]["name"] for pod in pods(platform, version)]
 
 
-def agent(version: str) -> str:
-    """How the Python client of this version of Airflow names itself: each has another."""
+def agents(version: str) -> set[str]:
+    """How this version of Airflow names itself, in its provider's requests and the library's: each has other names."""
     pins = (Source.find().mwaa / version / "constraints.txt").read_text()
     [pin] = re.findall(r"^kubernetes==(\S+)$", pins, flags=re.MULTILINE)
-    return f"OpenAPI-Generator/{pin}/python"
+    return {f"OpenAPI-Generator/{pin}/python", f"jobyard (kubernetes {pin})"}
 
 
 def asked(platform: LocalPlatform) -> list[Request]:
@@ -169,7 +176,7 @@ def asked(platform: LocalPlatform) -> list[Request]:
 
 def used(platform: LocalPlatform, version: str) -> set[str]:
     """The rights that this version has used."""
-    return {request.right for request in asked(platform) if request.agent == agent(version) and request.status < 400}
+    return {request.right for request in asked(platform) if request.agent in agents(version) and request.status < 400}
 
 
 def test_the_platforms_airflow_lives_through_it(platform: LocalPlatform) -> None:
@@ -207,16 +214,16 @@ def test_an_older_airflow_lives_through_it(older: dict[str, Future[Ended]], vers
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_it_has_used_these_rights(platform: LocalPlatform, version: str) -> None:
-    assert used(platform, version) == USED
+    assert used(platform, version) - IN_NEED == USED
 
 
 def test_the_role_gives_the_rights_that_were_used_and_no_other(platform: LocalPlatform) -> None:
     rules = platform.kubectl.json("get", "clusterrole", "jobyard-launcher")["rules"]
     given = {right for rule in rules for right in spelled_out(rule)}
-    assert given == set[str]().union(*(used(platform, version) for version in VERSIONS))
+    assert given == IN_NEED.union(*(used(platform, version) for version in VERSIONS))
 
 
 def test_none_was_missing(platform: LocalPlatform) -> None:
     assert {request.user for request in requests(platform)} == {"airflow-risk", "airflow-platform"}
-    assert {request.agent for request in asked(platform)} == {agent(version) for version in VERSIONS}
+    assert {request.agent for request in asked(platform)} == set[str]().union(*map(agents, VERSIONS))
     assert {request.right for request in asked(platform) if request.status == 403} == set()

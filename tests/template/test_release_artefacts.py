@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ import pytest
 import release_artefacts
 import uv
 import yaml
+
+from tests.support.paths import ROOT
 
 CHARTS = ("bootstrap", "bounds", "platform", "team")
 HELM = Path(sys.executable).parent / "helm"
@@ -124,6 +127,17 @@ def test_the_wheel_works_in_a_teams_repository(
     job = repo / "dags" / "score-records" / "job.yaml"
     job.write_text(job.read_text().replace("image: ", "imag: ", 1))
     assert installed("check", cwd=repo).returncode == 1
+
+
+def test_the_wheel_has_airflows_plugin(
+    installed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = installed("airflow-plugin", "plugins.zip", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / "plugins.zip") as archive:
+        assert archive.namelist() == ["jobyard_trigger.py"]
+        plugin = ROOT / "dags" / "jobyard" / "plugin" / "jobyard_trigger.py"
+        assert archive.read("jobyard_trigger.py") == plugin.read_bytes()
 
 
 @pytest.mark.parametrize(

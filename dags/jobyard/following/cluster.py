@@ -145,7 +145,7 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+            self._session = aiohttp.ClientSession(connector=connector, headers=_headers(), trust_env=False)
         return await self._session.request(
             method,
             f"{access.host}{path}",
@@ -192,6 +192,13 @@ def _read(kubeconfig: str, context: str) -> _Access:
         "server_name": getattr(found, "tls_server_name", None),
     }
     return _Access(found.host.rstrip("/"), headers, tls, found.proxy, time.monotonic())
+
+
+def _headers() -> dict[str, str]:
+    """Return what each request has: an audit log shows by it which requests are these, and which the provider's."""
+    from kubernetes import __version__ as version  # type: ignore[import-untyped]
+
+    return {"User-Agent": f"jobyard (kubernetes {version})"}
 
 
 def _tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext | bool:

@@ -42,6 +42,7 @@ class Commands(LazyGroup):
             "iam": f"{HERE}.iam:iam",
             "kubeconfig": f"{HERE}.kubeconfig:kubeconfig",
             "node-groups": f"{HERE}.node_groups:node_groups",
+            "airflow-plugin": f"{HERE}.airflow_plugin:airflow_plugin",
             "publish-platform": f"{HERE}.publish_platform:publish_platform",
             "published-jobs": f"{HERE}.published_jobs:published_jobs",
         },

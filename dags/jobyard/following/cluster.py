@@ -7,9 +7,11 @@ themselves are aiohttp's, as that client blocks, and its asynchronous sibling ma
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +20,16 @@ import aiohttp
 
 CREDENTIALS_SECONDS = 600
 """A token is asked for anew after that time. One that has expired earlier is renewed by the answer 401."""
+RENEW_SECONDS = 5
+"""A token that is refused although it is younger than that won't be better for asking again."""
+READ_SECONDS = 60
+"""How long the kubeconfig's plugin may take."""
 CONNECT_SECONDS = 20
 ANSWER_SECONDS = 60
 MESSAGE_CHARACTERS = 500
+KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Of a connection on which nothing may come for hours: load balancers forget one after minutes of silence (those of EKS
+after 350 s), and a server that has gone says nothing."""
 
 
 class RequestError(Exception):
@@ -29,6 +38,10 @@ class RequestError(Exception):
     def __init__(self, status: int, message: str) -> None:
         self.status = status
         super().__init__(f"{status}: {message}")
+
+
+class AccessError(OSError):
+    """The kubeconfig, or the program that it names, gives no access."""
 
 
 FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
@@ -56,6 +69,8 @@ class Cluster:
         self._session: aiohttp.ClientSession | None = None
         self._tls: tuple[dict[str, Any], ssl.SSLContext | bool] | None = None
         self._lock = asyncio.Lock()
+        # Not the loop's own threads, which all that runs in the triggerer share: a plugin may hang.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="kubeconfig")
 
     async def get(self, path: str, **parameters: str) -> dict[str, Any]:
         """Return the object at a path.
@@ -104,10 +119,12 @@ class Cluster:
             Exception: one of `FAILURES`.
         """
         async with self._answer("GET", path, parameters, silence) as answer:
+            _keep_alive(answer)
             yield answer.content
 
     async def close(self) -> None:
         """Close all connections."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
         if self._session is not None:
             await self._session.close()
 
@@ -122,10 +139,8 @@ class Cluster:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         access = await self._current(None)
         answer = await self._send(access, method, path, parameters, silence, content)
-        if answer.status == 401:
-            answer.release()
-            access = await self._current(access)
-            answer = await self._send(access, method, path, parameters, silence, content)
+        if answer.status == 401 and (renewed := await self._renewed(access, answer)):
+            answer = await self._send(renewed, method, path, parameters, silence, content)
         try:
             if answer.status >= 400:
                 raise RequestError(answer.status, await _message(answer))
@@ -164,20 +179,48 @@ class Cluster:
             self._tls = tls, _tls_context(tls)
         return self._tls[1]
 
+    async def _renewed(self, refused: _Access, answer: aiohttp.ClientResponse) -> _Access | None:
+        """Return how to reach the server after what was known has been refused; None if it was known for a moment."""
+        if self._access is refused and time.monotonic() - refused.read < RENEW_SECONDS:
+            return None
+        answer.close()
+        return await self._current(refused)
+
     async def _current(self, refused: _Access | None) -> _Access:
         """Return how to reach the server; anew if what is known is old or was `refused`."""
         async with self._lock:
             known = self._access
             if known is None or known is refused or time.monotonic() - known.read > CREDENTIALS_SECONDS:
                 # The exec plugin of a kubeconfig is a program to wait for.
-                self._access = await asyncio.to_thread(_read, self._kubeconfig, self._context)
+                reading = asyncio.get_running_loop().run_in_executor(
+                    self._reader, _read, self._kubeconfig, self._context
+                )
+                self._access = await asyncio.wait_for(reading, READ_SECONDS)
             assert self._access is not None
             return self._access
 
 
 def _read(kubeconfig: str, context: str) -> _Access:
+    """Return what the kubeconfig says.
+
+    Raises:
+        AccessError: it can't be read, or its plugin failed.
+    """
+    try:
+        found = _read_kubeconfig(kubeconfig, context)
+    except Exception as error:  # the client's own kind of error, and those of the parsers that it uses
+        raise AccessError(f"{kubeconfig}: {type(error).__name__}: {error}") from error
+    # Where a plugin fails, the client says so in its own log, and goes on without a token: as somebody unknown, who
+    # may see nothing.
+    if not found.headers and not found.tls["certificate"]:
+        raise AccessError(f"{kubeconfig}: no credentials for context {context!r}")
+    return found
+
+
+def _read_kubeconfig(kubeconfig: str, context: str) -> _Access:
     from kubernetes.client import Configuration  # type: ignore[import-untyped]
     from kubernetes.config import load_kube_config  # type: ignore[import-untyped]
+    from requests.utils import should_bypass_proxies
 
     found = Configuration()
     load_kube_config(config_file=kubeconfig, context=context, client_configuration=found, persist_config=False)
@@ -191,7 +234,8 @@ def _read(kubeconfig: str, context: str) -> _Access:
         "key": found.key_file,
         "server_name": getattr(found, "tls_server_name", None),
     }
-    return _Access(found.host.rstrip("/"), headers, tls, found.proxy, time.monotonic())
+    proxy = None if should_bypass_proxies(found.host, no_proxy=found.no_proxy or "") else found.proxy
+    return _Access(found.host.rstrip("/"), headers, tls, proxy, time.monotonic())
 
 
 def _headers() -> dict[str, str]:
@@ -209,6 +253,18 @@ def _tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext | bool:
     if tls["certificate"]:
         context.load_cert_chain(tls["certificate"], tls["key"])
     return context
+
+
+def _keep_alive(answer: aiohttp.ClientResponse) -> None:
+    """Have the network say now and then that the other end is still there."""
+    transport = answer.connection.transport if answer.connection else None
+    if transport is None or not (found := transport.get_extra_info("socket")):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        # Not every system has all.
+        if hasattr(socket, name):
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _message(answer: aiohttp.ClientResponse) -> str:

@@ -16,6 +16,8 @@ from .watch import PodWatch, Subscription
 
 LONGEST_WAIT = 60.0
 """Seconds after which a pod is looked at although nothing has changed."""
+ASK_SECONDS = 5.0
+"""Between two attempts to ask for a pod whose time is over, or that can't be watched."""
 DRAIN_SECONDS = 5.0
 """How long the end of a log is waited for when its pod has ended; who finishes the task reads what is left."""
 GONE_SECONDS = 1.0
@@ -57,8 +59,8 @@ class Following:
         self._path = f"{watch.pods_path}/{target.pod}"
         self._reader = LogReader(cluster, self._path, target.container, target.log, self._write)
         self._reading: asyncio.Task[bool] | None = None
-        self._has_ended = False
-        self._said = ""
+        self._ended = asyncio.Event()
+        self._said: set[str] = set()
 
     @property
     def is_running(self) -> bool:
@@ -89,25 +91,46 @@ class Following:
                 await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _end(self, subscription: Subscription) -> Ending:
-        await self._appear(subscription)
+        await self._watch.events_listed()
+        asked: dict[str, Any] | None = None
         while True:
             self._write_events(subscription)
             pod = subscription.pod
-            if pod is not None:
-                found = ending(pod, self._target.container) or self._judge(pod)
-                if found:
-                    self._has_ended = True
-                    return await self._stopped(found)
+            found = ending(pod, self._target.container) if pod is not None else None
+            if found:
+                self._ended.set()
+                return found
             if subscription.gone:
-                self._has_ended = True
+                self._ended.set()
                 return _lost(pod, "the pod was deleted while its container had not ended")
-            wait = self._deadline(pod) - self._clock() if pod is not None else LONGEST_WAIT
-            await subscription.change(max(0.05, min(wait, LONGEST_WAIT)))
+            if pod is None:
+                await self._watch.confirm(subscription)
+                continue
+            found = self._judge(pod)
+            if found and pod is asked:
+                self._ended.set()
+                return await self._stopped(found)
+            if found:
+                # What was last seen of the pod may be old: the server may have been away since, or its watch may be.
+                asked = await self._asked(subscription)
+                continue
+            await self._change(pod, subscription)
 
-    async def _appear(self, subscription: Subscription) -> None:
-        await self._watch.events_listed()
-        while subscription.pod is None and not subscription.gone:
-            await self._watch.confirm(subscription)
+    async def _asked(self, subscription: Subscription) -> dict[str, Any] | None:
+        """Return the pod as the server has it; None after a pause if the server can't be asked."""
+        pod = await self._watch.look(subscription)
+        if pod is None and not subscription.gone:
+            await asyncio.sleep(ASK_SECONDS)
+        return pod
+
+    async def _change(self, pod: dict[str, Any], subscription: Subscription) -> None:
+        """Wait until the pod changes, or has to be looked at."""
+        wait = min(max(self._deadline(pod) - self._clock(), 0.05), LONGEST_WAIT)
+        if not self._watch.refusal:
+            await subscription.change(wait)
+            return
+        await subscription.change(min(wait, ASK_SECONDS))
+        await self._watch.look(subscription)
 
     def _judge(self, pod: dict[str, Any]) -> Ending | None:
         """Return how following the pod, which has not ended, ends; None if it does not."""
@@ -125,7 +148,7 @@ class Following:
     def _read(self) -> None:
         """Begin to read the log, unless that has begun."""
         if self._reading is None:
-            self._reading = asyncio.create_task(self._reader.follow(lambda: self._has_ended, *self._allowances))
+            self._reading = asyncio.create_task(self._reader.follow(self._ended, *self._allowances))
 
     def _stuck(self, pod: dict[str, Any]) -> Ending | None:
         end = _removal_end(pod)
@@ -146,10 +169,13 @@ class Following:
 
     async def _stopped(self, found: Ending) -> Ending:
         """Delete a pod that must not go on: nobody else may look at the task for long, as while its DAG is paused."""
-        if found.kind not in (Kind.TIMED_OUT, Kind.NOT_STARTED, Kind.CANNOT_START):
+        if found.kind is Kind.LOST:
             return found
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=DRAIN_SECONDS)
+            if self._reader.is_behind:
+                # The log goes with the pod, and its end says what took so long.
+                return found
         try:
             await self._cluster.delete(self._path)
         except (RequestError, *FAILURES) as error:
@@ -159,28 +185,38 @@ class Following:
     async def _with_log(self, found: Ending, subscription: Subscription) -> Ending:
         """Return the ending with how far the log was written; of a pod that has gone, nothing more can be read."""
         pod = subscription.pod
-        if pod is None or started(pod, self._target.container) is None:
+        if pod is None or (self._reading is None and started(pod, self._target.container) is None):
             return replace(found, log_complete=True)
         self._read()
         assert self._reading is not None
-        done, _ = await asyncio.wait({self._reading}, timeout=GONE_SECONDS if subscription.gone else DRAIN_SECONDS)
-        complete = subscription.gone or found.log_complete or (bool(done) and self._reading.result())
+        if not found.log_complete:
+            wait = GONE_SECONDS if subscription.gone else DRAIN_SECONDS
+            await asyncio.wait({self._reading}, timeout=wait)
+        is_complete = found.log_complete or subscription.gone
+        if self._reading.done() and not self._reading.exception():
+            is_complete = is_complete or self._reading.result()
+        # What is written after that would be written twice.
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
-        return replace(found, log=self._reader.position, log_complete=complete)
+        return replace(found, log=self._reader.position, log_complete=is_complete)
 
     def _write(self, line: str) -> None:
         self._log.info(f"[{self._target.container}] {line}")
 
     def _write_events(self, subscription: Subscription) -> None:
-        if self._watch.events_refusal and not self._said:
-            self._said = self._watch.events_refusal
-            self._log.warning(f"Could not read the pod's events: {self._said}")
+        self._say("The team's pods can't be watched; this one is asked for by its name", self._watch.refusal)
+        self._say("Could not read the pod's events", self._watch.events_refusal)
         while subscription.events:
             event = subscription.events.popleft()
             if self._start.is_new(event):
                 write = self._log.warning if event["type"] == "Warning" else self._log.info
                 write(f"Pod event: {event['reason']}: {event['message']}")
+
+    def _say(self, words: str, refusal: str) -> None:
+        """Say once what is refused."""
+        if refusal and words not in self._said:
+            self._said.add(words)
+            self._log.warning(f"{words}: {refusal}")
 
 
 def _lost(pod: dict[str, Any] | None, reason: str) -> Ending:

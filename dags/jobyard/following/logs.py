@@ -5,9 +5,13 @@ line longer than `PIECE` is written in pieces, and no more is read than may be w
 """
 
 import asyncio
+import random
+import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from .cluster import FAILURES, Cluster, RequestError
 from .target import LogPosition
@@ -15,11 +19,19 @@ from .target import LogPosition
 PIECE = 64 * 1024
 SILENCE_SECONDS = 3600.0
 """A pod that writes nothing for that long has its log opened anew: the connection may be dead."""
-FAILURES_IN_A_ROW = 3
-"""After as many refusals the log is left to who reads the rest when the pod has ended."""
 REOPEN_SECONDS = 1.0
-END_SECONDS, END_LOOK_SECONDS = 3.0, 0.1
+END_SECONDS = 3.0
+"""How long the end of the pod is waited for when its log has ended: that is here a moment before."""
 PAUSES = (2.0, 20.0, 60.0)
+"""After as many refusals the log is left to who reads the rest when the pod has ended."""
+LONGEST_PAUSE = 30.0
+"""Between two attempts where the network or the API server fails."""
+LINE_BYTES = 128
+"""What a line costs besides its text: the log's own prefix, and the time that writing it takes."""
+# In `time`, as the kubelet writes it: https://pkg.go.dev/time#RFC3339Nano
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+CUT_TIME = re.compile(rb"[-+.:TZ\d]{1,35}")
+SECOND = 1_000_000_000
 
 
 class Allowance:
@@ -41,21 +53,14 @@ class Allowance:
             await asyncio.sleep(-self._left / self._rate)
 
 
-async def _comes(condition: Callable[[], bool]) -> bool:
-    """Return whether the condition holds soon: the end of a log is here a moment before that of its pod is."""
-    for _ in range(round(END_SECONDS / END_LOOK_SECONDS)):
-        if condition():
-            return True
-        await asyncio.sleep(END_LOOK_SECONDS)
-    return condition()
+class Piece(NamedTuple):
+    """A line of a log, or a piece of a long one."""
 
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a log, or a piece of a long one: of those, only the first has a time."""
-
-    time: str
-    text: str
+    time: str  # of the line; "" where the kubelet has written it, not the container
+    at: int  # the same, in nanoseconds since the epoch
+    begin: int  # bytes of the line before it
+    data: bytes
+    ends: bool  # the line ends here
 
 
 class LogReader:
@@ -68,32 +73,42 @@ class LogReader:
         self._path = f"{pod_path}/log"
         self._container = container
         self._write = write
-        self.position = position
+        self._waits = False
+        self._failed = 0  # in a row
+        self._read_until = _Position(position)
         self.failure = ""
-        """Why the log could not be read to its end; "" if it could."""
+        """Why the log can't be read; "" as long as it can."""
 
-    async def follow(self, has_ended: Callable[[], bool], *allowances: Allowance) -> bool:
-        """Write what the container writes until it has ended; return whether all of it was written."""
-        failed = 0
+    @property
+    def position(self) -> LogPosition:
+        """How far the log has been read."""
+        return self._read_until.known
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the container has written more than may be written here, or than can be read."""
+        return self._waits or bool(self.failure)
+
+    async def follow(self, ended: asyncio.Event, *allowances: Allowance) -> bool:
+        """Write what the container writes until it has `ended`; return whether all of it was written."""
         while True:
-            pause = REOPEN_SECONDS
+            # Of a running container too the answer can end, so only one that began after the container's end is whole.
+            had_ended = ended.is_set()
             try:
-                # Of a running container too the answer can end: its kubelet closes connections after some hours.
-                ended_before = has_ended()
                 await self._read(True, allowances)
-                failed = 0
-                if ended_before or await _comes(has_ended):
+                if had_ended:
                     return True
-            except RequestError as error:
-                self.failure = str(error)
-                failed += 1
-                if failed > FAILURES_IN_A_ROW:
+                pause = END_SECONDS
+            except (RequestError, *FAILURES) as error:
+                self.failure = str(error) if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
+                self._failed += 1
+                if self._failed > len(PAUSES) and (had_ended or _is_refusal(error)):
                     return False
-                pause = PAUSES[failed - 1]
-            except FAILURES as error:
-                self.failure = f"{type(error).__name__}: {error}"
-                pause = PAUSES[0]
-            await asyncio.sleep(pause)
+                pause = _pause(self._failed, error)
+            if had_ended:
+                await asyncio.sleep(REOPEN_SECONDS)
+            else:
+                await _comes(ended, pause)
 
     async def rest(self) -> None:
         """Write what the container has written since.
@@ -110,56 +125,128 @@ class LogReader:
             parameters["follow"] = "true"
         if self.position.time:
             parameters["sinceTime"] = self.position.time
-        skip = _Skip(self.position)
+        known = _Known(self.position)
         async with self._cluster.stream(self._path, SILENCE_SECONDS, parameters) as content:
-            async for line in _lines(content.iter_any()):
-                if skip.is_known(line):
+            self.failure, self._failed = "", 0
+            async for piece in _pieces(content.iter_any()):
+                data = known.rest(piece)
+                if data is None:
                     continue
-                for allowance in allowances:
-                    await allowance.take(len(line.text))
-                self._write(line.text)
-                self.position = _after(self.position, line)
+                if allowances:
+                    self._waits = True
+                    for allowance in allowances:
+                        await allowance.take(len(data) + LINE_BYTES)
+                    self._waits = False
+                # Nothing is left of a line whose last byte had been written before its end was there.
+                if data or not (piece.begin or piece.data):
+                    self._write(text(data))
+                self._read_until.move(piece)
 
 
-class _Skip:
-    """The server begins with the whole second of the position; says which lines have been written before."""
+async def _comes(ended: asyncio.Event, seconds: float) -> None:
+    """Wait for the end, at most that long."""
+    try:
+        await asyncio.wait_for(ended.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether asking again is of no use: not where the API server or the network has trouble."""
+    if not isinstance(error, RequestError):
+        return False
+    # What fails between API server and kubelet ends with the node.
+    return (400 <= error.status < 500 and error.status not in (401, 429)) or "containerLogs" in str(error)
+
+
+def _pause(failed: int, error: BaseException) -> float:
+    if _is_refusal(error):
+        return PAUSES[min(failed, len(PAUSES)) - 1]
+    # All pods of a server that has been away come back at once.
+    return random.uniform(0.5, 1) * min(REOPEN_SECONDS * 2.0 ** min(failed, 10), LONGEST_PAUSE)  # noqa: S311
+
+
+class _Known:
+    """What of a log has been written before. The server begins with the whole second of the position."""
 
     def __init__(self, position: LogPosition) -> None:
-        self._until = sortable(position.time)
-        self._same = position.lines
-        self._last = False
+        self._latest = nanoseconds(position.time)
+        self._lines = position.lines
+        self._part = position.part
 
-    def is_known(self, line: Line) -> bool:
-        if not line.time:
-            return self._last
-        at = sortable(line.time)
-        self._last = at < self._until or (at == self._until and self._same > 0)
-        if at == self._until:
-            self._same -= 1
-        return self._last
+    def rest(self, piece: Piece) -> bytes | None:
+        """Return what of the piece is new; None if nothing is.
 
-
-def _after(position: LogPosition, line: Line) -> LogPosition:
-    if not line.time:
-        return position
-    if line.time == position.time:
-        return LogPosition(position.time, position.lines + 1)
-    return LogPosition(line.time, 1)
-
-
-def sortable(time: str) -> str:
-    """Return the time in a form whose order as text is that in time: Go leaves out zeros at a fraction's end."""
-    seconds, _, fraction = time.removesuffix("Z").partition(".")
-    return f"{seconds}.{fraction:0<9}" if time else ""
+        The lines of one second are counted, as their times need not be in order: a runtime takes the time of what a
+        container writes to its two streams before it has their order. Where the log was rotated meanwhile, those that
+        were counted may be gone; so one of a later time is new in any case.
+        """
+        if not piece.time or piece.at > self._latest:
+            return piece.data
+        if self._lines > 0:
+            self._lines -= piece.ends
+            return None
+        if piece.at != self._latest or not self._part:
+            return piece.data
+        begin = max(self._part - piece.begin, 0)
+        if piece.ends:
+            self._part = 0
+        return piece.data[begin:] if begin < len(piece.data) or piece.ends else None
 
 
-async def _lines(parts: AsyncIterator[bytes]) -> AsyncIterator[Line]:
+class _Position:
+    """How far a log has been read, as it moves."""
+
+    def __init__(self, begin: LogPosition) -> None:
+        self._time = begin.time
+        self._latest = nanoseconds(begin.time)
+        self._lines = begin.lines
+        self._part = begin.part
+
+    @property
+    def known(self) -> LogPosition:
+        return LogPosition(self._time, self._lines, self._part)
+
+    def move(self, piece: Piece) -> None:
+        """Take in that the piece was written."""
+        second = self._latest - self._latest % SECOND
+        if not piece.time or piece.at < second:
+            # The server won't send it again.
+            return
+        if piece.at >= second + SECOND:
+            self._lines = 0
+        if piece.at > self._latest:
+            self._time, self._latest = piece.time, piece.at
+        self._lines += piece.ends
+        self._part = 0 if piece.ends else piece.begin + len(piece.data)
+
+
+def nanoseconds(time: str) -> int:
+    """Return the nanoseconds from the epoch to that time; -1 of a text that is not one."""
+    match = TIME.fullmatch(time)
+    if match is None:
+        return -1
+    seconds, fraction, zone = match.groups()
+    since = _epoch(seconds, zone)
+    return since if since < 0 else since + int(f"{fraction or '':0<9}")
+
+
+@lru_cache(maxsize=16)
+def _epoch(seconds: str, zone: str) -> int:
+    """Return the nanoseconds from the epoch to that second; -1 if there is no such one."""
+    try:
+        return int(datetime.fromisoformat(seconds + ("+00:00" if zone == "Z" else zone)).timestamp()) * SECOND
+    except ValueError:
+        return -1
+
+
+async def _pieces(parts: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
     splitter = _Splitter()
     async for part in parts:
-        for line in splitter.feed(part):
-            yield line
-    for line in splitter.end():
-        yield line
+        for piece in splitter.feed(part):
+            yield piece
+    for piece in splitter.end():
+        yield piece
 
 
 class _Splitter:
@@ -167,31 +254,59 @@ class _Splitter:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._time = ""
+        self._at = -1
+        self._begin = 0
         self._within = False
 
-    def feed(self, part: bytes) -> Iterator[Line]:
+    def feed(self, part: bytes) -> Iterator[Piece]:
         """Yield the lines that are whole, and pieces of one that is too long."""
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
-            yield self._line(line)
+            data = yield from self._long(line)
+            yield Piece(self._time, self._at, self._begin, data.removesuffix(b"\r"), True)
             self._within = False
-        while len(self._rest) > PIECE:
-            yield self._line(self._rest[:PIECE])
-            self._rest = self._rest[PIECE:]
-            self._within = True
+        if len(self._rest) > 2 * PIECE:
+            self._rest = yield from self._long(self._rest)
 
-    def end(self) -> Iterator[Line]:
-        """Yield a last line that has no end."""
-        if self._rest:
-            yield self._line(self._rest)
+    def end(self) -> Iterator[Piece]:
+        """Yield a last line that has no end; one of which only a part of its time is here will be read again."""
+        if self._rest and (self._within or not CUT_TIME.fullmatch(self._rest)):
+            data = yield from self._long(self._rest)
+            yield Piece(self._time, self._at, self._begin, data, False)
 
-    def _line(self, line: bytes) -> Line:
-        if self._within:
-            return Line("", text(line))
-        time, _, rest = line.partition(b" ")
-        return Line(time.decode(errors="replace"), text(rest))
+    def _long(self, data: bytes) -> Generator[Piece, None, bytes]:
+        """Yield all pieces but the last of a line, or of its beginning; return the last."""
+        if not self._within:
+            data = self._start(data)
+        while len(data) > PIECE:
+            size = _boundary(data)
+            yield Piece(self._time, self._at, self._begin, data[:size], False)
+            self._begin += size
+            data = data[size:]
+        return data
+
+    def _start(self, line: bytes) -> bytes:
+        """Take in the time at a line's beginning; return what is behind it."""
+        self._within, self._begin = True, 0
+        found, _, rest = line.partition(b" ")
+        self._time = found.decode(errors="replace")
+        self._at = nanoseconds(self._time)
+        if self._at >= 0:
+            return rest
+        # Such as "failed to create fsnotify watcher: too many open files".
+        self._time = ""
+        return line
+
+
+def _boundary(data: bytes) -> int:
+    """Return where to cut: not within a character of UTF-8, whose bytes but the first are 10xxxxxx."""
+    for size in range(PIECE, PIECE - 4, -1):
+        if data[size] & 0xC0 != 0x80:
+            return size
+    return PIECE
 
 
 def text(line: bytes) -> str:
     """Return bytes, which may be anything, as text that a log can hold."""
-    return line.rstrip(b"\r").decode(errors="backslashreplace").replace("\0", "\\x00")
+    return line.decode(errors="backslashreplace").replace("\0", "\\x00")

@@ -20,13 +20,19 @@ WATCH_SECONDS = 150
 SILENCE_SECONDS = 30
 """By how much a connection may outlast that before it is taken for dead."""
 POLL_SECONDS = 20
+POLLS = 15
+"""So many lists after a watch was refused, it is tried again: rights change."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+SHORT_SECONDS = 1
+"""A watch that ends sooner, and has told nothing, has failed."""
 PAGE = 500
 GONE = 410
 REFUSED = (403, 405, 501)
 LINE_BYTES = 8 * 1024 * 1024
 """No object is longer: etcd's limit is 1.5 MiB."""
+CHANGES = ("ADDED", "MODIFIED", "DELETED")
 LOG = logging.getLogger(__name__)
+Trim = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class ExpiredError(Exception):
@@ -44,23 +50,30 @@ class Reflector:
         on_list: Callable[[list[dict[str, Any]]], None],
         on_change: Callable[[str, dict[str, Any]], None],
         *,
+        on_refusal: Callable[[], None] = lambda: None,
+        trim: Trim = lambda found: found,
         pages: bool = True,
     ) -> None:
-        """`on_list` gets all objects, `on_change` the kind of a change (ADDED, MODIFIED, DELETED) and the object.
+        """`on_list` gets all objects, `on_change` the kind of a change (one of `CHANGES`) and the object.
 
-        Without `pages` only the first objects of the list are read: enough to begin a watch.
+        `on_refusal` is called where the list may not be read: what is there is not known then. `trim` makes of each
+        object what is kept of it. Without `pages` only the first objects of the list are read: enough to begin a watch.
         """
         self._cluster = cluster
         self._path = path
         self._parameters = dict(parameters)
         self._on_list = on_list
         self._on_change = on_change
+        self._on_refusal = on_refusal
+        self._trim = trim
         self._pages = pages
         self._version = ""
         self._pause = FIRST_PAUSE
-        self._polls = False
+        self._polls = 0
         self.refusal = ""
         """Why the list can't be read at all; "" as long as it can."""
+        self.is_listed = False
+        """Whether the list has been read."""
 
     async def run(self) -> None:
         """Tell of changes until cancelled."""
@@ -69,9 +82,8 @@ class Reflector:
                 await self._step()
             except ExpiredError:
                 self._version = ""
-            except RequestError as error:
-                await self._after(error)
-            except FAILURES as error:
+                await self._rest()
+            except (RequestError, *FAILURES) as error:
                 LOG.info("%s: %s: %s", self._path, type(error).__name__, error)
                 await self._rest()
             except Exception:  # an answer of a form that nothing here expects must not leave pods without a watch
@@ -79,53 +91,68 @@ class Reflector:
                 self._version = ""
                 await self._rest()
 
-    async def _after(self, error: RequestError) -> None:
-        """Take note of a refusal, and pause."""
-        LOG.info("%s: %s", self._path, error)
-        if error.status == GONE:
-            self._version = ""
-            return
-        if error.status in REFUSED and self._version:
-            self._polls = True
-        elif error.status in REFUSED:
-            self.refusal = str(error)
-            self._on_list([])
-        await self._rest()
-
     async def _rest(self) -> None:
         await asyncio.sleep(random.uniform(self._pause / 2, self._pause))  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _step(self) -> None:
-        if self._polls:
+        if not self._version:
             await self._list()
+        elif self._polls:
             await asyncio.sleep(POLL_SECONDS)
-        elif self._version:
-            begin = time.monotonic()
-            await self._watch()
-            if time.monotonic() - begin < 1:
-                await self._rest()
-        else:
             await self._list()
+            self._polls -= 1
+        else:
+            await self._watch()
 
     async def _list(self) -> None:
+        try:
+            found, version = await self._read_list()
+        except RequestError as error:
+            if error.status == GONE:
+                raise ExpiredError from error
+            if error.status in REFUSED:
+                self.refusal = str(error)
+                self._on_refusal()
+            raise
+        self.refusal = ""
+        self.is_listed = True
+        self._version = version
+        if self._polls:
+            self._pause = FIRST_PAUSE
+        self._on_list(found)
+
+    async def _read_list(self) -> tuple[list[dict[str, Any]], str]:
+        """Return the objects and the version of the list."""
         found: list[dict[str, Any]] = []
         parameters = {**self._parameters, "limit": str(PAGE)}
         while True:
             page = await self._cluster.get(self._path, **parameters)
-            found += page.get("items") or []
+            found += map(self._trim, page.get("items") or [])
             parameters["continue"] = page["metadata"].get("continue") or ""
             if not parameters["continue"] or not self._pages:
-                break
-        self.refusal = ""
-        self._version = page["metadata"].get("resourceVersion") or ""
-        self._pause = FIRST_PAUSE
-        self._on_list(found)
-        if not self._version:
-            # Not a server that can be watched.
-            self._polls = True
+                return found, page["metadata"]["resourceVersion"]
 
     async def _watch(self) -> None:
+        begin = time.monotonic()
+        try:
+            await self._read_watch()
+        except RequestError as error:
+            if error.status == GONE:
+                raise ExpiredError from error
+            if error.status in REFUSED:
+                LOG.info("%s: the list is read now and then, as it can't be watched: %s", self._path, error)
+                self._polls = POLLS
+                return
+            raise
+        finally:
+            is_short = time.monotonic() - begin < SHORT_SECONDS
+            if not is_short:
+                self._pause = FIRST_PAUSE
+        if is_short:
+            await self._rest()
+
+    async def _read_watch(self) -> None:
         seconds = round(random.uniform(0.8, 1.2) * WATCH_SECONDS)  # noqa: S311
         parameters = {
             **self._parameters,
@@ -145,9 +172,10 @@ class Reflector:
             if found.get("code") == GONE:
                 raise ExpiredError
             raise RequestError(int(found.get("code") or 500), str(found.get("message")))
-        self._version = found["metadata"]["resourceVersion"]
-        if kind != "BOOKMARK":
-            self._on_change(kind, found)
+        version = found["metadata"]["resourceVersion"]
+        if kind in CHANGES:
+            self._on_change(kind, self._trim(found))
+        self._version = version
 
 
 async def _lines(content: Any) -> AsyncIterator[bytes]:

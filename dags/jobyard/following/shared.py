@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from . import task_state
 from .cluster import FAILURES, Cluster, RequestError
 from .follow import Following, Log
 from .logs import Allowance
-from .target import Ending, Target
+from .target import Ending, Target, TaskKey
 from .verdict import TERMINAL
 from .watch import PodWatch
 
@@ -27,6 +28,9 @@ LEAST_SECONDS = 20.0
 """How long a task is deferred at least. Airflow's scheduler fails a task that is queued again before it has taken note
 that the worker, which deferred it, has ended ("finished with state success, but the task instance's state attribute is
 queued")."""
+WANTED_SECONDS = 60
+"""How long Airflow is not asked again for a pod that it wants: a worker, or another triggerer, follows that."""
+ENVIRONMENT = "jobyard.dev/environment"
 IDLE_SECONDS = 180
 """How long a watch stays that nobody uses: the next task often is not far."""
 LINES_OF_A_POD = (32 * 1024, 1024 * 1024)
@@ -44,11 +48,25 @@ class Team:
         self.watch = PodWatch(self.cluster, target.namespace, environment=target.environment)
         self.used = time.monotonic()
         self._unfollowed: dict[str, float] = {}
+        self._wanted: dict[str, float] = {}
         self._handed_over: set[str] = set()
+        self._tasks: dict[str, TaskKey] = {}
+        self._environments: set[str] = set()
         # A context of its own: else its lines would be in the log of the task that came first.
         context = contextvars.Context()
         self.watch.start(context=context)
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep_forever(), context=context)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody needs the watch: nobody follows a pod, and there is no pod to look after."""
+        is_unused = not self.watch.followed and time.monotonic() - self.used > IDLE_SECONDS
+        return is_unused and self.watch.is_listed and not self.watch.pods
+
+    def note(self, target: Target) -> None:
+        """Take note of whose pod that is."""
+        self.used = time.monotonic()
+        self._tasks[target.pod] = target.task
 
     def hand_over(self, pod: str) -> None:
         """Take note that a worker will finish the task of a pod whose log and output it needs no more."""
@@ -65,48 +83,94 @@ class Team:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self._sweep()
-            except (RequestError, *FAILURES) as error:
-                LOG.info("%s: %s", self.watch.pods_path, error)
-            except Exception:  # Airflow's database or API; the next round asks again
+            except Exception:  # the next round may find what it needs
                 LOG.exception("Could not look after pods that nobody follows: %s", self.watch.pods_path)
 
     async def _sweep(self) -> None:
-        now = time.monotonic()
+        """Delete the pods that nobody follows and no task wants."""
         pods = dict(self.watch.pods)
+        self._tasks = {name: task for name, task in self._tasks.items() if name in pods or self.watch.is_followed(name)}
+        self._environments |= {_environment(pods[name]) for name in self._tasks.keys() & pods.keys()}
+        self._handed_over &= pods.keys()
+        due = {name: pods[name] for name in self._due(pods)}
+        for question, names in self._questions(due).items():
+            await self._look_after(question, {name: due[name] for name in names})
+
+    def _due(self, pods: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Return the names of the pods to ask Airflow for."""
+        now = time.monotonic()
         unfollowed = [name for name in pods if not self.watch.is_followed(name)]
         self._unfollowed = {name: self._unfollowed.get(name, now) for name in unfollowed}
-        self._handed_over &= pods.keys()
-        for name, since in self._unfollowed.items():
-            pod = pods[name]
-            if now - since >= UNFOLLOWED_SECONDS and "deletionTimestamp" not in pod["metadata"]:
-                await self._look_after(name, pod)
+        self._wanted = {
+            name: since
+            for name, since in self._wanted.items()
+            if name in self._unfollowed and now - since < WANTED_SECONDS
+        }
+        is_old = {name for name, since in self._unfollowed.items() if now - since >= UNFOLLOWED_SECONDS}
+        return sorted(
+            name for name in is_old - self._wanted.keys() if "deletionTimestamp" not in pods[name]["metadata"]
+        )
 
-    async def _look_after(self, name: str, pod: Mapping[str, Any]) -> None:
-        has_ended = pod["status"].get("phase") in TERMINAL
-        # A task whose DAG is paused is finished when it is no longer; its pod need not wait.
-        if (has_ended and name in self._handed_over) or await _is_orphan(pod["metadata"].get("labels") or {}):
+    def _questions(self, pods: Mapping[str, Mapping[str, Any]]) -> Mapping["Question", list[str]]:
+        """Return what Airflow is to be asked, with the names of the pods that it decides about."""
+        found: dict[Question, list[str]] = defaultdict(list)
+        for name, pod in pods.items():
+            labels = pod["metadata"].get("labels") or {}
+            if task := self._tasks.get(name):
+                found[task.dag_id, task.task_id, task.run_id].append(name)
+            elif _environment(pod) in self._environments and labels.keys() >= LABELS:
+                dag_id = f"{labels['jobyard.dev/team']}.{labels['jobyard.dev/job']}"
+                found[dag_id, labels["jobyard.dev/task"], None].append(name)
+        return found
+
+    async def _look_after(self, question: "Question", pods: Mapping[str, Mapping[str, Any]]) -> None:
+        try:
+            unwanted = await self._unwanted(question, pods)
+        except Exception as error:  # Airflow's database or API
+            LOG.info("Could not ask Airflow about %s: %s: %s", question, type(error).__name__, error)
+            return
+        for name in pods.keys() - unwanted:
+            self._wanted[name] = time.monotonic()
+        for name in unwanted:
             LOG.info("Deleting pod %s, whose task does not need it any longer", name)
-            await self.cluster.delete(f"{self.watch.pods_path}/{name}")
+            try:
+                await self.cluster.delete(f"{self.watch.pods_path}/{name}")
+            except (RequestError, *FAILURES) as error:
+                LOG.info("Could not delete pod %s: %s", name, error)
+
+    async def _unwanted(self, question: "Question", pods: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        # A task whose DAG is paused is finished when it is no longer; its pod need not wait.
+        found = {name for name in self._handed_over & pods.keys() if pods[name]["status"].get("phase") in TERMINAL}
+        if others := pods.keys() - found:
+            states = await task_state.states(*question)
+            is_ours = question[2] is not None
+            found |= {name for name in others if _is_orphan(pods[name]["metadata"]["labels"], states, is_ours=is_ours)}
+        return found
 
 
-async def _is_orphan(labels: Mapping[str, str]) -> bool:
-    """Return whether the instance of a task that the labels name has ended.
+Question = tuple[str, str, str | None]
+"""A DAG, a task and, if it is known, a run."""
+LABELS = {"jobyard.dev/team", "jobyard.dev/job", "jobyard.dev/task", "run_id"}
 
-    One that does not exist may be another Airflow's, as while an environment is replaced by one of a newer version. Its
-    pod ends by its own deadline.
+
+def _environment(pod: Mapping[str, Any]) -> str:
+    """Return the environment whose pod that is: another one's tasks are unknown here."""
+    return str((pod["metadata"].get("labels") or {}).get(ENVIRONMENT) or "")
+
+
+def _is_orphan(labels: Mapping[str, str], states: task_state.States, *, is_ours: bool) -> bool:
+    """Return whether the instance of a task that the labels name has ended, or has been deleted.
+
+    One that does not exist may be another Airflow's, as while an environment is replaced by one of a newer version. It
+    was deleted if it `is_ours`: this triggerer has followed its pod.
     """
     from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
-    run_label = labels.get("run_id")
-    if run_label is None:
-        return False
-    dag_id = f"{labels['jobyard.dev/team']}.{labels['jobyard.dev/job']}"
-    found = await task_state.states(dag_id, labels["jobyard.dev/task"])
-    map_index = int(labels.get("map_index", -1))
-    for (run_id, index), value in found.items():
-        if index == map_index and make_safe_label_value(run_id) == run_label:
+    map_index = labels.get("map_index", "-1")
+    for (run_id, index), value in states.items():
+        if str(index) == map_index and make_safe_label_value(run_id) == labels.get("run_id"):
             return value in task_state.ENDED
-    return False
+    return is_ours
 
 
 class Shared:
@@ -129,6 +193,7 @@ class Shared:
     async def follow(self, target: Target, log: Log) -> Ending:
         """Return how the pod ended."""
         team = self.team(target)
+        team.note(target)
         begin = time.monotonic()
         try:
             allowances = (Allowance(*LINES_OF_A_POD), self._lines)
@@ -150,14 +215,14 @@ class Shared:
             # The triggerer stops, or another one follows the pod from now on.
             return
         team = self.team(target)
-        team.used = time.monotonic()
+        team.note(target)
         await team.cluster.delete(f"{team.watch.pods_path}/{target.pod}")
 
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(IDLE_SECONDS / 3)
             for key, team in list(self._teams.items()):
-                if not team.watch.followed and time.monotonic() - team.used > IDLE_SECONDS:
+                if team.is_idle:
                     del self._teams[key]
                     await team.close()
 

@@ -4,11 +4,11 @@ A node group that scales from zero needs ten minutes; an image that cannot be pu
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .target import Ending, Kind
-from .verdict import timestamp
+from .verdict import scheduled, timestamp
 
 # How long the kubelet may go on trying before the try fails: a registry or network in trouble often recovers.
 GRACE_SECONDS = 60
@@ -26,6 +26,8 @@ TROUBLE = frozenset(
         "RegistryUnavailable",
     }
 )
+# Of the labels that Kueue reads and writes: https://kueue.sigs.k8s.io/docs/reference/labels-and-annotations/
+QUEUE = "kueue.x-k8s.io/"
 HOPELESS_REASONS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 # What registries and the kubelet say of an image that no further try will find, may pull, or may run.
 HOPELESS_TEXTS = (
@@ -76,21 +78,26 @@ class StartWatch:
             self._was_gated = True
             return None
         if self._begin is None:
-            now = self._clock()
-            # A pod that has waited in a queue may be scheduled from when it has left that.
-            created = timestamp(pod["metadata"].get("creationTimestamp"))
-            self._begin = now if self._was_gated or created is None else min(created, now)
+            self._begin = min(self._since(pod), self._clock())
         return self._begin + self._timeout
+
+    def _since(self, pod: Mapping[str, Any]) -> float:
+        """Return since when the pod may be scheduled, as far as that is known."""
+        created = timestamp(pod["metadata"].get("creationTimestamp"))
+        if self._was_gated or created is None:
+            return self._clock()
+        if not any(label.startswith(QUEUE) for label in pod["metadata"].get("labels") or {}):
+            return created
+        # It has waited in a queue, and left that before this was watched: not later than it was scheduled.
+        return scheduled(pod) or self._clock()
 
     def judge(self, pod: Mapping[str, Any]) -> Ending | None:
         """Return how the wait ended if the pod, which does not run yet, never will or has not in time."""
-        statuses = pod["status"].get("containerStatuses") or []
-        for status in statuses:
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in TROUBLE:
-                ending = self._judge(status["name"], waiting["reason"], waiting.get("message") or "")
-                if ending:
-                    return ending
+        if not (trouble := list(_trouble(pod))):
+            self._trouble_since = None
+        for name, waiting in trouble:
+            if ending := self._judge(name, waiting["reason"], waiting.get("message") or ""):
+                return ending
         deadline = self.deadline(pod)
         if deadline is not None and self._clock() >= deadline:
             last = self._last_warning or "none"
@@ -115,3 +122,11 @@ class StartWatch:
         if now - self._trouble_since >= GRACE_SECONDS:
             return Ending(Kind.NOT_STARTED, detail)
         return None
+
+
+def _trouble(pod: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the name and the `waiting` of each container that the kubelet fails to start."""
+    for status in pod["status"].get("containerStatuses") or []:
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in TROUBLE:
+            yield status["name"], waiting

@@ -15,13 +15,24 @@ class TaskKey:
     task_id: str
     map_index: int = -1
 
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "TaskKey":
+        """Return the key that `arguments` described; what a newer version has added is ignored."""
+        return cls(**_known(cls, arguments))
+
 
 @dataclass(frozen=True)
 class LogPosition:
-    """How far a pod's log has been read: the time of the last line, and how many lines with that time."""
+    """How far a pod's log has been read: the latest time of a line, and how many lines of that time's second."""
 
     time: str = ""  # RFC 3339 with nanoseconds, as the kubelet writes it; "" = nothing has been read
     lines: int = 0
+    part: int = 0  # bytes that have been read of the line after those, which has not ended
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "LogPosition":
+        """Return the position that `arguments` described; what a newer version has added is ignored."""
+        return cls(**_known(cls, arguments))
 
 
 @dataclass(frozen=True)
@@ -49,9 +60,9 @@ class Target:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Target":
         """Return the target that `arguments` described; what a newer version has added is ignored."""
-        known = {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}
-        log, events = LogPosition(**known.get("log", {})), tuple(known.get("events", ()))
-        return cls(**{**known, "task": TaskKey(**arguments["task"]), "log": log, "events": events})
+        known = _known(cls, arguments)
+        log, events = LogPosition.of(known.get("log", {})), tuple(known.get("events", ()))
+        return cls(**{**known, "task": TaskKey.of(arguments["task"]), "log": log, "events": events})
 
 
 class Kind(StrEnum):
@@ -69,6 +80,11 @@ class Kind(StrEnum):
     """Another try would end the same way."""
     UNKNOWN = "unknown"
     """Following it failed; the pod may still run."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Kind":
+        """Return what a newer version's kind is here: who knows no better looks at the pod."""
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,11 @@ class Ending:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Ending":
-        """Return the ending that `arguments` described."""
-        known = {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}
-        return cls(**{**known, "kind": Kind(known["kind"]), "log": LogPosition(**known.get("log", {}))})
+        """Return the ending that `arguments` described; what a newer version has added is ignored."""
+        known = _known(cls, arguments)
+        return cls(**{**known, "kind": Kind(known["kind"]), "log": LogPosition.of(known.get("log", {}))})
+
+
+def _known(cls: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the arguments that the class has."""
+    return {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
-from .reflector import Reflector
+from .reflector import REFUSED, Reflector
 from .verdict import TERMINAL
 
 CONFIRM_SECONDS = 5
@@ -43,12 +43,19 @@ class Subscription:
         self._changed.set()
 
     def show(self, pod: dict[str, Any]) -> None:
-        """Take in the pod as it is now. A pod of another uid has taken the place of this one."""
-        if pod["metadata"]["uid"] != self.uid:
+        """Take in the pod as it is now."""
+        if pod["metadata"]["uid"] == self.uid:
+            self.pod = pod
+            self.notify()
+        elif self.pod is not None:
+            # Another pod has taken the place of this one. Before this one was shown, it may be one of before.
             self.vanish()
-            return
-        self.pod = pod
-        self.notify()
+
+    def doubt(self) -> None:
+        """Take in that the pod may not exist any longer."""
+        if self.pod is not None:
+            self.pod = None
+            self.notify()
 
     def vanish(self) -> None:
         """Take in that there is no such pod any longer."""
@@ -81,12 +88,29 @@ class PodWatch:
         )
         kind = "involvedObject.kind=Pod"
         events_of = {"fieldSelector": f"{kind},involvedObject.name={pod}" if pod else kind}
-        self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change)
+        self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change, trim=trimmed)
         self._event_reflector = Reflector(
-            cluster, events_path, events_of, self._take_events, self._take_event, pages=bool(pod)
+            cluster,
+            events_path,
+            events_of,
+            self._take_events,
+            self._take_event,
+            on_refusal=lambda: self._events_listed.set(),
+            trim=brief,
+            pages=bool(pod),
         )
         self._events_listed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def refusal(self) -> str:
+        """Why pods can't be listed; "" if they can."""
+        return self._pod_reflector.refusal
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the pods have been listed."""
+        return self._pod_reflector.is_listed
 
     @property
     def events_refusal(self) -> str:
@@ -133,44 +157,58 @@ class PodWatch:
     async def confirm(self, subscription: Subscription) -> None:
         """Ask for a pod that the watch has not shown yet; it may never have been there when the watch began."""
         await subscription.change(CONFIRM_SECONDS)
-        if subscription.pod is not None or subscription.gone:
-            return
+        if subscription.pod is None and not subscription.gone:
+            await self.look(subscription)
+
+    async def look(self, subscription: Subscription) -> dict[str, Any] | None:
+        """Ask for the pod as it is now; return it, None if it has gone or if the server can't be asked.
+
+        Where asking for it is refused, it is as it was last seen.
+        """
         try:
-            pod = await self._cluster.get(f"{self.pods_path}/{subscription.name}")
+            pod = trimmed(await self._cluster.get(f"{self.pods_path}/{subscription.name}"))
         except RequestError as error:
             if error.status == 404:
                 subscription.vanish()
-            return
+            return subscription.pod if error.status in REFUSED else None
         except FAILURES:
-            return
-        subscription.show(trimmed(pod))
+            return None
+        if pod["metadata"]["uid"] != subscription.uid:
+            subscription.vanish()
+            return None
+        subscription.show(pod)
+        return pod
 
     def _replace(self, items: list[dict[str, Any]]) -> None:
-        before = self.pods
-        self.pods = {}
+        before, self.pods = self.pods, {item["metadata"]["name"]: item for item in items}
         for item in items:
-            self._show(trimmed(item))
+            self._show(item)
         for name in before.keys() - self.pods.keys():
-            self._vanish(name)
+            self._vanish(name, before[name]["metadata"]["uid"])
+        # One that was asked for by its name may have come after the list, or gone before it.
+        for name in self._subscriptions.keys() - self.pods.keys():
+            for subscription in self._subscriptions[name]:
+                subscription.doubt()
 
     def _change(self, kind: str, pod: dict[str, Any]) -> None:
-        self._show(trimmed(pod))
-        if kind == "DELETED":
-            self._vanish(pod["metadata"]["name"])
-
-    def _show(self, pod: dict[str, Any]) -> None:
         name = pod["metadata"]["name"]
         self.pods[name] = pod
         if pod["status"].get("phase") in TERMINAL:
             self.room.set()
-        for subscription in self._subscriptions.get(name, ()):
+        self._show(pod)
+        if kind == "DELETED":
+            del self.pods[name]
+            self._vanish(name, pod["metadata"]["uid"])
+
+    def _show(self, pod: dict[str, Any]) -> None:
+        for subscription in self._subscriptions.get(pod["metadata"]["name"], ()):
             subscription.show(pod)
 
-    def _vanish(self, name: str) -> None:
-        self.pods.pop(name, None)
+    def _vanish(self, name: str, uid: str) -> None:
         self.room.set()
         for subscription in self._subscriptions.get(name, ()):
-            subscription.vanish()
+            if subscription.uid == uid:
+                subscription.vanish()
 
     async def events_listed(self) -> None:
         """Wait until the events of before are known, unless that takes long: they explain why a pod does not start."""
@@ -186,26 +224,35 @@ class PodWatch:
     def _take_event(self, kind: str, event: dict[str, Any]) -> None:
         if kind == "DELETED":
             return
-        brief = {
-            "uid": event["metadata"].get("uid"),
-            "type": event.get("type"),
-            "reason": event.get("reason"),
-            "message": event.get("message") or "",
-        }
-        name = self._only or (event.get("involvedObject") or {}).get("name", "")
+        name = self._only or event["pod"]
         followers = self._subscriptions.get(name, ())
         for subscription in followers:
-            subscription.events.append(brief)
+            subscription.events.append(event)
             subscription.notify()
         if not followers:
-            self._keep(name, brief)
+            self._keep(name, event)
 
-    def _keep(self, name: str, event: Mapping[str, Any]) -> None:
+    def _keep(self, name: str, event: dict[str, Any]) -> None:
         now = time.monotonic()
-        for other in [other for other, (since, _) in self._events.items() if now - since > EVENT_SECONDS]:
-            del self._events[other]
+        while self._events:
+            # They are in the order in which they came.
+            oldest = next(iter(self._events))
+            if now - self._events[oldest][0] <= EVENT_SECONDS:
+                break
+            del self._events[oldest]
         _, events = self._events.setdefault(name, (now, deque(maxlen=EVENTS)))
-        events.append(dict(event))
+        events.append(event)
+
+
+def brief(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is needed of an event."""
+    return {
+        "pod": (event.get("involvedObject") or {}).get("name") or "",
+        "uid": event["metadata"].get("uid"),
+        "type": event.get("type"),
+        "reason": event.get("reason"),
+        "message": event.get("message") or "",
+    }
 
 
 def trimmed(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def renew(folder: int, name: str, command: list[str], kept: Kept) -> int:
     code, answer = run(command)
     if code:
         if kept.is_valid():
-            note(f"{command[0]} failed with {code}; the credential from before is still valid")
+            note(f"the command failed with {code}; the credential from before is still valid")
             return show(kept.answer)
         return show(answer, code)
     try:

@@ -320,7 +320,7 @@ users:
 current-context: ''
 """.replace(
     "SCRIPT",
-    """'if [ -r "$0" ] && command -v python3 >/dev/null; then exec python3 -I -S "$0" -- "$@"; fi; """
+    """'if [ -r "$0" ] && command -v python3 >/dev/null; then exec python3 -I -S "$0" -- env "PATH=$PATH" "$@"; fi; """
     """echo "jobyard: $0 or python3 is missing, so every call makes a credential" >&2; exec "$@"'""",
 )
 

@@ -318,7 +318,7 @@ def test_a_failure_is_bridged_while_the_credential_from_before_is_valid(
     call(stub.command)
     (stub.folder / "fails").touch()
     clock.now = NOW + LIFE - left
-    note = "jobyard: sh failed with 3; the credential from before is still valid\n"
+    note = "jobyard: the command failed with 3; the credential from before is still valid\n"
     assert call(stub.command) == (0, answer, f"expired SSO session\n{note}")
     (stub.folder / "fails").unlink()
     new = stub.gives("new", NOW + 2 * LIFE)
@@ -645,6 +645,21 @@ def test_the_kubeconfig_starts_it_in_any_folder_though_it_is_not_executable(
         monkeypatch.chdir(cwd)
         assert ended(started(command)) == (0, answer, "")
     assert stub.runs == 1
+
+
+def test_a_python_that_changes_the_path_does_not_change_the_command(tmp_path: Path) -> None:
+    """As pyenv's does."""
+    for name, text in {
+        "first/aws": "#!/bin/sh\necho first\n",
+        "other/aws": "#!/bin/sh\necho other\n",
+        "first/python3": f'#!/bin/sh\nPATH="{tmp_path}/other:$PATH" exec {sys.executable} "$@"\n',
+    }.items():
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755)
+    command = from_kubeconfig(FILE.parents[1], ["aws", "eks", "get-token"])
+    assert ended(started(command, PATH=f"{tmp_path}/first:{os.environ['PATH']}")) == (0, "first\n", "")
 
 
 def test_where_it_has_not_been_copied_yet_the_command_runs_and_why_is_said(stub: Stub, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import advice
 import check
+import credential
 import largest
 import memory
 import merge_request
@@ -33,6 +34,7 @@ SECTIONS = {
     "release": release.section,
     "teams": teams.section,
     "advice": advice.section,
+    "token": credential.section,
 }
 
 

@@ -1,7 +1,7 @@
 """Airflow's kubeconfig on a real API server: in each team's context one is that team, for both programs that use it.
 
 Only `aws eks get-token` is a stand-in: it gives, for the IAM role that it is asked for, the token that this API server
-knows that team's launcher by.
+knows that team's launcher by, and notes that it ran.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.kubeconfig import kubeconfig
 from kubernetes import client, config  # type: ignore[import-untyped]
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from tests.charts.conftest import ApiServer, Cluster
 
@@ -32,6 +34,8 @@ import json, os, sys
 expected = ["eks", "get-token", "--cluster-name", "jobyard-test", "--region", "eu-central-1", "--role-arn"]
 if [*asked, output, form] != [*expected, "--output", "json"]:
     sys.exit(f"not what is asked on MWAA: {{sys.argv[1:]}}")
+with open(os.environ["RUNS"], "a") as runs:
+    runs.write(f"{{role}}\\n")
 version = json.loads(os.environ["KUBERNETES_EXEC_INFO"])["apiVersion"]
 tokens = {{f"arn:aws:iam::111122223333:role/{{name}}": f"{{team}}-launcher" for name, team in
           [("jobyard-risk", "risk"), ("batch/fraud-starts", "fraud")]}}
@@ -56,7 +60,9 @@ def launchers(api_server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypat
         "fraud": {"iamRoles": {"launcher": "batch/fraud-starts"}},
     }
     file = tmp_path / "kubeconfig.yaml"
-    file.write_text(kubeconfig(Environment("test", values, teams)))
+    file.write_text(kubeconfig(Environment("test", values, teams), str(ROOT / "dags")))
+    monkeypatch.setenv("JOBYARD_TOKEN_CACHE", str(tmp_path / "tokens"))
+    monkeypatch.setenv("RUNS", str(tmp_path / "runs"))
     aws = tmp_path / "bin" / "aws"
     aws.parent.mkdir()
     aws.write_text(STAND_IN_AWS)
@@ -97,6 +103,17 @@ def test_the_client_that_airflow_uses_gets_the_teams_pods_alone(launchers: Path,
         with pytest.raises(client.ApiException) as refused:
             core.list_namespaced_pod(f"team-{other}")
     assert refused.value.status == 403
+
+
+def test_kubectl_and_the_client_that_airflow_uses_share_a_teams_token(
+    kubectl: Callable[..., subprocess.CompletedProcess[str]], launchers: Path, tmp_path: Path
+) -> None:
+    for team in TEAMS * 2:
+        assert kubectl("--context", team, "get", "pods").returncode == 0
+        with config.new_client_from_config(str(launchers), context=team) as api:
+            client.CoreV1Api(api).list_namespaced_pod(f"team-{team}")
+    roles = [f"arn:aws:iam::111122223333:role/{name}" for name in ("jobyard-risk", "batch/fraud-starts")]
+    assert (tmp_path / "runs").read_text().splitlines() == roles
 
 
 def test_without_a_context_nobody_gets_in(kubectl: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -59,6 +59,8 @@ class FakeCluster:
         self.log = "done\n"
         self.pods: dict[str, dict[str, Any]] = {}
         self.created: list[dict[str, Any]] = []
+        # Who each request says that it is from.
+        self.authorizations: list[str] = []
         self.on_read: Callable[[], None] = lambda: None
         # What a deleted pod shows while its container winds up; None: it is gone at once.
         self.winding_up: dict[str, Any] | None = None
@@ -186,6 +188,7 @@ def _selected(labels: dict[str, str], terms: list[str]) -> bool:
 def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _do(self) -> None:
+            cluster.authorizations.append(self.headers.get("Authorization", ""))
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
             status, answer = cluster.answer(self.command, self.path, body)

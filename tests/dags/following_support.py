@@ -103,6 +103,7 @@ def target(kubeconfig: str, name: str = "a", **changes: Any) -> Target:
         "kubeconfig": kubeconfig,
         "context": "risk",
         "namespace": "team-risk",
+        "environment": "prod",
         "pod": name,
         "uid": f"uid-{name}",
         "container": "base",

@@ -13,6 +13,8 @@ import pytest
 from support import Bucket, job, task
 
 MARK = "dags: "
+# Files that have one name in all versions of the library.
+SHARED = ("__init__.py", "kubeconfig.yaml", "token_plugin.py")
 # What the scheduler stores of each DAG, and by which Airflow 3, having sorted it, tells versions apart. Airflow is
 # loaded once; the library is loaded for each answer, in a process of its own.
 SERIALISE = """
@@ -128,7 +130,7 @@ def test_two_processes_agree_to_the_byte(bucket: Bucket, serialisers: tuple[Seri
 
 def put_into_versions(library: Path, *folders: str) -> None:
     """Make of the library versions that are the same, as the platform's files are in a real bucket."""
-    own = {file.name: file for file in library.iterdir() if file.name not in ("__init__.py", "kubeconfig.yaml")}
+    own = {file.name: file for file in library.iterdir() if file.name not in SHARED}
     files = {name: file.stat().st_size for name, file in own.items() if file.is_file()}
     for folder in folders:
         (library / folder).mkdir()

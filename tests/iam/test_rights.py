@@ -45,6 +45,7 @@ ALLOWED: list[Try] = [
     (PLATFORM, "s3:PutObject", f"{S3}/dags/jobyard/loader.py"),
     (PLATFORM, "s3:DeleteObject", f"{S3}/dags/jobyard/old.py"),
     (PLATFORM, "s3:PutObject", f"{S3}/dags/jobyard/platform.json"),
+    (PLATFORM, "s3:PutObject", f"{S3}/dags/jobyard/token_plugin.py"),
     (PLATFORM, "s3:PutObject", f"{S3}/dags/risk.py"),
     (PLATFORM, "airflow:InvokeRestApi", f"{AIRFLOW}/ml-prod/Op"),
     (PLATFORM, "s3:DeleteObject", f"{S3}/dags/team-that-went.py"),
@@ -72,8 +73,8 @@ FORBIDDEN: list[Try] = [
     *((who, "s3:PutObject", f"{S3}/dags/risk/jobs.json") for who in (CARE_CI, "jobyard-risk-eu-ci", PLAN, MWAA, JOBS)),
     # Code that Airflow would run.
     *((CI, "s3:PutObject", f"{S3}/{key}") for key in (
-        "dags/risk.py", "dags/risk/evil.py", "dags/jobyard/loader.py", "dags/.airflowignore",
-        "dags/risk/jobs.json/x.py", "plugins.zip", "requirements.txt", "startup.sh",
+        "dags/risk.py", "dags/risk/evil.py", "dags/jobyard/loader.py", "dags/jobyard/token_plugin.py",
+        "dags/.airflowignore", "dags/risk/jobs.json/x.py", "plugins.zip", "requirements.txt", "startup.sh",
     )),
     (CI, "s3:GetObject", f"{S3}/dags/jobyard/kubeconfig.yaml"),
     (CI, "s3:PutObject", "arn:aws:s3:::other/dags/risk/jobs.json"),

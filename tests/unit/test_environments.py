@@ -279,8 +279,12 @@ users:
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1beta1
-      command: aws
+      command: sh
       args:
+      - -c
+      - SCRIPT
+      - /usr/local/airflow/dags/jobyard/token_plugin.py
+      - aws
       - eks
       - get-token
       - --cluster-name
@@ -296,8 +300,12 @@ users:
   user:
     exec:
       apiVersion: client.authentication.k8s.io/v1beta1
-      command: aws
+      command: sh
       args:
+      - -c
+      - SCRIPT
+      - /usr/local/airflow/dags/jobyard/token_plugin.py
+      - aws
       - eks
       - get-token
       - --cluster-name
@@ -310,7 +318,11 @@ users:
       - json
       interactiveMode: Never
 current-context: ''
-"""
+""".replace(
+    "SCRIPT",
+    """'if [ -r "$0" ] && command -v python3 >/dev/null; then exec python3 -I -S "$0" -- env "PATH=$PATH" "$@"; fi; """
+    """echo "jobyard: $0 or python3 is missing, so every call makes a credential" >&2; exec "$@"'""",
+)
 
 
 def test_the_kubeconfig_has_a_context_for_each_team_and_none_is_the_current_one() -> None:
@@ -370,6 +382,8 @@ def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bu
     code, out, err = jobyard("publish-platform", "--environment", "dev", "--no-pools")
     assert (code, err) == (0, "")
     assert "put s3://airflow/dags/risk.py\n" in out
+    plugin, config = out.index("dags/jobyard/token_plugin.py\n"), out.index("dags/jobyard/kubeconfig.yaml\n")
+    assert plugin < config
     keys = [entry.get("Key", "") for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
     assert "dags/fraud.py" not in keys
     put = s3.get_object(Bucket="airflow", Key="dags/jobyard/kubeconfig.yaml")["Body"].read().decode()
@@ -390,6 +404,17 @@ def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
     put = s3.get_object(Bucket="data", Key="dags/jobyard/kubeconfig.yaml")["Body"].read()
     assert put == b"apiVersion: v1\n"
     assert s3.head_object(Bucket="data", Key="dags/fraud.py")["ContentLength"] > 0
+
+
+def test_publish_platform_without_the_kubeconfigs_plugin_puts_nothing(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client
+) -> None:
+    plugin = Path("dags/jobyard/token_plugin.py")
+    (platform_repo / plugin).unlink()
+    code, out, err = jobyard("publish-platform", "--environment=prod", "--bucket=airflow", "--no-pools")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{plugin} is missing: run this in the root directory of the platform repository")
+    assert "Contents" not in s3.list_objects_v2(Bucket="airflow")
 
 
 def test_publish_platform_makes_the_teams_pools_first_and_else_puts_nothing(

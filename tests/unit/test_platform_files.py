@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,8 @@ def test_a_version_is_the_library_and_the_platforms_data() -> None:
     files = some_files(["risk", "fraud"])
     library = ROOT / "dags" / "jobyard"
     modules = {str(path.relative_to(library)) for path in library.rglob("*.py")}
-    assert files.version.keys() == modules - {"__init__.py", "plugin/jobyard_trigger.py"} | {"platform.json"}
+    others = {"__init__.py", "plugin/jobyard_trigger.py", "token_plugin.py"}
+    assert files.version.keys() == modules - others | {"platform.json"}
     assert "following/shared.py" in files.version
     assert json.loads(files.version["platform.json"])["environment"] == "dev"
 
@@ -60,8 +62,21 @@ def test_the_kubeconfig_and_the_teams_are_no_part_of_the_version() -> None:
     files, other = some_files(["risk", "fraud"]), some_files(["risk"], "z: y")
     assert files.folder == other.folder
     assert files.shared["jobyard/kubeconfig.yaml"] == b"x: y"
+    assert files.shared["jobyard/token_plugin.py"] == (ROOT / "dags" / "jobyard" / "token_plugin.py").read_bytes()
     assert list(files.shared)[-1] == "jobyard/__init__.py"
     assert files.loaders == {f"{team}.py": loader_source(team).encode() for team in ("fraud", "risk")}
+
+
+def test_the_kubeconfigs_plugin_is_put_before_the_kubeconfig_and_has_one_path_in_all_versions() -> None:
+    names = list(some_files(["risk"]).shared)
+    assert names.index("jobyard/token_plugin.py") < names.index("jobyard/kubeconfig.yaml")
+
+
+def test_the_library_of_a_commit_without_the_plugin_can_be_laid_out(tmp_path: Path) -> None:
+    copy = shutil.copytree(ROOT / "dags", tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "jobyard" / "token_plugin.py").unlink()
+    platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
+    assert "jobyard/token_plugin.py" not in platform_files(copy, [], platform, "x: y").flat
 
 
 def test_a_loader_is_read_by_airflows_safe_mode() -> None:

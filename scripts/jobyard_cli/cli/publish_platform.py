@@ -38,14 +38,15 @@ def publish_platform(
     ] = None,
     repo: PlatformRepository = Path(),
 ) -> None:
-    """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig.
+    """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig and its exec plugin.
 
     First it creates each team's pools in Airflow, which starts no task whose pool does not exist. Last it releases the
     platform's own job, where the environment has `metrics`.
     """
     from jobyard_cli.aws import clients as aws
     from jobyard_cli.platform import environments
-    from jobyard_cli.platform.files import platform_files
+    from jobyard_cli.platform.exec_entry import PLUGIN
+    from jobyard_cli.platform.files import platform_files, require_files
     from jobyard_cli.platform.kubeconfig import kubeconfig as generated
     from jobyard_cli.platform.own_jobs import prices
     from jobyard_cli.platform.prepare import prepare
@@ -58,6 +59,7 @@ def publish_platform(
         require_file("--kubeconfig", kubeconfig)
     chosen = environments.load_environment(repo, environment)
     target = bucket or environments.bucket(chosen)
+    require_files(repo, f"dags/{PLUGIN}")
     config = generated(chosen) if kubeconfig is None else kubeconfig.read_text(encoding="utf-8")
     data = _platform_data(repo, chosen)
     # A mistake in the platform's own jobs is reported before anything is published.

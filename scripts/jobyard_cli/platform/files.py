@@ -1,4 +1,4 @@
-"""The platform's own files for Airflow: the library, each team's loader, the node groups and the kubeconfig."""
+"""The platform's own files for Airflow: library, teams' loaders, node groups, the kubeconfig and its exec plugin."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from jobyard_cli.check.parts import mapping
 from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
+from jobyard_cli.platform.exec_entry import PLUGIN
 from jobyard_cli.platform.loader import loader_source
 
 
@@ -76,10 +77,14 @@ def platform_files(
     paths = sorted([*library.glob("*.py"), *library.glob("following/*.py")])
     modules = {str(path.relative_to(library)): path.read_bytes() for path in paths}
     chooser = modules.pop("__init__.py")
+    # A plan may build with the library of an older commit, which has no plugin.
+    plugin = modules.pop(Path(PLUGIN).name, None)
     return PlatformFiles(
         version={**modules, "platform.json": json.dumps(platform, sort_keys=True, indent=1).encode()},
         shared={
             ".airflowignore": (dags / ".airflowignore").read_bytes(),
+            # Before the kubeconfig, which starts it.
+            **({} if plugin is None else {PLUGIN: plugin}),
             "jobyard/kubeconfig.yaml": kubeconfig.encode(),
             **({} if prices is None else {PRICES: prices}),
             "jobyard/__init__.py": chooser,

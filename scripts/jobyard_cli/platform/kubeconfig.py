@@ -10,10 +10,9 @@ from jobyard.contract import namespace
 
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
+from jobyard_cli.platform.exec_entry import DAGS_FOLDER, exec_entry
 from jobyard_cli.platform.missing_values import require
 
-API_VERSION = "client.authentication.k8s.io/v1beta1"
-"""`aws eks get-token` answers in the version that it is asked for; without a word, in this one."""
 NEEDED = {
     "account": '"111122223333"',
     "region": "eu-central-1",
@@ -31,8 +30,10 @@ class InvalidRegionError(JobyardError):
         super().__init__(f"{ENVIRONMENTS}/{environment}.yaml: AWS has no region '{region}'")
 
 
-def kubeconfig(environment: Environment) -> str:
+def kubeconfig(environment: Environment, dags: str = DAGS_FOLDER) -> str:
     """Return the file's text, the same for the same values. It has no current context: each use must name a team's.
+
+    `dags` is the folder in which the platform's files are where the kubeconfig is used.
 
     Raises:
         IncompleteEnvironmentError: the environment's file lacks something that is needed.
@@ -45,7 +46,7 @@ def kubeconfig(environment: Environment) -> str:
     users: list[dict[str, Any]] = []
     for team in sorted(environment.all_teams):
         contexts.append({"name": team, "context": _context(cluster["name"], team)})
-        users.append({"name": team, "user": {"exec": _token_command(environment, team)}})
+        users.append({"name": team, "user": {"exec": exec_entry(_token_command(environment, team), dags)}})
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -55,7 +56,7 @@ def kubeconfig(environment: Environment) -> str:
         "current-context": "",
     }
     return f"# Written by `jobyard kubeconfig --environment {environment.name}`.\n" + yaml.safe_dump(
-        content, sort_keys=False
+        content, sort_keys=False, width=1000
     )
 
 
@@ -78,16 +79,11 @@ def _context(cluster: str, team: str) -> dict[str, str]:
     return {"cluster": cluster, "user": team, "namespace": namespace(team)}
 
 
-def _token_command(environment: Environment, team: str) -> dict[str, Any]:
+def _token_command(environment: Environment, team: str) -> list[str]:
     cluster, region = environment.values["cluster"]["name"], environment.values["region"]
     options = ["--cluster-name", cluster, "--region", region, "--role-arn", launcher_role(environment, team)]
-    return {
-        "apiVersion": API_VERSION,
-        "command": "aws",
-        # The user may have configured the AWS command line for another output format.
-        "args": ["eks", "get-token", *options, "--output", "json"],
-        "interactiveMode": "Never",
-    }
+    # The user may have configured the AWS command line for another output format.
+    return ["aws", "eks", "get-token", *options, "--output", "json"]
 
 
 def partition(environment: Environment) -> str:

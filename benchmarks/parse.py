@@ -18,8 +18,9 @@ BESIDE_PEERS = {
     "3.3.1": {DAG_FACTORY: Target("at least", 4), GUSTY: Target("at least", 5)},
     "2.10.3": {DAG_FACTORY: Target("at least", 6), GUSTY: Target("at least", 6)},
 }
-OURS_ALONE = {"image", "labels", "config_file"}
-"""Arguments of a release that differ: images by a macro of its own, the labels that Jobyard defines, its own folder."""
+OURS_ALONE = {"image", "labels", "config_file", "execution_timeout", "active_deadline_seconds"}
+"""Arguments of a release that differ: images by a macro of its own, the labels that Jobyard defines, its own folder,
+and timeouts that count from when a pod's container starts."""
 
 GUARDED = re.compile(r"\{\{jobyard_template\('([^']*)'\)\}\}")
 ESCAPED = re.compile(r"\\{1,2}u([0-9a-f]{4})")

@@ -62,9 +62,26 @@ tasks:
 def render(schema: Mapping[str, Any]) -> str:
     """Return the whole page."""
     tables = (f"\n## {title}\n\n{table(fields(schema, place))}" for title, place in SECTIONS.items())
-    return INTRODUCTION + "".join(tables) + LIMITS + OUTPUTS + _templates() + _task_types() + _whole_jobs()
+    fixed = TIME_LIMITS + LIMITS + OUTPUTS
+    return INTRODUCTION + "".join(tables) + fixed + _templates() + _task_types() + _whole_jobs()
 
 
+TIME_LIMITS = """
+## Time limits
+
+| limit | counts from | until | when it is over |
+|---|---|---|---|
+| `startup_timeout` of a task | the pod may be scheduled | its container runs | the try fails |
+| `timeout` of a task | the pod's container runs | it ends | the pod is deleted, the try fails |
+| `timeout` of a task with a `type` | Airflow starts the task; a wait: its first look | it ends | the try fails |
+| `timeout` of a job | the run starts | all tasks have ended | the run fails |
+| `deadline` of a job | the run starts | all tasks have ended | the alert is sent, the run continues |
+
+A node group without a running node may take ten minutes for the first one. That is not part of the `timeout` of a task,
+but of the `timeout` of a job. If a try has several pods, as with `on_oom`, each has the whole `startup_timeout` and
+`timeout`. `jobyard check` warns if a `startup_timeout` is shorter than the node group needs, if a job's `timeout` or
+`deadline` is over before its pods can have started, and if a limit has no effect, as the job's `timeout` is shorter.
+"""
 LIMITS = f"""
 ## Limits
 

@@ -67,6 +67,10 @@ INTRODUCTION = """\
 `jobyard check` reports each violation of a rule as `file:line:column: message`. Its other formats (`--format github`,
 `gitlab`, `sarif` and `json`) also have the rule's id, which is the title of a section here. Ids do not change.
 
+The rules `other-job`, `resources` and `timeout` also have warnings, which do not fail the check: a job that is not
+released in every environment, memory after an OOM that only some environments' quotas allow, time limits that do not
+fit each other.
+
 The examples belong to a team `risk` that may use the node groups default, high-cpu and high-memory, the service account
 jobs, the pool warehouse, and the priorities low, normal and high, in an environment `prod`. Its images are
 feature-generation, inference and xgboost; beside the example, it has a job `least`. Another team, `care`, has released

@@ -162,9 +162,7 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
     arguments = {
         "dag_id": f"{team}.{name}",
         "description": job["description"],
-        "doc_md": job_page(
-            job["description"], job["source"], job.get("digest"), notes=deferral.note(platform, job)
-        ),
+        "doc_md": job_page(job["description"], job["source"], job.get("digest"), notes=deferral.note(platform, job)),
         "default_args": {"owner": owner, **default_arguments(platform.team(team), job)},
         **access_arguments(platform, team),
         "tags": sorted({f"team:{team}", f"owner:{owner}", *_own_tags(job["tags"])}),

@@ -28,6 +28,7 @@ if TYPE_CHECKING or AIRFLOW_3:
         AirflowFailException,
         AirflowNotFoundException,
         AirflowSkipException,
+        TaskDeferred,
     )
 else:
     from airflow.datasets import Dataset
@@ -36,6 +37,7 @@ else:
         AirflowFailException,
         AirflowNotFoundException,
         AirflowSkipException,
+        TaskDeferred,
     )
     from airflow.hooks.base import BaseHook
     from airflow.models import DAG, BaseOperator, Param, Variable
@@ -86,6 +88,7 @@ __all__ = [
     "MappedOperator",
     "Param",
     "PlainXComArg",
+    "TaskDeferred",
     "TaskGroup",
     "Variable",
     "get_parsing_context",

@@ -1,7 +1,7 @@
 """Which tasks hold no worker while their pods wait and run: Airflow's triggerer follows those.
 
-The triggerer finds this library by a plugin, `plugin/jobyard_trigger.py`. Where the environment does not have it, or does not
-want it, and where Airflow would not keep a limit, a worker follows the pod.
+The triggerer finds this library by a plugin, `plugin/jobyard_trigger.py`. Where the environment does not have it, or
+does not want it, and where Airflow would not keep a limit, a worker follows the pod.
 """
 
 from importlib.util import find_spec
@@ -21,14 +21,23 @@ HELD = "Each pod of this job holds a worker from when it is asked for until it e
 def is_deferred(platform: Platform, job: Job, task: Task) -> bool:
     """Return whether the triggerer is to follow the task's pods.
 
+    A task that is short, or that has a limit, keeps its worker; a limited one holds no more workers than its limit
+    says.
+    """
+    is_short = task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
+    return platform.deferred and not is_short and not _is_limited(job, task)
+
+
+def _is_limited(job: Job, task: Task) -> bool:
+    """Return whether a limit of the task's would not hold, or would hold up what it should not, if it were deferred.
+
     Airflow counts deferred tasks towards `max_active_tasks` in none of its versions, and towards the instances of a
-    `foreach` that may run at once only from 3.0 on. Tasks with such a limit keep their workers, of which they hold no more
-    than the limit says.
+    `foreach` that may run at once only from 3.0 on. A pool can count them; but a task whose pod has ended then waits
+    for a slot like one that has not begun, and behind all that are more urgent.
     """
     foreach = task.get("foreach")
-    limited = job.get("max_active_tasks") or (foreach and foreach["concurrency"] and not AIRFLOW_3)
-    is_short = task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
-    return platform.deferred and not limited and not is_short
+    has_concurrency = bool(foreach and foreach["concurrency"])
+    return bool(job.get("max_active_tasks") or task.get("pool") or (has_concurrency and not AIRFLOW_3))
 
 
 def has_plugin() -> bool:
@@ -46,8 +55,9 @@ def note(platform: Platform, job: Job) -> str:
     if not has_plugin():
         return f"{HELD} the plugin `{PLUGIN}` is not in Airflow's plugins folder."
     if job.get("max_active_tasks"):
-        return f"{HELD} Airflow does not count other tasks towards `max_active_tasks`."
+        return f"{HELD} Airflow does not count deferred tasks towards `max_active_tasks`."
     held = [task for task in tasks if not is_deferred(platform, job, task)]
     if not held:
         return FOLLOWED
-    return f"{FOLLOWED} Tasks of at most {SHORT_SECONDS} s, and limited ones of a `foreach`, hold a worker each."
+    limits = f"`timeout` of at most {SHORT_SECONDS} s, `pool`, `concurrency`"
+    return f"{FOLLOWED} Those of short or limited tasks ({limits}) hold a worker each."

@@ -25,9 +25,10 @@ from jobyard.errors import (
     PodTimedOutError,
 )
 from jobyard.following.cluster import FAILURES, RequestError
-from jobyard.following.here import follow_here, write_rest
+from jobyard.following.here import follow_briefly, follow_here, write_rest
 from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
+from jobyard.limits import MEMORY_STEPS
 from jobyard.measured import numbers
 from jobyard.memory import more_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
@@ -111,15 +112,13 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.kind is Kind.UNKNOWN:
             self.log.warning("The triggerer could not follow the pod: %s", ending.message)
             self.pod = self._pods.handle(target.pod)
-            ending = self._follow(target)
+            ending = self._stopped(follow_here(target, self.log))
         return self._go_on(context, target, ending, progress)
 
     def _run(self, context: Context, progress: Progress) -> object:
         """Make the next pod and follow it; return the task's result."""
         target, progress = self._start(context, progress)
-        if self.is_deferred():
-            self._defer(target, progress)
-        return self._go_on(context, target, self._follow(target), progress)
+        return self._go_on(context, target, self._follow(target, progress), progress)
 
     def _go_on(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:
         """Return the task's result after the pod has ended: what it left, or what the pod after it leaves."""
@@ -134,10 +133,12 @@ class JobPodOperator(KubernetesPodOperator):
         found = None if progress.pods else self._pods.take_up(self._build_find_pod_label_selector(context))
         # Known before it is made, so that a task that is stopped meanwhile deletes it.
         self.pod = found or request
-        self.pod = found or self._pods.create(request)
+        made = found or self._pods.create(request)
+        self.pod = made or request
         self.pod_name = self.pod.metadata.name
         container = self.pod.spec.containers[0]
-        return self._target(context, self.pod), progress.with_pod(container.image, resources(container))
+        manifest = None if made else self._pods.manifest(request)
+        return self._target(context, self.pod, manifest), progress.with_pod(container.image, resources(container))
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
         """Return the pod to make."""
@@ -145,40 +146,55 @@ class JobPodOperator(KubernetesPodOperator):
         container = request.spec.containers[0]
         if progress.image:
             container.image = progress.image
-        if progress.grown and progress.resources:
+        if progress.growths and progress.resources:
             container.resources = V1ResourceRequirements(**progress.resources)
         return request
 
-    def _target(self, context: Context, pod: V1Pod) -> Target:
+    def _target(self, context: Context, pod: V1Pod, manifest: dict[str, Any] | None) -> Target:
         instance = context["ti"]
         return Target(
             kubeconfig=str(self.config_file),
             context=str(self.cluster_context),
             namespace=str(self.namespace),
+            environment=self.labels["jobyard.dev/environment"],
             pod=pod.metadata.name,
-            uid=pod.metadata.uid,
+            uid=pod.metadata.uid or "",
             container=self.base_container_name,
             timeout=self.timeout_seconds,
             startup_timeout=self.startup_timeout_seconds,
             task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, instance.map_index),
+            manifest=manifest,
         )
 
     def is_deferred(self) -> bool:
         """Return whether the triggerer follows the pod: it is to, and has the plugin that it needs for it."""
         return self.deferred and has_plugin()
 
-    def _defer(self, target: Target, progress: Progress) -> NoReturn:
-        from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
+    def _follow(self, target: Target, progress: Progress) -> Ending:
+        """Return how the pod ended; of one that takes longer, let the triggerer find out.
 
-        self.log.info("The triggerer follows pod %s, and writes its log; no worker is held meanwhile", target.pod)
-        kwargs = {"target": target.arguments(), "progress": progress.arguments()}
-        self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
+        Raises:
+            TaskDeferred: the triggerer follows it from now on.
+        """
+        if not self.is_deferred():
+            return self._stopped(follow_here(target, self.log))
+        found = follow_briefly(target, self.log)
+        if isinstance(found, Target) and not self._killed:
+            self._defer(found, progress)
+        return self._stopped(found if isinstance(found, Ending) else Ending(Kind.UNKNOWN))
 
-    def _follow(self, target: Target) -> Ending:
-        ending = follow_here(target, self.log)
+    def _stopped(self, ending: Ending) -> Ending:
+        """Return the ending unless it is that of a pod which was deleted because the task was stopped."""
         if self._killed and ending.kind is not Kind.SUCCEEDED:
             raise PodInterruptedError("the task was stopped, and its pod deleted, before the pod succeeded")
         return ending
+
+    def _defer(self, target: Target, progress: Progress) -> NoReturn:
+        from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
+
+        self.log.info("The triggerer follows pod %s from now on, and writes its log; no worker is held", target.pod)
+        kwargs = {"target": target.arguments(), "progress": progress.arguments()}
+        self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
 
     def _next(self, target: Target, ending: Ending, progress: Progress) -> Progress | None:
         """Return with what the try goes on after the pod; None if it ends with it."""
@@ -189,7 +205,7 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.kind is not Kind.OUT_OF_MEMORY or not self.on_oom or not progress.resources:
             return None
         more = more_memory(progress.resources, self.on_oom)
-        if more is None:
+        if more is None or progress.growths >= MEMORY_STEPS:
             return None
         following = progress.with_more_memory(target.pod, ending, more)
         facts = target.pod, progress.memory, following.memory
@@ -205,7 +221,7 @@ class JobPodOperator(KubernetesPodOperator):
         self.earlier_pods = progress.pods or None
         if ending.kind is not Kind.SUCCEEDED:
             raise _error(target, ending, progress)
-        if progress.grown:
+        if progress.growths:
             self.log.warning(
                 "It took %s of memory to succeed: write `memory: %s` into the job", *(progress.memory,) * 2
             )

@@ -13,6 +13,8 @@ from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Pod  # ty
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
+from jobyard.following.create import QUOTA
+
 PATIENCE_SECONDS = 600
 BUSY = (429, 500, 502, 503, 504)
 ALIVE = ("Pending", "Running")
@@ -28,8 +30,8 @@ class Pods:
         self._namespace = namespace
         self._log = log
 
-    def create(self, pod: V1Pod) -> V1Pod:
-        """Make the pod; return it as the API server has it.
+    def create(self, pod: V1Pod) -> V1Pod | None:
+        """Make the pod; return it as the API server has it, None if the team's quota has no room for it now.
 
         Raises:
             ApiException: the API server refused it.
@@ -39,6 +41,8 @@ class Pods:
         try:
             return self._patiently(lambda: self._manager.create_pod(pod))
         except ApiException as error:
+            if error.status == 403 and QUOTA in str(error.body):
+                return None
             # An earlier request arrived, and its answer did not.
             if error.status != 409:
                 raise
@@ -75,6 +79,11 @@ class Pods:
                 self._log.warning("Could not delete pod %s: %s", name, error.reason)
         except HTTPError as error:
             self._log.warning("Could not delete pod %s: %s", name, error)
+
+    def manifest(self, pod: V1Pod) -> dict[str, Any]:
+        """Return the pod as JSON values."""
+        found: dict[str, Any] = self._client.api_client.sanitize_for_serialization(pod)
+        return found
 
     def handle(self, name: str) -> V1Pod:
         """Return what the provider needs to delete the pod when the task is stopped."""

@@ -14,7 +14,7 @@ class Progress:
 
     image: str | None = None  # of the first pod; a later one runs the same, whatever the Variable says by then
     resources: Resources | None = None  # of the current pod, or of the next one
-    grown: bool = False  # they are more than the job asks for, as a pod has run out of memory
+    growths: int = 0  # pods that have run out of memory, each of which made them more
     lost: int = 0  # pods that Kubernetes or a machine took
     pods: list[dict[str, str]] = field(default_factory=list)  # those before: `name`, and how each `ended`
 
@@ -34,7 +34,7 @@ class Progress:
 
     def with_more_memory(self, pod: str, ending: Ending, resources: Resources) -> "Progress":
         """Return it after that pod ran out of memory: the next one has these resources."""
-        return replace(self, resources=resources, grown=True, pods=[*self.pods, _entry(pod, ending)])
+        return replace(self, resources=resources, growths=self.growths + 1, pods=[*self.pods, _entry(pod, ending)])
 
     def arguments(self) -> dict[str, Any]:
         """Return it as JSON values."""

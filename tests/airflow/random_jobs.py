@@ -60,19 +60,18 @@ retries = st.fixed_dictionaries(
         "max_delay": duration,
     },
 )
-on_oom = st.fixed_dictionaries(
-    {
-        "memory": good_or_odd(st.sampled_from(["x2", "x1.5", "+1Gi"]), st.sampled_from(["x9", "+1Mi", 2])),
-        "at_most": good_or_odd(st.sampled_from(["5Gi", "6Gi", "5000M"]), st.sampled_from(["1Mi", "1Ti"])),
-    }
+on_oom = good_or_odd(
+    st.sampled_from([{"memory": "x2", "at_most": "5Gi"}, {"memory": "+1Gi", "at_most": "6000M"}]),
+    st.sampled_from([{"memory": "x9", "at_most": "5Gi"}, {"memory": "+1Mi", "at_most": "5Gi"}, {"memory": "x2"}]),
 )
 resources = st.fixed_dictionaries(
     {},
     optional={
         "cpu": st.sampled_from(["500m", 1, 0.5, "0.1"]),
-        "memory": st.sampled_from(["512Mi", "1Gi", "1.5Gi", "1000M"]),
+        # The good limit is at least each of them, and at most twice.
+        "memory": st.sampled_from(["768Mi", "1Gi", "1.5Gi", "1000M"]),
         "cpu_limit": good_or_odd(st.sampled_from([2, "4"]), st.just("1m")),
-        "memory_limit": good_or_odd(st.just("4Gi"), st.just("1Mi")),
+        "memory_limit": good_or_odd(st.just("1536Mi"), st.just("1Mi")),
         "on_oom": on_oom,
     },
 )

@@ -12,8 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 PENDING = {"phase": "Pending"}
 RUNNING = {"phase": "Running", "containerStatuses": []}
-LOOK_SECONDS = 0.01
-"""How long a watch rests between two looks at the pods: each shows the next of their states."""
 
 
 def container(**state: Any) -> dict[str, Any]:
@@ -49,6 +47,9 @@ def event(reason: str, message: str, kind: str = "Warning") -> dict[str, Any]:
 
 class FakeCluster:
     """Pods live here from create to delete; each reading of one shows the next of `states`, the last for good."""
+
+    look_seconds = 0.01
+    """How long a watch rests between two looks at the pods: each shows the next of their states."""
 
     def __init__(self) -> None:
         self.states: list[dict[str, Any]] = [PENDING]
@@ -91,7 +92,7 @@ class FakeCluster:
     def _watch_events(self) -> Iterator[dict[str, Any]]:
         """Yield the events that come; those that were there before were listed."""
         told = len(self.events)
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.wait(self.look_seconds):
             for event in self.events[told:]:
                 yield {"type": "ADDED", "object": event}
             told = len(self.events)
@@ -99,13 +100,16 @@ class FakeCluster:
     def _watch_pods(self, name: str | None) -> Iterator[dict[str, Any]]:
         """Yield each change of the pods, or of one."""
         shown: dict[str, dict[str, Any]] = {}
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.wait(self.look_seconds):
             for pod in [pod for pod in list(self.pods.values()) if name in (None, pod["metadata"]["name"])]:
                 self.on_read()
-                if pod["metadata"]["name"] in self.pods:
-                    pod["status"] = self._next_state(pod)
+                name_of_pod = pod["metadata"]["name"]
+                if name_of_pod not in self.pods:
+                    continue
+                pod["status"] = self._next_state(pod)
+                if shown.get(name_of_pod) != pod:
                     yield {"type": "MODIFIED", "object": pod}
-                    shown[pod["metadata"]["name"]] = pod
+                    shown[name_of_pod] = dict(pod)
             for gone in shown.keys() - self.pods.keys():
                 yield {"type": "DELETED", "object": shown.pop(gone)}
 

@@ -200,11 +200,12 @@ def test_without_the_platform_no_quota_is_known(add_job: AddJob, team_repo: Path
     assert warned(team_repo) == []
 
 
+@pytest.mark.parametrize("text", ["quota: {", "[]", "environments: 5\n", "quota: 5\n", "quota: {memory: [1Gi]}\n"])
 def test_a_platform_whose_files_are_wrong_is_not_the_teams_fault(
-    add_job: AddJob, team_repo: Path, tmp_path: Path
+    add_job: AddJob, team_repo: Path, tmp_path: Path, text: str
 ) -> None:
-    platform = quota_of({"dev": "1Gi", "prod": "1Gi"})(tmp_path / "platform")
-    (platform / "values" / "teams" / "risk.yaml").write_text("quota: {")
+    platform = quota_of({"dev": "200Gi", "prod": "1Gi"})(tmp_path / "platform")
+    (platform / "values" / "teams" / "risk.yaml").write_text(text)
     add_job("score", GROWTH)
     assert warned(team_repo, platform) == []
 

@@ -61,6 +61,11 @@ def a_job(section: str, name: str, value: Any) -> dict[str, Any]:
             task["foreach"] = field
         case "Gate":
             task["gate"] = {"output_of": "drift", **({"above": 1} if name in ("output_of", "value") else {}), **field}
+        case "Resources" if name == "on_oom":
+            task |= {"resources": field, "node_group": "high-memory"}
+        case "More memory after an OOM":
+            on_oom = {"memory": "x2", "at_most": "32Gi", **field}
+            task |= {"resources": {"memory": "16Gi", "on_oom": on_oom}, "node_group": "high-memory"}
         case "Resources" if name == "gpu":
             task |= {"resources": {"gpu": value}, "node_group": "gpu"}
         case _:

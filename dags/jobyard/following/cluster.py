@@ -83,6 +83,17 @@ class Cluster:
             found: dict[str, Any] = json.loads(await answer.read())
             return found
 
+    async def post(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an object at a path; return it as the server has it.
+
+        Raises:
+            RequestError: the server refused the request.
+            Exception: one of `FAILURES`.
+        """
+        async with self._answer("POST", path, {}, ANSWER_SECONDS, content) as answer:
+            made: dict[str, Any] = json.loads(await answer.read())
+            return made
+
     async def delete(self, path: str) -> None:
         """Delete the object at a path; one that has gone already is as good.
 
@@ -119,12 +130,17 @@ class Cluster:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, path: str, parameters: Mapping[str, str], silence: float
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        silence: float,
+        content: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         access = await self._current(None)
-        answer = await self._send(access, method, path, parameters, silence)
+        answer = await self._send(access, method, path, parameters, silence, content)
         if answer.status == 401 and (renewed := await self._renewed(access, answer)):
-            answer = await self._send(renewed, method, path, parameters, silence)
+            answer = await self._send(renewed, method, path, parameters, silence, content)
         try:
             if answer.status >= 400:
                 raise RequestError(answer.status, await _message(answer))
@@ -134,7 +150,13 @@ class Cluster:
             answer.close()
 
     async def _send(
-        self, access: _Access, method: str, path: str, parameters: Mapping[str, str], silence: float
+        self,
+        access: _Access,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        silence: float,
+        content: Mapping[str, Any] | None,
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
@@ -143,6 +165,7 @@ class Cluster:
             method,
             f"{access.host}{path}",
             params=parameters,
+            json=content,
             headers=access.headers,
             proxy=access.proxy,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence),

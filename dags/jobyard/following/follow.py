@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from .cluster import FAILURES, Cluster, RequestError
+from .create import NotAdmittedError, create
 from .logs import Allowance, LogReader
 from .start import StartWatch
-from .target import Ending, Kind, LogPosition, Target
+from .target import Ending, Kind, Target
 from .verdict import ending, started, timestamp
 from .watch import PodWatch, Subscription
 
@@ -54,23 +55,40 @@ class Following:
         self._log = log
         self._allowances = tuple(allowances)
         self._clock = clock
-        self._start = StartWatch(target.startup_timeout, clock)
+        self._start = StartWatch(target.startup_timeout, clock, target.events)
         self._path = f"{watch.pods_path}/{target.pod}"
-        self._reader = LogReader(cluster, self._path, target.container, LogPosition(), self._write)
+        self._reader = LogReader(cluster, self._path, target.container, target.log, self._write)
         self._reading: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
         self._said: set[str] = set()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the pod's container has been seen to run."""
+        return self._reading is not None
+
+    def rest(self) -> Target:
+        """Return what is left to follow when `run` was cancelled."""
+        return replace(self._target, log=self._reader.position, events=tuple(sorted(self._start.seen)))
+
     async def run(self) -> Ending:
         """Return how the pod ended."""
+        uid = self._target.uid
+        if not uid:
+            try:
+                uid = await create(self._cluster, self._watch, self._target.manifest or {}, self._log)
+            except NotAdmittedError as error:
+                return Ending(Kind.NOT_STARTED, f"the pod was not admitted: {error}", log_complete=True)
         try:
-            with self._watch.follow(self._target.pod, self._target.uid) as subscription:
+            with self._watch.follow(self._target.pod, uid) as subscription:
                 found = await self._end(subscription)
                 self._write_events(subscription)
                 return await self._with_log(found, subscription)
         finally:
             if self._reading is not None:
+                # What it would write after that would be written twice.
                 self._reading.cancel()
+                await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _end(self, subscription: Subscription) -> Ending:
         await self._watch.events_listed()

@@ -4,7 +4,7 @@ A node group that scales from zero needs ten minutes; an image that cannot be pu
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .target import Ending, Kind
@@ -45,22 +45,25 @@ HOPELESS_TEXTS = (
 class StartWatch:
     """The wait for one pod's start: fed with its events and states, it says when to stop waiting."""
 
-    def __init__(self, timeout: float, clock: Callable[[], float] = time.time) -> None:
-        """`timeout` is how many seconds may pass from when the pod may be scheduled, nodes and pull included."""
+    def __init__(self, timeout: float, clock: Callable[[], float] = time.time, seen: Iterable[str] = ()) -> None:
+        """`timeout` is how many seconds may pass from when the pod may be scheduled, nodes and pull included.
+
+        `seen` are the uids of events that are not new.
+        """
         self._timeout = timeout
         self._clock = clock
         self._begin: float | None = None
         self._was_gated = False
         self._trouble_since: float | None = None
-        self._seen: set[str] = set()
+        self.seen = set(seen)
         self._last_warning = ""
         self._cause = ""
 
     def is_new(self, event: Mapping[str, Any]) -> bool:
         """Take in an event of the pod and return whether it was not seen before."""
-        if event["uid"] in self._seen:
+        if event["uid"] in self.seen:
             return False
-        self._seen.add(event["uid"])
+        self.seen.add(event["uid"])
         message = event["message"]
         if event["type"] == "Warning":
             self._last_warning = f"{event['reason']}: {message}"

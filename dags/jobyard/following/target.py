@@ -42,21 +42,27 @@ class Target:
     kubeconfig: str
     context: str  # of the kubeconfig: the team
     namespace: str
+    environment: str
     pod: str
-    uid: str
+    uid: str  # "" of a pod that is still to be made
     container: str
     timeout: int | None  # seconds from the container's start
     startup_timeout: int  # seconds from when the pod may be scheduled until its container runs
     task: TaskKey
+    manifest: dict[str, Any] | None = None  # of a pod that is still to be made
+    log: LogPosition = field(default_factory=LogPosition)  # how far its log has been written
+    events: tuple[str, ...] = ()  # uids of those that have been written
 
     def arguments(self) -> dict[str, Any]:
         """Return the target as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "events": list(self.events)}
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Target":
         """Return the target that `arguments` described; what a newer version has added is ignored."""
-        return cls(**{**_known(cls, arguments), "task": TaskKey.of(arguments["task"])})
+        known = _known(cls, arguments)
+        log, events = LogPosition.of(known.get("log", {})), tuple(known.get("events", ()))
+        return cls(**{**known, "task": TaskKey.of(arguments["task"]), "log": log, "events": events})
 
 
 class Kind(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
 from .reflector import REFUSED, Reflector
+from .verdict import TERMINAL
 
 CONFIRM_SECONDS = 5
 """A pod that the watch has not shown by then is asked for by its name."""
@@ -65,15 +66,26 @@ class Subscription:
 class PodWatch:
     """The pods of a namespace that are Jobyard's, or one of them."""
 
-    def __init__(self, cluster: Cluster, namespace: str, *, pod: str | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, *, pod: str | None = None, environment: str | None = None
+    ) -> None:
+        """Watch one pod of the namespace by its name, or those of an environment."""
         self._cluster = cluster
         self._only = pod
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
         events_path = f"/api/v1/namespaces/{namespace}/events"
         self.pods: dict[str, dict[str, Any]] = {}
+        self.turn = asyncio.Lock()
+        """Held by who asks for a pod for which the quota had no room."""
+        self.room = asyncio.Event()
+        """Set when a pod has ended, which may leave room in the quota."""
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._events: dict[str, tuple[float, deque[dict[str, Any]]]] = {}
-        pods_of = {"fieldSelector": f"metadata.name={pod}"} if pod else {"labelSelector": "jobyard.dev/task"}
+        pods_of = (
+            {"fieldSelector": f"metadata.name={pod}"}
+            if pod
+            else {"labelSelector": f"jobyard.dev/environment={environment}"}
+        )
         kind = "involvedObject.kind=Pod"
         events_of = {"fieldSelector": f"{kind},involvedObject.name={pod}" if pod else kind}
         self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change, trim=trimmed)
@@ -187,10 +199,13 @@ class PodWatch:
             self._vanish(name, pod["metadata"]["uid"])
 
     def _show(self, pod: dict[str, Any]) -> None:
+        if pod["status"].get("phase") in TERMINAL:
+            self.room.set()
         for subscription in self._subscriptions.get(pod["metadata"]["name"], ()):
             subscription.show(pod)
 
     def _vanish(self, name: str, uid: str) -> None:
+        self.room.set()
         for subscription in self._subscriptions.get(name, ()):
             if subscription.uid == uid:
                 subscription.vanish()

@@ -50,7 +50,7 @@ def doubt_more_memory(document: Document, repo: TeamRepo) -> Iterator[Finding]:
     """Yield a warning for each `on_oom` whose memory the team's quota allows in some environments only."""
     for growth in _growths(document):
         refusing = _refusing(growth, repo)
-        if refusing and len(refusing) < len(repo.quotas):
+        if refusing and len(refusing) < len(repo.memory_quotas):
             message = f"'at_most' should be at most the team's memory quota, {_listed(refusing)}; got {growth.at_most}"
             yield document.warning((*growth.path, "at_most"), message, "resources")
 
@@ -87,14 +87,14 @@ def _problems(growth: _Growth, repo: TeamRepo) -> Iterator[str]:
             f"got {at_most}{other_groups(repo, 'memory', at_most)}"
         )
     refusing = _refusing(growth, repo)
-    if refusing and len(refusing) == len(repo.quotas):
+    if refusing and len(refusing) == len(repo.memory_quotas):
         yield f"'at_most' must be at most the team's memory quota, {_listed(refusing)}; got {at_most}"
 
 
 def _refusing(growth: _Growth, repo: TeamRepo) -> dict[str, Any]:
     """Return the quotas of memory that are less, by environment."""
-    quotas = {environment: quota.get("memory", 0) for environment, quota in repo.quotas.items()}
-    return {environment: quota for environment, quota in quotas.items() if exceeds(growth.at_most, quota)}
+    quotas = repo.memory_quotas.items()
+    return {environment: quota for environment, quota in quotas if exceeds(growth.at_most, quota)}
 
 
 def _listed(quotas: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from jobyard.quantities import canonical_memory, parse_quantity
 
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import canonical_cpu
-from jobyard_cli.platform.environments import team_quotas
+from jobyard_cli.platform.environments import load_teams, quotas_of
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
@@ -68,7 +68,10 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
         InvalidValuesError: a team's file is wrong.
     """
-    return {environment: _quota(quota) for environment, quota in team_quotas(platform, team).items()}
+    team_files = load_teams(platform).get(team)
+    if team_files is None:
+        return {}
+    return {environment: _quota(quota) for environment, quota in quotas_of(team_files, platform).items()}
 
 
 def _quota(quota: Written) -> Amount:

@@ -163,21 +163,17 @@ def load_teams(repo: Path) -> dict[str, Team]:
     return _by_name(files)
 
 
-def team_quotas(repo: Path, team: str) -> dict[str, Mapping[str, Any]]:
+def quotas_of(team: Team, repo: Path) -> dict[str, Mapping[str, Any]]:
     """Return the team's quota in each environment that it is in, as its files have it.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
-        InvalidValuesError: a team's file is wrong.
     """
-    files = load_teams(repo).get(team)
-    if files is None:
-        return {}
-    quotas = {}
+    quotas: dict[str, Mapping[str, Any]] = {}
     for environment in environment_names(repo):
-        values = files.in_environment(environment)
+        values = team.in_environment(environment)
         if values is not None:
-            quotas[environment] = values["quota"]
+            quotas[environment] = mapping(values.get("quota"))
     return quotas
 
 

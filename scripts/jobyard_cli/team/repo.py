@@ -14,8 +14,9 @@ from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
-from jobyard_cli.platform.environments import team_quotas
+from jobyard_cli.platform.environments import quotas_of
 from jobyard_cli.platform.published import PublishedJobs, published_jobs, sound_jobs
+from jobyard_cli.platform.teams import readable_team
 from jobyard_cli.team.conflicts import Conflict, conflicts
 
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
@@ -184,13 +185,18 @@ class TeamRepo:
         return PublishedJobs({"": dict(sound_jobs(_part(self.published, "jobs")))})
 
     @cached_property
-    def quotas(self) -> Mapping[str, Mapping[str, Any]]:
-        """The team's quota in each of its environments; empty if the platform's repository or the team's file is not
-        available. The platform is looked up on first use only."""
+    def memory_quotas(self) -> dict[str, Any]:
+        """The team's quota of memory in each of its environments; empty if the platform's files are not available.
+
+        The platform is looked up on first use only.
+        """
         try:
-            return team_quotas(current_platform(self.root, self.platform).tree, self.team)
+            tree = current_platform(self.root, self.platform).tree
+            team = readable_team(tree, self.team)
+            quotas = {} if team is None else quotas_of(team, tree)
         except JobyardError:
             return {}
+        return {environment: quota["memory"] for environment, quota in quotas.items() if "memory" in quota}
 
     @cached_property
     def conflicted(self) -> dict[Path, list[Conflict]]:

@@ -172,4 +172,6 @@ def order() -> dict[str, Any]:
     """Return a job whose tasks wait for a slot that the first one holds; behind the least urgent is the most to do."""
     waiting = {name: pod(name, priority_class=f"queue.{name}") for name in URGENT_LAST}
     behind = {f"then-{number}": pod("then", needs=[URGENT_LAST[0]], priority_class="queue.low-1000") for number in "ab"}
-    return entry(ONCE, {"hold": pod("hold", command=HOLD, priority_class="queue.top-9999"), **waiting, **behind})
+    first = pod("hold", command=HOLD, priority_class="queue.top-9999")
+    # With a limit its tasks are not deferred: the first one holds its slot.
+    return entry(ONCE, {"hold": first, **waiting, **behind}, max_active_tasks=16)

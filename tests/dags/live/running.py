@@ -140,7 +140,7 @@ class LiveAirflow:
 
     def add_pools(self, pools: dict[str, int]) -> None:
         """Make pools, as the platform does through Airflow's API."""
-        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (%s, %s, '', true)"
+        query = "INSERT INTO slot_pool (pool, slots, description, include_deferred) VALUES (%s, %s, '', false)"
         with closing(psycopg2.connect(self._database)) as connection, connection, connection.cursor() as cursor:
             cursor.executemany(query, list(pools.items()))
 

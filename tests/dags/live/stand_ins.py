@@ -17,6 +17,8 @@ LEAVE = "leave"
 class ScriptedCluster(FakeCluster):
     """A Kubernetes API in which each pod does what its command says, in any team's namespace."""
 
+    look_seconds = 0.2
+
     def __init__(self) -> None:
         self.let_go: set[str] = set()
         self.most_at_once: dict[str, int] = {}

@@ -132,6 +132,7 @@ class TestDeferred:
     def test_of_one_that_runs_on_the_triggerer_gets_what_it_needs(
         self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(here, "RUNNING_SECONDS", 5.0)
         cluster.states = [RUNNING]
         found = operator(bucket, monkeypatch, timeout=7200)
         before = deferred(found)

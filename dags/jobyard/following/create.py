@@ -7,6 +7,7 @@ one. Each pod of the namespace that ends is a reason to ask again.
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
@@ -72,7 +73,6 @@ async def _post(cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any]) 
 
 
 async def _change(room: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(room.wait(), LOOK_SECONDS)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            await room.wait()

@@ -28,7 +28,8 @@ async def states(dag_id: str, task_id: str, run_id: str | None = None) -> States
         Exception: Airflow can't say.
     """
     asked = _states_3(dag_id, task_id, run_id) if AIRFLOW_3 else asyncio.to_thread(_states_2, dag_id, task_id, run_id)
-    return await asyncio.wait_for(asked, ANSWER_SECONDS)
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return await asked
 
 
 async def state(task: TaskKey) -> str | None:

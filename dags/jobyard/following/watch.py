@@ -32,10 +32,10 @@ class Subscription:
 
     async def change(self, seconds: float) -> None:
         """Wait for the next change, at most that long."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return
+        # Not `wait_for`, which in Python 3.11 may swallow that it is cancelled.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         self._changed.clear()
 
     def notify(self) -> None:
@@ -213,7 +213,8 @@ class PodWatch:
     async def events_listed(self) -> None:
         """Wait until the events of before are known, unless that takes long: they explain why a pod does not start."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._events_listed.wait(), CONFIRM_SECONDS)
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._events_listed.wait()
 
     def _take_events(self, items: list[dict[str, Any]]) -> None:
         self._events_listed.set()

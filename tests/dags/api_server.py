@@ -2,7 +2,7 @@
 
 Each change counts `resourceVersion` up; a list has the version of its answer, and a watch goes on from a version, with
 bookmarks, and with 410 for one that was forgotten. A log is what a kubelet makes of the records that a container
-runtime writes (kubernetes: pkg/kubelet/kuberuntime/logs/logs.go): a record can be part of a line, `sinceTime` drops
+runtime writes (kubernetes: staging/src/k8s.io/cri-client/pkg/logs): a record can be part of a line, `sinceTime` drops
 records of earlier whole seconds, a line has the time of its first record that is sent.
 """
 
@@ -22,6 +22,7 @@ from aiohttp import web
 
 NAMESPACE = "team-risk"
 BEGIN = datetime(2026, 11, 3, 12, 0, 0, tzinfo=UTC)
+ALIVE = ("Pending", "Running")
 TERMINAL = ("Succeeded", "Failed")
 
 
@@ -110,6 +111,7 @@ class ApiServer:
         self.gone_as_status = False
         self.page = 10_000
         self.watch_ends_at_once = False
+        self.quota: int | None = None  # of pods that have not ended
         self.graceful: int | None = None  # the grace period of a deletion; None: the pod is gone at once
         self.cuts: deque[Cut] = deque()
         self.log_sources: dict[str, Callable[[], Iterable[bytes]]] = {}
@@ -317,7 +319,7 @@ class ApiServer:
 
     async def _right_answer(self, request: web.Request, came: Request) -> web.StreamResponse:
         if came.verb == "create":
-            return web.json_response(await self._put({**await request.json(), "status": {"phase": "Pending"}}))
+            return await self._create(await request.json())
         if came.verb == "watch":
             return await self._watch(request, came)
         if came.verb == "list":
@@ -330,6 +332,16 @@ class ApiServer:
             await self._delete(came)
             return web.json_response({"kind": "Status", "status": "Success"})
         return web.json_response(self._objects[came.kind, came.name])
+
+    async def _create(self, manifest: dict[str, Any]) -> web.StreamResponse:
+        name = manifest["metadata"]["name"]
+        if ("pods", name) in self._objects:
+            return _refusal(409, f'pods "{name}" already exists')
+        used = [one for (kind, _), one in self._objects.items() if kind == "pods" and one["status"]["phase"] in ALIVE]
+        if self.quota is not None and len(used) >= self.quota:
+            return _refusal(403, f'pods "{name}" is forbidden: exceeded quota: team, requested: pods=1')
+        made = await self._put({**manifest, "status": {"phase": "Pending"}})
+        return web.json_response(made, status=201)
 
     def _request(self, request: web.Request) -> Request:
         connection = self._connections.setdefault(request.transport, len(self._connections))
@@ -468,10 +480,10 @@ class ApiServer:
 
 def _selection(came: Request) -> Callable[[Change], bool]:
     fields = dict(term.split("=", 1) for term in came.query.get("fieldSelector", "").split(",") if term)
-    label = came.query.get("labelSelector", "")
+    labels = dict(term.split("=", 1) for term in came.query.get("labelSelector", "").split(",") if term)
 
     def wants(change: Change) -> bool:
-        if change.kind != came.kind or (label and label not in change.labels):
+        if change.kind != came.kind or not labels.items() <= change.labels.items():
             return False
         return all(change.fields.get(name) == value for name, value in fields.items())
 

@@ -55,7 +55,13 @@ def at(seconds: float) -> str:
 
 def pod(name: str = "a", uid: str = "", node: str = "node-1", gated: bool = False, **status: Any) -> dict[str, Any]:
     """Return a pod of task `score`, as the API server has it."""
-    labels = {"jobyard.dev/team": "risk", "jobyard.dev/job": "score", "jobyard.dev/task": "score", "run_id": "run"}
+    labels = {
+        "jobyard.dev/environment": "local",
+        "jobyard.dev/team": "risk",
+        "jobyard.dev/job": "score",
+        "jobyard.dev/task": "score",
+        "run_id": "run",
+    }
     spec: dict[str, Any] = {"containers": [{"name": "base"}], **({"nodeName": node} if node else {})}
     if gated:
         spec["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
@@ -103,7 +109,7 @@ def target(kubeconfig: str, name: str = "a", **changes: Any) -> Target:
         "kubeconfig": kubeconfig,
         "context": "risk",
         "namespace": "team-risk",
-        "environment": "prod",
+        "environment": "local",
         "pod": name,
         "uid": f"uid-{name}",
         "container": "base",
@@ -175,7 +181,7 @@ async def following(
     clock, log = clock or Clock(), Log()
     found = target(kubeconfig, name, **changes)
     cluster = Cluster(kubeconfig, "risk")
-    watch = PodWatch(cluster, "team-risk", pod=name if only else None)
+    watch = PodWatch(cluster, "team-risk", pod=name if only else None, environment="local")
     watch.start()
     followed = Followed(Following(found, cluster, watch, log, clock=clock), watch, log, clock)
     try:

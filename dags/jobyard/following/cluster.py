@@ -195,7 +195,8 @@ class Cluster:
                 reading = asyncio.get_running_loop().run_in_executor(
                     self._reader, _read, self._kubeconfig, self._context
                 )
-                self._access = await asyncio.wait_for(reading, READ_SECONDS)
+                async with asyncio.timeout(READ_SECONDS):
+                    self._access = await reading
             assert self._access is not None
             return self._access
 

@@ -23,6 +23,11 @@ QUOTA_SECONDS = 24 * 60 * 60
 """Longer a pod does not wait: its quota will not do."""
 
 
+EXISTS = "already exists"
+BUSY = (401, 408, 409, 429, 500, 502, 503, 504)
+"""What passes: 409 is also what a quota says that two requests want to change at once."""
+
+
 class NotAdmittedError(Exception):
     """The pod can't be made."""
 
@@ -41,14 +46,15 @@ async def create(cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any],
                 watch.room.clear()
                 try:
                     return await _post(cluster, watch, manifest)
-                except RequestError as error:
-                    if QUOTA not in str(error):
+                except (RequestError, *FAILURES) as error:
+                    if isinstance(error, RequestError) and QUOTA in str(error):
+                        if not said:
+                            log.info(f"The pod waits for the team's quota: {error}")
+                        said = str(error)
+                    elif isinstance(error, RequestError) and error.status not in BUSY:
                         raise NotAdmittedError(str(error)) from error
-                    if not said:
-                        log.info(f"The pod waits for the team's quota: {error}")
-                    said = str(error)
-                except FAILURES as error:
-                    log.warning(f"The API server can't be asked: {type(error).__name__}: {error}")
+                    else:
+                        log.warning(f"The API server can't be asked: {type(error).__name__}: {error}")
                 await _change(watch.room)
         # Else this one would have the next turn too.
         await asyncio.sleep(0)
@@ -60,7 +66,7 @@ async def _post(cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any]) 
         made = await cluster.post(watch.pods_path, manifest)
     except RequestError as error:
         # An earlier request arrived: its answer was lost, or the triggerer was.
-        if error.status != 409:
+        if error.status != 409 or EXISTS not in str(error):
             raise
         made = await cluster.get(f"{watch.pods_path}/{manifest['metadata']['name']}")
     return str(made["metadata"]["uid"])

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -145,10 +146,9 @@ class LogReader:
 
 async def _comes(ended: asyncio.Event, seconds: float) -> None:
     """Wait for the end, at most that long."""
-    try:
-        await asyncio.wait_for(ended.wait(), seconds)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -24,13 +24,12 @@ SWEEP_SECONDS = 20
 UNFOLLOWED_SECONDS = 40
 """How long a pod may be without a follower before Airflow is asked: a worker that has just made it is about to
 defer."""
+WANTED_SECONDS = 60
+"""How long Airflow is not asked again for a pod that it wants: a worker, or another triggerer, follows that."""
 LEAST_SECONDS = 20.0
 """How long a task is deferred at least. Airflow's scheduler fails a task that is queued again before it has taken note
 that the worker, which deferred it, has ended ("finished with state success, but the task instance's state attribute is
 queued")."""
-WANTED_SECONDS = 60
-"""How long Airflow is not asked again for a pod that it wants: a worker, or another triggerer, follows that."""
-ENVIRONMENT = "jobyard.dev/environment"
 IDLE_SECONDS = 180
 """How long a watch stays that nobody uses: the next task often is not far."""
 LINES_OF_A_POD = (32 * 1024, 1024 * 1024)
@@ -46,12 +45,12 @@ class Team:
     def __init__(self, target: Target) -> None:
         self.cluster = Cluster(target.kubeconfig, target.context)
         self.watch = PodWatch(self.cluster, target.namespace, environment=target.environment)
+        self.users = 0
         self.used = time.monotonic()
         self._unfollowed: dict[str, float] = {}
         self._wanted: dict[str, float] = {}
         self._handed_over: set[str] = set()
         self._tasks: dict[str, TaskKey] = {}
-        self._environments: set[str] = set()
         # A context of its own: else its lines would be in the log of the task that came first.
         context = contextvars.Context()
         self.watch.start(context=context)
@@ -59,8 +58,8 @@ class Team:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody needs the watch: nobody follows a pod, and there is no pod to look after."""
-        is_unused = not self.watch.followed and time.monotonic() - self.used > IDLE_SECONDS
+        """Whether nobody needs the watch: nobody follows or makes a pod, and all pods have been looked after."""
+        is_unused = not self.users and time.monotonic() - self.used > IDLE_SECONDS
         return is_unused and self.watch.is_listed and not self.watch.pods
 
     def note(self, target: Target) -> None:
@@ -90,7 +89,6 @@ class Team:
         """Delete the pods that nobody follows and no task wants."""
         pods = dict(self.watch.pods)
         self._tasks = {name: task for name, task in self._tasks.items() if name in pods or self.watch.is_followed(name)}
-        self._environments |= {_environment(pods[name]) for name in self._tasks.keys() & pods.keys()}
         self._handed_over &= pods.keys()
         due = {name: pods[name] for name in self._due(pods)}
         for question, names in self._questions(due).items():
@@ -118,7 +116,7 @@ class Team:
             labels = pod["metadata"].get("labels") or {}
             if task := self._tasks.get(name):
                 found[task.dag_id, task.task_id, task.run_id].append(name)
-            elif _environment(pod) in self._environments and labels.keys() >= LABELS:
+            elif labels.keys() >= LABELS:
                 dag_id = f"{labels['jobyard.dev/team']}.{labels['jobyard.dev/job']}"
                 found[dag_id, labels["jobyard.dev/task"], None].append(name)
         return found
@@ -143,34 +141,29 @@ class Team:
         found = {name for name in self._handed_over & pods.keys() if pods[name]["status"].get("phase") in TERMINAL}
         if others := pods.keys() - found:
             states = await task_state.states(*question)
-            is_ours = question[2] is not None
-            found |= {name for name in others if _is_orphan(pods[name]["metadata"]["labels"], states, is_ours=is_ours)}
+            found |= {name for name in others if self._is_orphan(name, pods[name]["metadata"]["labels"], states)}
         return found
+
+    def _is_orphan(self, name: str, labels: Mapping[str, str], states: task_state.States) -> bool:
+        """Return whether the instance of a task to which the pod belongs has ended.
+
+        One that does not exist may be another Airflow's, as while an environment is replaced by one of a newer version.
+        Its pod ends by its own deadline. One that was followed here did exist, and its run was deleted.
+        """
+        from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
+
+        if task := self._tasks.get(name):
+            return states.get((task.run_id, task.map_index)) in task_state.ENDED
+        map_index = labels.get("map_index", "-1")
+        for (run_id, index), value in states.items():
+            if str(index) == map_index and make_safe_label_value(run_id) == labels["run_id"]:
+                return value in task_state.ENDED
+        return False
 
 
 Question = tuple[str, str, str | None]
 """A DAG, a task and, if it is known, a run."""
 LABELS = {"jobyard.dev/team", "jobyard.dev/job", "jobyard.dev/task", "run_id"}
-
-
-def _environment(pod: Mapping[str, Any]) -> str:
-    """Return the environment whose pod that is: another one's tasks are unknown here."""
-    return str((pod["metadata"].get("labels") or {}).get(ENVIRONMENT) or "")
-
-
-def _is_orphan(labels: Mapping[str, str], states: task_state.States, *, is_ours: bool) -> bool:
-    """Return whether the instance of a task that the labels name has ended, or has been deleted.
-
-    One that does not exist may be another Airflow's, as while an environment is replaced by one of a newer version. It
-    was deleted if it `is_ours`: this triggerer has followed its pod.
-    """
-    from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
-
-    map_index = labels.get("map_index", "-1")
-    for (run_id, index), value in states.items():
-        if str(index) == map_index and make_safe_label_value(run_id) == labels.get("run_id"):
-            return value in task_state.ENDED
-    return is_ours
 
 
 class Shared:
@@ -194,6 +187,7 @@ class Shared:
         """Return how the pod ended."""
         team = self.team(target)
         team.note(target)
+        team.users += 1
         begin = time.monotonic()
         try:
             allowances = (Allowance(*LINES_OF_A_POD), self._lines)
@@ -203,6 +197,7 @@ class Shared:
             await asyncio.sleep(max(0.0, LEAST_SECONDS - (time.monotonic() - begin)))
             return found
         finally:
+            team.users -= 1
             team.used = time.monotonic()
 
     async def abandon(self, target: Target) -> None:

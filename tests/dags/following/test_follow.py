@@ -126,7 +126,7 @@ def test_a_pod_of_the_same_name_before_it_is_not_it_either(server: ApiServer, ku
 
     async def all_of_it() -> Ending:
         cluster = Cluster(kubeconfig, "risk")
-        watch = PodWatch(cluster, "team-risk")
+        watch = PodWatch(cluster, "team-risk", environment="local")
         watch.start()
         await until(lambda: watch.pods)
         with watch.follow("a", "uid-a") as subscription:
@@ -210,7 +210,7 @@ def test_a_pod_that_came_after_the_list_was_read_is_not_lost(server: ApiServer, 
 
     async def all_of_it() -> None:
         cluster = Cluster(kubeconfig, "risk")
-        watch = PodWatch(cluster, "team-risk")
+        watch = PodWatch(cluster, "team-risk", environment="local")
         with watch.follow("a", "uid-a") as subscription:
             server.put(pod("a", **running()))
             assert await watch.look(subscription)
@@ -566,7 +566,7 @@ def test_events_that_come_before_the_follower_are_in_the_log(server: ApiServer, 
 
     async def all_of_it() -> list[str]:
         cluster = Cluster(kubeconfig, "risk")
-        watch = PodWatch(cluster, "team-risk")
+        watch = PodWatch(cluster, "team-risk", environment="local")
         watch.start()
         await until(lambda: server.streams == 2)
         for number in range(40):
@@ -592,7 +592,7 @@ def test_old_events_of_pods_that_nobody_follows_are_dropped(
 
     async def all_of_it() -> None:
         cluster = Cluster(kubeconfig, "risk")
-        watch = PodWatch(cluster, "team-risk")
+        watch = PodWatch(cluster, "team-risk", environment="local")
         watch.start()
         await until(lambda: server.streams == 2)
         for number in range(50):

@@ -151,7 +151,8 @@ def test_a_server_that_forgets_at_once_is_not_asked_without_a_pause(
     quick(reflector, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
 
     async def act(running: Reflected) -> None:
-        await asyncio.sleep(0.5)
+        await until(lambda: running.seen.lists)
+        await asyncio.sleep(0.4)
         server.forgets_at_once = False
         server.put(pod("a"))
         await until(lambda: running.seen.lists[-1] == ["a"] or running.seen.changes)
@@ -167,7 +168,8 @@ def test_a_watch_that_ends_at_once_is_not_begun_without_a_pause(
     quick(reflector, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
 
     async def act(running: Reflected) -> None:
-        await asyncio.sleep(0.5)
+        await until(lambda: server.asked("watch"))
+        await asyncio.sleep(0.4)
         server.watch_ends_at_once = False
         server.put(pod("a"))
         await until(lambda: running.seen.changes)

@@ -100,7 +100,7 @@ def fields(database: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AIRFLOW__API__AUTH_BACKENDS", "airflow.api.auth.backend.default")
     # Other tests run jobs of the same name, in the same database.
     with closing(sqlite3.connect(Path(HOME.name, "airflow.db"))) as connection, connection:
-        for table in ("rendered_task_instance_fields", "task_instance", "dag_run"):
+        for table in ("rendered_task_instance_fields", "xcom", "task_instance", "dag_run"):
             connection.execute(f"DELETE FROM {table}")
 
     def ask() -> dict[str, list[dict[str, Any]]]:
@@ -182,7 +182,7 @@ class TestByAirflow:
 
     def test_a_try_with_one_pod_names_no_other(self, bucket: Bucket, cluster: FakeCluster, fields: Any) -> None:
         cluster.leave(a="")
-        run(bucket, tasks={"a": task(image=URL)})
+        run(bucket, tasks={"a": task(image=URL, retries=NO_RETRIES)})
         assert [one["earlier_pods"] for one in fields()["a"]] == [None]
 
 

@@ -7,6 +7,10 @@ from typing import Any
 from jobyard.entries import Resources
 from jobyard.following.target import Ending
 
+ENDED_CHARACTERS = 150
+"""How much of a pod's end is kept: fifteen pods of one try are below the 4,096 characters from which on Airflow cuts a
+field (`core.max_templated_field_length`)."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -47,4 +51,4 @@ class Progress:
 
 
 def _entry(pod: str, ending: Ending) -> dict[str, str]:
-    return {"name": pod, "ended": f"{ending.kind.value}: {ending.message}"}
+    return {"name": pod, "ended": f"{ending.kind.value}: {ending.message}"[:ENDED_CHARACTERS]}

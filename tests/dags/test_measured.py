@@ -11,6 +11,8 @@ import pytest
 from conftest import HOME
 from fake_cluster import FakeCluster, ended
 from jobyard.compat import AIRFLOW_3
+from jobyard.contract import POD_REPLACEMENTS
+from jobyard.limits import MEMORY_STEPS
 from jobyard.measured import CHARACTERS, LIST_ELEMENTS, NUMBERS, PATH_CHARACTERS, numbers
 from support import NO_RETRIES, Bucket, job, run, task
 
@@ -98,7 +100,7 @@ def fields(database: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AIRFLOW__API__AUTH_BACKENDS", "airflow.api.auth.backend.default")
     # Other tests run jobs of the same name, in the same database.
     with closing(sqlite3.connect(Path(HOME.name, "airflow.db"))) as connection, connection:
-        for table in ("rendered_task_instance_fields", "task_instance", "dag_run"):
+        for table in ("rendered_task_instance_fields", "xcom", "task_instance", "dag_run"):
             connection.execute(f"DELETE FROM {table}")
 
     def ask() -> dict[str, list[dict[str, Any]]]:
@@ -156,7 +158,39 @@ class TestByAirflow:
         [found] = fields()["a"]
         assert (found["measured"], found["pod_name"]) == (None, cluster.created[0]["metadata"]["name"])
 
+    @pytest.mark.parametrize("exit_code", [0, 1])
+    def test_the_list_has_the_pods_that_the_try_replaced(
+        self, bucket: Bucket, cluster: FakeCluster, fields: Any, exit_code: int
+    ) -> None:
+        # As long as the kubelet makes it; fifteen pods at most.
+        message = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 45Mi. " * 5
+        evicted = {**ended(137), "reason": "Evicted", "message": message}
+        killed = ended(137)
+        killed["containerStatuses"][0]["state"]["terminated"]["reason"] = "OOMKilled"
+        ends = [*[evicted] * POD_REPLACEMENTS, *[killed] * MEMORY_STEPS, ended(exit_code)]
+        cluster.ends["a"] = lambda pod: ends[[one["metadata"]["name"] for one in cluster.created].index(name_of(pod))]
+        grow = {"percent": None, "add": "1Gi", "at_most": "20Gi"}
+        entry = task(image=URL, retries=NO_RETRIES, on_oom=grow)
+        assert run(bucket, tasks={"a": entry})["a"][0] == ("failed" if exit_code else "success")
+        [found] = fields()["a"]
+        names = [name_of(pod) for pod in cluster.created]
+        assert (found["pod_name"], len(names)) == (names[-1], POD_REPLACEMENTS + MEMORY_STEPS + 1)
+        assert [one["name"] for one in found["earlier_pods"]] == names[:-1]
+        causes = [one["ended"].partition(": ")[0] for one in found["earlier_pods"]]
+        assert causes == ["lost"] * POD_REPLACEMENTS + ["out of memory"] * MEMORY_STEPS
+        assert found["earlier_pods"][0]["ended"].startswith("lost: Evicted: The node was low on resource: memory. ")
 
-@pytest.mark.parametrize("field", ["measured", "pod_name"])
+    def test_a_try_with_one_pod_names_no_other(self, bucket: Bucket, cluster: FakeCluster, fields: Any) -> None:
+        cluster.leave(a="")
+        run(bucket, tasks={"a": task(image=URL, retries=NO_RETRIES)})
+        assert [one["earlier_pods"] for one in fields()["a"]] == [None]
+
+
+def name_of(pod: dict[str, Any]) -> str:
+    """Return the pod's name."""
+    return str(pod["metadata"]["name"])
+
+
+@pytest.mark.parametrize("field", ["measured", "pod_name", "earlier_pods"])
 def test_a_release_that_sets_them_has_a_broken_job(bucket: Bucket, field: str) -> None:
     assert bucket.dag(job(tasks={"a": task(image=URL, **{field: {"x": 1}})})).task_ids == ["broken"]

@@ -43,6 +43,13 @@ def test_every_task_of_the_demo_has_its_run_try_and_pod(tables: dict[str, pl.Dat
         rows = tables[name].filter(pl.col("team") == TEAM)
         assert set(rows.select("job", "task").rows()) == TASKS, name
         assert rows.height == len(TASKS), name
+    assert tables["replaced_pods"].filter(pl.col("team") == TEAM).height == 0
+    # Also where the triggerer follows the pod: from before its container started until after it has ended.
+    lives = tables["tries"].join(tables["pods"], on=["team", "job", "run_id", "task", "map_index", "try_number"])
+    assert lives.filter(pl.col("team") == TEAM).select(
+        whole=(pl.col("started") < pl.col("started_right")) & (pl.col("ended") >= pl.col("ended_right")),
+        queued=pl.col("queued").is_null() | (pl.col("queued") <= pl.col("started")),
+    ).rows() == [(True, True)] * len(TASKS)
 
 
 def test_the_peaks_are_those_of_the_kernel(demo: FinishedDemo, tables: dict[str, pl.DataFrame]) -> None:

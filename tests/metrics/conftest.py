@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,9 @@ def recording() -> Recording:
     found.pod(Pod("of-yesterday", created=-3600, ended=-60, run_label="run-6"))
     found.pod(Pod("killed", created=50_000, ended=50_300, peak=4 * GIB, reason="OOMKilled", run_label="run-7"))
     found.pod(Pod("other", created=3700, ended=7000, node="node-b", namespace="kube-system"))
+    for one in one_try():
+        found.pod(one)
+    found.node(first=52_000, last=53_220, name="node-c", label_karpenter_sh_capacity_type="spot")
     brief = Pod("brief", created=45_001, ended=45_012, started=45_004, samples=0, run_label="run-10")
     found.pod(brief)
     found.whole(brief, peak=3 * GIB)
@@ -62,3 +66,13 @@ def recording() -> Recording:
         of = {**evicted.key, "reason": reason}
         found.constant("kube_pod_status_reason", of, 60_200, 60_300, float(reason == "Evicted"))
     return found
+
+
+def one_try() -> list[Pod]:
+    """Three pods of one try: nobody saw why the first one ended, nor that the second one did, with its node."""
+    pods = [
+        Pod("one-killed", created=52_100, ended=52_400, memory=4 * GIB, peak=4 * GIB, reason=""),
+        Pod("two-lost", created=52_420, ended=53_500, memory=8 * GIB, node="node-c", reason=""),
+        Pod("three", created=53_450, ended=54_450, memory=8 * GIB, peak=12 * GIB),
+    ]
+    return [replace(pod, run_label="run-11", task="grow") for pod in pods]

@@ -147,6 +147,55 @@ def test_a_killed_pod_raises_what_fits() -> None:
     assert (row["runs"], row["memory_peak"]) == (30, GIB)
 
 
+def grown(age: float, *pods: Row) -> list[Row]:
+    """The pods of one successful try, an hour after each other; the last one ended so many days before midnight."""
+    found = []
+    for place, changes in enumerate(reversed(pods)):
+        made = pod(age + place / 24, **{"uid": f"{age} {place}", "run_id": f"run-{age}", **changes})
+        found.append({**made, "created": made["started"] - timedelta(minutes=1)})
+    return found
+
+
+KILLED = {"reason": "OOMKilled", "samples": 0, "memory_working_set": None, "memory_peak": None}
+
+
+def test_a_try_that_grew_counts_once_and_for_what_its_last_pod_needed() -> None:
+    last = {"memory_limit": 8 * GIB, "memory_peak": 5 * GIB, "memory_working_set": 5 * GIB}
+    tries = [grown(age + 0.5, {**KILLED, "memory_limit": 2 * GIB}, KILLED, last) for age in range(30)]
+    pods = [row for one in tries for row in one]
+    [row] = advice(pods, [attempt(one[0], "success") for one in tries])
+    assert (row["runs"], row["sampled"], row["memory_peak"]) == (30, 30, 5 * GIB)
+    assert 5 * GIB < row["fits_memory"] <= 5.5 * GIB
+    # Every pod costs.
+    [(_, runs)] = histories(frame([], TRIES), frame(pods, PODS))
+    assert sum(run.cost or 0 for run in runs) == 90 * 50_400_000
+
+
+@pytest.mark.parametrize("last", [{"samples": 0, "memory_peak": None, "memory_working_set": None}, {"reason": "Error"}])
+def test_a_kill_in_a_try_counts_where_its_last_pod_says_nothing(last: Row) -> None:
+    state = "failed" if "reason" in last else "success"
+    one = grown(0.1, KILLED, {**last, "memory_limit": 8 * GIB})
+    [row] = advice([*month(), *one], [attempt(one[0], state)])
+    assert 5 * GIB <= row["fits_memory"] < 5.5 * GIB
+    assert row["krr_memory"] == 5 * GIB
+    assert row["memory_peak"] == GIB
+
+
+def test_a_lost_pod_is_no_run_and_no_need() -> None:
+    lost = {"reason": None, "memory_peak": 3 * GIB, "memory_working_set": 3 * GIB}
+    one = grown(0.1, lost, {})
+    [row] = advice([*month(), *one], [attempt(one[0], "success")])
+    assert (row["runs"], row["memory_peak"], row["fits_memory"]) == (31, GIB, 1152 * MIB)
+    # Prometheus saw the lost pod alone; Airflow said that it was lost.
+    [row] = advice([*month(), {**one[1], "reason": "Lost"}], [attempt(one[0], "success")])
+    assert (row["runs"], row["memory_peak"]) == (30, GIB)
+
+
+def test_tries_whose_number_nobody_knows_are_not_one_try() -> None:
+    pods = [grown(age + 0.5, {"try_number": None, "run_id": "one"})[0] for age in range(10)]
+    assert advice(pods)[0]["runs"] == 10
+
+
 def test_a_pod_of_two_days_is_one_run() -> None:
     whole = pod(0.5, uid="long", run_id="long")
     first = whole | {"started": MIDNIGHT - timedelta(days=1.5), "ended": MIDNIGHT - timedelta(days=1), "reason": None}

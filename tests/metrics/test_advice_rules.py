@@ -53,6 +53,12 @@ def highest(runs: Sequence[Run]) -> float:
         ({"samples": 0, "working_set": None, "memory_peak": None}, None),
         ({"succeeded": False, "samples": 9, "working_set": 100, "memory_peak": 100}, None),
         ({"succeeded": False, "killed_at": 100}, 125),
+        ({"succeeded": False, "killed_at": 200, "outgrown": 100}, 250),
+        ({"succeeded": False, "outgrown": 100}, 125),
+        ({"samples": 0, "working_set": None, "memory_peak": None, "outgrown": 100}, 125),
+        ({"samples": 100, "working_set": 90, "memory_peak": 90, "outgrown": 100}, 125),
+        ({"samples": 100, "working_set": 110, "memory_peak": 110, "outgrown": 100}, 110),
+        ({"succeeded": False, "replaced": True, "killed_at": 100}, None),
     ],
 )
 def test_what_a_run_needed(changes: dict[str, Any], needed: float | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -173,6 +175,61 @@ def test_what_still_goes_on_has_not_ended(state: str | None) -> None:
     airflow = FakeAirflow()
     airflow.instances = [instance(state=state)]
     assert day(airflow).tries == []
+
+
+@pytest.mark.parametrize(("queued", "known"), [(0, True), (1, True), (3, False)])
+def test_a_deferred_task_has_its_first_start_and_not_when_it_was_queued_last(queued: float, known: bool) -> None:
+    airflow = FakeAirflow()
+    airflow.instances = [instance(ended=5, start_date=at(1), queued_when=at(queued), duration=7.0)]
+    [one] = day(airflow).tries
+    assert (one.started, one.ended) == (NOON + timedelta(minutes=1), NOON + timedelta(minutes=5))
+    assert one.queued == (NOON + timedelta(minutes=queued) if known else None)
+
+
+LOST = {"name": "train-1", "ended": "lost: Evicted: The node was low on resource: memory."}
+KILLED = {"name": "train-2", "ended": "out of memory: container 'base' was killed"}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("state", ["success", "failed", "up_for_retry"])
+@pytest.mark.parametrize("written", [json.dumps, list])
+def test_the_pods_that_a_try_replaced_are_read_from_the_list(
+    version: int, state: str, written: Callable[[list[dict[str, str]]], object]
+) -> None:
+    airflow = FakeAirflow(version)
+    airflow.instances = [instance(state=state, rendered_fields={"earlier_pods": written([LOST, KILLED])})]
+    found = day(airflow)
+    assert [one.try_number for one, _ in found.earlier_pods] == [1, 1]
+    assert [(pod.name, pod.cause, pod.reason) for _, pod in found.earlier_pods] == [
+        ("train-1", "lost", "Evicted: The node was low on resource: memory."),
+        ("train-2", "out of memory", "container 'base' was killed"),
+    ]
+
+
+def test_the_replaced_pods_of_a_try_that_ended_after_the_day_are_known() -> None:
+    airflow = FakeAirflow()
+    airflow.instances = [instance(ended=750, rendered_fields={"earlier_pods": [LOST]})]
+    found = day(airflow)
+    assert ([*found.tries], [pod.name for _, pod in found.earlier_pods]) == ([], ["train-1"])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        None,
+        "None",
+        [],
+        {},
+        7,
+        "Truncated. You can change this behaviour in [core]max_templated_field_length. \"[{'name': 'train-1'\"... ",
+        [None, "lost: x", {}, {"name": "x"}, {"name": 1, "ended": "lost: x"}, {"name": "x", "ended": None}],
+        [{"name": "x", "ended": "evil: x"}, {"name": "", "ended": "lost: x"}],
+    ],
+)
+def test_whatever_else_the_field_holds_names_no_pod(field: object) -> None:
+    airflow = FakeAirflow()
+    airflow.instances = [instance(rendered_fields={"earlier_pods": field})]
+    assert day(airflow).earlier_pods == []
 
 
 def test_an_instance_of_a_foreach_has_its_own_tries() -> None:

@@ -17,9 +17,11 @@ from jobyard_metrics.day import Result, Sources, collect_day
 from jobyard_metrics.errors import SourceUnavailableError
 from jobyard_metrics.objects import FolderStore
 from jobyard_metrics.patience import Patience
+from jobyard_metrics.prices import Machine, Prices
 from jobyard_metrics.sources.prometheus_api import PrometheusApi
 
 from tests.metrics.fake_airflow import DAY, FakeAirflow, instance, run
+from tests.metrics.recorded import GIB
 from tests.metrics.test_settings import LEAST
 from tests.support.ports import free_ports
 
@@ -38,6 +40,7 @@ class Collector:
     def __init__(self, folder: Path, prometheus: str) -> None:
         self.airflow = FakeAirflow()
         self.prometheus = prometheus
+        self.prices: Prices = {}
         self.releases = folder / "dags"
         self.store = FolderStore(folder / "metrics")
         self.folder = folder / "metrics"
@@ -52,7 +55,7 @@ class Collector:
     def run(self) -> Result:
         """Collect the day."""
         prometheus = PrometheusApi(self.prometheus, Patience(1))
-        sources = Sources(self.airflow.source, prometheus, FolderStore(self.releases), {})
+        sources = Sources(self.airflow.source, prometheus, FolderStore(self.releases), self.prices)
         return collect_day(sources, self.store, DAY, self.settings)
 
     def frames(self) -> store.Frames:
@@ -91,8 +94,9 @@ def test_a_day_is_collected(collector: Collector) -> None:
     assert dict(result.manifest.rows) == {
         "runs": 4,
         "tries": 4,
-        "pods": 8,
-        "nodes": 2,
+        "replaced_pods": 0,
+        "pods": 11,
+        "nodes": 3,
         "models": 4,
         "jobs": 1,
         "advice": result.manifest.rows["advice"],
@@ -107,6 +111,74 @@ def test_a_day_is_collected(collector: Collector) -> None:
         ("run-2", "short", 1),
         ("run-3", "unseen", 0),
     ]
+
+
+def replace_pods(collector: Collector, **changes: Any) -> None:
+    """Add the run whose only task had three pods in its try; `changes` are of its task instance."""
+    times = {"queued_at": _time(52_080), "start_date": _time(52_085)}
+    collector.airflow.runs.append(run(run_id="run-11", ended=minute(54_500), **times))
+    row = instance(task="grow", ended=minute(54_480), dag_run_id="run-11", start_date=_time(52_090))
+    collector.airflow.instances.append({**row, **changes})
+
+
+GROWN = {"team": "risk", "job": "score", "run_id": "run-11", "task": "grow", "map_index": -1, "try_number": 1}
+KILLED = "container 'base' was killed, as it used more memory than its limit"
+TAINTED = "DeletionByTaintManager: Taint manager: deleting due to NoExecute taint"
+NAMED = [
+    {"name": "one-killed", "ended": f"out of memory: {KILLED}"},
+    {"name": "two-lost", "ended": f"lost: {TAINTED}"},
+]
+
+
+def test_the_pods_that_a_try_replaced_are_counted_with_their_reasons(collector: Collector) -> None:
+    replace_pods(collector, rendered_fields={"earlier_pods": NAMED})
+    assert collector.run().manifest.rows["replaced_pods"] == 2
+    frames = collector.frames()
+    assert frames["replaced_pods"].to_dicts() == [
+        {**GROWN, "name": "one-killed", "cause": "out of memory", "reason": KILLED},
+        {**GROWN, "name": "two-lost", "cause": "lost", "reason": TAINTED},
+    ]
+    reasons = dict(frames["pods"].filter(pl.col("task") == "grow").select("name", "reason").rows())
+    assert reasons == {"one-killed": "OOMKilled", "two-lost": "Lost", "three": "Completed"}
+    assert frames["tries"].filter(pl.col("task") == "grow").height == 1
+
+
+def test_pods_of_a_try_that_airflow_does_not_name_are_known_from_prometheus(collector: Collector) -> None:
+    # Airflow has the rendered fields of the newest try alone.
+    replace_pods(collector, try_number=2, start_date=_time(54_600), end_date=_time(54_700))
+    collector.airflow.history = [
+        instance(task="grow", ended=minute(54_480), dag_run_id="run-11", start_date=_time(52_090), state="failed")
+    ]
+    collector.run()
+    found = collector.frames()["replaced_pods"]
+    assert found.select("name", "cause", "reason", "try_number").rows() == [
+        ("one-killed", "out of memory", "OOMKilled", 1),
+        ("two-lost", "lost", None, 1),
+    ]
+
+
+def test_pods_that_nobody_but_airflow_saw_are_counted(collector: Collector) -> None:
+    named = [{"name": "never-seen", "ended": "lost: the pod is gone"}, {"name": "two-lost", "ended": "lost: x"}]
+    replace_pods(collector, rendered_fields={"earlier_pods": named})
+    collector.run()
+    found = collector.frames()["replaced_pods"].select("name", "reason").rows()
+    assert found == [("never-seen", "the pod is gone"), ("one-killed", "OOMKilled"), ("two-lost", "x")]
+
+
+def test_the_pods_of_a_try_pay_for_their_own_time_together(collector: Collector) -> None:
+    collector.prices = {"m6i.xlarge": Machine(4, 16 * GIB, 0, {"spot": 3_600_000_000})}
+    replace_pods(collector, rendered_fields={"earlier_pods": NAMED})
+    collector.run()
+    frames = collector.frames()
+    pods = {row["name"]: row for row in frames["pods"].filter(pl.col("task") == "grow").to_dicts()}
+    # A million nanodollars a second of a whole node; the first asked for a quarter of it, the others for a half.
+    assert pods["one-killed"]["cost"] == (52_395 - 52_103) * 250_000
+    # Its node was gone at 53,220 s, before the pod was.
+    assert pods["two-lost"]["cost"] == (53_220 - 52_423) * 500_000
+    assert pods["three"]["cost"] == (54_445 - 53_453) * 500_000
+    spot = frames["nodes"].filter(pl.col("capacity_type") == "spot")
+    paid = frames["pods"].filter(pl.col("node").is_in(spot["node"].implode()))["cost"].to_list()
+    assert sum(paid) + sum(spot["idle"].to_list()) == sum(spot["cost"].to_list())
 
 
 def test_a_day_collected_twice_has_the_same_bytes(collector: Collector) -> None:
@@ -152,7 +224,7 @@ def test_an_airflow_that_fails_half_way_leaves_no_day(collector: Collector, requ
         collector.run()
     assert store.days(collector.store) == []
     collector.airflow = FakeAirflow()
-    assert collector.run().manifest.rows["pods"] == 8
+    assert collector.run().manifest.rows["pods"] == 11
     assert store.days(collector.store) == [DAY]
 
 
@@ -219,7 +291,7 @@ def test_the_command_collects_a_day(
     assert command.main(["--day", "2026-11-25"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert printed.out.startswith("2026-11-25: rows.runs 4, rows.tries 4, rows.pods 8, rows.nodes 2, ")
+    assert printed.out.startswith("2026-11-25: rows.runs 4, rows.tries 4, rows.replaced_pods 0, rows.pods 11, ")
     facts = json.loads(output.read_text())
     assert (facts["requests.airflow"], facts["requests.prometheus"]) == (5, 48)
     (collector.releases / "risk").rename(collector.releases / "moved")

@@ -40,7 +40,8 @@ def after(seconds: float) -> datetime:
 
 
 def test_the_pods_of_teams_that_existed_in_the_day_have_a_row(rows: dict[str, dict[str, Any]]) -> None:
-    assert sorted(rows) == ["brief", "evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
+    others = ["brief", "evicted", "from-yesterday", "into-tomorrow", "killed", "short", "unseen", "usual"]
+    assert sorted(rows) == sorted([*others, "one-killed", "two-lost", "three"])
 
 
 def test_a_pod_has_what_it_asked_for_and_where_it_ran(rows: dict[str, dict[str, Any]]) -> None:
@@ -140,11 +141,11 @@ def test_a_pod_has_the_reason_of_its_end(rows: dict[str, dict[str, Any]], name: 
 
 def test_every_node_has_its_time(usage: Usage) -> None:
     found = {row["node"]: row for row in nodes.rows(usage, START, END)}
-    assert sorted(found) == ["node-a", "node-b"]
+    assert sorted(found) == ["node-a", "node-b", "node-c"]
     assert (found["node-a"]["started"], found["node-a"]["ended"]) == (START, END)
     assert (found["node-b"]["started"], found["node-b"]["ended"]) == (after(3600), after(7200))
     assert (found["node-a"]["cpu"], found["node-a"]["memory"], found["node-a"]["gpu"]) == (4, 16 * GIB, 0)
-    assert [found[name]["capacity_type"] for name in sorted(found)] == ["spot", "on-demand"]
+    assert [found[name]["capacity_type"] for name in sorted(found)] == ["spot", "on-demand", "spot"]
 
 
 def test_a_day_takes_few_requests(api: PrometheusApi) -> None:
@@ -184,6 +185,39 @@ def test_what_is_too_large_is_split(recorded: str, api: PrometheusApi, monkeypat
 def attempt(run_id: str, task: str = "train", number: int = 1, begin: float = 36_000, ended: float = 36_600) -> Try:
     times = {"queued": after(begin), "started": after(begin), "ended": after(ended)}
     return Try("risk", "score", run_id, task, -1, number, "success", **times)
+
+
+CAUSES = {("risk", "one-killed"): "out of memory", ("risk", "two-lost"): "lost"}
+
+
+@pytest.mark.parametrize("causes", [CAUSES, {}])
+def test_each_pod_of_a_try_has_its_own_end(usage: Usage, causes: dict[tuple[str, str], str]) -> None:
+    tries = Tries([attempt("run-11", "grow", begin=52_090, ended=54_480)])
+    rows = {row["name"]: row for row in pods.rows(pods.Cluster(usage, tries, {}, START, END, causes))}
+    of_try = [rows[name] for name in ("one-killed", "two-lost", "three")]
+    assert {(row["team"], row["job"], row["run_id"], row["task"], row["try_number"]) for row in of_try} == {
+        ("risk", "score", "run-11", "grow", 1)
+    }
+    # When kube-state-metrics last had the first; the second was there still when the third was made.
+    assert [row["ended"] for row in of_try] == [after(52_395), after(53_450), after(54_445)]
+    # The second asked for more memory than the first, and the third for no more.
+    assert [row["reason"] for row in of_try] == ["OOMKilled", "Lost" if causes else None, "Completed"]
+
+
+def test_a_pod_whose_replacement_nobody_saw_ends_before_its_try(usage: Usage) -> None:
+    tries = Tries([attempt("run-3", ended=41_600)])
+    found = [
+        {row["name"]: row for row in pods.rows(pods.Cluster(usage, tries, {}, START, END, causes))}["unseen"]["ended"]
+        for causes in ({}, {("risk", "unseen"): "lost"}, {("care", "unseen"): "lost"})
+    ]
+    assert found == [after(41_600), after(41_055), after(41_600)]
+
+
+@pytest.mark.parametrize(("cause", "reason"), [(None, "Evicted"), ("lost", "Evicted"), ("out of memory", "OOMKilled")])
+def test_a_lost_pods_own_reason_says_more(usage: Usage, cause: str | None, reason: str) -> None:
+    causes = {("risk", "evicted"): cause} if cause else {}
+    rows = {row["name"]: row for row in pods.rows(pods.Cluster(usage, Tries([]), {}, START, END, causes))}
+    assert rows["evicted"]["reason"] == reason
 
 
 def test_a_pod_is_joined_to_its_try(usage: Usage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,18 @@ def test_a_damaged_day_is_named_and_written_again(
     assert found.unreadable[DAY].endswith("; collect the day again")
     store.write_day(target, DAY, frames(), {})
     assert list(store.history(target, [DAY, NEXT]).days) == [DAY, NEXT]
+
+
+def test_a_day_from_before_a_table_existed_can_be_read(tmp_path: Path) -> None:
+    target = FolderStore(tmp_path)
+    written = store.write_day(target, DAY, frames(), {})
+    name = "days/2026-11-25.json"
+    older = replace(written, files={table: file for table, file in written.files.items() if table != "replaced_pods"})
+    target.put(name, older.body())
+    found = store.history(target, [DAY])
+    assert found.unreadable == {}
+    assert found.days[DAY]["runs"].height == 3
+    assert found.days[DAY]["replaced_pods"].equals(empty("replaced_pods"))
 
 
 def test_a_reader_follows_a_day_that_is_written_again(tmp_path: Path) -> None:

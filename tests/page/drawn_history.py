@@ -109,12 +109,14 @@ def _day(
     newest: date, age: int, jobs: list[dict[str, Any]], tasks: pl.DataFrame, random: np.random.Generator
 ) -> dict[str, pl.DataFrame]:
     day = newest - timedelta(days=age)
-    pods = _pods(day, age, tasks, random)
+    replaced, pods = _replaced(_pods(day, age, tasks, random))
+    every = pl.concat([replaced, pods])
     tables = {
         "runs": _runs(pods, random),
         "tries": pods.with_columns(queued=pl.col("created") - timedelta(seconds=4)),
-        "pods": _clipped(pods, day),
-        "nodes": _nodes(day, pods, random),
+        "replaced_pods": _named(replaced),
+        "pods": _clipped(every, day),
+        "nodes": _nodes(day, every, random),
         "models": _models(pods, age, random),
         "jobs": _released(newest, jobs, tasks) if age == 0 else pl.DataFrame(schema=dict(TABLES["jobs"])),
         "advice": _advice(tasks) if age == 0 else pl.DataFrame(schema=dict(TABLES["advice"])),
@@ -175,6 +177,28 @@ def _retried(pods: pl.DataFrame) -> pl.DataFrame:
         uid=pl.format("{}-2", "uid"),
     )
     return pl.concat([pods, again])
+
+
+def _replaced(pods: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Some tries that succeeded had a pod before, which was lost or killed: those pods, and the last ones of all."""
+    part, has_two = 0.3, pl.col("chance") > 0.985
+    lasted = pl.col("lasting") * part
+    was_killed = pl.col("chance") > 0.995
+    replaced = pods.filter(has_two).with_columns(
+        ended=pl.col("started") + _seconds(lasted),
+        reason=pl.when(was_killed).then(pl.lit("OOMKilled")).otherwise(pl.lit("Lost")),
+        uid=pl.format("{}-0", "uid"),
+        cost=(pl.col("cost") * part).round().cast(pl.Int64),
+        cpu_seconds=pl.col("cpu_seconds") * part,
+    )
+    moments = pl.col("created", "scheduled", "started", "ended")
+    return replaced, pods.with_columns(pl.when(has_two).then(moments + _seconds(lasted + 20)).otherwise(moments))
+
+
+def _named(replaced: pl.DataFrame) -> pl.DataFrame:
+    was_killed = pl.col("reason") == "OOMKilled"
+    cause = pl.when(was_killed).then(pl.lit("out of memory")).otherwise(pl.lit("lost"))
+    return replaced.with_columns(name="uid", cause=cause)
 
 
 def _seconds(amount: pl.Expr) -> pl.Expr:

@@ -67,6 +67,26 @@ def test_costs_are_those_of_the_tables(built: dict[str, bytes], drawn: Days) -> 
     assert sum(latest["cost"]) == pytest.approx(pods / 1000, abs=len(latest["cost"]))
 
 
+def test_replaced_pods_are_counted_by_day_job_and_run(built: dict[str, bytes], drawn: Days) -> None:
+    causes = {"lost": "lost", "out_of_memory": "out of memory"}
+    counts = {day: tables["replaced_pods"]["cause"] for day, tables in drawn.items()}
+    calendar = _value(built["data/summary.js"])["calendar"]
+    assert {name: sum(calendar[name]) for name in causes} == {
+        name: sum((column == cause).sum() for column in counts.values()) for name, cause in causes.items()
+    }
+    assert min(sum(calendar[name]) for name in causes) > 0
+    [ingest] = [job for job in _value(built["data/teams/fraud.js"])["jobs"] if job["job"] == "ingest"]
+    frames = [tables["replaced_pods"].filter(team="fraud", job="ingest") for tables in drawn.values()]
+    for name, cause in causes.items():
+        expected = sum((frame["cause"] == cause).sum() for frame in frames)
+        assert sum(count or 0 for count in ingest["days"][name]) == expected
+        assert sum(count or 0 for count in ingest["runs"][name]) == expected
+    assert sum(frame.height for frame in frames) > 0
+    assert sum(ingest["days"]["tries"]) == sum(
+        tables["tries"].filter(team="fraud", job="ingest").height for tables in drawn.values()
+    )
+
+
 def test_days_beyond_what_is_kept_are_left_out() -> None:
     days = draw(Drawing(teams=1, jobs=1, days=100, gaps=()))
     names = files(days, date(2026, 11, 20), SETTINGS)

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.page.conftest import Open, write_files
+from tests.page.conftest import Days, Open, write_files
 from tests.page.drawn_history import Drawing, draw
 
 VIEWS = {
@@ -127,6 +127,25 @@ def test_a_job_shows_what_it_asks_for_and_what_would_fit(look: Open, site: str) 
     assert "VPA" in text
     assert "values are above 0.2" in text
     assert viewer.page.locator("figure", has_text="threshold of the gate").count() == 1
+
+
+def test_pods_that_were_replaced_are_counted_on_the_day_and_the_job(look: Open, site: str) -> None:
+    viewer = look(site)
+    for view in ("", "job/fraud/ingest"):
+        tile = viewer.see(view).locator(".tile", has_text="Replaced pods").locator("dd").inner_text()
+        found = re.fullmatch(r"(\d+)\s+(\d+) lost to machines, (\d+) out of memory; in the same try", tile)
+        assert found, tile
+        assert int(found[1]) == int(found[2]) + int(found[3]) > 0
+    notes = viewer.page.locator("table", has_text="Newest runs").locator("td", has_text="replaced")
+    assert notes.first.inner_text() == "1 pod lost to machines, replaced in the same try"
+
+
+def test_a_day_on_which_no_pod_was_replaced_has_no_tile_of_them(look: Open, drawn: Days, tmp_path: Path) -> None:
+    older = {day: {**tables, "replaced_pods": tables["replaced_pods"].clear()} for day, tables in drawn.items()}
+    viewer = look(write_files(tmp_path, older).as_uri())
+    for view in ("", "job/fraud/ingest"):
+        viewer.see(view)
+        assert "eplaced" not in viewer.text()
 
 
 def test_links_lead_to_airflow_and_argo_cd(look: Open, site: str) -> None:

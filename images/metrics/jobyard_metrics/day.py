@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from jobyard_metrics import cost, nodes, page, pods, store
+from jobyard_metrics import cost, nodes, page, pods, replaced_pods, store
 from jobyard_metrics.advice import advise
 from jobyard_metrics.frames import frame, tidy
 from jobyard_metrics.objects import ObjectStore
@@ -93,11 +93,13 @@ def tables(
     machines = frame("nodes", nodes.rows(usage, start, until))
     by_name = {row["node"]: row for row in machines.iter_rows(named=True)}
     tries = pods.Tries([*airflow.others, *airflow.tries])
-    ran = frame("pods", pods.rows(pods.Cluster(usage, tries, by_name, start, until)))
+    cluster = pods.Cluster(usage, tries, by_name, start, until, replaced_pods.causes(airflow))
+    ran = frame("pods", pods.rows(cluster))
     ran, machines = cost.apply(ran, machines, sources.prices)
     frames = {
         "runs": frame("runs", _runs(airflow, released)),
         "tries": frame("tries", map(_try_row, airflow.tries)),
+        "replaced_pods": frame("replaced_pods", replaced_pods.rows(airflow, ran)),
         "pods": tidy("pods", ran),
         "nodes": tidy("nodes", machines),
         "models": frame("models", airflow.models),

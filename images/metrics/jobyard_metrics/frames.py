@@ -11,9 +11,12 @@ from jobyard_metrics.tables import TABLES
 
 _JOB = ("team", "job")
 _TASK = (*_JOB, "run_id", "task", "map_index")
+TRY = (*_TASK, "try_number")
+"""The columns that identify a try."""
 KEYS: Mapping[str, tuple[str, ...]] = {
     "runs": (*_JOB, "run_id"),
-    "tries": (*_TASK, "try_number"),
+    "tries": TRY,
+    "replaced_pods": (*TRY, "name"),
     "pods": ("team", "name", "uid"),
     "nodes": ("node", "started"),
     "models": (*_TASK, "name"),
@@ -42,3 +45,12 @@ def tidy(table: str, data: pl.DataFrame) -> pl.DataFrame:
 def empty(table: str) -> pl.DataFrame:
     """Return a table without rows."""
     return pl.DataFrame(schema=TABLES[table])
+
+
+def is_followed(begun: str) -> pl.Expr:
+    """Return whether a pod has a later one in its try; `begun` names the column with the time of their beginning.
+
+    Of several pods with the labels of one try, each was made because the one before it had ended.
+    """
+    is_later = pl.col(begun) < pl.col(begun).max().over(TRY)
+    return is_later.fill_null(value=False) & pl.col("try_number").is_not_null()

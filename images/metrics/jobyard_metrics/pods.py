@@ -6,18 +6,25 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from jobyard_metrics.sources.airflow import Try
+from jobyard_metrics.sources.earlier_pods import LOST, OUT_OF_MEMORY
 from jobyard_metrics.sources.prometheus import NAMESPACE, WHOLE_POD, Container, CpuUse, Key, Pod, Usage
 from jobyard_metrics.values import from_epoch, rounded, whole
 
 LABEL_CHARACTERS = 63
 SCRAPE = timedelta(minutes=5)
 """A pod or node that Prometheus had so shortly before the end of the day was there until the end."""
+OOM = "OOMKilled"
+"""The reason of a container that the kernel killed for its memory."""
+LOST_REASON = "Lost"
+"""That of a pod which was lost with its machine, or ended by Kubernetes, where the pod itself does not say why."""
 _GPUS = ("nvidia_com_gpu", "amd_com_gpu")
+_LIMITS = "kube_pod_container_resource_limits"
 _NO_USE = CpuUse(None, None, None, None)
 
 
@@ -60,26 +67,66 @@ class Cluster:
     """By name."""
     start: datetime
     end: datetime
+    replaced: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Why Airflow says that a pod was replaced in its try, by the pod's team and name."""
 
 
 def rows(cluster: Cluster) -> Iterator[dict[str, Any]]:
     """Yield a row for each pod of a team that existed in the time, without its cost."""
+    following = _following(cluster.usage)
     for (namespace, name), pods in cluster.usage.pods.items():
         newest = max(pods.values(), key=lambda pod: pod.value("kube_pod_created") or 0)
         for pod in pods.values():
             # cAdvisor does not tell pods of the same name apart.
             used = (namespace, name) if pod is newest else None
-            if row := _row(cluster, pod, namespace, used):
+            next_pod = following.get((namespace, name, pod.uid))
+            life = _Life(pod, cluster.replaced.get((_team(namespace), name)) or _cause(pod, next_pod), next_pod)
+            if row := _row(cluster, life, namespace, used):
                 yield {**row, "name": name}
 
 
-def _row(cluster: Cluster, pod: Pod, namespace: str, used: Key | None) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Life:
+    """A pod, and that its try went on after it."""
+
+    pod: Pod
+    cause: str | None
+    """Why it was replaced."""
+    following: Pod | None
+    """The next pod of the try."""
+
+
+def _following(usage: Usage) -> Mapping[tuple[str, str, str], Pod]:
+    """The next pod of the same try, by namespace, name and uid of each pod that has one."""
+    tries: dict[Any, list[tuple[float, tuple[str, str, str], Pod]]] = defaultdict(list)
+    for (namespace, name), pods in usage.pods.items():
+        for pod in pods.values():
+            task, run, number = _labels(pod, _team(namespace))
+            created = pod.value("kube_pod_created")
+            if created and task[2] and run and number is not None:
+                tries[task, run, number].append((created, (namespace, name, pod.uid), pod))
+    pairs = (pair for made in tries.values() for pair in pairwise(sorted(made, key=lambda one: one[:2])))
+    return {key: following for (_, key, _), (_, _, following) in pairs}
+
+
+def _cause(pod: Pod, following: Pod | None) -> str | None:
+    """That the pod ran out of memory, if the next one has more: a try raises it for nothing else."""
+    limit, more = (_by_resource(one, _LIMITS).get("memory") if one else None for one in (pod, following))
+    return OUT_OF_MEMORY if limit and more and more > limit else None
+
+
+def _team(namespace: str) -> str:
+    return namespace.removeprefix(NAMESPACE)
+
+
+def _row(cluster: Cluster, life: _Life, namespace: str, used: Key | None) -> dict[str, Any] | None:
+    pod = life.pod
     containers = cluster.usage.containers.get(used, {}) if used else {}
     cpu = cluster.usage.cpu.get(used, _NO_USE) if used else _NO_USE
     times = _times(pod, containers)
-    task, run, number = _labels(pod, namespace.removeprefix(NAMESPACE))
+    task, run, number = _labels(pod, _team(namespace))
     found = cluster.tries.of(task, number or 0, run or "", times)
-    times["ended"] = _ended(pod, times, found, cpu, cluster.end)
+    times["ended"] = _ended(life, times, found, cpu, cluster.end)
     if _is_outside(times, cluster.start, cluster.end):
         return None
     return {
@@ -90,7 +137,7 @@ def _row(cluster: Cluster, pod: Pod, namespace: str, used: Key | None) -> dict[s
         "task": task[2] or None,
         "map_index": task[3],
         "try_number": number,
-        "reason": _reason(pod),
+        "reason": _reason(life),
         **_placed(pod, cluster.nodes),
         **{column: _clipped(time, cluster.start, cluster.end) for column, time in times.items()},
         **_resources(pod),
@@ -140,15 +187,21 @@ def _times(pod: Pod, containers: Mapping[str, Container]) -> dict[str, datetime 
 
 
 def _ended(
-    pod: Pod, times: Mapping[str, datetime | None], found: Try | None, cpu: CpuUse, end: datetime
+    life: _Life, times: Mapping[str, datetime | None], found: Try | None, cpu: CpuUse, end: datetime
 ) -> datetime | None:
-    """When the pod ended: as the kubelet says, else as Airflow says of its try, else when it was last seen."""
+    """When the pod ended: as the kubelet says, else as Airflow says of its try, else when it was last seen.
+
+    The try of a pod that was replaced ends with another pod; this one ended before that was made.
+    """
     if times["ended"]:
         return times["ended"]
-    if found and found.ended and (times["created"] is None or found.ended > times["created"]):
+    is_last = life.cause is None and life.following is None
+    if is_last and found and found.ended and (times["created"] is None or found.ended > times["created"]):
         return found.ended
-    seen = from_epoch(max(pod.seen or 0, cpu.last or 0))
-    return end if seen and seen >= end - SCRAPE else seen
+    seen = from_epoch(max(life.pod.seen or 0, cpu.last or 0))
+    latest = end if seen and seen >= end - SCRAPE else seen
+    made = from_epoch(life.following.value("kube_pod_created")) if life.following else None
+    return min(filter(None, (latest, made)), default=None)
 
 
 def _is_outside(times: Mapping[str, datetime | None], start: datetime, end: datetime) -> bool:
@@ -167,10 +220,17 @@ def _clipped(time: datetime | None, start: datetime, end: datetime) -> datetime 
     return None if time is None else min(max(time, start), end)
 
 
-def _reason(pod: Pod) -> str | None:
-    """The pod's own reason, such as Evicted, says more than its container's."""
+def _reason(life: _Life) -> str | None:
+    """The pod's own reason, such as Evicted, says more than its container's.
+
+    A pod that was replaced may have been gone before Prometheus saw how it ended.
+    """
+    pod = life.pod
+    if life.cause == OUT_OF_MEMORY:
+        return OOM
     return (
         pod.label("kube_pod_status_reason", "reason")
+        or (LOST_REASON if life.cause == LOST else None)
         or pod.label("kube_pod_container_status_terminated_reason", "reason")
         or pod.label("kube_pod_container_status_last_terminated_reason", "reason")
     )
@@ -178,7 +238,7 @@ def _reason(pod: Pod) -> str | None:
 
 def _resources(pod: Pod) -> dict[str, Any]:
     requests = _by_resource(pod, "kube_pod_container_resource_requests")
-    limits = _by_resource(pod, "kube_pod_container_resource_limits")
+    limits = _by_resource(pod, _LIMITS)
     gpus = [requests[name] for name in _GPUS if name in requests]
     return {
         "requested_cpu": requests.get("cpu"),

@@ -1,7 +1,8 @@
 """The tables that a day consists of: columns with types and units, and the names of their files.
 
 Code that writes or reads a table takes its schema from here. A day is a UTC day. A run and a try belong to
-the day in which they ended; a pod and a node have a row in each day in which they existed, with that day's part.
+the day in which they ended, a pod that was replaced to that of its try; a pod and a node have a row in each day in
+which they existed, with that day's part.
 
 Units: money in nanodollars (10^-9 USD), memory in bytes, CPU in cores, durations in seconds, times in UTC. Null stands
 for "not known", and never for zero: a pod that Prometheus has no sample of has no usage.
@@ -38,10 +39,20 @@ TRIES: Schema = {
     **_TASK,
     "try_number": pl.Int32,
     "state": pl.String,  # success, failed, skipped, upstream_failed, up_for_retry
+    # Null: not known, as of a task that was deferred, of which Airflow keeps when it was queued last, after its start.
     "queued": TIME,
-    "started": TIME,
-    "ended": TIME,
+    "started": TIME,  # of the first worker
+    "ended": TIME,  # of the last one, however often the task was deferred between
 }
+
+REPLACED_PODS: Schema = {
+    **_TASK,
+    "try_number": pl.Int32,
+    "name": pl.String,
+    "cause": pl.String,  # lost (with its machine, or ended by Kubernetes), out of memory
+    "reason": pl.String,  # Airflow's words, or else the pod's own reason; null: not seen
+}
+"""The pods of a try before its last one."""
 
 PODS: Schema = {
     "uid": pl.String,
@@ -57,7 +68,7 @@ PODS: Schema = {
     "scheduled": TIME,
     "started": TIME,
     "ended": TIME,
-    "reason": pl.String,  # Completed, Error, OOMKilled, Evicted, DeadlineExceeded; null: not seen
+    "reason": pl.String,  # Completed, Error, OOMKilled, Evicted, DeadlineExceeded, Lost; null: not seen
     "requested_cpu": pl.Float64,
     "requested_memory": pl.Int64,
     "requested_gpu": pl.Int64,
@@ -147,13 +158,14 @@ ADVICE: Schema = {
 TABLES: Mapping[str, Schema] = {
     "runs": RUNS,
     "tries": TRIES,
+    "replaced_pods": REPLACED_PODS,
     "pods": PODS,
     "nodes": NODES,
     "models": MODELS,
     "jobs": JOBS,
     "advice": ADVICE,
 }
-"""Every table of a day, by its name."""
+"""Every table of a day, by its name. A day that was collected before a table existed has no rows of it."""
 
 
 def file_name(table: str, day: date, digest: str) -> str:

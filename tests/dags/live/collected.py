@@ -6,6 +6,7 @@ from typing import Any
 from jobyard_metrics.patience import Patience
 from jobyard_metrics.sources.airflow import Airflow, AirflowDay, Try
 from jobyard_metrics.sources.airflow_api import MwaaApi, RestApi
+from jobyard_metrics.sources.earlier_pods import EarlierPod
 from live.running import BOUND_SECONDS
 
 COLUMNS = ("run_id", "task", "map_index", "try_number", "state")
@@ -40,6 +41,17 @@ class Collected:
         """Return task, index, number and state of the tries of a job of team risk, in order."""
         found = [one for day in self.days for one in day.tries if (one.team, one.job) == ("risk", job)]
         return sorted((one.task, one.map_index, one.try_number, one.state) for one in found)
+
+    def the_try(self, job: str) -> Try:
+        """Return the only try of a job of team risk."""
+        [found] = [one for one in self.all_tries() if (one.team, one.job) == ("risk", job)]
+        return found
+
+    def earlier_pods(self, job: str) -> list[EarlierPod]:
+        """Return the pods that tries of a job of team risk have replaced."""
+        found = [pod for day in self.days for one, pod in day.earlier_pods if (one.team, one.job) == ("risk", job)]
+        # A day has those of tries that ended after it too.
+        return list(dict.fromkeys(found))
 
     def runs(self, job: str) -> list[dict[str, Any]]:
         """Return the runs of a job of team risk."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from hand_made import ATTACKS
 from jobyard.compat import AIRFLOW_3
-from live.stand_ins import FAIL, HOLD, LEAVE, TOGETHER
+from live.stand_ins import FAIL, HOLD, LEAVE, LOSE, TOGETHER
 from support import job, task
 
 FEATURES, LABELS = "s3://bucket/features", "s3://bucket/labels"
@@ -99,6 +99,7 @@ def risk() -> dict[str, Any]:
         "after-models": entry(after("risk.models")),
         "late": late(),
         "slow": entry(ONCE, {"score": pod(command=HOLD)}),
+        "loses": entry(ONCE, {"score": pod(command=LOSE)}),
         "past": entry({**DAILY, "start_date": "2026-03-01", "end_date": "2026-03-10"}),
         "left": left(),
         "measures": entry(ONCE, {"train": pod(command=[LEAVE, json.dumps(MEASURED)], output=True)}),

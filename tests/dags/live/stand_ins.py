@@ -10,6 +10,9 @@ from fake_cluster import RUNNING, FakeCluster, ended
 
 # What a task's `command` makes of its pod. Without one, it succeeds at once.
 FAIL, HOLD, TOGETHER = ["fail"], ["hold"], ["together"]
+# The first pod is held, and then evicted; the next one succeeds.
+LOSE = ["lose"]
+EVICTED = {**ended(137), "reason": "Evicted", "message": "The node was low on resource: memory."}
 # Followed by what the pod leaves.
 LEAVE = "leave"
 
@@ -43,11 +46,17 @@ class ScriptedCluster(FakeCluster):
         """Return the arguments of each pod that the job ever had."""
         return [_container(pod)["args"] for pod in list(self.created) if _dag_id(pod) == dag_id]
 
+    def names(self, dag_id: str) -> list[str]:
+        """Return the names of the pods that the job ever had, in order."""
+        return [pod["metadata"]["name"] for pod in list(self.created) if _dag_id(pod) == dag_id]
+
     def _next_state(self, pod: dict[str, Any]) -> dict[str, Any]:
         command, dag_id = _container(pod).get("command"), _dag_id(pod)
         if command and command[0] == LEAVE:
             return ended(0, command[1])
-        held = command == HOLD and dag_id not in self.let_go
+        if command == LOSE and dag_id in self.let_go and pod["metadata"]["name"] == self.names(dag_id)[0]:
+            return EVICTED
+        held = command in (HOLD, LOSE) and dag_id not in self.let_go
         alone = command == TOGETHER and self.most_at_once[dag_id] < 2
         return RUNNING if held or alone else ended(1 if command == FAIL else 0)
 

@@ -236,7 +236,11 @@ def test_of_a_teams_waiting_tasks_the_most_urgent_starts_first(platform: Platfor
 
 def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
     airflow = platform.airflow
-    for job, state in {"first": "success", "measures": "success", "models": "success", "fails": "failed"}.items():
+    deferred = "SELECT state FROM task_instance WHERE dag_id = 'risk.loses' AND task_id = 'score'"
+    airflow.wait(lambda: airflow.ask(deferred) == [("deferred",)], "deferred task")
+    platform.cluster.end("risk.loses")
+    ran = {"first": "success", "measures": "success", "models": "success", "loses": "success", "fails": "failed"}
+    for job, state in ran.items():
         airflow.wait_for_run(f"risk.{job}", state)
     [(first,)] = airflow.ask("SELECT (MIN(end_date) AT TIME ZONE 'UTC')::date FROM task_instance")
     ended = "SELECT COUNT(*) FROM task_instance WHERE state IN ('success', 'failed') AND task_id NOT LIKE %s"
@@ -255,6 +259,7 @@ def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
     assert run["interval_start"].isoformat(sep=" ") == START
     assert run["started"] < run["ended"]
     assert (run["queued"] is not None) == AIRFLOW_3
+    check_deferred(platform, collected)
     measured = [("train", -1, "auc", 0.9), ("train", -1, "drift.psi", 0.25), ("train", -1, "rows", 12)]
     assert collected.measured("measures") == measured
     assert len([one for one in collected.all_tries() if one.state != "up_for_retry"]) >= least > 9
@@ -265,6 +270,23 @@ def test_the_metrics_job_reads_what_ran(platform: Platform) -> None:
     assert [sorted(one.instance for one in day.tries) for day in collected.through_mwaa] == found
     [dags] = {frozenset(day.dags) for day in collected.days[-1:]}
     assert {("risk", "first"), ("care", "waits")} <= dags
+
+
+def check_deferred(platform: Platform, collected: Collected) -> None:
+    """A deferred try has its whole life, its only number, and the pod that it lost."""
+    found = collected.the_try("loses")
+    times = "SELECT MIN(dttm), MAX(dttm) FROM log WHERE dag_id = 'risk.loses' AND task_id = 'score' AND event = %s"
+    [(first, last)] = platform.airflow.ask(times, "running")
+    assert first < last
+    assert found.started and found.ended
+    assert abs(found.started - first) < abs(found.started - last)
+    assert found.ended > last
+    # Airflow has replaced when it was queued for its start.
+    assert found.queued is None
+    assert found.try_number == 1
+    pods = [(pod.name, pod.cause, pod.reason) for pod in collected.earlier_pods("loses")]
+    [lost, _] = platform.cluster.names("risk.loses")
+    assert pods == [(lost, "lost", "Evicted: The node was low on resource: memory.")]
 
 
 @pytest.mark.parametrize("path", ["failed", "succeeded"])

@@ -87,7 +87,7 @@ def _used(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what successful runs used: counts, and the 95th percentile and the peak over the runs."""
     cores = sorted(run.cpu_p95 for run in runs if run.cpu_p95 is not None)
     peaks = [run.cpu_peak for run in runs if run.cpu_peak is not None]
-    sizes = sorted(round(size) for _, size in need.memory_points(runs))
+    sizes = sorted(round(size) for run in runs if (size := need.used(run)))
     return {
         "runs": len(runs),
         "sampled": sum(run.sampled for run in runs),

@@ -8,6 +8,8 @@ from itertools import groupby
 
 import polars as pl
 
+from jobyard_metrics.frames import is_followed
+
 TASK = ("team", "job", "task", "map_index")
 TRY = (*TASK, "run_id", "try_number")
 DAY = 86_400.0
@@ -44,6 +46,12 @@ class Run:
     killed_at: int | None = None
     """The memory limit at which the kernel killed it; None if it did not."""
 
+    replaced: bool = False
+    """Another pod of the same try came after it."""
+
+    outgrown: int | None = None
+    """The highest memory limit at which the kernel killed an earlier pod of its try; None if it killed none."""
+
     instance_type: str | None = None
     cost: int | None = None
     """Nanodollars."""
@@ -57,11 +65,12 @@ class Run:
 def histories(tries: pl.DataFrame, pods: pl.DataFrame) -> Iterator[tuple[Key, list[Run]]]:
     """Yield the runs of each task in the order in which they ended; a pod of several days is one run.
 
-    A pod whose try is not in `tries` counts as successful if its container ended with `Completed`. Pods that belong to
-    no task are left out.
+    Of the pods of a successful try only the last can have succeeded. A pod whose try is not in `tries` counts as
+    successful if its container ended with `Completed`. Pods that belong to no task are left out.
     """
     states = tries.select(*TRY, "state").unique(TRY, keep="last", maintain_order=True)
-    whole = _whole(pods).join(states, TRY, "left", nulls_equal=True).sort(*TASK, "ended", "uid")
+    stated = _whole(pods).join(states, TRY, "left", nulls_equal=True)
+    whole = _replaced(stated).sort(*TASK, "ended", "uid")
     columns = _columns()
     rows = whole.select(*TASK, *(columns[field.name].alias(field.name) for field in fields(Run))).iter_rows()
     for key, group in groupby(rows, lambda row: row[: len(TASK)]):
@@ -74,11 +83,13 @@ def _whole(pods: pl.DataFrame) -> pl.DataFrame:
     latest = ("requested_cpu", "requested_memory", "requested_gpu", "memory_limit", "instance_type")
     ours = pods.filter(pl.col("task").is_not_null(), pl.col("ended").is_not_null())
     started = pl.coalesce("started", "scheduled", "ended")
+    begun = pl.coalesce("created", "scheduled", "started", "ended")
     return (
         ours.sort("ended")
         .group_by(*TRY, "uid", maintain_order=True)
         .agg(
             pl.col("ended").last(),
+            begun.min().alias("begun"),
             ((pl.col("ended").last() - started.min()).dt.total_milliseconds() / 1000).alias("seconds"),
             pl.col("samples", "cpu_seconds", "throttled_seconds").sum(),
             pl.when(pl.col("cost").is_not_null().any()).then(pl.col("cost").sum()).alias("cost"),
@@ -89,10 +100,20 @@ def _whole(pods: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _replaced(whole: pl.DataFrame) -> pl.DataFrame:
+    """Add `killed_at`, `replaced` and `outgrown` of `Run`."""
+    killed_at = pl.when(pl.col("reason") == OOM).then(pl.coalesce("memory_limit", "requested_memory"))
+    known = whole.with_columns(killed_at=killed_at, replaced=is_followed("begun"))
+    killed_before = pl.when("replaced").then("killed_at").max().over(TRY)
+    return known.with_columns(outgrown=pl.when(~pl.col("replaced")).then(killed_before))
+
+
 def _columns() -> dict[str, pl.Expr]:
-    """Return each field of `Run`, from the columns of `_whole` and the state of the try."""
+    """Return each field of `Run`, from the columns of `_replaced`, and the state of the try."""
     sampled, lasted = pl.col("samples") > 0, pl.col("seconds") > 0
-    succeeded = pl.col("state").eq("success").fill_null(pl.col("reason").eq("Completed"))
+    completed = pl.col("reason").eq("Completed")
+    of_try = pl.col("state").eq("success") & ~pl.col("replaced") & completed.fill_null(value=True)
+    succeeded = of_try.fill_null(completed)
     same = (
         "cpu_p95",
         "cpu_peak",
@@ -102,6 +123,9 @@ def _columns() -> dict[str, pl.Expr]:
         "cost",
         "memory_peak",
         "samples",
+        "killed_at",
+        "replaced",
+        "outgrown",
     )
     return {
         **{name: pl.col(name) for name in same},
@@ -112,5 +136,4 @@ def _columns() -> dict[str, pl.Expr]:
         "cpu_mean": pl.when(sampled & lasted).then(pl.col("cpu_seconds") / pl.col("seconds")),
         "throttled": pl.when(lasted).then(pl.col("throttled_seconds") / pl.col("seconds")).otherwise(0.0),
         "requested_gpu": pl.col("requested_gpu").fill_null(0),
-        "killed_at": pl.when(pl.col("reason") == OOM).then(pl.coalesce("memory_limit", "requested_memory")),
     }

@@ -21,10 +21,22 @@ def memory(run: Run) -> float | None:
     for 1 + 1/n times of its working set, never more than the high-water mark: memory that grows until the end of a run
     is at most that much above the last sample. So a run of 100 samples counts for its working set, and one of a single
     sample for the high-water mark.
+
+    Of the pods of one try the last one alone counts: after pods that were killed it says what more memory was needed,
+    unless nothing is known of it that is above the highest of their limits.
     """
-    if run.killed_at is not None:
-        return run.killed_at * OOM_FACTOR
-    if not run.succeeded:
+    if run.replaced:
+        return None
+    limit = max((limit for limit in (run.killed_at, run.outgrown) if limit is not None), default=None)
+    known = used(run)
+    if limit is not None and (known is None or known <= limit):
+        return limit * OOM_FACTOR
+    return known
+
+
+def used(run: Run) -> float | None:
+    """Return the bytes that a successful run used, as `memory` says; None if it is not known."""
+    if run.killed_at is not None or not run.succeeded:
         return None
     if run.working_set is None or run.memory_peak is None:
         return run.working_set if run.memory_peak is None else run.memory_peak

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from jobyard_metrics.page.catalog import Catalog
-from jobyard_metrics.page.history import History, seconds_between
+from jobyard_metrics.page.history import History, replacements, seconds_between
 from jobyard_metrics.page.scripts import columns, known_sum, microdollars
 
 GROUP = "node_group"
@@ -151,13 +151,15 @@ def calendar_columns(history: History) -> dict[str, Any]:
         missed=pl.col("missed_deadline").fill_null(False).sum(),
     )
     pods = history.pods.group_by("day").agg(pods=pl.len(), unsampled=(pl.col("samples") == 0).sum())
+    replaced = history.replaced_pods.group_by("day").agg(**replacements())
     nodes = history.nodes.group_by("day").agg(
         cost=known_sum("cost"), idle=known_sum("idle"), unpriced=pl.col("price").is_null().sum()
     )
     joined = calendar.with_columns(known=pl.col("day").is_in(history.days))
-    for totals in (runs, pods, nodes):
+    for totals in (runs, pods, replaced, nodes):
         joined = joined.join(totals, on="day", how="left")
-    counts = pl.col("runs", "failed", "late", "missed", "pods", "unsampled", "unpriced").fill_null(0)
+    counted = ("runs", "failed", "late", "missed", "pods", "unsampled", "lost", "out_of_memory", "unpriced")
+    counts = pl.col(*counted).fill_null(0)
     return columns(
         joined.sort("day").with_columns(counts, cost=microdollars(pl.col("cost")), idle=microdollars(pl.col("idle")))
     )

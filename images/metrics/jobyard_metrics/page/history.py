@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 
 from jobyard_metrics.page.settings import Settings
+from jobyard_metrics.sources.earlier_pods import LOST, OUT_OF_MEMORY
 from jobyard_metrics.tables import TABLES
 
 Days = Mapping[date, Mapping[str, pl.DataFrame]]
@@ -30,6 +31,7 @@ class History:
     settings: Settings
     runs: pl.DataFrame
     tries: pl.DataFrame
+    replaced_pods: pl.DataFrame
     pods: pl.DataFrame
     nodes: pl.DataFrame
     models: pl.DataFrame
@@ -54,6 +56,7 @@ def read(days: Days, day: date, settings: Settings) -> History:
         settings=settings,
         runs=_with_lateness(_joined(kept, "runs"), settings),
         tries=_joined(kept, "tries"),
+        replaced_pods=_joined(kept, "replaced_pods"),
         pods=_named(_joined(kept, "pods")),
         nodes=_joined(kept, "nodes"),
         models=_joined(kept, "models"),
@@ -86,6 +89,11 @@ def _with_lateness(runs: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 def end_of(day: date) -> datetime:
     """Return the moment at which a UTC day ends."""
     return datetime.combine(day, time(), UTC) + timedelta(days=1)
+
+
+def replacements() -> dict[str, pl.Expr]:
+    """Return how many of `replaced_pods` were `lost`, and how many ran `out_of_memory`."""
+    return {"lost": (pl.col("cause") == LOST).sum(), "out_of_memory": (pl.col("cause") == OUT_OF_MEMORY).sum()}
 
 
 def seconds_between(earlier: str, later: str) -> pl.Expr:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from jobyard_metrics.page.catalog import Catalog
-from jobyard_metrics.page.history import JOB, History, seconds_between
+from jobyard_metrics.page.history import JOB, History, replacements, seconds_between
 from jobyard_metrics.page.scripts import columns, known_sum, microdollars
 
 DESCRIPTION = 4000
@@ -78,7 +78,8 @@ def _days(history: History) -> pl.DataFrame:
     """Each job's figures of each day; `p50` and `p95` are of the durations of the seven days that end with it."""
     keys = [*JOB, "day"]
     counted = history.runs.group_by(keys).agg(runs=pl.len(), failed=(pl.col("state") == "failed").sum())
-    frames = [_trailing_quantiles(history.runs), _tries(history.tries, keys), _pods(history.pods, keys)]
+    replaced = history.replaced_pods.group_by(keys).agg(**replacements())
+    frames = [_trailing_quantiles(history.runs), _tries(history.tries, keys), _pods(history.pods, keys), replaced]
     joined = counted
     for frame in frames:
         joined = joined.join(frame, on=keys, how="full", coalesce=True)
@@ -117,7 +118,7 @@ def _pods(pods: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 
 def _runs(history: History) -> pl.DataFrame:
-    """The newest runs, oldest first, with their tries and cost."""
+    """The newest runs, oldest first, with their tries, the pods that these replaced, and their cost."""
     keys = [*JOB, "run_id"]
     retries = (pl.col("try_number") > 1).sum()
     tries = history.tries.group_by(keys).agg(tries=pl.len(), retries=retries)
@@ -125,9 +126,12 @@ def _runs(history: History) -> pl.DataFrame:
         cost=microdollars(known_sum("cost")), unsampled=(pl.col("samples") == 0).sum()
     )
     newest = history.runs.sort("ended", "run_id").group_by(JOB, maintain_order=True).tail(RUNS)
-    joined = newest.join(tries, on=keys, how="left").join(costs, on=keys, how="left").sort(*JOB, "ended", "run_id")
+    replaced = history.replaced_pods.group_by(keys).agg(**replacements())
+    joined = newest
+    for frame in (tries, costs, replaced):
+        joined = joined.join(frame, on=keys, how="left")
     kept = ["run_type", "state", "due", "started", "ended", "late", "missed_deadline", "tries", "retries", "cost"]
-    return joined.select(*keys, *kept, "unsampled")
+    return joined.sort(*JOB, "ended", "run_id").select(*keys, *kept, "unsampled", "lost", "out_of_memory")
 
 
 def _usage(pods: pl.DataFrame) -> pl.DataFrame:

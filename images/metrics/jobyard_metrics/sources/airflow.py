@@ -18,9 +18,10 @@ from urllib.parse import quote
 
 from jobyard_metrics.errors import NotFoundError, UnreadableAnswerError
 from jobyard_metrics.patience import Patience
-from jobyard_metrics.sources import outputs
+from jobyard_metrics.sources import earlier_pods, outputs
 from jobyard_metrics.sources.airflow_api import AirflowApi
 from jobyard_metrics.sources.airflow_lists import Lists, Row
+from jobyard_metrics.sources.earlier_pods import EarlierPod
 from jobyard_metrics.sources.http import fields
 from jobyard_metrics.values import day_bounds, moment, text, whole
 
@@ -60,13 +61,15 @@ class AirflowDay:
     """What Airflow has of a day.
 
     `runs` and `models` are rows of these tables, without `missed_deadline`; `tries` ended in the day; `others` are
-    tries that had not, whose pods may have run in it. `dags` has the entry of each job's DAG by team and job.
+    tries that had not, whose pods may have run in it. `earlier_pods` are those that the newest try of a task instance
+    has replaced, of both. `dags` has the entry of each job's DAG by team and job.
     """
 
     runs: list[dict[str, Any]]
     tries: list[Try]
     others: list[Try]
     models: list[dict[str, Any]]
+    earlier_pods: list[tuple[Try, EarlierPod]]
     dags: Mapping[tuple[str, str], Row]
 
 
@@ -123,6 +126,7 @@ class Airflow:
             tries=tries,
             others=[one.newest for one in later if one.newest.instance not in known],
             models=[*self._models(instances, runs, uses)],
+            earlier_pods=[*_earlier_pods([*instances, *later])],
             dags=self._dags(),
         )
 
@@ -149,6 +153,7 @@ class Airflow:
         number, index = whole(row.get("try_number")), whole(row.get("map_index", -1))
         if number is None or index is None or max(abs(number), abs(index)) >= 2**31:
             raise UnreadableAnswerError(self._api.name, INSTANCES, "whole numbers 'try_number' and 'map_index'", row)
+        started = moment(row.get("start_date"))
         return Try(
             team=team,
             job=job,
@@ -157,8 +162,8 @@ class Airflow:
             map_index=index,
             try_number=number,
             state=text(row.get("state")),
-            queued=moment(row.get("queued_when")),
-            started=moment(row.get("start_date")),
+            queued=_before(moment(row.get("queued_when")), started),
+            started=started,
             ended=moment(row.get("end_date")),
         )
 
@@ -235,6 +240,18 @@ class Airflow:
             team, _, job = row["dag_id"].partition(".")
             found[team, job] = row
         return found
+
+
+def _before(queued: datetime | None, started: datetime | None) -> datetime | None:
+    """When a try was queued for its start: of a deferred task, Airflow keeps when it was queued after that alone."""
+    return None if queued and started and queued > started else queued
+
+
+def _earlier_pods(instances: Iterable[_Instance]) -> Iterator[tuple[Try, EarlierPod]]:
+    # One that waits for its retry is in both lists.
+    for one in {one.newest.instance: one for one in instances}.values():
+        for pod in earlier_pods.of_rendered_fields(one.rendered):
+            yield one.newest, pod
 
 
 def _has_ended(one: Try) -> bool:

@@ -6,7 +6,7 @@ import { allJobs, loadDay, rows, summary } from "./data.js";
 import { element, named, outside, route, section } from "./dom.js";
 import { clock, count, dayStart, duration, longDay, money, moment, percent, plural, shortDay } from "./format.js";
 import { runUrl } from "./links.js";
-import { jobLink, notice, tiles } from "./parts.js";
+import { jobLink, notice, replacedTile, tiles } from "./parts.js";
 import { badge } from "./states.js";
 import { table } from "./table.js";
 import { groupName, spanOf, timeline, timelineLegend } from "./timeline.js";
@@ -101,6 +101,7 @@ function totalTiles(totals, newest) {
     ],
     ["Idle", money(totals.idle), totals.cost ? `${percent(totals.idle / totals.cost)} of the cost` : null],
     ["Pods", count(totals.pods), totals.unsampled ? `${count(totals.unsampled)} ended before they were sampled` : null],
+    replacedTile(totals),
   );
 }
 

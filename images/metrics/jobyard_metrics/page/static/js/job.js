@@ -7,7 +7,7 @@ import { count, duration, moment, money, percent, plural } from "./format.js";
 import { costChart, durationChart, waitChart } from "./job-charts.js";
 import { jobUrl, runUrl, teamUrl } from "./links.js";
 import { modelCharts } from "./models.js";
-import { jobLink, notice, pairs, teamLink, tiles } from "./parts.js";
+import { jobLink, notice, pairs, replacedPods, replacedTile, teamLink, tiles } from "./parts.js";
 import { badge } from "./states.js";
 import { table } from "./table.js";
 import { missing, teamData } from "./team.js";
@@ -105,6 +105,7 @@ function jobTiles(job, days) {
       sum("unpriced") ? `without ${count(sum("unpriced"))} pods of unknown price` : null,
     ],
     ["Pods", count(sum("pods")), unsampled ? `${count(unsampled)} ended before they were sampled` : "all sampled"],
+    replacedTile({ lost: sum("lost"), out_of_memory: sum("out_of_memory") }),
     ["Could save", job.saves == null ? "—" : money(Math.max(0, job.saves)), "a month, with requests that fit"],
   );
 }
@@ -171,7 +172,8 @@ const took = (run) => (run.started == null ? null : run.ended - run.started);
 function notes(run) {
   const late = run.late == null ? null : badge("late", `started ${duration(run.late)} late`);
   const missed = run.missed_deadline ? badge("missed") : null;
-  return [late, late && missed ? " " : null, missed].filter(Boolean);
+  const found = [late, missed, replacedPods(run)].filter(Boolean);
+  return found.flatMap((note, position) => (position ? [" ", note] : [note]));
 }
 
 function neighbours(job) {

@@ -429,9 +429,9 @@ def test_the_timeout_began_with_the_container(platform: LocalPlatform, seen: Pod
     assert state(platform, "late") == "failed", lines
     words = f"the task's timeout of {TIMEOUT} s, from its container's start on, is over"
     assert words in "\n".join(lines)
-    # The program counts no time but that of its sleep: on a busy machine a second of its is longer.
+    # A busy machine makes its seconds longer; after the limit, the end of the log is read for some seconds more.
     last = max(int(line.split()[-2]) for line in lines if line.startswith("[base] alive for"))
-    assert TIMEOUT - PENDING_SECONDS + 10 < last <= TIMEOUT + 1
+    assert TIMEOUT - PENDING_SECONDS + 10 < last <= TIMEOUT + 10
     assert len(made(seen, "late")) == 1
     wait_until(lambda: not pods(platform, "late"), GONE_SECONDS)
 

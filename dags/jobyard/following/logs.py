@@ -35,6 +35,10 @@ CUT_TIME = re.compile(rb"[-+.:TZ\d]{1,35}")
 SECOND = 1_000_000_000
 
 
+TURN_SECONDS = 0.02
+"""How long lines are written before all else in the event loop has its turn: a burst of them takes seconds."""
+
+
 class Allowance:
     """How many bytes may be written: so many a second, and what was not used before, up to a limit."""
 
@@ -43,6 +47,7 @@ class Allowance:
         self._most = most
         self._left = most
         self._then = time.monotonic()
+        self._turn = self._then
 
     async def take(self, size: int) -> None:
         """Wait until that many bytes may be written."""
@@ -52,6 +57,11 @@ class Allowance:
         self._left -= size
         if self._left < 0:
             await asyncio.sleep(-self._left / self._rate)
+        elif now - self._turn < TURN_SECONDS:
+            return
+        else:
+            await asyncio.sleep(0)
+        self._turn = time.monotonic()
 
 
 class Piece(NamedTuple):

@@ -235,6 +235,10 @@ class ApiServer:
     async def _stop(self) -> None:
         await self._cut(False)
         await self._runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _put(self, found: dict[str, Any]) -> dict[str, Any]:
         kind = "events" if "involvedObject" in found else "pods"

@@ -13,7 +13,7 @@ from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Pod  # ty
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
-from jobyard.following.create import QUOTA
+from jobyard.following.create import EXISTS, QUOTA
 
 PATIENCE_SECONDS = 600
 BUSY = (429, 500, 502, 503, 504)
@@ -101,7 +101,10 @@ class Pods:
 
 
 def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, HTTPError) or (isinstance(error, ApiException) and error.status in BUSY)
+    if not isinstance(error, ApiException):
+        return isinstance(error, HTTPError)
+    # Two requests that change the same quota at once are in conflict too.
+    return error.status in BUSY or (error.status == 409 and EXISTS not in str(error.body))
 
 
 def _cause(state: Any) -> BaseException | None:

@@ -157,6 +157,10 @@ class ApiServer:
         """Whether there is such a pod."""
         return ("pods", name) in self._objects
 
+    def names(self, kind: str) -> list[str]:
+        """Return the names of all objects of that kind."""
+        return [name for its_kind, name in list(self._objects) if its_kind == kind]
+
     def remove(self, name: str, kind: str = "pods") -> None:
         """Let a pod go at once."""
         self._wait(self._remove(kind, name))
@@ -235,6 +239,10 @@ class ApiServer:
     async def _stop(self) -> None:
         await self._cut(False)
         await self._runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _put(self, found: dict[str, Any]) -> dict[str, Any]:
         kind = "events" if "involvedObject" in found else "pods"

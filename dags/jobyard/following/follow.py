@@ -67,6 +67,11 @@ class Following:
         """Whether the pod's container has been seen to run."""
         return self._reading is not None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known how the pod ended: it may have been deleted because of that."""
+        return self._ended.is_set()
+
     def rest(self) -> Target:
         """Return what is left to follow when `run` was cancelled."""
         return replace(self._target, log=self._reader.position, events=tuple(sorted(self._start.seen)))

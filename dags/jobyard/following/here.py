@@ -51,8 +51,8 @@ async def _follow(target: Target, log: Log, patience: tuple[float, float] | None
         await asyncio.wait({run}, timeout=waiting)
         if following.is_running:
             await asyncio.wait({run}, timeout=running)
-        if run.done():
-            return run.result()
+        if run.done() or following.has_ended:
+            return await run
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         return following.rest()

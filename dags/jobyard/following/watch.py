@@ -156,7 +156,10 @@ class PodWatch:
 
     async def confirm(self, subscription: Subscription) -> None:
         """Ask for a pod that the watch has not shown yet; it may never have been there when the watch began."""
-        await subscription.change(CONFIRM_SECONDS)
+        end = time.monotonic() + CONFIRM_SECONDS
+        # An event is a change too.
+        while subscription.pod is None and not subscription.gone and (left := end - time.monotonic()) > 0:
+            await subscription.change(left)
         if subscription.pod is None and not subscription.gone:
             await self.look(subscription)
 

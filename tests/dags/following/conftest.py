@@ -35,6 +35,7 @@ PAUSES = [
     (follow, "ASK_SECONDS", 0.03),
     (follow, "GONE_SECONDS", 0.2),
     (follow, "DRAIN_SECONDS", 1.0),
+    (shared, "LEAST_SECONDS", 0.0),
     (shared, "SWEEP_SECONDS", 0.02),
     (shared, "UNFOLLOWED_SECONDS", 0.05),
 ]

@@ -82,6 +82,12 @@ def test_replaced_pods_are_counted_by_day_job_and_run(built: dict[str, bytes], d
         assert sum(count or 0 for count in ingest["days"][name]) == expected
         assert sum(count or 0 for count in ingest["runs"][name]) == expected
     assert sum(frame.height for frame in frames) > 0
+    # They made no try fail.
+    tables = drawn[NEWEST]
+    lasting = tables["pods"].join(tables["replaced_pods"], left_on="uid", right_on="name", how="anti")
+    assert lasting.height < tables["pods"].height
+    failed = (lasting["reason"] != "Completed").sum()
+    assert sum(_value(built["data/summary.js"])["latest"]["bars"]["failed"]) == failed > 0
     assert sum(ingest["days"]["tries"]) == sum(
         tables["tries"].filter(team="fraud", job="ingest").height for tables in drawn.values()
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from jobyard_metrics.frames import is_followed
 from jobyard_metrics.page.catalog import Catalog
 from jobyard_metrics.page.history import History, replacements, seconds_between
 from jobyard_metrics.page.scripts import columns, known_sum, microdollars
@@ -70,10 +71,14 @@ def _runs(history: History, known: Catalog) -> pl.DataFrame:
 
 
 def _placed(history: History, known: Catalog) -> pl.DataFrame:
-    """Pods with `job` as a position, and `begin`, `placed` and `until`; a pod without a node waits all its life."""
+    """Pods with `job` as a position, `begin`, `placed` and `until`, and whether they `failed`.
+
+    A pod without a node waits all its life. One that was replaced in its try made nothing fail.
+    """
     latest = pl.col("day").cast(pl.Datetime("ms", "UTC")) + timedelta(days=1)
     until = pl.coalesce("ended", latest)
-    pods = history.pods.with_columns(pl.col(GROUP).fill_null(""), namespace=pl.col("team"), until=until)
+    failed = (pl.col("reason") != "Completed").fill_null(False) & ~is_followed("created")
+    pods = history.pods.with_columns(pl.col(GROUP).fill_null(""), namespace=pl.col("team"), until=until, failed=failed)
     begin, placed = pl.coalesce("created", "scheduled", "until"), pl.coalesce("scheduled", "until")
     timed = known.positioned(pods).with_columns(begin=begin, placed=placed)
     return timed.with_columns(waited=(pl.col("placed") - pl.col("begin")).dt.total_seconds())
@@ -81,14 +86,13 @@ def _placed(history: History, known: Catalog) -> pl.DataFrame:
 
 def _bars(pods: pl.DataFrame) -> pl.DataFrame:
     """A bar for each run and node group: its pods from the first one's creation to the last one's end."""
-    failed = pl.col("reason").is_not_null() & (pl.col("reason") != "Completed")
     bars = pods.group_by("day", GROUP, "namespace", "job", "run_id").agg(
         begin=pl.col("begin").min(),
         placed=pl.col("placed").min(),
         until=pl.col("until").max(),
         waited=pl.col("waited").max(),
         pods=pl.len(),
-        failed=failed.sum(),
+        failed=pl.col("failed").sum(),
     )
     ordered = bars.sort("day", GROUP, "begin", "until", "job", "run_id", nulls_last=True)
     return ordered.select("day", GROUP, "job", "begin", "placed", "until", "waited", "pods", "failed")

@@ -21,8 +21,8 @@ HELD = "Each pod of this job holds a worker from when it is asked for until it e
 def is_deferred(platform: Platform, job: Job, task: Task) -> bool:
     """Return whether the triggerer is to follow the task's pods.
 
-    A task that is short, or that has a limit, keeps its worker; a limited one holds no more workers than its limit
-    says.
+    A task that is short, or that has a limit, keeps its worker; the limited tasks hold at most as many workers as
+    their limit says.
     """
     is_short = task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
     return platform.deferred and not is_short and not _is_limited(job, task)

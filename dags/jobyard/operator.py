@@ -1,7 +1,7 @@
 """One task of a job: one pod, made by a worker and followed by the triggerer or by that worker.
 
 What makes the pod is KubernetesPodOperator. Following it is ours (`following`): what the versions 9.0.1 to 10.21 do
-differs, and each loses something: another team's token, a time-out, a log, a pod of a task that was cleared.
+differs, and each loses something: another team's token, a timeout, a log, a pod of a task that was cleared.
 """
 
 from collections.abc import Callable, Mapping
@@ -152,6 +152,7 @@ class JobPodOperator(KubernetesPodOperator):
 
     def _target(self, context: Context, pod: V1Pod, manifest: dict[str, Any] | None) -> Target:
         instance = context["ti"]
+        map_index = -1 if instance.map_index is None else instance.map_index
         return Target(
             kubeconfig=str(self.config_file),
             context=str(self.cluster_context),
@@ -162,7 +163,7 @@ class JobPodOperator(KubernetesPodOperator):
             container=self.base_container_name,
             timeout=self.timeout_seconds,
             startup_timeout=self.startup_timeout_seconds,
-            task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, instance.map_index),
+            task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, map_index),
             manifest=manifest,
         )
 
@@ -208,8 +209,8 @@ class JobPodOperator(KubernetesPodOperator):
         if more is None or progress.growths >= MEMORY_STEPS:
             return None
         following = progress.with_more_memory(target.pod, ending, more)
-        facts = target.pod, progress.memory, following.memory
-        self.log.warning("Pod %s ran out of memory at %s. The next one has %s, in the same try", *facts)
+        sizes = target.pod, progress.memory, following.memory
+        self.log.warning("Pod %s ran out of memory at %s. The next one has %s, in the same try", *sizes)
         return following
 
     def _finish(self, context: Context, target: Target, ending: Ending, progress: Progress) -> object:

@@ -4,7 +4,6 @@ Each request goes on for a while where the server or the network fails: an API s
 replaced, costs no try.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -24,7 +23,7 @@ Answer = TypeVar("Answer")
 class Pods:
     """The pods of a team's namespace."""
 
-    def __init__(self, client: CoreV1Api, manager: PodManager, namespace: str, log: logging.Logger) -> None:
+    def __init__(self, client: CoreV1Api, manager: PodManager, namespace: str, log: Any) -> None:
         self._client = client
         self._manager = manager
         self._namespace = namespace
@@ -49,9 +48,10 @@ class Pods:
             return self._patiently(lambda: self._client.read_namespaced_pod(name, self._namespace))
 
     def take_up(self, selector: str) -> V1Pod | None:
-        """Return the pod that a lost try of the task left waiting or running; None if there is none.
+        """Return the pod that a lost try of the task left waiting or running; None if there was none.
 
-        Any other that it left is deleted: what it wrote can't be told from what an earlier run of the task wrote.
+        Any other that it left is deleted: nothing distinguishes what it wrote from what an earlier run of the task
+        wrote.
 
         Raises:
             ApiException: the API server refused.

@@ -197,7 +197,7 @@ class TestDeferred:
         before = deferred(found)
         monkeypatch.setattr(found, "image", "registry.example.com/risk/newer@sha256:4567")
         with pytest.raises(TaskDeferred) as raised:
-            resume(found, before, Ending(Kind.LOST, "the node has gone", node="ip-10-0-0-1", log_complete=True))
+            resume(found, before, Ending(Kind.LOST, "the node was removed", node="ip-10-0-0-1", log_complete=True))
         first, second = cluster.created
         assert [first["metadata"]["name"]] == [pod["name"] for pod in raised.value.kwargs["progress"]["pods"]]
         # In the same try the Variable with the images' addresses says nothing new.

@@ -130,12 +130,16 @@ def test_two_processes_agree_to_the_byte(bucket: Bucket, serialisers: tuple[Seri
 
 def put_into_versions(library: Path, *folders: str) -> None:
     """Make of the library versions that are the same, as the platform's files are in a real bucket."""
-    own = {file.name: file for file in library.iterdir() if file.name not in SHARED}
-    files = {name: file.stat().st_size for name, file in own.items() if file.is_file()}
+    files: dict[str, int] = {}
+    own: dict[str, Path] = {}
+    for file in filter(Path.is_file, library.rglob("*")):
+        name = str(file.relative_to(library))
+        if name not in SHARED:
+            own[name], files[name] = file, file.stat().st_size
     for folder in folders:
-        (library / folder).mkdir()
         for name in files:
-            shutil.copy(own[name], library / folder)
+            (library / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(own[name], library / folder / name)
     for name in files:
         own[name].unlink()
     index = {"versions": [{"folder": folder, "files": files} for folder in folders]}

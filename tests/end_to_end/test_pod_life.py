@@ -231,7 +231,7 @@ def succeeded(platform: LocalPlatform, name: str, job: str = LIFE, *, repeated: 
 
 
 def assert_whole(lines: list[str]) -> None:
-    """Every line of the container is in the log once, in order, whoever wrote it."""
+    """Every line of the container is in the log once, in order, regardless of who wrote it."""
     written = [line.removeprefix("[base] ") for line in lines if line.startswith("[base] ")]
     assert written == [*(f"alive for {second} s" for second in range(len(written) - 1)), "the last line"]
 

@@ -200,7 +200,7 @@ def test_each_pod_of_a_try_has_its_own_end(usage: Usage, causes: dict[tuple[str,
     }
     # When kube-state-metrics last had the first; the second was there still when the third was made.
     assert [row["ended"] for row in of_try] == [after(52_395), after(53_450), after(54_445)]
-    # The second asked for more memory than the first, and the third for no more.
+    # The second asked for more memory than the first, and the third for the same.
     assert [row["reason"] for row in of_try] == ["OOMKilled", "Lost" if causes else None, "Completed"]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 CREDENTIALS_SECONDS = 600
-"""A token is asked for anew after that time. One that has expired earlier is renewed by the answer 401."""
+"""A token is asked for again after that time. One that has expired earlier is renewed by the answer 401."""
 RENEW_SECONDS = 5
 """A token that is refused although it is younger than that won't be better for asking again."""
 READ_SECONDS = 60
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 60
 MESSAGE_CHARACTERS = 500
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Of a connection on which nothing may come for hours: load balancers forget one after minutes of silence (those of EKS
-after 350 s), and a server that has gone says nothing."""
+after 350 s), and a server that was stopped says nothing."""
 
 
 class RequestError(Exception):
@@ -95,7 +95,7 @@ class Cluster:
             return made
 
     async def delete(self, path: str) -> None:
-        """Delete the object at a path; one that has gone already is as good.
+        """Delete the object at a path; one that was deleted already is as good.
 
         Raises:
             RequestError: the server refused the request.
@@ -187,7 +187,7 @@ class Cluster:
         return await self._current(refused)
 
     async def _current(self, refused: _Access | None) -> _Access:
-        """Return how to reach the server; anew if what is known is old or was `refused`."""
+        """Return how to reach the server; read again if what is known is old or was `refused`."""
         async with self._lock:
             known = self._access
             if known is None or known is refused or time.monotonic() - known.read > CREDENTIALS_SECONDS:

@@ -1,6 +1,6 @@
 """Making a pod that the team's quota did not admit at once.
 
-Whoever waits takes turns, in the order in which they came, so that a thousand pods that wait cost no more requests than
+Those that wait take turns, in the order in which they came, so that a thousand pods that wait cost as few requests as
 one. Each pod of the namespace that ends is a reason to ask again.
 """
 

@@ -188,7 +188,7 @@ class Following:
         return replace(found, log_complete=True)
 
     async def _with_log(self, found: Ending, subscription: Subscription) -> Ending:
-        """Return the ending with how far the log was written; of a pod that has gone, nothing more can be read."""
+        """Return the ending with how far the log was written; of a deleted pod, nothing more can be read."""
         pod = subscription.pod
         if pod is None or (self._reading is None and started(pod, self._target.container) is None):
             return replace(found, log_complete=True)

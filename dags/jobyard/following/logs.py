@@ -1,7 +1,7 @@
 """A pod's log, line by line into the task's log, from where it was left off.
 
 Every line comes with its time, by which reading goes on after a cut without a line lost or twice. Memory is bounded: a
-line longer than `PIECE` is written in pieces, and no more is read than may be written.
+line longer than `PIECE` is written in pieces, and only what may be written is read.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from .target import LogPosition
 
 PIECE = 64 * 1024
 SILENCE_SECONDS = 3600.0
-"""A pod that writes nothing for that long has its log opened anew: the connection may be dead."""
+"""A pod that writes nothing for that long has its log opened again: the connection may be dead."""
 REOPEN_SECONDS = 1.0
 END_SECONDS = 3.0
 """How long the end of the pod is waited for when its log has ended: that is here a moment before."""

@@ -24,7 +24,7 @@ POLLS = 15
 """So many lists after a watch was refused, it is tried again: rights change."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 SHORT_SECONDS = 1
-"""A watch that ends sooner, and has told nothing, has failed."""
+"""A watch that ends sooner, and has reported nothing, has failed."""
 PAGE = 500
 GONE = 410
 REFUSED = (403, 405, 501)
@@ -56,8 +56,8 @@ class Reflector:
     ) -> None:
         """`on_list` gets all objects, `on_change` the kind of a change (one of `CHANGES`) and the object.
 
-        `on_refusal` is called where the list may not be read: what is there is not known then. `trim` makes of each
-        object what is kept of it. Without `pages` only the first objects of the list are read: enough to begin a watch.
+        `on_refusal` is called where the list may not be read: the current content is not known then. `trim` makes of
+        each object what is kept of it. Without `pages` only the first objects of the list are read: enough to begin a watch.
         """
         self._cluster = cluster
         self._path = path

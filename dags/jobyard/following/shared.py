@@ -68,7 +68,7 @@ class Team:
         self._tasks[target.pod] = target.task
 
     def hand_over(self, pod: str) -> None:
-        """Take note that a worker will finish the task of a pod whose log and output it needs no more."""
+        """Take note that a worker will finish the task of a pod whose log and output it already has."""
         self._handed_over.add(pod)
 
     async def close(self) -> None:

@@ -62,7 +62,7 @@ async def _states_3(dag_id: str, task_id: str, run_id: str | None) -> States:
     from airflow.sdk.execution_time.comms import GetTaskStates
 
     question = GetTaskStates(dag_id=dag_id, task_ids=[task_id], run_ids=None if run_id is None else [run_id])
-    # Not in a thread: that would hang, and with it the triggerer, where its supervisor has gone.
+    # Not in a thread: that would hang, and with it the triggerer, where its supervisor no longer answers.
     comms: Any = task_runner.SUPERVISOR_COMMS
     answer = await comms.asend(question)
     found: dict[tuple[str, int], str | None] = {}

@@ -164,7 +164,7 @@ class PodWatch:
             await self.look(subscription)
 
     async def look(self, subscription: Subscription) -> dict[str, Any] | None:
-        """Ask for the pod as it is now; return it, None if it has gone or if the server can't be asked.
+        """Ask for the pod as it is now; return it, None if it was deleted or if the server can't be asked.
 
         Where asking for it is refused, it is as it was last seen.
         """

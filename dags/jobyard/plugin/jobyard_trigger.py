@@ -24,7 +24,7 @@ class PodTrigger(BaseTrigger):
 
     def __init__(self, **target: Any) -> None:
         """`target` is what the library wrote of the pod; this file does not look at it."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.target = target
         self._ended = False
 
@@ -41,7 +41,7 @@ class PodTrigger(BaseTrigger):
             self.log.warning(f"A worker follows the pod, as the triggerer can't: {type(error).__name__}: {error}")
             ending = {"kind": "unknown", "message": f"{type(error).__name__}: {error}"}
         self._ended = True
-        yield TriggerEvent(ending)
+        yield TriggerEvent(ending)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Delete the pod, as somebody has cleared or marked the task, or deleted its run."""

@@ -38,7 +38,7 @@ def publish_platform(
     ] = None,
     repo: PlatformRepository = Path(),
 ) -> None:
-    """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig and its exec plugin.
+    """Publish the platform's files to Airflow's bucket: library, loaders, node groups, kubeconfig, exec plugin.
 
     First it creates each team's pools in Airflow, which starts no task whose pool does not exist. Last it releases the
     platform's own job, where the environment has `metrics`.

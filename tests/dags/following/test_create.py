@@ -68,7 +68,7 @@ def test_many_that_wait_ask_one_after_the_other_and_all_are_made(
         tasks = [asyncio.create_task(create(cluster, watch, pod(name), log)) for name in names]
         await until(lambda: server.asked("create"))
         await asyncio.sleep(0.2)
-        # Whoever has its turn asks, nobody else.
+        # The one that has its turn asks, nobody else.
         assert len(server.asked("create")) <= 5
         made: list[str] = []
         task_of = dict(zip(names, tasks, strict=True))

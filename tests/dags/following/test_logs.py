@@ -363,7 +363,7 @@ def test_a_server_that_is_away_for_long_is_asked_again(server: ApiServer, kubeco
     [
         (403, "pods is forbidden"),
         (404, "the server could not find the requested resource"),
-        # Between API server and kubelet: its machine has gone, or is made up.
+        # Between API server and kubelet: its machine was removed, or is simulated.
         (500, 'Get "https://10.0.0.1:10250/containerLogs/team-risk/a/base": dial tcp: connect: connection refused'),
         (502, 'Get "https://10.0.0.1:10250/containerLogs/team-risk/a/base": proxy error'),
     ],
@@ -518,7 +518,7 @@ def test_who_writes_much_does_not_keep_others_from_the_loop(server: ApiServer, k
             await asyncio.sleep(0)
             seen, before = len(read.lines), seen
             most = max(most, seen - before)
-        # What has come can be worked off at once, and no more comes meanwhile.
+        # What has come can be worked off at once, and nothing else comes meanwhile.
         assert most <= 10_000
         read.task.cancel()
         await asyncio.gather(read.task, return_exceptions=True)

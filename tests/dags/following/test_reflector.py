@@ -344,7 +344,7 @@ def test_a_watch_is_begun_anew_after_its_time(server: ApiServer, kubeconfig: str
 def test_a_connection_that_says_nothing_is_given_up(
     server: ApiServer, kubeconfig: str, quick: Callable[..., None]
 ) -> None:
-    """The server has gone without a word: its end of a watch never comes."""
+    """The server vanished without a word: its end of a watch never comes."""
     quick(reflector, WATCH_SECONDS=0, SILENCE_SECONDS=0.1)
     server.delay = 0.0
 

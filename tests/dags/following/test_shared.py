@@ -424,7 +424,7 @@ def test_a_cancelled_trigger_of_a_run_that_was_deleted(server: ApiServer, kubeco
     server.put(of("a"))
     triggerer(lambda found: abandon(target(kubeconfig).arguments()))
     assert not server.has("a")
-    # It has gone already.
+    # It was deleted already.
     triggerer(lambda found: abandon(target(kubeconfig).arguments()))
 
 

@@ -51,7 +51,7 @@ LOST = {
         **ended(143, end=9),
         "conditions": [condition("EvictionByEvictionAPI", "Eviction API: evicting")],
     },
-    # pkg/controller/podgc/gc_controller.go: the kubelet has gone, so the container still runs for the API server.
+    # pkg/controller/podgc/gc_controller.go: the kubelet was removed, so the container still runs for the API server.
     "node gone": {
         "phase": "Failed",
         "conditions": [condition("DeletionByPodGC", "PodGC: node no longer exists")],
@@ -122,8 +122,8 @@ LOST = {
             )
         ],
     },
-    # containerd: internal/cri/server/restart.go, after its machine has started anew
-    "machine started anew": ended(255, "Unknown"),
+    # containerd: internal/cri/server/restart.go, after its machine has restarted
+    "machine restarted": ended(255, "Unknown"),
     # kueue: pkg/controller/jobs/pod/pod_controller.go
     "preempted in its queue": {
         **ended(143, end=9),

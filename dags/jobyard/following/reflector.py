@@ -57,7 +57,8 @@ class Reflector:
         """`on_list` gets all objects, `on_change` the kind of a change (one of `CHANGES`) and the object.
 
         `on_refusal` is called where the list may not be read: the current content is not known then. `trim` makes of
-        each object what is kept of it. Without `pages` only the first objects of the list are read: enough to begin a watch.
+        each object what is kept of it. Without `pages` only the first objects of the list are read: enough to begin a
+        watch.
         """
         self._cluster = cluster
         self._path = path

@@ -49,9 +49,10 @@ def test_a_job_without_an_owner_is_its_teams(bucket: Bucket) -> None:
 
 def test_the_page_shows_the_source_as_it_is(bucket: Bucket) -> None:
     source = "args: ['{{ ds }}', '{% x %}']\ndescription: |\n  ```\n  a fence\n  see job.md"
-    assert bucket.dag(job(source=source)).doc_md == (
-        f"```text\nScores yesterday's consultations.\n```\n\n````yaml\n{source}\n````"
-    )
+    page = bucket.dag(job(source=source)).doc_md
+    assert page is not None
+    assert page.startswith("```text\nScores yesterday's consultations.\n```\n\nEach pod of this job holds a worker")
+    assert page.endswith(f"\n\n````yaml\n{source}\n````")
 
 
 MARKDOWN = [

@@ -144,7 +144,7 @@ class TestDeferred:
         assert (target["context"], target["namespace"], target["environment"]) == ("risk", "team-risk", "local")
         assert target["manifest"] is None
         # One line has been written, and is not to be written again.
-        assert target["log"] == {"time": "2026-11-03T00:00:00.000000001Z", "lines": 1}
+        assert target["log"] == {"time": "2026-11-03T00:00:00.000000001Z", "lines": 1, "part": 0}
         assert resume(found, before, Ending(Kind.SUCCEEDED, log_complete=True)) is None
         assert cluster.pods == {}
         assert found.pod_name == pod

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HOME
 from fake_cluster import FakeCluster, ended
 from jobyard.compat import AIRFLOW_3
 from jobyard.contract import POD_REPLACEMENTS
@@ -99,7 +98,7 @@ def fields(database: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the list has in `rendered_fields`, by task."""
     monkeypatch.setenv("AIRFLOW__API__AUTH_BACKENDS", "airflow.api.auth.backend.default")
     # Other tests run jobs of the same name, in the same database.
-    with closing(sqlite3.connect(Path(HOME.name, "airflow.db"))) as connection, connection:
+    with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"], "airflow.db"))) as connection, connection:
         for table in ("rendered_task_instance_fields", "xcom", "task_instance", "dag_run"):
             connection.execute(f"DELETE FROM {table}")
 

@@ -30,7 +30,7 @@ def write_kubeconfig(path: Path, url: str, users: dict[str, Any], **cluster: Any
     return str(path)
 
 
-def run(act: Callable[[], Awaitable[Answer]], seconds: float = 20) -> Answer:
+def run(act: Callable[[], Awaitable[Answer]], seconds: float = 120) -> Answer:
     """Run what a test does asynchronously."""
 
     async def bounded() -> Answer:
@@ -39,7 +39,7 @@ def run(act: Callable[[], Awaitable[Answer]], seconds: float = 20) -> Answer:
     return asyncio.run(bounded())
 
 
-async def until(holds: Callable[[], Any], seconds: float = 5, what: Callable[[], str] = lambda: "") -> None:
+async def until(holds: Callable[[], Any], seconds: float = 60, what: Callable[[], str] = lambda: "") -> None:
     """Wait until the condition holds."""
     for _ in range(round(seconds / 0.005)):
         if holds():
@@ -162,7 +162,7 @@ class Followed:
         self.start = subject._start
         self.task = asyncio.create_task(subject.run())
 
-    async def ending(self, seconds: float = 5) -> Ending:
+    async def ending(self, seconds: float = 60) -> Ending:
         """Return how the pod ended."""
         return await asyncio.wait_for(asyncio.shield(self.task), seconds)
 

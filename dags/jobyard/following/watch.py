@@ -184,8 +184,9 @@ class PodWatch:
 
     def _replace(self, items: list[dict[str, Any]]) -> None:
         before, self.pods = self.pods, {item["metadata"]["name"]: item for item in items}
-        # Some may have ended while nobody watched.
-        self.room.set()
+        if before:
+            # Some may have ended while nobody watched.
+            self.room.set()
         for item in items:
             self._show(item)
         for name in before.keys() - self.pods.keys():

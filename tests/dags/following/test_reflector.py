@@ -284,7 +284,8 @@ def test_a_malformed_line_does_not_end_it(server: ApiServer, kubeconfig: str, li
         server.raw(line)
         server.put(pod("b"))
         await until(lambda: ("ADDED", "b") in running.seen.changes or running.seen.lists[-1] == ["a", "b"])
-        await until(lambda: server.streams == 1)
+        # The server notices that an earlier one was left when it has something to say.
+        await until(lambda: server.streams >= 1)
 
     check(kubeconfig, act)
     assert len(server.requests) <= 6

@@ -148,7 +148,8 @@ def test_a_watch_is_not_closed_under_a_pod_that_waits_for_its_quota(
 ) -> None:
     quick(module, IDLE_SECONDS=0.05)
     server.quota = 0
-    waits = target(kubeconfig, uid="", manifest=pod("a"))
+    # The server says of every pod that it was made long ago.
+    waits = target(kubeconfig, uid="", manifest=pod("a"), startup_timeout=10**9)
 
     async def act(found: Shared) -> Ending:
         task = asyncio.create_task(found.follow(waits, Log()))

@@ -16,6 +16,7 @@ import merge_request
 import metrics
 import page
 import parse
+import pods
 import release
 import reparse
 import teams
@@ -33,6 +34,7 @@ SECTIONS = {
     "release": release.section,
     "teams": teams.section,
     "advice": advice.section,
+    "pods": pods.section,
 }
 
 

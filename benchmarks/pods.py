@@ -23,13 +23,16 @@ from jobyard_local.layout import Layout
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.processes import Process
 from jobyard_local.settings import Source
+from pods_report import chain, steady
 
 PODS = int(os.environ.get("PODS", "1000"))
 MINUTES = float(os.environ.get("MINUTES", "10"))
-PARTS = os.environ.get("PARTS", "chain,steady,provider").split(",")
+PARTS = os.environ.get("PARTS", "chain,steady,trickle,provider").split(",")
 """To try a part of it, or a small number."""
 TEAMS = [f"team{number}" for number in range(10)]
 LADDERS = {"2": [10, 20, 30, 40, 50, 100], "10": [50, 100, 150, 200, 400]}
+LIVES, APART = 60, 6
+"""Seconds; as in in_airflow/pods/run.py."""
 NODES, KUBELET_PORT, READY_SECONDS = 12, 18450, 300
 TEST_PACKAGES = ["pytest", "apache-airflow-providers-postgres"]
 RULES = [
@@ -37,6 +40,28 @@ RULES = [
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]},
 ]
+
+TEXT = f"""\
+## {PODS:,} pods at once
+
+Airflow 3.3.1 on PostgreSQL, a real API server, scheduler and etcd, and nodes that kwok simulates; {len(TEAMS)} teams
+with 10 jobs each, whose tasks are deferred. A start of a worker takes seconds of a processor, so the rows of all tasks
+but a few are copies of those that workers left: {{alike}} compared with such copies had the same form. The kubeconfig
+has client certificates, so that no side runs a plugin for a token. Each pod has a log that is followed through the API
+server, from a stand-in for the kubelet. Memory is by the share of each process in its pages (PSS). The provider's
+deferral reads no log while a pod runs; it is measured with more and more pods, until it no longer looks at each within
+1.25 times its interval. A log or a watch that is followed counts as a request when it ends.
+
+{{steady}}
+
+### From schedule to success
+
+Ten tasks at once, each pod ended after {LIVES} s or more, {APART} s after the one before: processor seconds of all of
+Airflow's processes, less what they use without tasks; what a task holds of a worker, or of the triggerer, while its pod
+runs; and how long the deferred task holds a slot, before its deferral and after it.
+
+{{chain}}
+"""
 
 
 def section() -> str:
@@ -63,7 +88,12 @@ def section() -> str:
             }
             command = [python / "python", "-m", "pods.run", json.dumps(settings)]
             stream([*map(str, command)], take, what="measuring", environment=environment, cwd=ROOT)
-    return "\n".join(f"{result}" for result in results)
+    return TEXT.format(steady=steady(results), chain=chain(results), alike=_alike(results))
+
+
+def _alike(results: list[dict[str, Any]]) -> str:
+    [found] = [result for result in results if result["part"] == "samples"]
+    return f"{found['alike']} of {found['of']}"
 
 
 @contextmanager

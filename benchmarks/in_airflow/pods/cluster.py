@@ -53,7 +53,7 @@ class Kubelet:
     async def _serve(self, port: int, context: ssl.SSLContext) -> None:
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._log)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
 
@@ -66,8 +66,9 @@ class Kubelet:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._streams.setdefault(pod, []).append(queue)
         try:
-            while (line := await queue.get()) is not None:
-                await answer.write(line)
+            with suppress(ConnectionError):
+                while (line := await queue.get()) is not None:
+                    await answer.write(line)
         finally:
             self._streams[pod].remove(queue)
         return answer

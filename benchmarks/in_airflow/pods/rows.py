@@ -52,12 +52,18 @@ class Rows:
         return Place(team, job, instance["task_id"], pod, kwargs.get("uid", ""))
 
     def _kwargs(self, trigger: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._fernet.decrypt(trigger["kwargs"].encode()))
+        text = trigger["kwargs"]
+        found: dict[str, Any] = json.loads(text if text.startswith("{") else self._fernet.decrypt(text.encode()))
         return found
+
+    def _stored(self, kwargs: Mapping[str, Any], like: Mapping[str, Any]) -> str:
+        """Return what a trigger is made of as that other one has it: a worker's is not encrypted."""
+        text = json.dumps(kwargs)
+        return text if like["kwargs"].startswith("{") else self._fernet.encrypt(text.encode()).decode()
 
     def with_argument(self, trigger: Mapping[str, Any], name: str, value: object) -> str:
         """Return what the trigger is made of, with another value of one argument, as Airflow stores it."""
-        return self._fernet.encrypt(json.dumps({**self._kwargs(trigger), name: value}).encode()).decode()
+        return self._stored({**self._kwargs(trigger), name: value}, trigger)
 
     def is_like(self, pattern: Pattern, other: Pattern) -> bool:
         """Return whether a copy of the pattern has the other's names, and the form that the other has."""
@@ -82,9 +88,9 @@ class Rows:
                     run |= {"dag_id": place.dag_id, "created_dag_version_id": version["dag_version_id"]}
                     _insert(cursor, "dag_run", run)
                 names = _names(pattern.place, place)
-                kwargs = json.dumps(_renamed(self._kwargs(pattern.trigger), names)).encode()
+                kwargs = self._stored(_renamed(self._kwargs(pattern.trigger), names), pattern.trigger)
                 trigger = {name: value for name, value in pattern.trigger.items() if name != "id"}
-                trigger |= {"kwargs": self._fernet.encrypt(kwargs).decode(), "triggerer_id": None}
+                trigger |= {"kwargs": kwargs, "triggerer_id": None}
                 number = _insert(cursor, "trigger", trigger)
                 instance = {**pattern.instance, **version, "id": str(uuid4()), "trigger_id": number}
                 instance |= {"dag_id": place.dag_id, "task_id": place.task}

@@ -48,7 +48,7 @@ def _held(window: Result) -> float:
 
 def _each(base: Result, window: Result) -> float:
     """Return the MB of a pod: what more of them take, as the first one makes Airflow load much that stays."""
-    return (_held(window) - _held(base)) / (window["pods"] - base["pods"])
+    return (_held(window) - _held(base)) / int(window["pods"] - base["pods"])
 
 
 def _ends(results: Sequence[Result]) -> Iterator[str]:

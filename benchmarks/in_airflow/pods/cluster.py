@@ -159,6 +159,6 @@ class Pods:
         self._core.patch_namespaced_pod_status(pod, namespace, body)
 
     def delete(self, pod: str, namespace: str) -> None:
-        """Delete a pod, unless it has gone."""
+        """Delete a pod, if it exists."""
         with suppress(client.ApiException):
             self._core.delete_namespaced_pod(pod, namespace, grace_period_seconds=0)

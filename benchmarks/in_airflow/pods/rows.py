@@ -74,7 +74,7 @@ class Rows:
         return ours == theirs and all(pattern.instance[name] == other.instance[name] for name in same)
 
     def copy(self, pattern: Pattern, places: Iterable[Place]) -> None:
-        """Make the rows for each place: its run, if there is none, the task's instance and its trigger."""
+        """Make the rows for each place: its run, if it does not exist, the task's instance and its trigger."""
         with closing(psycopg2.connect(self._address)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("SELECT dag_id, id FROM dag_version ORDER BY version_number")
             versions = dict(cursor.fetchall())

@@ -278,7 +278,7 @@ class Bench:
             have.remove(place)
 
     def _ends(self, side: str, have: list[Place]) -> None:
-        """End all pods in a minute, and wait until the triggerer has told Airflow of them all."""
+        """End all pods in a minute, and wait until Airflow knows of them all."""
         begin, query = time.time(), "SELECT dag_id, task_id, updated_at FROM task_instance WHERE state = 'scheduled'"
         with ThreadPoolExecutor(4) as pool:
             for number, place in enumerate(have):

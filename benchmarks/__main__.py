@@ -17,6 +17,7 @@ import merge_request
 import metrics
 import page
 import parse
+import pods
 import release
 import reparse
 import teams
@@ -35,6 +36,7 @@ SECTIONS = {
     "teams": teams.section,
     "advice": advice.section,
     "token": credential.section,
+    "pods": pods.section,
 }
 
 

@@ -23,6 +23,7 @@ from jobyard_local import airflow
 from jobyard_local.settings import Source
 
 IN_AIRFLOW = ROOT / "benchmarks" / "in_airflow"
+NOT_DAGS = ("__pycache__", "gusty", "dag_factory.yaml", "pods")
 VERSIONS = ("3.3.1", "2.10.3")
 """The newest and the oldest Airflow that Jobyard supports, each with MWAA's pins."""
 
@@ -82,7 +83,7 @@ def bucket(jobs: int, version: str) -> Iterator[Bucket]:
     installed = airflow.environment(Source.find(), cache_dir(), print, version, extra=PEERS)
     with tempfile.TemporaryDirectory() as scratch:
         dags = Path(scratch) / "dags"
-        shutil.copytree(IN_AIRFLOW, dags, ignore=shutil.ignore_patterns("__pycache__", "gusty", "dag_factory.yaml"))
+        shutil.copytree(IN_AIRFLOW, dags, ignore=shutil.ignore_patterns(*NOT_DAGS))
         _add_release(dags, Path(scratch) / "repo", jobs)
         # How Airflow 2 and Airflow 3 call a delay that doubles.
         _add_peers(dags, jobs, backoff="true" if version.startswith("2.") else "2.0")

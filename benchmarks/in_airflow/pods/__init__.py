@@ -1,0 +1,1 @@
+"""What is measured of many pods, in an environment with Airflow."""

@@ -8,7 +8,7 @@ from .logs import LogReader
 from .target import Ending, LogPosition, Target
 from .watch import PodWatch
 
-WAITING_SECONDS, RUNNING_SECONDS = 5.0, 15.0
+WAITING_SECONDS, RUNNING_SECONDS = 5.0, 30.0
 """How long a worker follows a pod that the triggerer could follow: one that waits for its machine, and one that runs. A
 pod that ends within that time needs no second start of a worker, which takes as many seconds of a processor as it would
 save."""

@@ -4,14 +4,10 @@ The triggerer finds this library by a plugin, `plugin/jobyard_trigger.py`. Where
 does not want it, and where Airflow would not keep a limit, a worker follows the pod.
 """
 
-from importlib.util import find_spec
-
 from jobyard.compat import AIRFLOW_3
 from jobyard.entries import Job, Task
-from jobyard.platform import Platform
+from jobyard.platform import PLUGIN, Platform
 
-PLUGIN = "jobyard_trigger"
-"""The plugin's module, in the plugins folder, which every process of Airflow's has on its path."""
 SHORT_SECONDS = 60
 """A task that may run no longer than that keeps its worker: a second start takes longer than it saves."""
 FOLLOWED = "Airflow's triggerer follows the pods of this job: they hold no worker while they wait and run."
@@ -40,11 +36,6 @@ def _is_limited(job: Job, task: Task) -> bool:
     return bool(job.get("max_active_tasks") or task.get("pool") or (has_concurrency and not AIRFLOW_3))
 
 
-def has_plugin() -> bool:
-    """Return whether this process, and so each of the environment, has the plugin."""
-    return find_spec(PLUGIN) is not None
-
-
 def note(platform: Platform, job: Job) -> str:
     """Return what the job's page says of who follows its pods; "" of a job without any."""
     tasks = [task for task in job["tasks"].values() if not task.get("type")]
@@ -52,7 +43,7 @@ def note(platform: Platform, job: Job) -> str:
         return ""
     if not platform.deferred:
         return f"{HELD} the environment's file says `deferred: false`."
-    if not has_plugin():
+    if not platform.has_plugin:
         return f"{HELD} the plugin `{PLUGIN}` is not in Airflow's plugins folder."
     if job.get("max_active_tasks"):
         return f"{HELD} Airflow does not count deferred tasks towards `max_active_tasks`."

@@ -5,6 +5,7 @@ differs, and each loses something: another team's token, a timeout, a log, a pod
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -12,7 +13,6 @@ from kubernetes.client import V1Container, V1Pod, V1ResourceRequirements  # type
 
 from jobyard.compat import AirflowSkipException, Context, store_rendered_fields
 from jobyard.contract import OUTPUT_PATH, POD_REPLACEMENTS
-from jobyard.deferral import has_plugin
 from jobyard.entries import OnOom, Resources
 from jobyard.errors import (
     JobyardError,
@@ -32,6 +32,7 @@ from jobyard.limits import MEMORY_STEPS
 from jobyard.measured import numbers
 from jobyard.memory import more_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
+from jobyard.platform import has_plugin
 from jobyard.pods import Pods
 from jobyard.progress import Progress
 
@@ -112,7 +113,12 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.kind is Kind.UNKNOWN:
             self.log.warning("The triggerer could not follow the pod: %s", ending.message)
             self.pod = self._pods.handle(target.pod)
-            ending = self._stopped(follow_here(target, self.log))
+            ending = self._stopped(follow_here(target, self.log, self._configuration))
+        if ending.kind is Kind.BEHIND:
+            self.log.info("A worker follows the pod for a while: %s", ending.message)
+            self.pod = self._pods.handle(target.pod)
+            target = replace(target, log=ending.log)
+            ending = self._follow(target, progress)
         return self._go_on(context, target, ending, progress)
 
     def _run(self, context: Context, progress: Progress) -> object:
@@ -178,8 +184,8 @@ class JobPodOperator(KubernetesPodOperator):
             TaskDeferred: the triggerer follows it from now on.
         """
         if not self.is_deferred():
-            return self._stopped(follow_here(target, self.log))
-        found = follow_briefly(target, self.log)
+            return self._stopped(follow_here(target, self.log, self._configuration))
+        found = follow_briefly(target, self.log, self._configuration)
         if isinstance(found, Target) and not self._killed:
             self._defer(found, progress)
         return self._stopped(found if isinstance(found, Ending) else Ending(Kind.UNKNOWN))
@@ -234,7 +240,7 @@ class JobPodOperator(KubernetesPodOperator):
         if ending.log_complete:
             return
         try:
-            write_rest(target, self.log, ending.log)
+            write_rest(target, self.log, ending.log, self._configuration)
         except (RequestError, *FAILURES) as error:
             self.log.warning("Could not read the rest of the pod's log: %s", error)
 
@@ -288,6 +294,11 @@ class JobPodOperator(KubernetesPodOperator):
         self.log.info("Gate: %s", words)
         if not holds:
             raise AirflowSkipException(f"the gate is closed: {words}")
+
+    @property
+    def _configuration(self) -> Any:
+        """What the provider's client has read of the kubeconfig."""
+        return self.client.api_client.configuration
 
     @property
     def _pods(self) -> Pods:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from jobyard.release import read_json
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+PLUGIN = "jobyard_trigger"
+"""The plugin's module, in the plugins folder, which every process of Airflow's has on its path."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Platform:
     cost_centers: dict[str, str]  # by team; of a team that has none, its own name
     longest_task: int  # seconds that a pod may run
     deferred: bool  # the triggerer follows pods, where it has the plugin
+    has_plugin: bool
     pod_replacements: int  # pods that a try makes for those that it lost
     image_registries: list[str] | None  # where images may come from; None where the file does not say
     teams: dict[str, Team]
@@ -91,6 +95,11 @@ class Platform:
         if name not in self.task_types:
             raise UnknownNameError("task type", name, self.task_types)
         return self.task_types[name]
+
+
+def has_plugin() -> bool:
+    """Return whether this process, and so each of the environment, has the plugin with which triggers follow pods."""
+    return find_spec(PLUGIN) is not None
 
 
 def read_platform(dags: Path, version: str = "") -> Platform:
@@ -133,6 +142,7 @@ def _platform(library: Path, data: PlatformFile) -> Platform:
         cost_centers=dict(data.get("cost_centers", {})),
         longest_task=int(data.get("longest_task", LONGEST_TASK)),
         deferred=bool(data.get("deferred", True)),
+        has_plugin=has_plugin(),
         pod_replacements=int(data.get("pod_replacements", POD_REPLACEMENTS)),
         image_registries=data.get("image_registries"),
         teams=teams,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from jobyard.entries import Resources
-from jobyard.following.target import Ending
+from jobyard.following.target import Ending, known
 
 ENDED_CHARACTERS = 150
 """How much of a pod's end is kept: fifteen pods of one try are below the 4,096 characters from which on Airflow cuts a
@@ -47,7 +47,7 @@ class Progress:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Progress":
         """Return what `arguments` described; what a newer version has added is ignored."""
-        return cls(**{name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments})
+        return cls(**known(cls, arguments))
 
 
 def _entry(pod: str, ending: Ending) -> dict[str, str]:

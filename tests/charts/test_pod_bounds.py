@@ -90,7 +90,7 @@ def pod(cluster: Cluster) -> Iterator[Cluster]:
 def test_a_pod_that_is_there_can_not_be_made_one_that_would_be_refused(
     pod: Cluster, patch: list[Object], reason: str
 ) -> None:
-    """The launcher may change nothing, and whoever may is held by the policy: here an administrator."""
+    """The launcher may change nothing, and the policy holds those who may: here an administrator."""
     answer = pod.kubectl("patch", *MINE, "--dry-run=server", "--type=json", "-p", json.dumps(patch))
     assert answer.returncode != 0, f"was let through: {answer.stdout}"
     assert reason in answer.stderr

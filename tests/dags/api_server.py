@@ -411,7 +411,7 @@ class ApiServer:
         end = self._loop.time() + seconds
         try:
             while (left := end - self._loop.time()) > 0:
-                with suppress(TimeoutError):
+                with suppress(TimeoutError, ConnectionError):
                     line = await asyncio.wait_for(stream.queue.get(), left)
                     if line is None:
                         break

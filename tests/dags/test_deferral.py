@@ -189,6 +189,29 @@ class TestDeferred:
         assert len(cluster.created) == 1
         assert cluster.pods == {}
 
+    def test_a_pod_that_wrote_too_much_for_the_triggerer_is_followed_here_until_it_writes_less(
+        self,
+        bucket: Bucket,
+        cluster: FakeCluster,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level(logging.INFO, "task")
+        cluster.states = [RUNNING]
+        found = operator(bucket, monkeypatch)
+        before = deferred(found)
+        caplog.clear()
+        cluster.log = "first\nsecond\nthird\n"
+        with pytest.raises(TaskDeferred) as raised:
+            resume(found, before, Ending(Kind.BEHIND, "too much", log=LogPosition("2026-11-03T00:00:00.000000001Z", 1)))
+        assert "A worker follows the pod for a while: too much" in caplog.messages
+        assert [line for line in caplog.messages if line.startswith("[base]")] == ["[base] second", "[base] third"]
+        assert raised.value.kwargs is not None
+        assert raised.value.kwargs["target"]["log"]["lines"] == 3
+        cluster.states = [ended(0)]
+        resume(found, raised.value, Ending(Kind.SUCCEEDED, log_complete=True))
+        assert len(cluster.created) == 1
+
     def test_a_lost_pod_is_replaced_by_one_that_is_deferred_too(
         self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -226,7 +226,7 @@ WARNED = {
         DAILY + "tasks: {t: {image: inference, foreach: [1, 2, 3], node_group: high-cpu, resources: {cpu: 6}}}",
         [
             "in 'dev' 3 instances of task 't' may run at once and ask for cpu 18 (quota: 16); "
-            "those over the quota fail and are retried"
+            "those over the quota wait for others to end"
         ],
     ),
     "a pod that is over the quota after an OOM": (
@@ -238,7 +238,7 @@ WARNED = {
         "resources: {memory: 20Gi, on_oom: {memory: +4Gi, at_most: 24Gi}}}}",
         [
             "in 'dev' 3 instances of task 't' may run at once and ask for memory 72Gi (quota: 64Gi) after an OOM of "
-            "each; those over the quota fail and are retried"
+            "each; those over the quota wait for others to end"
         ],
     ),
     "instances that fit the quota also after an OOM": (

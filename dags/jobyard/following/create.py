@@ -7,10 +7,10 @@ one. Each pod of the namespace that ends is a reason to ask again.
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
+from .waiting import wait_for
 from .watch import PodWatch
 
 QUOTA = "exceeded quota"
@@ -21,9 +21,8 @@ TURN_LOOKS = 3
 LOOK_SECONDS = 20.0
 QUOTA_SECONDS = 24 * 60 * 60
 """Longer a pod does not wait: its quota will not do."""
-
-
 EXISTS = "already exists"
+"""What the API server says of a name that is taken (kubernetes: staging/src/k8s.io/apimachinery/pkg/api/errors)."""
 BUSY = (401, 408, 409, 429, 500, 502, 503, 504)
 """What passes: 409 is also what a quota says that two requests want to change at once."""
 
@@ -39,40 +38,65 @@ async def create(cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any],
         NotAdmittedError: the API server refused it for another reason, or for too long.
     """
     end = time.monotonic() + QUOTA_SECONDS
-    said = ""
+    request = _Request(cluster, watch, manifest, log)
     while time.monotonic() < end:
         async with watch.turn:
-            for _ in range(TURN_LOOKS):
-                watch.room.clear()
-                try:
-                    return await _post(cluster, watch, manifest)
-                except (RequestError, *FAILURES) as error:
-                    if isinstance(error, RequestError) and QUOTA in str(error):
-                        if not said:
-                            log.info(f"The pod waits for the team's quota: {error}")
-                        said = str(error)
-                    elif isinstance(error, RequestError) and error.status not in BUSY:
-                        raise NotAdmittedError(str(error)) from error
-                    else:
-                        log.warning(f"The API server can't be asked: {type(error).__name__}: {error}")
-                await _change(watch.room)
+            uid = await request.take_turn()
+        if uid:
+            return uid
         # Else this one would have the next turn too.
         await asyncio.sleep(0)
-    raise NotAdmittedError(f"the team's quota had no room for {QUOTA_SECONDS // 3600} hours: {said}")
+    raise NotAdmittedError(f"the team's quota had no room for {QUOTA_SECONDS // 3600} hours: {request.refusal}")
 
 
-async def _post(cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any]) -> str:
-    try:
-        made = await cluster.post(watch.pods_path, manifest)
-    except RequestError as error:
-        # An earlier request arrived: its answer was lost, or the triggerer was.
-        if error.status != 409 or EXISTS not in str(error):
-            raise
-        made = await cluster.get(f"{watch.pods_path}/{manifest['metadata']['name']}")
-    return str(made["metadata"]["uid"])
+class _Request:
+    """One pod to make."""
 
+    def __init__(self, cluster: Cluster, watch: PodWatch, manifest: Mapping[str, Any], log: Any) -> None:
+        self._cluster = cluster
+        self._watch = watch
+        self._manifest = manifest
+        self._log = log
+        self.refusal = ""
+        """What the quota said last."""
 
-async def _change(room: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LOOK_SECONDS):
-            await room.wait()
+    async def take_turn(self) -> str | None:
+        """Ask until the turn of another one has come; return the pod's uid, None if it could not be made yet.
+
+        Raises:
+            NotAdmittedError: the API server refused it for another reason than a quota.
+        """
+        for _ in range(TURN_LOOKS):
+            self._watch.room.clear()
+            try:
+                return await self._post()
+            except RequestError as error:
+                self._take(error)
+            except FAILURES as error:
+                self._warn(error)
+            await wait_for(self._watch.room, LOOK_SECONDS)
+        return None
+
+    async def _post(self) -> str:
+        try:
+            made = await self._cluster.post(self._watch.pods_path, self._manifest)
+        except RequestError as error:
+            # An earlier request arrived: its answer was lost, or the triggerer was.
+            if error.status != 409 or EXISTS not in str(error):
+                raise
+            made = await self._cluster.get(f"{self._watch.pods_path}/{self._manifest['metadata']['name']}")
+        return str(made["metadata"]["uid"])
+
+    def _take(self, error: RequestError) -> None:
+        """Take in a refusal; raise it if asking again is of no use."""
+        if QUOTA in str(error):
+            if not self.refusal:
+                self._log.info(f"The pod waits for the team's quota: {error}")
+            self.refusal = str(error)
+        elif error.status in BUSY:
+            self._warn(error)
+        else:
+            raise NotAdmittedError(str(error)) from error
+
+    def _warn(self, error: BaseException) -> None:
+        self._log.warning(f"The API server can't be asked: {type(error).__name__}: {error}")

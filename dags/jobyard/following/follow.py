@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .cluster import FAILURES, Cluster, RequestError
 from .create import NotAdmittedError, create
-from .logs import Allowance, LogReader
+from .logs import POD_RATE, Allowance, LogReader
 from .start import StartWatch
 from .target import Ending, Kind, Target
 from .verdict import ending, started, timestamp
@@ -56,8 +56,7 @@ class Following:
         self._allowances = tuple(allowances)
         self._clock = clock
         self._start = StartWatch(target.startup_timeout, clock, target.events)
-        self._path = f"{watch.pods_path}/{target.pod}"
-        self._reader = LogReader(cluster, self._path, target.container, target.log, self._write)
+        self._reader = LogReader(cluster, target, line_writer(target, log))
         self._reading: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
         self._said: set[str] = set()
@@ -66,6 +65,11 @@ class Following:
     def is_running(self) -> bool:
         """Whether the pod's container has been seen to run."""
         return self._reading is not None
+
+    @property
+    def log_bytes(self) -> int:
+        """How much of the pod's log has been written."""
+        return self._reader.written
 
     @property
     def has_ended(self) -> bool:
@@ -86,6 +90,7 @@ class Following:
                 return Ending(Kind.NOT_STARTED, f"the pod was not admitted: {error}", log_complete=True)
         try:
             with self._watch.follow(self._target.pod, uid) as subscription:
+                self._reader.on_excess = subscription.notify
                 found = await self._end(subscription)
                 self._write_events(subscription)
                 return await self._with_log(found, subscription)
@@ -108,6 +113,8 @@ class Following:
             if subscription.gone:
                 self._ended.set()
                 return _lost(pod, "the pod was deleted while its container had not ended")
+            if self._reader.is_excessive:
+                return Ending(Kind.BEHIND, f"it writes more than {POD_RATE // 1024} KiB of log a second")
             if pod is None:
                 await self._watch.confirm(subscription)
                 continue
@@ -182,7 +189,7 @@ class Following:
                 # The log goes with the pod, and its end says what took so long.
                 return found
         try:
-            await self._cluster.delete(self._path)
+            await self._cluster.delete(self._target.path)
         except (RequestError, *FAILURES) as error:
             self._log.warning(f"Could not delete the pod: {error}")
         return replace(found, log_complete=True)
@@ -205,9 +212,6 @@ class Following:
         await asyncio.gather(self._reading, return_exceptions=True)
         return replace(found, log=self._reader.position, log_complete=is_complete)
 
-    def _write(self, line: str) -> None:
-        self._log.info(f"[{self._target.container}] {line}")
-
     def _write_events(self, subscription: Subscription) -> None:
         self._say("The team's pods can't be watched; this one is asked for by its name", self._watch.refusal)
         self._say("Could not read the pod's events", self._watch.events_refusal)
@@ -222,6 +226,15 @@ class Following:
         if refusal and words not in self._said:
             self._said.add(words)
             self._log.warning(f"{words}: {refusal}")
+
+
+def line_writer(target: Target, log: Log) -> Callable[[str], None]:
+    """Return what writes a line of the container into the task's log."""
+
+    def write(line: str) -> None:
+        log.info(f"[{target.container}] {line}")
+
+    return write
 
 
 def _lost(pod: dict[str, Any] | None, reason: str) -> Ending:

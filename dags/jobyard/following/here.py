@@ -1,45 +1,50 @@
 """Following one pod from where the caller is: a worker that has nothing else to do."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 from .cluster import Cluster
-from .follow import Following, Log
-from .logs import LogReader
+from .follow import Following, Log, line_writer
+from .logs import POD_RATE, LogReader
 from .target import Ending, LogPosition, Target
 from .watch import PodWatch
 
 WAITING_SECONDS, RUNNING_SECONDS = 5.0, 30.0
 """How long a worker follows a pod that the triggerer could follow: one that waits for its machine, and one that runs. A
 pod that ends within that time needs no second start of a worker, which takes as many seconds of a processor as it would
-save."""
+save. One that writes more log meanwhile than the triggerer passes on is followed for longer."""
 
 
-def follow_here(target: Target, log: Log) -> Ending:
-    """Return how the pod ended, with its log written, when it has."""
-    found = asyncio.run(_follow(target, log, None))
+def follow_here(target: Target, log: Log, configuration: Any = None) -> Ending:
+    """Return how the pod ended, with its log written, when it has; `configuration` as for `Cluster`."""
+    found = asyncio.run(_follow(target, log, None, configuration))
     assert isinstance(found, Ending)
     return found
 
 
-def follow_briefly(target: Target, log: Log) -> Ending | Target:
+def follow_briefly(target: Target, log: Log, configuration: Any = None) -> Ending | Target:
     """Return how the pod ended if it does soon; otherwise what is left to follow."""
-    return asyncio.run(_follow(target, log, (WAITING_SECONDS, RUNNING_SECONDS - WAITING_SECONDS)))
+    patience = (WAITING_SECONDS, RUNNING_SECONDS - WAITING_SECONDS)
+    return asyncio.run(_follow(target, log, patience, configuration))
 
 
-def write_rest(target: Target, log: Log, position: LogPosition) -> None:
+def write_rest(target: Target, log: Log, position: LogPosition, configuration: Any = None) -> None:
     """Write what the pod's log has after the position.
 
     Raises:
         RequestError: the API server refused.
         Exception: one of `cluster.FAILURES`.
     """
-    asyncio.run(_write_rest(target, log, position))
+    asyncio.run(_write_rest(replace(target, log=position), log, configuration))
 
 
-async def _follow(target: Target, log: Log, patience: tuple[float, float] | None) -> Ending | Target:
+async def _follow(
+    target: Target, log: Log, patience: tuple[float, float] | None, configuration: Any
+) -> Ending | Target:
     """Return how the pod ended; with `patience`, seconds for a pod that waits and more for one that runs, perhaps
     not."""
-    cluster = Cluster(target.kubeconfig, target.context)
+    cluster = Cluster(target.kubeconfig, target.context, configuration)
     watch = PodWatch(cluster, target.namespace, pod=target.pod)
     following = Following(target, cluster, watch, log)
     try:
@@ -47,10 +52,7 @@ async def _follow(target: Target, log: Log, patience: tuple[float, float] | None
         run = asyncio.create_task(following.run())
         if patience is None:
             return await run
-        waiting, running = patience
-        await asyncio.wait({run}, timeout=waiting)
-        if following.is_running:
-            await asyncio.wait({run}, timeout=running)
+        await _be_patient(run, following, *patience)
         if run.done() or following.has_ended:
             return await run
         run.cancel()
@@ -61,11 +63,19 @@ async def _follow(target: Target, log: Log, patience: tuple[float, float] | None
         await cluster.close()
 
 
-async def _write_rest(target: Target, log: Log, position: LogPosition) -> None:
-    cluster = Cluster(target.kubeconfig, target.context)
-    path = f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}"
-    write = lambda line: log.info(f"[{target.container}] {line}")  # noqa: E731
+async def _be_patient(run: asyncio.Task[Ending], following: Following, waiting: float, running: float) -> None:
+    """Wait for the end of the pod as long as that pays."""
+    await asyncio.wait({run}, timeout=waiting)
+    is_eager = following.is_running
+    while is_eager and not run.done():
+        before = following.log_bytes
+        await asyncio.wait({run}, timeout=running)
+        is_eager = following.log_bytes - before > POD_RATE * running
+
+
+async def _write_rest(target: Target, log: Log, configuration: Any) -> None:
+    cluster = Cluster(target.kubeconfig, target.context, configuration)
     try:
-        await LogReader(cluster, path, target.container, position, write).rest()
+        await LogReader(cluster, target, line_writer(target, log)).rest()
     finally:
         await cluster.close()

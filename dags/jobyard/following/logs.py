@@ -9,13 +9,13 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from .cluster import FAILURES, Cluster, RequestError
-from .target import LogPosition
+from .target import LogPosition, Target
+from .waiting import wait_for
 
 PIECE = 64 * 1024
 SILENCE_SECONDS = 3600.0
@@ -27,6 +27,11 @@ PAUSES = (2.0, 20.0, 60.0)
 """After as many refusals the log is left to who reads the rest when the pod has ended."""
 LONGEST_PAUSE = 30.0
 """Between two attempts where the network or the API server fails."""
+POD_RATE, POD_BURST = 32 * 1024, 2 * 1024 * 1024
+"""Bytes of one pod's log that the triggerer writes a second, and at once at most, so that no pod can take its time, or
+its memory, from the others."""
+BEHIND_SECONDS = 5.0
+"""A log that has waited so long for its allowance is left to a worker. The kubelet keeps the last 10 MiB of a log."""
 LINE_BYTES = 128
 """What a line costs besides its text: the log's own prefix, and the time that writing it takes."""
 # In `time`, as the kubelet writes it: https://pkg.go.dev/time#RFC3339Nano
@@ -48,15 +53,21 @@ class Allowance:
         self._left = most
         self._then = time.monotonic()
         self._turn = self._then
+        self.waited = 0.0
+        """For how many seconds it was waited for, since it last was enough for a second."""
 
     async def take(self, size: int) -> None:
         """Wait until that many bytes may be written."""
         now = time.monotonic()
         self._left = min(self._most, self._left + (now - self._then) * self._rate)
         self._then = now
+        if self._left > self._rate:
+            self.waited = 0.0
         self._left -= size
         if self._left < 0:
-            await asyncio.sleep(-self._left / self._rate)
+            wait = -self._left / self._rate
+            self.waited += wait
+            await asyncio.sleep(wait)
         elif now - self._turn < TURN_SECONDS:
             return
         else:
@@ -75,20 +86,25 @@ class Piece(NamedTuple):
 
 
 class LogReader:
-    """Reads the log of one container."""
+    """Reads the log of one pod."""
 
-    def __init__(
-        self, cluster: Cluster, pod_path: str, container: str, position: LogPosition, write: Callable[[str], None]
-    ) -> None:
+    def __init__(self, cluster: Cluster, target: Target, write: Callable[[str], None]) -> None:
+        """Read the log of the target's container, from the target's position on."""
         self._cluster = cluster
-        self._path = f"{pod_path}/log"
-        self._container = container
+        self._path = f"{target.path}/log"
+        self._container = target.container
         self._write = write
         self._waits = False
         self._failed = 0  # in a row
-        self._read_until = _Position(position)
+        self._read_until = _Position(target.log)
         self.failure = ""
         """Why the log can't be read; "" as long as it can."""
+        self.written = 0
+        """Bytes of the log that have been written here."""
+        self.is_excessive = False
+        """Whether the container writes more than the first of the allowances, its own, lets pass."""
+        self.on_excess: Callable[[], None] = lambda: None
+        """Called when that is so."""
 
     @property
     def position(self) -> LogPosition:
@@ -119,7 +135,7 @@ class LogReader:
             if had_ended:
                 await asyncio.sleep(REOPEN_SECONDS)
             else:
-                await _comes(ended, pause)
+                await wait_for(ended, pause)
 
     async def rest(self) -> None:
         """Write what the container has written since.
@@ -143,22 +159,22 @@ class LogReader:
                 data = known.rest(piece)
                 if data is None:
                     continue
-                if allowances:
-                    self._waits = True
-                    for allowance in allowances:
-                        await allowance.take(len(data) + LINE_BYTES)
-                    self._waits = False
+                await self._pass(len(data) + LINE_BYTES, allowances)
+                self.written += len(data) + LINE_BYTES
                 # Nothing is left of a line whose last byte had been written before its end was there.
                 if data or not (piece.begin or piece.data):
                     self._write(text(data))
                 self._read_until.move(piece)
 
-
-async def _comes(ended: asyncio.Event, seconds: float) -> None:
-    """Wait for the end, at most that long."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await ended.wait()
+    async def _pass(self, size: int, allowances: tuple[Allowance, ...]) -> None:
+        """Wait until that many bytes may be written."""
+        self._waits = bool(allowances)
+        for allowance in allowances:
+            await allowance.take(size)
+        self._waits = False
+        if allowances and allowances[0].waited > BEHIND_SECONDS and not self.is_excessive:
+            self.is_excessive = True
+            self.on_excess()
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from . import task_state
 from .cluster import FAILURES, Cluster, RequestError
 from .follow import Following, Log
-from .logs import Allowance
+from .logs import POD_BURST, POD_RATE, Allowance
 from .target import Ending, Target, TaskKey
 from .verdict import TERMINAL
 from .watch import PodWatch
@@ -24,18 +24,18 @@ SWEEP_SECONDS = 20
 UNFOLLOWED_SECONDS = 40
 """How long a pod may be without a follower before Airflow is asked: a worker that has just made it is about to
 defer."""
-WANTED_SECONDS = 60
-"""How long Airflow is not asked again for a pod that it wants: a worker, or another triggerer, follows that."""
+WANTED_SECONDS, LONGEST_WANTED_SECONDS = 60, 600
+"""How long Airflow is not asked again for a pod that it wants: a worker, or another triggerer, follows that. As long as
+it has been so, at least and at most this. Airflow 3 answers with all runs of the pod's task."""
 LEAST_SECONDS = 20.0
 """How long a task is deferred at least. Airflow's scheduler fails a task that is queued again before it has taken note
 that the worker, which deferred it, has ended ("finished with state success, but the task instance's state attribute is
 queued")."""
 IDLE_SECONDS = 180
 """How long a watch stays that nobody uses: the next task often is not far."""
-LINES_OF_A_POD = (32 * 1024, 1024 * 1024)
 LINES_OF_ALL = (512 * 1024, 8 * 1024 * 1024)
-"""Bytes of logs that are written a second, and at once at most, while pods run; what a pod writes beyond that follows
-when it has ended. So no pod can take the triggerer's time, or its memory, from the others."""
+"""Bytes of all logs that are written a second, and at once at most, while pods run; the rest follows when they have
+ended."""
 LOG = logging.getLogger(__name__)
 
 
@@ -99,11 +99,7 @@ class Team:
         now = time.monotonic()
         unfollowed = [name for name in pods if not self.watch.is_followed(name)]
         self._unfollowed = {name: self._unfollowed.get(name, now) for name in unfollowed}
-        self._wanted = {
-            name: since
-            for name, since in self._wanted.items()
-            if name in self._unfollowed and now - since < WANTED_SECONDS
-        }
+        self._wanted = {name: until for name, until in self._wanted.items() if name in self._unfollowed and now < until}
         is_old = {name for name, since in self._unfollowed.items() if now - since >= UNFOLLOWED_SECONDS}
         return sorted(
             name for name in is_old - self._wanted.keys() if "deletionTimestamp" not in pods[name]["metadata"]
@@ -127,8 +123,10 @@ class Team:
         except Exception as error:  # Airflow's database or API
             LOG.info("Could not ask Airflow about %s: %s: %s", question, type(error).__name__, error)
             return
+        now = time.monotonic()
         for name in pods.keys() - unwanted:
-            self._wanted[name] = time.monotonic()
+            wait = min(max(now - self._unfollowed[name], WANTED_SECONDS), LONGEST_WANTED_SECONDS)
+            self._wanted[name] = now + wait
         for name in unwanted:
             LOG.info("Deleting pod %s, whose task does not need it any longer", name)
             try:
@@ -190,7 +188,7 @@ class Shared:
         team.users += 1
         begin = time.monotonic()
         try:
-            allowances = (Allowance(*LINES_OF_A_POD), self._lines)
+            allowances = (Allowance(POD_RATE, POD_BURST), self._lines)
             found = await Following(target, team.cluster, team.watch, log, allowances).run()
             if found.log_complete:
                 team.hand_over(target.pod)
@@ -211,7 +209,7 @@ class Shared:
             return
         team = self.team(target)
         team.note(target)
-        await team.cluster.delete(f"{team.watch.pods_path}/{target.pod}")
+        await team.cluster.delete(target.path)
 
     async def _close_idle(self) -> None:
         while True:

@@ -18,7 +18,7 @@ class TaskKey:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "TaskKey":
         """Return the key that `arguments` described; what a newer version has added is ignored."""
-        return cls(**_known(cls, arguments))
+        return cls(**known(cls, arguments))
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LogPosition:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "LogPosition":
         """Return the position that `arguments` described; what a newer version has added is ignored."""
-        return cls(**_known(cls, arguments))
+        return cls(**known(cls, arguments))
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Target:
     log: LogPosition = field(default_factory=LogPosition)  # how far its log has been written
     events: tuple[str, ...] = ()  # uids of those that have been written
 
+    @property
+    def path(self) -> str:
+        """Where the API server has the pod."""
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.pod}"
+
     def arguments(self) -> dict[str, Any]:
         """Return the target as JSON values."""
         return {**asdict(self), "events": list(self.events)}
@@ -60,9 +65,9 @@ class Target:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Target":
         """Return the target that `arguments` described; what a newer version has added is ignored."""
-        known = _known(cls, arguments)
-        log, events = LogPosition.of(known.get("log", {})), tuple(known.get("events", ()))
-        return cls(**{**known, "task": TaskKey.of(arguments["task"]), "log": log, "events": events})
+        found = known(cls, arguments)
+        log, events = LogPosition.of(found.get("log", {})), tuple(found.get("events", ()))
+        return cls(**{**found, "task": TaskKey.of(arguments["task"]), "log": log, "events": events})
 
 
 class Kind(StrEnum):
@@ -78,6 +83,8 @@ class Kind(StrEnum):
     """Another try may find a node, or the registry, in better health."""
     CANNOT_START = "cannot start"
     """Another try would end the same way."""
+    BEHIND = "behind"
+    """It has not: it writes more log than the triggerer passes on."""
     UNKNOWN = "unknown"
     """Following it failed; the pod may still run."""
 
@@ -105,10 +112,10 @@ class Ending:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "Ending":
         """Return the ending that `arguments` described; what a newer version has added is ignored."""
-        known = _known(cls, arguments)
-        return cls(**{**known, "kind": Kind(known["kind"]), "log": LogPosition.of(known.get("log", {}))})
+        found = known(cls, arguments)
+        return cls(**{**found, "kind": Kind(found["kind"]), "log": LogPosition.of(found.get("log", {}))})
 
 
-def _known(cls: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def known(cls: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the arguments that the class has."""
     return {name: arguments[name] for name in cls.__dataclass_fields__ if name in arguments}

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
 from .reflector import REFUSED, Reflector
 from .verdict import TERMINAL
+from .waiting import wait_for
 
 CONFIRM_SECONDS = 5
 """A pod that the watch has not shown by then is asked for by its name."""
@@ -32,10 +33,7 @@ class Subscription:
 
     async def change(self, seconds: float) -> None:
         """Wait for the next change, at most that long."""
-        # Not `wait_for`, which in Python 3.11 may swallow that it is cancelled.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
+        await wait_for(self._changed, seconds)
         self._changed.clear()
 
     def notify(self) -> None:
@@ -86,6 +84,7 @@ class PodWatch:
             if pod
             else {"labelSelector": f"jobyard.dev/environment={environment}"}
         )
+        self._events_listed = asyncio.Event()
         kind = "involvedObject.kind=Pod"
         events_of = {"fieldSelector": f"{kind},involvedObject.name={pod}" if pod else kind}
         self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change, trim=trimmed)
@@ -95,11 +94,10 @@ class PodWatch:
             events_of,
             self._take_events,
             self._take_event,
-            on_refusal=lambda: self._events_listed.set(),
+            on_refusal=self._events_listed.set,
             trim=brief,
             pages=bool(pod),
         )
-        self._events_listed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -132,11 +130,6 @@ class PodWatch:
     def is_followed(self, name: str) -> bool:
         """Return whether anyone follows the pod."""
         return bool(self._subscriptions.get(name))
-
-    @property
-    def followed(self) -> int:
-        """How many pods are followed."""
-        return len(self._subscriptions)
 
     @contextmanager
     def follow(self, name: str, uid: str) -> Iterator[Subscription]:
@@ -218,9 +211,7 @@ class PodWatch:
 
     async def events_listed(self) -> None:
         """Wait until the events of before are known, unless that takes long: they explain why a pod does not start."""
-        with suppress(asyncio.TimeoutError):
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                await self._events_listed.wait()
+        await wait_for(self._events_listed, CONFIRM_SECONDS)
 
     def _take_events(self, items: list[dict[str, Any]]) -> None:
         self._events_listed.set()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobyard_cli.cli.options import OptionalEnvironmentName, PlatformRepository
+from jobyard_cli.cli.options import OptionalEnvironmentName, PlatformRepository, require_file
 from jobyard_cli.errors import UsageError
 
 
@@ -18,8 +18,6 @@ def airflow_plugin(
         typer.Option(
             "--add-to",
             help="Archive with the environment's other plugins: what it has is in the new one too, unchanged.",
-            exists=True,
-            dir_okay=False,
         ),
     ] = None,
     environment: OptionalEnvironmentName = None,
@@ -34,6 +32,8 @@ def airflow_plugin(
 
     if not file.parent.is_dir():
         raise UsageError(f"the archive must be in a directory that exists; got {file}")
+    if add_to is not None:
+        require_file("--add-to", add_to)
     names = load_environment(repo, environment).values if environment else {}
     bucket, airflow = names.get("bucket", "<bucket>"), names.get("airflow", "<environment>")
     if add_to is not None and has_plugin(add_to):

@@ -109,11 +109,11 @@ def _too_much(name: str, task: Task, number: int, quota: Amount) -> str:
     if excess := _excess(pod, quota):
         return f"no pod of task '{name}' can start: it asks for {excess}"
     if excess := _excess(pod.times(number), quota):
-        return f"{together} {excess}; those over the quota fail and are retried"
+        return f"{together} {excess}; those over the quota wait for others to end"
     if excess := _excess(grown, quota):
         return f"a pod of task '{name}' can't start again after an OOM: it may ask for {excess}"
     if excess := _excess(grown.times(number), quota):
-        return f"{together} {excess} after an OOM of each; those over the quota fail and are retried"
+        return f"{together} {excess} after an OOM of each; those over the quota wait for others to end"
     return ""
 
 

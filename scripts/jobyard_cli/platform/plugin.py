@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jobyard
@@ -47,15 +49,11 @@ def archive(existing: Path | None = None) -> bytes:
 
 
 def _copy(existing: Path, target: zipfile.ZipFile) -> None:
-    try:
-        with zipfile.ZipFile(existing) as archive:
-            target.comment = archive.comment
-            for entry in archive.infolist():
-                if entry.filename != MODULE:
-                    target.writestr(entry, archive.read(entry))
-    # The last two: an encrypted entry, and a compression that this Python does not have.
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise UnreadableArchiveError(existing, str(error)) from error
+    with _opened(existing) as archive:
+        target.comment = archive.comment
+        for entry in archive.infolist():
+            if entry.filename != MODULE:
+                target.writestr(entry, archive.read(entry))
 
 
 def has_plugin(archive: Path) -> bool:
@@ -64,8 +62,20 @@ def has_plugin(archive: Path) -> bool:
     Raises:
         UnreadableArchiveError: the file is missing or not such an archive.
     """
+    with _opened(archive) as opened:
+        return MODULE in opened.namelist() and opened.read(MODULE) == source()
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive that a person has.
+
+    Raises:
+        UnreadableArchiveError: it is missing, or can't be read.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
-            return MODULE in opened.namelist() and opened.read(MODULE) == source()
+            yield opened
+    # The last two: an encrypted entry, and a compression that this Python does not have.
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise UnreadableArchiveError(archive, str(error)) from error

@@ -11,6 +11,7 @@ from following_support import Log, container, ended, pod, running, target
 from jobyard.following import here as module
 from jobyard.following.cluster import Cluster
 from jobyard.following.here import follow_briefly, follow_here, write_rest
+from jobyard.following.logs import POD_RATE
 from jobyard.following.target import Ending, Kind, Target
 
 LONG = 10**9
@@ -80,6 +81,25 @@ def test_a_pod_that_waits_is_left_sooner(server: ApiServer, kubeconfig: str) -> 
     begin = time.monotonic()
     assert isinstance(follow_briefly(target(kubeconfig, startup_timeout=LONG), Log()), Target)
     assert time.monotonic() - begin >= 0.4
+
+
+def test_a_pod_that_writes_much_is_left_when_it_writes_less(
+    server: ApiServer, kubeconfig: str, later: Callable[[Callable[[], object]], None]
+) -> None:
+    server.put(pod("a", **running()))
+    much = [b"x" * 1000 + b"\n" for _ in range(round(POD_RATE / 1000))]
+    server.log("a", *much)
+
+    def more() -> None:
+        for _ in range(5):
+            time.sleep(0.3)
+            server.log("a", *much)
+
+    later(more)
+    log = Log()
+    rest = follow_briefly(target(kubeconfig), log)
+    assert isinstance(rest, Target)
+    assert len(log.lines) == 6 * len(much)
 
 
 def test_one_that_is_being_deleted_for_its_failure_is_not_left(

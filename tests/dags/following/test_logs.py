@@ -25,7 +25,7 @@ class Read:
 
     def __init__(self, cluster: Cluster, position: LogPosition, *allowances: Allowance) -> None:
         self.lines: list[str] = []
-        self.reader = LogReader(cluster, f"{PODS}/a", "base", position, self.lines.append)
+        self.reader = LogReader(cluster, target("", log=position), self.lines.append)
         self.ended = asyncio.Event()
         self.task = asyncio.create_task(self.reader.follow(self.ended, *allowances))
 
@@ -125,7 +125,7 @@ def test_a_hundred_thousand_lines_in_bounded_memory(server: ApiServer, kubeconfi
     async def all_of_it() -> int:
         cluster = Cluster(kubeconfig, "risk")
         await cluster.get(PODS)
-        reader = LogReader(cluster, f"{PODS}/a", "base", LogPosition(), write)
+        reader = LogReader(cluster, target(""), write)
         # Measuring makes each line five times as slow.
         if width == 500:
             tracemalloc.start()

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_server import ApiServer
 from following_support import KEY, Log, ended, event, pod, run, running, target, until, write_kubeconfig
+from jobyard.following import logs, task_state, watch
 from jobyard.following import shared as module
-from jobyard.following import task_state, watch
 from jobyard.following.cluster import FAILURES
+from jobyard.following.here import follow_here
 from jobyard.following.shared import Shared, abandon, follow, shared
 from jobyard.following.target import Ending, Kind, LogPosition, Target, TaskKey
 
@@ -104,6 +107,46 @@ def test_two_hundred_pods_of_a_team_cost_one_watch(
     assert server.asked("get") == []
     # Each pod's log, once.
     assert len(server.asked("log")) == 200
+
+
+def test_a_pod_that_writes_too_much_is_left_to_a_worker_with_no_line_lost_or_twice(
+    server: ApiServer, kubeconfig: str, airflow: Airflow, quick: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(module, POD_RATE=20_000, POD_BURST=40_000)
+    monkeypatch.setattr(logs, "BEHIND_SECONDS", 0.5)
+    written = [f"{number:03} {500 * 'x'}" for number in range(200)]
+    server.put(pod("a", **running()))
+    server.log("a", *[f"{line}\n".encode() for line in written], after=0.001)
+    log = Log()
+
+    async def act(found: Shared) -> Ending:
+        return await found.follow(target(kubeconfig), log)
+
+    ending = triggerer(act)
+    assert ending.kind is Kind.BEHIND and not ending.log_complete
+    live = log.text.splitlines()
+    assert live == written[: len(live)] and 60 < len(live) < 120
+    server.status("a", **ended())
+    rest = replace(target(kubeconfig), log=ending.log)
+    assert follow_here(rest, log).kind is Kind.SUCCEEDED
+    assert log.text.splitlines() == written
+
+
+def test_what_all_pods_share_leaves_none_to_a_worker(
+    server: ApiServer, kubeconfig: str, airflow: Airflow, quick: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(module, LINES_OF_ALL=(5_000, 10_000))
+    monkeypatch.setattr(logs, "BEHIND_SECONDS", 0.1)
+    server.put(pod("a", **running()))
+    server.log("a", *[f"{number:03} {500 * 'x'}\n".encode() for number in range(40)], after=0.001)
+
+    async def act(found: Shared) -> Ending:
+        task = asyncio.create_task(found.follow(target(kubeconfig), Log()))
+        await asyncio.sleep(0.5)
+        server.status("a", **ended())
+        return await task
+
+    assert triggerer(act).kind is Kind.SUCCEEDED
 
 
 def test_two_teams_have_a_watch_each(server: ApiServer, tmp_path: Path, airflow: Airflow) -> None:
@@ -270,6 +313,25 @@ def test_only_the_pod_of_that_very_instance_goes(server: ApiServer, kubeconfig: 
     triggerer(act)
     assert [one.name for one in server.asked("delete")] == ["0-1"]
     assert len(airflow.questions) == 1
+
+
+def test_airflow_is_asked_less_and_less_for_a_pod_that_somebody_else_follows(
+    server: ApiServer, kubeconfig: str, airflow: Airflow, quick: Callable[..., None]
+) -> None:
+    quick(module, SWEEP_SECONDS=0.01, WANTED_SECONDS=0.1, LONGEST_WANTED_SECONDS=0.4)
+    server.put(of("a"))
+    times: list[float] = []
+
+    async def act(found: Shared) -> None:
+        found.team(target(kubeconfig))
+        for number in range(1, 6):
+            await until(lambda number=number: len(airflow.questions) == number)
+            times.append(asyncio.get_running_loop().time())
+
+    triggerer(act)
+    waits = [after - before for before, after in pairwise(times)]
+    assert waits[0] >= 0.09
+    assert waits[-1] >= 0.35
 
 
 def test_pods_that_no_airflow_here_knows_stay(server: ApiServer, kubeconfig: str, airflow: Airflow) -> None:

@@ -4,6 +4,7 @@ What makes the pod is KubernetesPodOperator. Following it is ours (`following`):
 differs, and each loses something: another team's token, a timeout, a log, a pod of a task that was cleared.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -200,6 +201,7 @@ class JobPodOperator(KubernetesPodOperator):
         from jobyard_trigger import PodTrigger  # type: ignore[import-not-found]
 
         self.log.info("The triggerer follows pod %s from now on, and writes its log; no worker is held", target.pod)
+        target = replace(target, deferred_at=time.time())
         kwargs = {"target": target.arguments(), "progress": progress.arguments()}
         self.defer(trigger=PodTrigger(**target.arguments()), method_name="resume", kwargs=kwargs)
 

@@ -31,6 +31,9 @@ LEAST_SECONDS = 20.0
 """How long a task is deferred at least. Airflow's scheduler fails a task that is queued again before it has taken note
 that the worker, which deferred it, has ended ("finished with state success, but the task instance's state attribute is
 queued")."""
+LAGS, LONGEST_LAG = 4, 25.0
+"""On a busy machine the scheduler takes longer. How busy it is shows the time from the deferral to the trigger's start,
+at most that many seconds; a task is deferred for so many times that time more."""
 IDLE_SECONDS = 180
 """How long a watch stays that nobody uses: the next task often is not far."""
 LINES_OF_ALL = (512 * 1024, 8 * 1024 * 1024)
@@ -186,13 +189,14 @@ class Shared:
         team = self.team(target)
         team.note(target)
         team.users += 1
+        least = _least_seconds(target.deferred_at)
         begin = time.monotonic()
         try:
             allowances = (Allowance(POD_RATE, POD_BURST), self._lines)
             found = await Following(target, team.cluster, team.watch, log, allowances).run()
             if found.log_complete:
                 team.hand_over(target.pod)
-            await asyncio.sleep(max(0.0, LEAST_SECONDS - (time.monotonic() - begin)))
+            await asyncio.sleep(max(0.0, least - (time.monotonic() - begin)))
             return found
         finally:
             team.users -= 1
@@ -218,6 +222,12 @@ class Shared:
                 if team.is_idle:
                     del self._teams[key]
                     await team.close()
+
+
+def _least_seconds(deferred_at: float) -> float:
+    """Return for how many seconds from now on a task stays deferred, that was deferred at that second of the epoch."""
+    passed = max(0.0, time.time() - deferred_at)
+    return LEAST_SECONDS + LAGS * min(passed, LONGEST_LAG) - passed
 
 
 _shared: dict[asyncio.AbstractEventLoop, Shared] = {}

@@ -52,6 +52,7 @@ class Target:
     manifest: dict[str, Any] | None = None  # of a pod that is still to be made
     log: LogPosition = field(default_factory=LogPosition)  # how far its log has been written
     events: tuple[str, ...] = ()  # uids of those that have been written
+    deferred_at: float = 0.0  # second of the epoch at which a worker deferred its task
 
     @property
     def path(self) -> str:

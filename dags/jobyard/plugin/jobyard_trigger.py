@@ -40,6 +40,7 @@ class PodTrigger(BaseTrigger):
         except (Exception, SystemExit) as error:
             self.log.warning(f"A worker follows the pod, as the triggerer can't: {type(error).__name__}: {error}")
             ending = {"kind": "unknown", "message": f"{type(error).__name__}: {error}"}
+            await asyncio.sleep(FAILED_SECONDS)
         self._ended = True
         yield TriggerEvent(ending)  # type: ignore[no-untyped-call]
 
@@ -58,6 +59,9 @@ class PodTrigger(BaseTrigger):
 
 
 ABANDON_SECONDS = 20
+FAILED_SECONDS = 20
+"""Airflow's scheduler fails a task that is queued again before it has taken note that the worker which deferred it has
+ended."""
 LOADING = Lock()
 
 

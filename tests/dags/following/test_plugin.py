@@ -90,6 +90,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     sys.modules.pop("jobyard_trigger", None)
     found = import_module("jobyard_trigger")
     assert found.__file__ == str(folder / "jobyard_trigger.py")
+    monkeypatch.setattr(found, "FAILED_SECONDS", 0)
     yield found
     sys.modules.pop("jobyard_trigger", None)
 

@@ -1,6 +1,7 @@
 """What the triggers of one triggerer share, and what is swept up behind them."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -536,10 +537,20 @@ def test_a_task_is_deferred_for_some_time_at_least(
 
     async def act(found: Shared) -> float:
         begin = asyncio.get_running_loop().time()
-        await found.follow(target(kubeconfig), Log())
+        await found.follow(target(kubeconfig, deferred_at=time.time()), Log())
         return asyncio.get_running_loop().time() - begin
 
     assert triggerer(act) >= 0.39
+
+
+@pytest.mark.parametrize(
+    ("passed", "least"),
+    [(0, 20), (2, 26), (20, 80), (30, 90), (120, 0), (86_400, 0), (-5, 20)],
+    ids=["idle", "usual", "busy", "very-busy", "restarted", "a-day-later", "another-clock"],
+)
+def test_on_a_busy_machine_it_is_deferred_for_longer(monkeypatch: pytest.MonkeyPatch, passed: int, least: int) -> None:
+    monkeypatch.setattr(module, "LEAST_SECONDS", 20.0)
+    assert max(0, round(module._least_seconds(time.time() - passed))) == least
 
 
 def test_the_keys_of_pods_that_are_gone_are_forgotten(server: ApiServer, kubeconfig: str, airflow: Airflow) -> None:

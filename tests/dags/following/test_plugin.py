@@ -311,7 +311,6 @@ def test_abandoning_takes_no_longer_than_airflow_waits(
     run(lambda: plugin.PodTrigger(**TARGET).on_kill(), 5)
 
 
-@pytest.mark.skipif(HAS_ON_KILL, reason="Airflow calls on_kill itself")
 def test_one_that_ended_abandons_nothing(plugin: Any, bucket: Bucket) -> None:
     bucket.add("v1")
 

@@ -8,10 +8,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from jobyard_cli.airflow.transport import Login
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import load_node_groups
@@ -98,8 +99,18 @@ class RealAirflow:
         self._supervisor.start(Process("api", api, ready, environment))
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and what they started: Airflow 2's file processor has a group of its own."""
+        started = [*self._descendants()]
         self._supervisor.stop(self._supervisor.names(), grace=0)
+        for process in started:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _descendants(self) -> Iterator[psutil.Process]:
+        pids = [self._supervisor.pid(name) for name in self._supervisor.names()]
+        for pid in filter(None, pids):
+            with suppress(psutil.NoSuchProcess):
+                yield from psutil.Process(pid).children(recursive=True)
 
     def log(self) -> str:
         """What the processes said last."""

@@ -59,12 +59,13 @@ class Following:
         self._reader = LogReader(cluster, target, line_writer(target, log))
         self._reading: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
+        self._has_node = False
         self._said: set[str] = set()
 
     @property
-    def is_running(self) -> bool:
-        """Whether the pod's container has been seen to run."""
-        return self._reading is not None
+    def has_node(self) -> bool:
+        """Whether the pod has been seen to have a node: it runs, or is about to."""
+        return self._has_node
 
     @property
     def log_bytes(self) -> int:
@@ -118,6 +119,7 @@ class Following:
             if pod is None:
                 await self._watch.confirm(subscription)
                 continue
+            self._has_node = bool(pod["node"])
             found = self._judge(pod)
             if found and pod is asked:
                 self._ended.set()

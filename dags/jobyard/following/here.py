@@ -11,7 +11,7 @@ from .target import Ending, LogPosition, Target
 from .watch import PodWatch
 
 WAITING_SECONDS, RUNNING_SECONDS = 5.0, 30.0
-"""How long a worker follows a pod that the triggerer could follow: one that waits for its machine, and one that runs. A
+"""How long a worker follows a pod that the triggerer could follow: one that waits for its node, and one that has it. A
 pod that ends within that time needs no second start of a worker, which takes as many seconds of a processor as it would
 save. One that writes more log meanwhile than the triggerer passes on is followed for longer."""
 
@@ -66,7 +66,7 @@ async def _follow(
 async def _be_patient(run: asyncio.Task[Ending], following: Following, waiting: float, running: float) -> None:
     """Wait for the end of the pod as long as that pays."""
     await asyncio.wait({run}, timeout=waiting)
-    is_eager = following.is_running
+    is_eager = following.has_node
     while is_eager and not run.done():
         before = following.log_bytes
         await asyncio.wait({run}, timeout=running)

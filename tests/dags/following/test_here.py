@@ -76,11 +76,15 @@ def test_what_is_left_goes_on_without_a_line_lost_or_twice(server: ApiServer, ku
     assert (found.kind, log.text) == (Kind.SUCCEEDED, "one\ntwo\nthree")
 
 
-def test_a_pod_that_waits_is_left_sooner(server: ApiServer, kubeconfig: str) -> None:
-    server.put(pod("a"))
+@pytest.mark.parametrize(("node", "seconds"), [("", 0.4), ("node-1", 0.8)], ids=["waits", "has-a-node"])
+def test_a_pod_that_waits_for_its_node_is_left_sooner(
+    server: ApiServer, kubeconfig: str, quick: Callable[..., None], node: str, seconds: float
+) -> None:
+    quick(module, RUNNING_SECONDS=0.8 if node else 5.0)
+    server.put(pod("a", node=node))
     begin = time.monotonic()
     assert isinstance(follow_briefly(target(kubeconfig, startup_timeout=LONG), Log()), Target)
-    assert time.monotonic() - begin >= 0.4
+    assert seconds <= time.monotonic() - begin < 5
 
 
 def test_a_pod_that_writes_much_is_left_when_it_writes_less(

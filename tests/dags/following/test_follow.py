@@ -549,6 +549,7 @@ def test_events_are_in_the_log_once(server: ApiServer, kubeconfig: str) -> None:
         server.away = False
         await until(lambda: len(server.asked("list", "events")) == 2)
         server.put(event("a.3", "Pulled", "done", "Normal"))
+        await until(lambda: "Pod event: Pulled: done" in followed.log.lines)
         server.remove("a.1", "events")
         server.status("a", **ended())
         await followed.ending()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from api_server import ApiServer
 from following_support import KEY, Log, ended, event, pod, run, running, target, until, write_kubeconfig
+from jobyard.following import follow as follow_module
 from jobyard.following import logs, task_state, watch
 from jobyard.following import shared as module
 from jobyard.following.cluster import FAILURES
@@ -88,6 +89,7 @@ def test_two_hundred_pods_of_a_team_cost_one_watch(
 ) -> None:
     """Also where their events are here before they are, as after a restart."""
     quick(watch, CONFIRM_SECONDS=10)
+    quick(follow_module, DRAIN_SECONDS=60)
     names = [f"pod-{number:03}" for number in range(200)]
     for name in names:
         server.put(pod(name))

@@ -2,6 +2,7 @@
 
 The loader is `dags/<team>.py`, the platform's, in the bucket beside the folder of the same name:
 
+    import airflow.providers.cncf.kubernetes.operators.pod  # which the DAG processor then imports once
     import jobyard  # Airflow reads a file for DAGs only if it names both
     globals().update(jobyard.load(__file__))
 """

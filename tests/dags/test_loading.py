@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from jobyard.compat import AIRFLOW_3
 from jobyard.contract import SCHEMA_VERSION
 from support import PLATFORM, Bucket, job, loader_source, task
@@ -40,8 +41,17 @@ def test_without_airflowignore_the_library_would_be_read(bucket: Bucket) -> None
     assert list_py_file_paths(bucket.folder, safe_mode=True, **arguments) != []
 
 
-def test_the_loader_is_two_lines() -> None:
-    assert len(loader_source("risk").splitlines()) == 2
+def test_the_dag_processor_imports_what_takes_long_before_it_starts_a_process_for_each_reading(
+    bucket: Bucket,
+) -> None:
+    from airflow.utils.file import iter_airflow_imports
+
+    loader = bucket.loader("risk")
+    assert list(iter_airflow_imports(str(loader))) == [KubernetesPodOperator.__module__]
+
+
+def test_the_loader_is_three_lines() -> None:
+    assert len(loader_source("risk").splitlines()) == 3
 
 
 def test_a_dag_comes_from_its_loader_which_a_task_reads_again(bucket: Bucket) -> None:

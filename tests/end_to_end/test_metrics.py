@@ -59,8 +59,9 @@ def test_the_peaks_are_those_of_the_kernel(demo: FinishedDemo, tables: dict[str,
     assert all(samples >= 1 for samples in pods["samples"])
     assert all(seconds > 0 for seconds in pods["cpu_seconds"])
     peaks = {uid: (peak, watched[uid].peak_bytes) for uid, peak in pods.select("uid", "memory_peak").rows()}
-    # Prometheus never has more than the kernel, and of pods that ended between two samples less.
-    assert all(0.5 * kernel <= peak <= kernel for peak, kernel in peaks.values()), peaks
+    # Prometheus never has more than the kernel, and of pods that ended between two samples less: cAdvisor looks less
+    # often at a pod that was idle for a while, as one whose image is pulled.
+    assert all(peak <= kernel for peak, kernel in peaks.values()), peaks
     near = [uid for uid, (peak, kernel) in peaks.items() if peak >= 0.98 * kernel]
     assert len(near) >= len(TASKS) - 1, peaks
 

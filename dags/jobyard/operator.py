@@ -45,6 +45,8 @@ ERRORS: Mapping[Kind, type[JobyardError]] = {
     Kind.NOT_STARTED: PodNotStartedError,
     Kind.CANNOT_START: PodCannotStartError,
 }
+CLEARED_SECONDS = 15
+"""How long the triggerer has to delete the pod of a task that was cleared, before the next try takes it up."""
 
 
 class JobPodOperator(KubernetesPodOperator):
@@ -137,7 +139,7 @@ class JobPodOperator(KubernetesPodOperator):
     def _start(self, context: Context, progress: Progress) -> tuple[Target, Progress]:
         """Make the next pod, or take up that of a lost try; return what to follow."""
         request = self._request(context, progress)
-        found = None if progress.pods else self._pods.take_up(self._build_find_pod_label_selector(context))
+        found = None if progress.pods else self._left_over(context)
         # Known before it is made, so that a task that is stopped meanwhile deletes it.
         self.pod = found or request
         made = found or self._pods.create(request)
@@ -146,6 +148,11 @@ class JobPodOperator(KubernetesPodOperator):
         container = self.pod.spec.containers[0]
         manifest = None if made else self._pods.manifest(request)
         return self._target(context, self.pod, manifest), progress.with_pod(container.image, resources(container))
+
+    def _left_over(self, context: Context) -> V1Pod | None:
+        """Return the pod that a lost try left."""
+        patience = CLEARED_SECONDS if self.is_deferred() else 0
+        return self._pods.take_up(self._build_find_pod_label_selector(context), patience)
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
         """Return the pod to make."""

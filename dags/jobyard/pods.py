@@ -4,6 +4,7 @@ Each request goes on for a while where the server or the network fails: an API s
 replaced, costs no try.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from jobyard.following.create import EXISTS, QUOTA
 
 PATIENCE_SECONDS = 600
+LOOK_SECONDS = 1.0
 BUSY = (429, 500, 502, 503, 504)
 ALIVE = ("Pending", "Running")
 Answer = TypeVar("Answer")
@@ -47,11 +49,12 @@ class Pods:
                 raise
             return self._patiently(lambda: self._client.read_namespaced_pod(name, self._namespace))
 
-    def take_up(self, selector: str) -> V1Pod | None:
+    def take_up(self, selector: str, patience: float = 0) -> V1Pod | None:
         """Return the pod that a lost try of the task left waiting or running; None if there was none.
 
         Any other that it left is deleted: nothing distinguishes what it wrote from what an earlier run of the task
-        wrote.
+        wrote. So is one that is deleted within `patience` seconds: the triggerer followed it until somebody cleared
+        the task, which the triggerer may notice later than the next try starts.
 
         Raises:
             ApiException: the API server refused.
@@ -63,12 +66,27 @@ class Pods:
         alive = [pod for pod in found if pod.status.phase in ALIVE and not pod.metadata.deletion_timestamp]
         alive.sort(key=lambda pod: pod.metadata.creation_timestamp)
         chosen = alive.pop() if alive else None
+        if chosen is not None and self._goes(chosen.metadata.name, patience):
+            chosen = None
         for pod in found:
             if pod is not chosen:
                 self.delete(pod.metadata.name)
         if chosen is not None:
             self._log.info("Taking up pod %s, which an earlier try has left", chosen.metadata.name)
         return chosen
+
+    def _goes(self, name: str, seconds: float) -> bool:
+        """Return whether somebody deletes the pod within that time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(LOOK_SECONDS, left))
+            try:
+                pod = self._patiently(lambda: self._client.read_namespaced_pod(name, self._namespace))
+            except ApiException as error:
+                return bool(error.status == 404)
+            if pod.metadata.deletion_timestamp:
+                return True
+        return False
 
     def delete(self, name: str) -> None:
         """Delete the pod; that it can't be deleted must not fail the task, whose work is done."""

@@ -39,6 +39,7 @@ class Server:
         self.faults: list[Exception] = []
         self.requests: list[str] = []
         self.pods: list[V1Pod] = []
+        self.reads: list[V1Pod | Exception] = []
 
     def _ask(self, request: str) -> None:
         self.requests.append(request)
@@ -51,7 +52,10 @@ class Server:
 
     def read_namespaced_pod(self, name: str, namespace: str) -> V1Pod:
         self._ask("read")
-        return made(name)
+        found = self.reads.pop(0) if self.reads else made(name)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def list_namespaced_pod(self, namespace: str, label_selector: str) -> Any:
         self._ask("list")
@@ -117,6 +121,21 @@ def test_the_newest_pod_that_lives_is_taken_up_and_the_others_go(server: Server,
     assert found is not None and found.metadata.name == "new"
     deleted = sorted(request for request in server.requests if request.startswith("delete"))
     assert deleted == ["delete done", "delete failed", "delete going", "delete old"]
+
+
+@pytest.mark.parametrize("answer", [refusal(404), made("new", is_going=True)], ids=["gone", "going"])
+def test_one_that_is_deleted_meanwhile_is_not_taken_up(server: Server, pods: Pods, answer: Any) -> None:
+    server.pods = [made("new")]
+    server.reads = [made("new"), answer]
+    assert pods.take_up("a=b", patience=60) is None
+    assert server.requests == ["list", "read", "read", "delete new"]
+
+
+def test_one_that_stays_is_taken_up_after_a_while(server: Server, pods: Pods) -> None:
+    server.pods = [made("new")]
+    found = pods.take_up("a=b", patience=0.05)
+    assert found is not None and found.metadata.name == "new"
+    assert "delete new" not in server.requests
 
 
 def test_without_one_there_is_nothing_to_take_up(server: Server, pods: Pods) -> None:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTEST = str(Path(sys.executable).with_name("pytest"))
-BY_ITSELF = "tests/end_to_end/test_pod_life.py"
-"""Kills triggerers, drains nodes and stops the API server of the platform that the other tests share. Run it alone."""
 ALL_OTHERS = tuple(f"tests/{name}" for name in ("unit", "iam", "template", "charts", "metrics"))
 
 
@@ -47,7 +45,7 @@ def lanes() -> tuple[Lane, ...]:
         Lane("all others", [PYTEST, *ALL_OTHERS]),
         # The browser comes after the hostile images: as root it has processes without rights, whose folders a step of
         # an image's build may look into.
-        _beside("end to end", "tests/end_to_end", "tests/page", f"--ignore={BY_ITSELF}"),
+        _beside("end to end", "tests/end_to_end", "tests/page"),
         _beside("airflow", "tests/airflow", "tests/sync"),
     )
 

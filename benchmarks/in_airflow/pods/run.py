@@ -163,7 +163,7 @@ class Bench:
         seen: dict[tuple[str, str], float] = {}
         busy: dict[str, tuple[float, float]] = {}
         ends: dict[str, float] = {}
-        while len([key for key in seen if key[1] == "success"]) < TASKS:
+        while sum((task_id, "success") in seen for task_id in ends) < TASKS:
             for task_id, state in self.airflow.ask(
                 "SELECT task_id, state FROM task_instance WHERE dag_id = %s", dag_id
             ):
@@ -184,7 +184,8 @@ class Bench:
         after = self.airflow.cpu()
         used = sum(after[key] - before[key] for key in self.airflow.sessions) - idle * (seconds + 5)
         query = "SELECT task_id, end_date FROM task_instance WHERE dag_id = %s AND state = 'success'"
-        done = {task_id: moment.timestamp() for task_id, moment in self.airflow.ask(query, dag_id)}
+        # One task of a job has no pod: that which says that the job has finished.
+        done = {task_id: moment.timestamp() for task_id, moment in self.airflow.ask(query, dag_id) if task_id in ends}
         asked = usage.requests(Path(self.settings.audit), started, time.time())
         say(
             "chain",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from jobyard_cli.importing.report import Report
     from jobyard_cli.importing.users import Form
     from jobyard_cli.team.repo import TeamRepo
+
+_SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 class ImportFormat(StrEnum):
@@ -128,6 +131,8 @@ def _options(
     if timezone not in available_timezones():
         hint = did_you_mean(timezone, available_timezones()) or "it must be in the IANA database, such as Asia/Jakarta"
         raise UsageError(f"--timezone: unknown time zone '{timezone}' ({hint})")
+    if secret and not _SECRET.fullmatch(secret):
+        raise UsageError(f"--secret must be the name of a Kubernetes Secret, such as database; got '{secret}'")
     chains = tuple(tuple(name.strip() for name in names.split(",")) for names in chain)
     known = frozenset() if team is None else frozenset(team.images)
     return Options(timezone, image, secret, lines, all_lines, chains, Form(form.value), known)

@@ -17,6 +17,7 @@ _LOG_PROGRAMS = frozenset({"logger", "ts", "cronolog", "rotatelogs", "systemd-ca
 _BASHISMS = re.compile(
     r"(^|[;&|(]\s*)source\s|\[\[|&>|<\(|>\(|\$RANDOM|\bRANDOM\b|\$'|<<<|\bpipefail\b|\bpushd\b|\$\{\w+(\^|,|//?)|\{\d+\.\."
 )
+_ENV_FILE = re.compile(r"\bcat\s+([\w./~${}-]*\.env)\b")
 _DATE_FORMAT = re.compile(r"\bdate\b[^|;&)]*\+?[^|;&)]*$|\bstrftime\b")
 _KEYWORDS = frozenset(["if", "then", "else", "elif", "fi", "while", "until", "do", "done", "!", "{", "}", "command"])
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -74,7 +75,9 @@ def read_command(written: str, shell: str = "", variables: Sequence[str] = ()) -
     if standard_input:
         text = _with_input(text, standard_input)
         whole = outline(text)
-    doubts += _machine(whole)
+    text = _with_if(whole, notes)
+    whole = outline(text)
+    doubts += [*_machine(whole), *_exit_codes(whole, notes)]
     read = replace(read, notes=tuple(notes), doubts=tuple(doubts))
     if words := _plain(whole):
         return replace(read, words=words, text="")
@@ -223,6 +226,37 @@ def _assignments(whole: Outline, variables: Sequence[str]) -> tuple[dict[str, st
     return env, whole.text[words[taken].start :]
 
 
+def _with_if(whole: Outline, notes: list[str]) -> str:
+    """Return `[ test ] && command` as an `if`: cron ignores that it ends with 1, and Airflow would fail the task."""
+    commands = whole.commands
+    first = next((number for number, command in enumerate(commands) if not is_cd(command)), len(commands))
+    last = first
+    while last < len(commands) and _is_test(commands[last]):
+        last += 1
+    joined = all(command.operator == "&&" for command in commands[1:])
+    if not joined or first == last or last == len(commands) or any(command.compound for command in commands):
+        return whole.text
+    text = whole.text
+    test = text[commands[first].start : commands[last].start].strip().removesuffix("&&").strip()
+    notes.append("its test is in an if: where it is false, nothing has failed")
+    return f"{text[: commands[first].start]} if {test}; then {text[commands[last].start :].strip()}; fi".strip()
+
+
+def _is_test(command: Simple) -> bool:
+    words = [word.text for word in command.words]
+    return words[:1] in (["["], ["[["], ["test"]) or words[:2] in (["command", "-v"], ["grep", "-q"], ["pgrep", "-f"])
+
+
+def _exit_codes(whole: Outline, notes: list[str]) -> list[str]:
+    """Return what hides a failure from Airflow, which retries and alerts by the exit code."""
+    operators = [command.operator for command in whole.commands if command.words]
+    if "||" in operators:
+        return ["what follows || hides a failure: the task succeeds then, is not retried, and sends no alert"]
+    if "|" in operators or ";" in operators:
+        notes.append("only the exit code of the last of its commands decides whether the task has failed")
+    return []
+
+
 def _plain(whole: Outline) -> tuple[str, ...]:
     """Return the words of a command that needs no shell, none if it does."""
     if len(whole.commands) != 1:
@@ -303,6 +337,7 @@ def _machine(whole: Outline) -> list[str]:
                 doubts.append(f"it reads {item.target}, which must be in the image or come from S3")
         if _base(words[0]) if words else "":
             doubts += _local(words)
+    doubts += [_sourced(file) for file in _ENV_FILE.findall(whole.text)]
     return list(dict.fromkeys(doubts))
 
 

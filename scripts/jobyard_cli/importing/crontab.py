@@ -100,6 +100,9 @@ def import_crontab(source: Source, options: Options) -> Imported:
     """
     state = _Import(source, options)
     lines = read_lines(source.lines, options.form, source.name)
+    # A command names a secret better than a comment does.
+    for line in sorted(lines, key=lambda line: line.kind in (Kind.comment, Kind.disabled)):
+        state.vault.collect(line.text, line.number)
     for line in lines:
         state.outcomes.append(_outcome(state, line))
     _require_lines(options, state.outcomes)
@@ -129,7 +132,7 @@ def _outcome(state: _Import, line: Line) -> Outcome:
         case Kind.comment:
             return made
         case Kind.wrapper:
-            return replace(made, fate=Fate.left_out, reason="belongs to the shell around the crontab")
+            return replace(made, fate=Fate.left_out, reason="it belongs to the script around the crontab")
         case Kind.setting:
             reason, notes = state.settings.take(line.name, line.value, line.number, state.vault)
             return replace(made, fate=Fate.setting, reason=reason, notes=(*line.notes, *notes))
@@ -146,8 +149,6 @@ def _entry(state: _Import, made: Outcome, entry: Entry) -> Outcome:
         state.users.add(entry.user)
     written, secrets = state.vault.without_secrets(entry.command, made.number)
     command = read_command(written, state.settings.shell, [*state.settings.env, *secrets])
-    notes = (*made.notes, *entry.schedule.notes, *command.notes)
-    made = replace(made, notes=notes, looks=command.doubts)
     wanted = state.options.include_all or made.number in state.options.include
     if (earlier := _repeated(state, entry, made.number)) and not wanted:
         return replace(made, fate=Fate.left_out, reason=f"it is the same as line {earlier}")
@@ -159,7 +160,7 @@ def _entry(state: _Import, made: Outcome, entry: Entry) -> Outcome:
         return replace(made, fate=Fate.proposed, reason=reason)
     task = _task(state, made, entry, command, secrets)
     state.tasks.append(task)
-    notes = (*notes, f"although {reason}") if reason else notes
+    notes = (*made.notes, *entry.schedule.notes, *command.notes, *([f"although {reason}"] if reason else []))
     update = housekeeping.code_update(command)
     looks = (*command.doubts, update) if update else command.doubts
     # The image and the Secret are missing in most lines: the next steps and the check name them.
@@ -182,13 +183,14 @@ def _task(state: _Import, made: Outcome, entry: Entry, command: Command, secrets
     options, settings = state.options, state.settings
     folder = _folder(command)
     image = command.image or options.image or state.skeletons.image_for(program_of(command), folder)
-    decisions = list(_decisions(entry))
+    decisions: list[str] = []
     references = _references(state, command, secrets)
     unset = [variable for variable, reference in references.items() if variable not in (*secrets, *settings.secrets)]
     decisions += [
         f"${variable} is not set in the crontab: name a Secret in secrets, or set it in env" for variable in unset
     ]
     todos = _image_todo(command, image) + decisions
+    decisions += _decisions(entry)
     named = [variable for variable in references if variable not in unset]
     if named and not options.secret:
         todos.append(f"name the Kubernetes Secret, and its key, of {', '.join(named)}")
@@ -353,6 +355,9 @@ def _safe(outcome: Outcome, vault: Vault) -> Outcome:
 
 
 def _notes(state: _Import) -> Iterator[str]:
+    fates = {outcome.fate for outcome in state.outcomes}
+    if Fate.unreadable in fates and fates.isdisjoint((Fate.imported, Fate.proposed)):
+        yield "it has no entry to import: a crontab is what `crontab -l` prints, or a file such as /etc/crontab"
     if state.users:
         users = ", ".join(sorted(state.users))
         yield f"the entries have a column of users ({users}), which is left out: a pod runs as the user of its image"

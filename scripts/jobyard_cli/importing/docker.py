@@ -86,7 +86,7 @@ class Run:
 def run(whole: Outline) -> Run | None:
     """Return what a container runs, if the command only changes the directory and starts one; else None."""
     *before, last = whole.commands or (None,)
-    if last is None or last.compound or last.redirections:
+    if last is None or last.compound:
         return None
     if any(command is None or not _is_cd(command) or command.redirections for command in before):
         return None

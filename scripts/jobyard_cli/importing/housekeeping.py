@@ -108,6 +108,8 @@ def _cleaning(words: Sequence[str]) -> str:
         return "it deletes old files of the machine"
     if _base(words[0]) in ("rm", "truncate") and re.search(r"/(tmp|log|logs|cache)\b|\.log\b", text):
         return "it deletes old files of the machine"
+    if _base(words[0]) == "tail" and re.search(r"\.log\b", text) and "-f" not in words:
+        return "it shortens a log of the machine"
     if _base(words[0]) == "sync" or "drop_caches" in text:
         return "it empties caches of the machine"
     return ""

@@ -81,6 +81,7 @@ def read_entries(lines: Sequence[Line]) -> list[str]:
 
 def _classified(lines: Sequence[str]) -> Iterator[Line]:
     ends: set[str] = set()
+    replaces = False
     script = any(_INSTALLS.search(text) and _HEREDOC.search(text) for text in lines)
     for number, text in enumerate(lines, 1):
         line = _line(number, text)
@@ -89,10 +90,16 @@ def _classified(lines: Sequence[str]) -> Iterator[Line]:
             line = Line(number, text, Kind.wrapper)
         elif line.kind is Kind.unreadable and (opened := _HEREDOC.search(text)) and _INSTALLS.search(text):
             ends.add(opened[2])
+            replaces = not opened[1]
             line = Line(number, text, Kind.wrapper)
         elif line.kind is Kind.unreadable and script and not ends:
-            line = replace(line, problem="a command of the script around the crontab; it is not in the crontab itself")
+            line = Line(number, text, Kind.wrapper)
+        elif line.kind is Kind.entry and ends and replaces and re.search(r"(?<!\\)[$`]", text):
+            line = replace(line, notes=(_REPLACED,))
         yield line
+
+
+_REPLACED = "the script replaces its variables when it installs the crontab: `crontab -l` prints the result"
 
 
 def _line(number: int, text: str) -> Line:

@@ -222,7 +222,7 @@ def _stem(program: str) -> str:
 def _folders(program: str, command: Command) -> Iterator[str]:
     """Yield the names of the folders that a script is in, the closest first, and of that which the command enters."""
     entered = [words[1] for words in command.programs if words[:1] == ("cd",) and len(words) > 1]
-    for path in [program.rpartition("/")[0], program.rpartition(".")[0] if "/" not in program else "", *entered]:
+    for path in [program.rpartition("/")[0], _module_folder(program), *entered]:
         for folder in reversed(re.split(r"[/.]", path)):
             if (
                 slug(folder)
@@ -233,10 +233,16 @@ def _folders(program: str, command: Command) -> Iterator[str]:
                 yield folder
 
 
+def _module_folder(program: str) -> str:
+    """Return `src.jobs` for the module `src.jobs.main`, "" for a file."""
+    return "" if "/" in program or _EXTENSION.search(program) else program.rpartition(".")[0]
+
+
 def _address_parts(address: str) -> list[str]:
     host, _, path = address.rpartition("//")[2].partition("/")
     last = [part for part in path.split("?")[0].split("/") if slug(part)]
-    return [host.split(".")[0].split(":")[0], *last[-1:]]
+    named = host.split(":")[0]
+    return [*([] if named.replace(".", "").isdigit() else [named.split(".")[0]]), *last[-1:]]
 
 
 def _is_telling(word: str) -> bool:

@@ -87,13 +87,13 @@ def _outcome_lines(imported: Imported) -> Iterator[str]:
 
 
 def _groups(outcomes: Sequence[Outcome]) -> Iterator[list[Outcome]]:
-    """Yield comments and blank lines that follow each other together, and each other line alone."""
+    """Yield lines that follow each other and have the same fate and reason, such as comments; entries are alone."""
     for _, group in groupby(outcomes, key=_alike):
         yield list(group)
 
 
 def _alike(outcome: Outcome) -> tuple[str, str]:
-    if outcome.fate in _QUIET:
+    if outcome.fate in (*_QUIET, Fate.unreadable):
         return outcome.fate, outcome.reason
     return outcome.fate, str(outcome.number)
 
@@ -158,7 +158,7 @@ def _secret_lines(imported: Imported) -> Iterator[str]:
     if not imported.secrets:
         return
     yield ""
-    yield "Secrets: their values are in the crontab, and were copied nowhere. The jobs refer to them by name:"
+    yield "Secrets: their values are in the crontab, and were copied nowhere. Jobs that need them refer to them by name:"
     for secret in imported.secrets:
         yield f"  line {secret.line}: {secret.name}"
 

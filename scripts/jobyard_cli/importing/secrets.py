@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from jobyard_cli.importing.shell import DOUBLE, INSIDE, SINGLE, outline
@@ -39,9 +39,14 @@ _KNOWN = re.compile(
     r"|sk-[\w-]{20,}|AIza[\w-]{30,}|SG\.[\w-]{10,}\.[\w-]{10,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
     r"|(?<!sha256:)(?<!@)[0-9a-f]{32,64})(?![\w/+-])"
 )
+# What names a place or a measure of a secret, and not its value.
+_NO_SECRET = re.compile(r"(file|path|dir|name|length|limit|ttl|type|size|count|env|tokens|expiry)$", re.IGNORECASE)
 _HARMLESS = re.compile(
     r"(true|false|yes|no|none|null|\d{1,4}|/\S*|\.{1,2}/\S*|~\S*|\*+|x{3,}|<[^>]*>|\{\{.*)", re.IGNORECASE
 )
+
+SHORTEST_KNOWN = 8
+"""Characters of a value that is taken for a secret wherever it is; a shorter one may be a word."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Vault:
 
     def without_secrets(self, command: str, line: int) -> tuple[str, tuple[str, ...]]:
         """Return a command that takes its secrets from variables, and the names of those."""
-        found = find(command)
+        found = _apart([*find(command), *self._known(command)])
         marks = outline(command).marks
         names = []
         for place in reversed(found):
@@ -105,13 +110,25 @@ class Vault:
             )
         return command, tuple(dict.fromkeys(reversed(names)))
 
+    def collect(self, text: str, line: int) -> None:
+        """Learn the secrets of a line, so that they are found wherever else they are."""
+        for place in find(text):
+            self.name_of(text[place.start : place.end], place.name, line)
+
     def setting(self, name: str, value: str, line: int) -> bool:
         """Return whether a setting is a secret; it is kept as one then."""
-        whole = f"{name}={value}"
-        if not value or not find(whole):
+        if not value or not find(f"{name}={value}"):
             return False
-        self.name_of(value, name, line)
+        if self.name_of(value, name, line) != name:
+            self.secrets.append(Secret(name, line))
         return True
+
+    def _known(self, text: str) -> Iterator[Found]:
+        """Yield where a known value is in a text that does not say that it is a secret."""
+        for value, name in self.names.items():
+            if len(value) >= SHORTEST_KNOWN:
+                for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text):
+                    yield Found(*match.span(), name)
 
 
 def _reference(name: str, mark: str) -> str:
@@ -124,8 +141,13 @@ def _reference(name: str, mark: str) -> str:
 
 
 def find(text: str) -> list[Found]:
-    """Return the secrets in a text, in order; none overlap."""
-    found = sorted(_all(text), key=lambda place: (place.start, -place.end))
+    """Return the secrets in a text, in order, of which none overlap."""
+    return _apart(_all(text))
+
+
+def _apart(places: Iterable[Found]) -> list[Found]:
+    """Return the places in order, without those that overlap an earlier one."""
+    found = sorted(places, key=lambda place: (place.start, -place.end))
     kept: list[Found] = []
     for place in found:
         if not kept or place.start >= kept[-1].end:
@@ -141,6 +163,8 @@ def _all(text: str) -> Iterator[Found]:
             value = text[start:end]
             if value[:1] in ("'", '"') and value[-1:] == value[:1]:
                 start, end = start + 1, end - 1
+            if _NO_SECRET.search(groups.get("name") or ""):
+                continue
             if end > start and not _HARMLESS.fullmatch(text[start:end]) and "***" not in text[start:end]:
                 yield Found(start, end, _variable(groups.get("name") or default))
     for match in _KNOWN.finditer(text):

@@ -91,6 +91,9 @@ def unwrap(command: Simple, *, alone: bool) -> Unwrapped | None:
     first = _command_start(words, position + 1, wrapper)
     if first is None or first >= len(words):
         return None
+    if name == "env" and words[first].text.startswith(("$", "`")):
+        # Variables that `env` gets from a command, as in `env $(cat .env)`: a shell would run them.
+        return None
     taken = " ".join(word.text for word in words[position:first])
     limit = _limit(words[position + 1 : first]) if name == "timeout" else ""
     if name == "timeout" and not limit:

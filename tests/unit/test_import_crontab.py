@@ -130,7 +130,7 @@ def test_a_dry_run_writes_nothing_and_needs_no_repository(
 def test_entries_proposed_to_leave_out_are_imported_on_request(
     jobyard: Jobyard, team_repo: Path, crontab: Write
 ) -> None:
-    crontab("* * * * * python poll.py\n@reboot python serve.py\n0 1 * * * certbot renew\n")
+    crontab("* * * * * python poll.py\n@reboot python serve.py\n0 1 * * * certbot renew\n#0 3 * * * python old.py\n")
     jobyard("import", "crontab", "../crontab", "--image", "inference")
     assert list((team_repo / "dags").iterdir()) == []
     code, out, _ = jobyard("import", "crontab", "../crontab", "--image", "inference", "--include", "2")
@@ -139,6 +139,8 @@ def test_entries_proposed_to_leave_out_are_imported_on_request(
     assert "although it runs when the machine starts" in out
     jobyard("import", "crontab", "../crontab", "--image", "inference", "--include", "all")
     assert {job.name for job in (team_repo / "dags").iterdir()} == {"serve", "poll", "certbot"}
+    _, out, _ = jobyard("import", "crontab", "../crontab", "--image", "inference", "--include", "4")
+    assert "4  imported as dags/old/job.yaml: at 03:00 every day (UTC)" in out
 
 
 def test_a_chain_is_proposed_and_joined_only_on_request(jobyard: Jobyard, team_repo: Path, crontab: Write) -> None:

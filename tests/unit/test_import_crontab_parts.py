@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -198,6 +199,7 @@ def test_a_setting_holds_for_the_entries_below_it_only() -> None:
         ("a \\% b", ("a", "%", "b")),
         ("cd /srv && docker compose run --rm -T app python a.py >> /var/log/a.log 2>&1", ("python", "a.py")),
         ("docker exec -i db psql -c 'select 1'", ("psql", "-c", "select 1")),
+        ('su - ml -c "a b"', ("a", "b")),
     ],
 )
 def test_a_plain_command_is_split_as_the_shell_does(written: str, words: tuple[str, ...]) -> None:
@@ -214,6 +216,10 @@ def test_a_plain_command_is_split_as_the_shell_does(written: str, words: tuple[s
         ("a $B", "sh", "a $B"),
         ("a *.csv", "sh", "a *.csv"),
         ("a > data.csv", "sh", "a > data.csv"),
+        ("a 2>&1 | grep -v b >> a.log 2>&1", "sh", "a 2>&1 | grep -v b"),
+        ("a > /data/micron.txt", "sh", "a > /data/micron.txt"),
+        ("a >> logs/day.csv 2>&1", "sh", "a >> logs/day.csv 2>&1"),
+        ("a 2>&1 | tee -a logs/day.json", "sh", "a 2>&1 | tee -a logs/day.json"),
         ("a > data.csv 2>> err.log", "sh", "a > data.csv"),
         ("source venv/bin/activate && a", "bash", "source venv/bin/activate && a"),
         ("cd /x && flock -n /tmp/l a && b", "sh", "cd /x && a && b"),
@@ -248,6 +254,7 @@ def test_a_command_is_read_with_what_it_sets() -> None:
         ("a 'b", "its quotes or brackets are not closed"),
         ("curl http://localhost:8000/x", "it calls a service of the machine (localhost)"),
         ("a > /data/out.csv", "it writes /data/out.csv, which is deleted with the pod"),
+        ("a | mail -s done me@example.com", "it sends mail"),
         ("a || true", "what follows || hides a failure"),
         ("docker run --strange x y", "it runs docker, which a pod does not have"),
     ],
@@ -353,7 +360,7 @@ def test_names() -> None:
 
 
 def step(name: str, line: int, start: int, text: str = "", comment: str = "", folder: str = "/x") -> chains.Step:
-    return chains.Step(name, line, start, ("*", "*", "*"), "UTC", folder, name, text or name, comment)
+    return chains.Step(name, line, (start,), ("*", "*", "*"), "UTC", folder, name, text or name, comment)
 
 
 def test_chains_with_their_reasons() -> None:
@@ -362,6 +369,13 @@ def test_chains_with_their_reasons() -> None:
     (chain,) = chains.find([step("a", 1, 0, "a > /d/x.csv"), step("b", 2, 30, "b /d/x.csv", "after a is done")])
     assert chain.certainty == "almost certain"
     assert chain.links[0].reasons[1:] == ("both name /d/x.csv", "the comment of line 2 names it", "both are in /x")
+
+
+def test_a_chain_several_times_a_day() -> None:
+    first = chains.Step("features", 1, (60, 780), ("1-31",), "UTC", "/x", "features", "features")
+    (chain,) = chains.find([first, replace(first, name="inference", program="inference", moments=(90, 810))])
+    assert chain.links[0].reasons[0] == "they start 30 min apart on the same days"
+    assert chains.find([first, replace(first, name="inference", program="inference", moments=(90, 840))]) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LONGEST_GAP = 4 * 60
 """Minutes between the starts of two entries of a chain."""
@@ -76,12 +77,12 @@ POSSIBLE = "possible"
 
 @dataclass(frozen=True)
 class Step:
-    """An entry as chains see it. `start` is its only moment of a day, in minutes since midnight."""
+    """An entry as chains see it. `moments` are the times of a day at which it starts, in minutes since midnight."""
 
     name: str
     line: int
-    start: int
-    days: tuple[str, str, str]
+    moments: tuple[int, ...]
+    days: tuple[str, ...]
     zone: str
     folder: str
     program: str
@@ -123,7 +124,7 @@ class Chain:
 
 def find(steps: Sequence[Step]) -> list[Chain]:
     """Return the chains among the entries of a crontab; each entry is in one at most."""
-    ordered = sorted(steps, key=lambda step: (step.start, step.line))
+    ordered = sorted(steps, key=lambda step: (step.moments, step.line))
     links: dict[str, Link] = {}
     followed: set[str] = set()
     for number, second in enumerate(ordered):
@@ -131,7 +132,7 @@ def find(steps: Sequence[Step]) -> list[Chain]:
         free = [link for link in candidates if link.first.name not in followed]
         if free:
             # The closest one in time among those with the most reasons.
-            best = max(free, key=lambda link: (link.points, link.first.start))
+            best = max(free, key=lambda link: (link.points, link.first.moments))
             links[best.first.name] = best
             followed.add(best.first.name)
     return list(_chains(ordered, links))
@@ -151,8 +152,8 @@ def _chains(ordered: Sequence[Step], links: dict[str, Link]) -> Iterator[Chain]:
 
 
 def _link(first: Step, second: Step, all_steps: Sequence[Step]) -> Link | None:
-    gap = second.start - first.start
-    if not 0 < gap <= LONGEST_GAP or first.days != second.days or first.zone != second.zone:
+    gap = _gap(first, second)
+    if gap is None or first.days != second.days or first.zone != second.zone:
         return None
     reasons: list[tuple[int, str]] = []
     shared = _shared_file(first, second)
@@ -172,6 +173,17 @@ def _link(first: Step, second: Step, all_steps: Sequence[Step]) -> Link | None:
         return None
     when = f"they start {gap} min apart on the same days"
     return Link(first, second, (when, *(text for _, text in reasons)), points)
+
+
+def _gap(first: Step, second: Step) -> int | None:
+    """Return the minutes from each start of the first to the next one of the second; None if they differ."""
+    if len(first.moments) != len(second.moments):
+        return None
+    gaps = {later - earlier for earlier, later in zip(first.moments, second.moments, strict=True)}
+    pauses = [later - earlier for earlier, later in pairwise(first.moments)]
+    longest = min([LONGEST_GAP, *pauses])
+    gap = gaps.pop()
+    return gap if not gaps and 0 < gap <= longest else None
 
 
 def _shared_file(first: Step, second: Step) -> str:

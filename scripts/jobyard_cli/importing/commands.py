@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile
+from itertools import dropwhile, zip_longest
 
 from jobyard_cli.importing import docker
-from jobyard_cli.importing.shell import Outline, Part, Redirection, Simple, edited, expands, outline
+from jobyard_cli.importing.shell import Outline, Part, Redirection, Simple, edited, expands, outline, unquoted
 from jobyard_cli.importing.wrappers import Unwrapped, inner_text, unwrap
 
-_LOG = re.compile(r"(^|[^a-z])logs?([^a-z]|$)|\.(log|out|err|stdout|stderr)$|cron", re.IGNORECASE)
+_LOG = re.compile(r"(^|[^a-z])(logs?|cron|cronlog)([^a-z]|$)|\.(log|out|err|stdout|stderr)$", re.IGNORECASE)
+_DATA = re.compile(
+    r"\.(csv|tsv|jsonl?|parquet|sql|dump|gz|tgz|bz2|zip|pkl|xml|html?|db|sqlite|npy|npz|xlsx|png|pdf|ya?ml|prom)$",
+    re.IGNORECASE,
+)
 _NOWHERE = re.compile(r"/dev/(null|stdout|stderr|fd/[12]|tty\w*|console)|/proc/(1|self)/fd/[12]")
 _LOG_PROGRAMS = frozenset({"logger", "ts", "cronolog", "rotatelogs", "systemd-cat", "multilog", "svlogd"})
 _BASHISMS = re.compile(
@@ -117,13 +121,16 @@ def _without_background(whole: Outline, notes: list[str]) -> str:
 
 def _without_logs(whole: Outline, notes: list[str]) -> str:
     """Return the text without what only sends output to a log, which Airflow keeps of each task."""
+    kept = list(whole.commands)
     edits = []
-    for command in whole.commands:
-        edits += [(_before(whole.text, item.start), item.end, "") for item in _log_redirections(command)]
-    last = whole.commands[-1] if whole.commands else None
-    if last is not None and last.operator == "|" and _only_logs(last):
-        edits.append((_before(whole.text, whole.commands[-2].end), last.end, ""))
-    removed = [whole.text[start:end].strip() for start, end, _ in edits]
+    if len(kept) > 1 and kept[-1].operator == "|" and _only_logs(kept[-1]):
+        log = kept.pop()
+        edits.append((_before(whole.text, kept[-1].end), log.end, ""))
+    for command, following in zip_longest(kept, kept[1:]):
+        # What the next program of a pipe reads is not a log.
+        if following is None or following.operator != "|":
+            edits += [(_before(whole.text, item.start), item.end, "") for item in _log_redirections(command)]
+    removed = [whole.text[start:end].strip() for start, end, _ in sorted(edits)]
     if removed:
         notes.append(f"'{' '.join(removed)}' is left out: the output is in the task's log")
     return edited(whole.text, edits).strip()
@@ -150,7 +157,12 @@ def _is_duplicate(item: Redirection) -> bool:
 
 
 def _is_log(item: Redirection, duplicated: bool) -> bool:
-    if item.descriptor == "2" or _NOWHERE.fullmatch(item.target) or _LOG.search(item.target):
+    if item.descriptor == "2" or _NOWHERE.fullmatch(item.target):
+        return True
+    target = unquoted(item.target)
+    if _DATA.search(target):
+        return False
+    if _LOG.search(target):
         return True
     # Errors go to the same file: what is read by programs has none in it.
     return item.operator in ("&>>", "&>", ">&") or (duplicated and item.operator == ">>")
@@ -163,7 +175,7 @@ def _only_logs(command: Simple) -> bool:
     if program in _LOG_PROGRAMS:
         return True
     files = [word.value for word in command.words[1:] if not word.text.startswith("-")]
-    return program == "tee" and all(_LOG.search(file) for file in files)
+    return program == "tee" and all(_LOG.search(file) and not _DATA.search(file) for file in files)
 
 
 def _without_wrappers(text: str, notes: list[str]) -> tuple[str, str]:
@@ -352,6 +364,8 @@ def _sourced(file: str) -> str:
 def _local(words: list[str]) -> list[str]:
     if any(re.search(r"//(localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal)\b", word) for word in words):
         return ["it calls a service of the machine (localhost), which a pod cannot reach"]
+    if _base(words[0]) in ("mail", "mailx", "sendmail", "mutt", "ssmtp", "msmtp", "swaks"):
+        return ["it sends mail, which an image seldom can: alerts of the job tell of failures"]
     if _base(words[0]) in ("docker", "docker-compose", "podman"):
         return ["it runs docker, which a pod does not have: name the image of the container in the job"]
     return []

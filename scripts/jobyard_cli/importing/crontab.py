@@ -138,8 +138,8 @@ def _outcome(state: _Import, line: Line) -> Outcome:
             return replace(made, fate=Fate.setting, reason=reason, notes=(*line.notes, *notes))
         case Kind.unreadable:
             return replace(made, fate=Fate.unreadable, reason=line.problem, column=line.column)
-        case Kind.disabled:
-            return replace(made, fate=Fate.left_out, reason="it is commented out")
+        case Kind.disabled if line.number not in state.options.include:
+            return replace(made, fate=Fate.left_out, reason=f"it is commented out (--include {line.number} imports it)")
     assert line.entry is not None
     return _entry(state, made, line.entry)
 
@@ -270,13 +270,13 @@ def _clock(task: TaskDraft) -> str:
 
 
 def _steps(tasks: Sequence[TaskDraft]) -> Iterator[chains.Step]:
-    """Yield the entries that run once on each of their days."""
+    """Yield the entries that have a clock, and that run every hour at most."""
     for task in tasks:
-        if len(task.schedule.minutes) == 1 and task.schedule.expression:
+        if task.schedule.expression and task.schedule.interval >= 60:
             yield chains.Step(
                 task.name,
                 task.line,
-                task.schedule.minutes[0],
+                task.schedule.minutes,
                 task.schedule.days,
                 task.timezone,
                 task.folder,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
+from jobyard import limits
 
 from jobyard_cli.importing.model import TODO, JobDraft, TaskDraft
 from jobyard_cli.importing.source import STANDARD_INPUT
@@ -33,7 +34,7 @@ def _lines(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
     first = tasks[0]
     yield "apiVersion: jobyard/v1"
     if description := " ".join(task.comment for task in tasks if task.comment):
-        yield from _yaml({"description": description})
+        yield from _yaml({"description": description[: limits.DESCRIPTION]})
     if first.schedule.problem:
         yield from _comment(f"TODO: {first.schedule.problem}.")
     yield from _yaml({"schedule": _schedule(first)})

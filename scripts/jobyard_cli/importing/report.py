@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from jobyard_cli.check.findings import Finding, printable
-from jobyard_cli.importing.chains import Chain
+from jobyard_cli.importing.chains import Chain, Step
 from jobyard_cli.importing.model import TODO, Fate, Imported, Outcome
 from jobyard_cli.plan.markdown import code, prose
 from jobyard_cli.plan.phrases import counted
@@ -149,16 +149,20 @@ def _chain_lines(report: Report) -> Iterator[str]:
 
 
 def _steps_of(chain: Chain) -> str:
-    return " -> ".join(
-        f"{step.name} (line {step.line}, {step.start // 60:02}:{step.start % 60:02})" for step in chain.steps
-    )
+    return " -> ".join(f"{step.name} (line {step.line}, {_clock(step)})" for step in chain.steps)
+
+
+def _clock(step: Step) -> str:
+    hour, minute = divmod(step.moments[0], 60)
+    more = ", …" if len(step.moments) > 1 else ""
+    return f"{hour:02}:{minute:02}{more}"
 
 
 def _secret_lines(imported: Imported) -> Iterator[str]:
     if not imported.secrets:
         return
     yield ""
-    yield "Secrets: their values are in the crontab, and were copied nowhere. Jobs that need them refer to them by name:"
+    yield "Secrets: their values are in the crontab, and were copied nowhere. Jobs refer to them by name:"
     for secret in imported.secrets:
         yield f"  line {secret.line}: {secret.name}"
 

@@ -61,8 +61,8 @@ class Schedule:
     expression: str
     minutes: tuple[int, ...] = ()
     """The moments of a day on which it runs, in minutes since midnight."""
-    days: tuple[str, str, str] = ("*", "*", "*")
-    """Day of the month, month and weekday."""
+    days: tuple[str, ...] = ("*", "*", "*")
+    """Day of the month, month and weekday, in numbers."""
     notes: tuple[str, ...] = ()
     problem: str = ""
     never: bool = False
@@ -128,8 +128,8 @@ def from_fields(fields: list[str], seed: str = "") -> Schedule:
     if len(expression) > MAXIMUM:
         expression = written
     minutes = _moments(values)
-    day, month, weekday = expression.split()[2:]
-    days = (day, month, weekday)
+    day, _, weekday = expression.split()[2:]
+    days = tuple(",".join(_runs(sorted(numbers))) for numbers in values[2:])
     if problem := _intersection(texts, day, weekday):
         return Schedule(written, "", minutes, days, tuple(notes), problem)
     if day != "*" and weekday != "*":

@@ -159,7 +159,8 @@ def inner_text(command: Simple) -> Inner | None:
     elif at + 1 >= len(words):
         return None
     inner = command.words[at + 1]
-    if expands(inner.text):
+    # What the outer shell would replace, the inner one does, unless it is quoted for either.
+    if expands(inner.text) and (inner.text[0] != '"' or "\\" in inner.text or "`" in inner.text):
         return None
     taken = " ".join([*words[: at + 1], "…", *words[at + 2 :]])
     why = "is left out: the job's command starts a shell itself" if name in _SHELLS else _USER

@@ -156,6 +156,7 @@ def test_a_chain_is_proposed_and_joined_only_on_request(jobyard: Jobyard, team_r
     assert {job.name for job in (team_repo / "dags").iterdir()} == {"shop-features", "shop-inference"}
     code, out, _ = jobyard(*command.split()[1:], "--image", "inference")
     assert (code, "Proposals" in out) == (0, False)
+    assert "dags/shop-features/job.yaml: its task is in a joined job now: delete this file, or both run" in out
     joined = job_of(team_repo, "shop-features-to-shop-inference")
     assert joined["schedule"] == "15 12 * * 4"
     assert isinstance(joined["tasks"], dict)
@@ -207,6 +208,8 @@ def test_a_script_beside_the_crontab_gets_an_image(jobyard: Jobyard, team_repo: 
     folder = team_repo / "images" / "claims"
     assert {image.name for image in folder.iterdir()} == {"Dockerfile", "train.py", "requirements.txt"}
     assert "WORKDIR /opt/claims\n" in (folder / "Dockerfile").read_text()
+    _, out, _ = jobyard("import", "crontab", "../crontab")
+    assert "images/claims/Dockerfile: unchanged" in out
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def crontab(
     from jobyard_cli.importing.model import Fate
     from jobyard_cli.importing.report import Report
     from jobyard_cli.importing.source import read
-    from jobyard_cli.importing.writing import write
+    from jobyard_cli.importing.writing import replaced_by_chains, write
 
     source = read(file, encoding)
     team = _team(repo, dry_run)
@@ -92,6 +92,7 @@ def crontab(
     imported = import_crontab(source, options)
     root = None if team is None else team.root
     written = list(write(root, imported.files, overwrite=overwrite, dry_run=dry_run))
+    written += replaced_by_chains(root, imported.jobs)
     findings = [] if team is None or dry_run else _findings(team.root, imported)
     checked = team is not None and not dry_run and bool(imported.jobs)
     report = Report(imported, written, findings, _command(file, timezone), checked, dry_run)
@@ -126,6 +127,7 @@ def _options(
 
     from jobyard_cli.check.findings import did_you_mean
     from jobyard_cli.importing.crontab import Options
+    from jobyard_cli.importing.skeletons import images_of_others
     from jobyard_cli.importing.users import Form
 
     if timezone not in available_timezones():
@@ -134,7 +136,7 @@ def _options(
     if secret and not _SECRET.fullmatch(secret):
         raise UsageError(f"--secret must be the name of a Kubernetes Secret, such as database; got '{secret}'")
     chains = tuple(tuple(name.strip() for name in names.split(",")) for names in chain)
-    known = frozenset() if team is None else frozenset(team.images)
+    known = frozenset() if team is None else images_of_others(team.root, team.images)
     return Options(timezone, image, secret, lines, all_lines, chains, Form(form.value), known)
 
 

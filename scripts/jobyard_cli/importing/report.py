@@ -13,12 +13,19 @@ from jobyard_cli.importing.model import TODO, Fate, Imported, Outcome
 from jobyard_cli.plan.markdown import code, prose
 from jobyard_cli.plan.phrases import counted
 
+_STATES = {
+    "kept": "exists and differs: it was not changed",
+    "joined": "its task is in a joined job now: delete this file, or both run",
+}
 _QUIET = (Fate.comment, Fate.blank)
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file of the repository: `new`, `unchanged`, `replaced`, `kept` (it exists and differs), or `not written`."""
+    """A file of the repository: `new`, `unchanged`, `replaced`, `kept` (it exists and differs), or `joined`.
+
+    A joined one is from an earlier import, and its task is in another job now.
+    """
 
     path: str
     state: str
@@ -173,8 +180,7 @@ def _file_lines(report: Report) -> Iterator[str]:
     yield ""
     yield "Files (nothing was written: --dry-run):" if report.dry_run else "Files:"
     for written in report.written:
-        state = "exists and differs: it was not changed" if written.state == "kept" else written.state
-        yield f"  {written.path}: {state}"
+        yield f"  {written.path}: {_STATES.get(written.state, written.state)}"
     if report.kept:
         yield "  --overwrite replaces the files that differ"
     if report.checked:

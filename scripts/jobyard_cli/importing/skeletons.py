@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from jobyard_cli.importing.model import NewFile
 from jobyard_cli.importing.names import slug
 
 MAXIMUM_BYTES = 1 << 18
+MARK = "# A skeleton by `jobyard import crontab`"
 _PYTHON = "docker.io/library/python:3.11-slim-bookworm"
 _DEBIAN = "docker.io/library/debian:bookworm-slim"
 _BASES = {".py": _PYTHON, ".sh": _DEBIAN, ".bash": _DEBIAN}
@@ -89,8 +90,17 @@ class Skeletons:
                 yield NewFile(f"{folder}/{script}", (skeleton.source / script).read_bytes())
 
 
+def images_of_others(root: Path, images: Iterable[str]) -> frozenset[str]:
+    """Return the images of a repository that no earlier import made, whose names are taken."""
+    return frozenset(name for name in images if not _is_skeleton(root / "images" / name / "Dockerfile"))
+
+
+def _is_skeleton(dockerfile: Path) -> bool:
+    return _readable(dockerfile) and dockerfile.read_bytes().startswith(MARK.encode())
+
+
 def _dockerfile(skeleton: Skeleton, with_libraries: bool) -> Iterator[str]:
-    yield "# A skeleton by `jobyard import crontab`: add the libraries and files that the scripts need, then build it."
+    yield f"{MARK}: add the libraries and files that the scripts need, then build it."
     yield f"FROM {skeleton.base}"
     yield ""
     yield f"WORKDIR {skeleton.target}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jobyard_cli.errors import JobyardError
-from jobyard_cli.importing.model import NewFile
+from jobyard_cli.importing.model import JobDraft, NewFile
 from jobyard_cli.importing.report import Written
 
 
@@ -28,6 +28,15 @@ def write(root: Path | None, files: Sequence[NewFile], *, overwrite: bool, dry_r
         if root is not None and state in ("new", "replaced") and not dry_run:
             _write(root, file)
         yield Written(file.path, state)
+
+
+def replaced_by_chains(root: Path | None, jobs: Sequence[JobDraft]) -> Iterator[Written]:
+    """Yield the job of each task that is in a joined job now, where an earlier import wrote it."""
+    for job in jobs:
+        for task in job.tasks:
+            path = f"dags/{task.name}/job.yaml"
+            if root is not None and task.name != job.name and (root / path).exists():
+                yield Written(path, "joined")
 
 
 def _state(root: Path | None, file: NewFile, overwrite: bool) -> str:

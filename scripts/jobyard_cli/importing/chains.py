@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from jobyard_cli.importing.words import word_set
+
 LONGEST_GAP = 4 * 60
 """Minutes between the starts of two entries of a chain."""
 STAGES: tuple[tuple[str, ...], ...] = (
@@ -201,8 +203,10 @@ def _said(first: Step, second: Step) -> str:
     return ""
 
 
-_STOP = frozenset(
-    ["run", "job", "sh", "py", "the", "and", "of", "to", "for", "in", "data", "main", "daily", "cron", "script", "all"]
+_STOP = word_set(
+    """
+    run job sh py the and of to for in data main daily cron script all
+    """
 )
 
 

@@ -142,14 +142,15 @@ def _before(text: str, position: int) -> int:
 
 
 def _log_redirections(command: Simple) -> list[Redirection]:
+    nothing = [item for item in command.redirections if item.operator == "<" and item.target == "/dev/null"]
     output = [item for item in command.redirections if ">" in item.operator]
     to_files = [item for item in output if not _is_duplicate(item)]
     duplicated = any(item.descriptor == "2" and _is_duplicate(item) for item in output)
     logs = [item for item in to_files if _is_log(item, duplicated)]
     if len(logs) < len(to_files):
         # Of output that is data, only the errors are a log.
-        return [item for item in logs if item.descriptor == "2"]
-    return output
+        return [*nothing, *(item for item in logs if item.descriptor == "2")]
+    return [*nothing, *output]
 
 
 def _is_duplicate(item: Redirection) -> bool:
@@ -345,7 +346,7 @@ def _machine(whole: Outline) -> list[str]:
         for item in command.redirections:
             if ">" in item.operator and not _is_duplicate(item):
                 doubts.append(f"it writes {item.target}, which is deleted with the pod: write to S3 instead")
-            elif item.operator == "<":
+            elif item.operator == "<" and not _NOWHERE.fullmatch(item.target):
                 doubts.append(f"it reads {item.target}, which must be in the image or come from S3")
         if _base(words[0]) if words else "":
             doubts += _local(words)

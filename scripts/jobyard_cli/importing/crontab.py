@@ -21,41 +21,17 @@ from jobyard_cli.importing.shell import INSIDE, PLAIN, outline
 from jobyard_cli.importing.skeletons import Skeletons
 from jobyard_cli.importing.source import Source
 from jobyard_cli.importing.users import Form
+from jobyard_cli.importing.words import word_set
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)[^}]*\}|([A-Za-z_]\w*))")
 _DEFINED = re.compile(
     r"(?:^|[\s;&|(])(?:export\s+|local\s+|read\s+(?:-\w+\s+)?|for\s+)?([A-Za-z_]\w*)(?:=|\s+in\s)|\bread\s+(?:-\w+\s+)*(\w+)"
 )
-_OF_THE_SHELL = frozenset(
-    [
-        "HOME",
-        "PATH",
-        "PWD",
-        "OLDPWD",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "HOSTNAME",
-        "RANDOM",
-        "SECONDS",
-        "IFS",
-        "UID",
-        "EUID",
-        "PPID",
-        "BASHPID",
-        "LINENO",
-        "TMPDIR",
-        "LANG",
-        "LC_ALL",
-        "BASH_SOURCE",
-        "PIPESTATUS",
-        "BASH_VERSION",
-        "EPOCHSECONDS",
-        "NR",
-        "NF",
-        "FS",
-        "OFS",
-    ]
+_OF_THE_SHELL = word_set(
+    """
+    HOME PATH PWD OLDPWD USER LOGNAME SHELL HOSTNAME RANDOM SECONDS IFS UID EUID PPID BASHPID LINENO TMPDIR LANG
+    LC_ALL BASH_SOURCE PIPESTATUS BASH_VERSION EPOCHSECONDS NR NF FS OFS
+    """
 )
 
 

@@ -6,64 +6,24 @@ import re
 from dataclasses import dataclass, field
 
 from jobyard_cli.importing.shell import Outline, Part, Simple
+from jobyard_cli.importing.words import word_set
 
-_WITH_VALUE = frozenset(
-    [
-        "-e",
-        "--env",
-        "--env-file",
-        "-v",
-        "--volume",
-        "--name",
-        "-w",
-        "--workdir",
-        "-u",
-        "--user",
-        "--network",
-        "--net",
-        "--entrypoint",
-        "-m",
-        "--memory",
-        "--cpus",
-        "--gpus",
-        "-p",
-        "--publish",
-        "--mount",
-        "-l",
-        "--label",
-        "--shm-size",
-        "--platform",
-        "--pull",
-        "--add-host",
-        "--restart",
-        "--hostname",
-        "-h",
-        "--dns",
-        "--log-driver",
-        "--log-opt",
-        "--tmpfs",
-        "--device",
-        "--ipc",
-        "--cidfile",
-        "--index",
-        "--cpu-shares",
-        "--memory-swap",
-        "--ulimit",
-        "--security-opt",
-        "--cap-add",
-        "--volumes-from",
-        "--link",
-        "--runtime",
-        "--stop-timeout",
-        "--scale",
-    ]
+_WITH_VALUE = word_set(
+    """
+    -e --env --env-file -v --volume --name -w --workdir -u --user --network --net --entrypoint -m --memory
+    --cpus --gpus -p --publish --mount -l --label --shm-size --platform --pull --add-host --restart --hostname
+    -h --dns --log-driver --log-opt --tmpfs --device --ipc --cidfile --index --cpu-shares --memory-swap --ulimit
+    --security-opt --cap-add --volumes-from --link --runtime --stop-timeout --scale
+    """
 )
 _WITHOUT_VALUE = re.compile(
     r"-[itdTqP]+|--(rm|init|privileged|interactive|tty|detach|no-TTY|no-deps|quiet|build|"
     r"use-aliases|service-ports|remove-orphans|read-only|quiet-pull|publish-all)"
 )
-_COMPOSE_VALUE = frozenset(
-    ["-f", "--file", "-p", "--project-name", "--env-file", "--profile", "--project-directory", "--ansi", "--parallel"]
+_COMPOSE_VALUE = word_set(
+    """
+    -f --file -p --project-name --env-file --profile --project-directory --ansi --parallel
+    """
 )
 _MACHINE_OPTIONS = {
     "-v": "mounts", "--volume": "mounts", "--mount": "mounts", "--env-file": "reads the variables of",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from jobyard_cli.importing.commands import Command
 from jobyard_cli.importing.schedules import Schedule
+from jobyard_cli.importing.words import word_set
 
 FREQUENT = 5
 """Minutes: an entry that runs more often than this is a service, for which a pod takes too long to start."""
@@ -43,8 +44,10 @@ _SCRIPT = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM_PATHS = re.compile(r"^(/|/etc|/home|/root|/boot|/usr|/var/www|/var/backups?|~)(/?\*?|/[^/]*/?)$")
-_ARCHIVERS = frozenset(
-    {"tar", "rsync", "borg", "restic", "duplicity", "rsnapshot", "rdiff-backup", "timeshift", "snapper", "dd"}
+_ARCHIVERS = word_set(
+    """
+    tar rsync borg restic duplicity rsnapshot rdiff-backup timeshift snapper dd
+    """
 )
 _OLD_FILES = re.compile(r"-(delete|exec\s+rm)|\bxargs\b.*\brm\b")
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from jobyard import limits
 
 from jobyard_cli.importing.commands import Command
+from jobyard_cli.importing.words import word_set
 
 _INTERPRETERS = re.compile(
     r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|time|sudo|xvfb-run|env|"
@@ -16,106 +17,22 @@ _INTERPRETERS = re.compile(
     r"runipy|nbconvert|main|stack|cargo|go|dotnet|wget|curl|mvn|gradle|gosu|flock|timeout|caffeinate)[0-9.]*"
 )
 _SKIPPED = frozenset(["run", "exec", "-m", "run-script", "bundle", "nbconvert"])
-_NOT_NAMING = frozenset(
-    [
-        "cd",
-        ".",
-        "source",
-        "export",
-        "set",
-        "echo",
-        "sleep",
-        "test",
-        "[",
-        "[[",
-        "true",
-        "false",
-        ":",
-        "mkdir",
-        "touch",
-        "umask",
-        "ulimit",
-        "date",
-        "if",
-        "then",
-        "fi",
-        "eval",
-    ]
+_NOT_NAMING = word_set(
+    """
+    cd . source export set echo sleep test [ [[ true false : mkdir touch umask ulimit date if then fi eval
+    """
 )
-_GENERIC = frozenset(
-    [
-        "main",
-        "run",
-        "start",
-        "cron",
-        "cronjob",
-        "cronjobs",
-        "index",
-        "app",
-        "script",
-        "scripts",
-        "job",
-        "jobs",
-        "task",
-        "tasks",
-        "execute",
-        "launcher",
-        "cli",
-        "manage",
-        "worker",
-        "daily",
-        "hourly",
-        "weekly",
-        "monthly",
-        "nightly",
-        "entrypoint",
-        "docker-entrypoint",
-        "src",
-        "bin",
-        "code",
-        "update",
-        "process",
-    ]
+_GENERIC = word_set(
+    """
+    main run start cron cronjob cronjobs index app script scripts job jobs task tasks execute launcher cli
+    manage worker daily hourly weekly monthly nightly entrypoint docker-entrypoint src bin code update process
+    """
 )
-_VAGUE_FOLDERS = frozenset(
-    [
-        "home",
-        "opt",
-        "usr",
-        "srv",
-        "var",
-        "www",
-        "html",
-        "app",
-        "apps",
-        "bin",
-        "sbin",
-        "local",
-        "src",
-        "scripts",
-        "script",
-        "code",
-        "root",
-        "ubuntu",
-        "ec2-user",
-        "cron",
-        "cronjobs",
-        "jobs",
-        "tmp",
-        "etc",
-        "data",
-        "workspace",
-        "projects",
-        "project",
-        "git",
-        "repos",
-        "current",
-        "deploy",
-        "lib",
-        "share",
-        "venv",
-        "env",
-    ]
+_VAGUE_FOLDERS = word_set(
+    """
+    home opt usr srv var www html app apps bin sbin local src scripts script code root ubuntu ec2-user cron
+    cronjobs jobs tmp etc data workspace projects project git repos current deploy lib share venv env
+    """
 )
 _EXTENSION = re.compile(r"\.(py|sh|bash|R|r|rb|pl|php|js|ts|mjs|ipynb|jar|sql|jl|pyc|exe|csh|zsh|scala|bat|bin)$")
 _WORD = re.compile(r"[A-Za-z0-9]+")

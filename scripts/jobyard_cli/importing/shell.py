@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from jobyard_cli.importing.words import word_set
+
 PLAIN, SINGLE, DOUBLE, ESCAPED, INSIDE, COMMENT = " '\"\\x#"
 """What a character of a command is in: nothing, quotes, after a backslash, `$(…)` or a group, a comment."""
 _OPERATOR = re.compile(r"&&|\|\||\|&|;;|[;|\n]|&(?![>&])")
@@ -68,30 +70,10 @@ class Outline:
     background: bool = False
 
 
-_WORDS_OF_SHELL = frozenset(
-    [
-        "if",
-        "then",
-        "else",
-        "elif",
-        "fi",
-        "for",
-        "while",
-        "until",
-        "do",
-        "done",
-        "case",
-        "esac",
-        "in",
-        "function",
-        "{",
-        "}",
-        "!",
-        "[[",
-        "]]",
-        "select",
-        "time",
-    ]
+_WORDS_OF_SHELL = word_set(
+    """
+    if then else elif fi for while until do done case esac in function { } ! [[ ]] select time
+    """
 )
 
 

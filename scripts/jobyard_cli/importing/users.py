@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
+from jobyard_cli.importing.words import word_set
+
 
 class Form(StrEnum):
     """Whose crontab it is: a user's (`crontab -e`), the system's (`/etc/crontab`, `/etc/cron.d`), or as it looks."""
@@ -16,39 +18,11 @@ class Form(StrEnum):
 
 
 _USER = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,31}\$?)[ \t]+(\S.*)", re.DOTALL)
-_WELL_KNOWN = frozenset(
-    [
-        "root",
-        "ubuntu",
-        "ec2-user",
-        "centos",
-        "admin",
-        "debian",
-        "pi",
-        "nobody",
-        "daemon",
-        "www-data",
-        "apache",
-        "nginx",
-        "http",
-        "postgres",
-        "mysql",
-        "git",
-        "jenkins",
-        "airflow",
-        "deploy",
-        "backup",
-        "operator",
-        "app",
-        "appuser",
-        "hadoop",
-        "spark",
-        "jovyan",
-        "munin",
-        "smmsp",
-        "mail",
-        "operator",
-    ]
+_WELL_KNOWN = word_set(
+    """
+    root ubuntu ec2-user centos admin debian pi nobody daemon www-data apache nginx http postgres mysql git
+    jenkins airflow deploy backup operator app appuser hadoop spark jovyan munin smmsp mail operator
+    """
 )
 _COMMAND = re.compile(
     r"(python|pypy|pip|node|php|ruby|perl|java|R|Rscript|bash|sh|zsh|dash|ksh|cd|env|nice|ionice|timeout|flock|sudo|su|"

@@ -80,6 +80,17 @@ def test_presets() -> None:
         from_preset("@every 7m")
 
 
+def test_forms_of_some_crons_only() -> None:
+    (line,) = read_lines(["-*/15 * * * * root /a.sh"])
+    assert line.entry is not None
+    assert (line.entry.schedule.expression, line.entry.user) == ("*/15 * * * *", "root")
+    assert from_preset("@every_minute").interval == 1
+    lines = read_lines(["0 0 5 * * * python a.py", "0 2 * * * python a.py \\", "  --all"])
+    assert lines[0].entry is not None
+    assert lines[0].entry.schedule.expression == "0 5 * * *"
+    assert lines[2].problem.startswith("an entry cannot go on in the next line")
+
+
 def test_a_random_minute_is_always_the_same() -> None:
     first, again = from_fields(["0~30", "4", "*", "*", "*"], "a.py"), from_fields(["0~30", "4", "*", "*", "*"], "a.py")
     assert first == again
@@ -254,6 +265,9 @@ def test_a_command_is_read_with_what_it_sets() -> None:
         ("a 'b", "its quotes or brackets are not closed"),
         ("curl http://localhost:8000/x", "it calls a service of the machine (localhost)"),
         ("a > /data/out.csv", "it writes /data/out.csv, which is deleted with the pod"),
+        ("conda activate ml && python a.py", "it activates ml/bin/activate"),
+        ("papermill in.ipynb out.ipynb", "it runs a notebook, whose output is deleted with the pod"),
+        ("ssh batch-2 ./a.sh", "it reaches another machine over ssh"),
         ("a | mail -s done me@example.com", "it sends mail"),
         ("a || true", "what follows || hides a failure"),
         ("docker run --strange x y", "it runs docker, which a pod does not have"),

@@ -79,9 +79,9 @@ def read_command(written: str, shell: str = "", variables: Sequence[str] = ()) -
     if standard_input:
         text = _with_input(text, standard_input)
         whole = outline(text)
+    doubts += [*_machine(whole), *_exit_codes(whole, notes)]
     text = _with_if(whole, notes)
     whole = outline(text)
-    doubts += [*_machine(whole), *_exit_codes(whole, notes)]
     read = replace(read, notes=tuple(notes), doubts=tuple(doubts))
     if words := _plain(whole):
         return replace(read, words=words, text="")
@@ -341,6 +341,8 @@ def _machine(whole: Outline) -> list[str]:
     doubts = []
     for command in whole.commands:
         words = [word.value for word in command.words]
+        if words[:2] in (["conda", "activate"], ["mamba", "activate"], ["pyenv", "activate"]) and len(words) > 2:
+            doubts.append(_sourced(f"{words[2]}/bin/activate"))
         if words[:1] in (["source"], ["."]) and len(words) > 1:
             doubts.append(_sourced(words[1]))
         for item in command.redirections:
@@ -365,6 +367,10 @@ def _sourced(file: str) -> str:
 def _local(words: list[str]) -> list[str]:
     if any(re.search(r"//(localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal)\b", word) for word in words):
         return ["it calls a service of the machine (localhost), which a pod cannot reach"]
+    if _base(words[0]) in ("ssh", "scp", "sftp") or (_base(words[0]) == "rsync" and re.search(r"\w:", " ".join(words))):
+        return ["it reaches another machine over ssh, for which a pod needs a key and a rule of the network"]
+    if _base(words[0]) == "papermill" or "nbconvert" in words:
+        return ["it runs a notebook, whose output is deleted with the pod: write the result to S3"]
     if _base(words[0]) in ("mail", "mailx", "sendmail", "mutt", "ssmtp", "msmtp", "swaks"):
         return ["it sends mail, which an image seldom can: alerts of the job tell of failures"]
     if _base(words[0]) in ("docker", "docker-compose", "podman"):

@@ -136,7 +136,7 @@ def _entry(state: _Import, made: Outcome, entry: Entry) -> Outcome:
         return replace(made, fate=Fate.proposed, reason=reason)
     task = _task(state, made, entry, command, secrets)
     state.tasks.append(task)
-    notes = (*made.notes, *entry.schedule.notes, *command.notes, *([f"although {reason}"] if reason else []))
+    notes = (*made.notes, *entry.schedule.notes, *command.notes, *_extra_notes(command, reason))
     update = housekeeping.code_update(command)
     looks = (*command.doubts, update) if update else command.doubts
     # The image and the Secret are missing in most lines: the next steps and the check name them.
@@ -187,6 +187,21 @@ def _task(state: _Import, made: Outcome, entry: Entry, command: Command, secrets
         tuple(decisions),
         folder,
     )
+
+
+def _extra_notes(command: Command, reason: str) -> Iterator[str]:
+    """Yield what the image must have, and that an entry is imported against a proposal."""
+    paths = [path for path in (_folder(command), program_of(command)) if _is_own(path)]
+    if paths and not command.image:
+        # A program in the folder needs no mention of its own.
+        needed = paths[:1] if len(paths) > 1 and paths[1].startswith(paths[0]) else paths
+        yield f"the image must have {' and '.join(needed)}"
+    if reason:
+        yield f"although {reason}"
+
+
+def _is_own(path: str) -> bool:
+    return path.startswith("/") and not _SYSTEM_FOLDER.match(path) and path != "/"
 
 
 def _folder(command: Command) -> str:
@@ -354,6 +369,7 @@ def _zone_hint(state: _Import) -> Iterator[str]:
             return
 
 
+_SYSTEM_FOLDER = re.compile(r"/(usr/)?(local/)?s?bin(/|$)|/(etc|tmp|dev|proc)(/|$)|/usr/?$")
 _ZONE = re.compile(
     r"\b((?:Africa|America|Asia|Atlantic|Australia|Europe|Pacific)/[A-Z]\w+|UTC|GMT|[PMCE][SD]T|CES?T|BST|IST|JST|KST|HKT|SGT|"
     r"AE[SD]T|BRT|WIB|MSK)\b"

@@ -81,6 +81,7 @@ def read_entries(lines: Sequence[Line]) -> list[str]:
 
 def _classified(lines: Sequence[str]) -> Iterator[Line]:
     ends: set[str] = set()
+    before = ""
     replaces = False
     script = any(_INSTALLS.search(text) and _HEREDOC.search(text) for text in lines)
     for number, text in enumerate(lines, 1):
@@ -96,9 +97,13 @@ def _classified(lines: Sequence[str]) -> Iterator[Line]:
             line = Line(number, text, Kind.wrapper)
         elif line.kind is Kind.entry and ends and replaces and re.search(r"(?<!\\)[$`]", text):
             line = replace(line, notes=(_REPLACED,))
+        elif line.kind is Kind.unreadable and before.endswith("\\"):
+            line = replace(line, problem=_GOES_ON)
+        before = text.rstrip()
         yield line
 
 
+_GOES_ON = "an entry cannot go on in the next line: cron does not join lines that end with a backslash"
 _REPLACED = "the script replaces its variables when it installs the crontab: `crontab -l` prints the result"
 
 
@@ -152,6 +157,8 @@ def _entry(text: str) -> Entry | None:
     Raises:
         ScheduleError: it does, and its schedule is not cron's.
     """
+    # A minus before the minute keeps some crons from logging the entry.
+    text = re.sub(r"^\s*-(?=[0-9*@])", "", text)
     if text.lstrip().startswith("@"):
         return _preset_entry(text)
     match = _ENTRY.fullmatch(text)

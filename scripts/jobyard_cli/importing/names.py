@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from jobyard import limits
 
@@ -41,34 +42,42 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 def names_of(commands: Sequence[Command], clocks: Sequence[str]) -> list[str]:
     """Return a name for the job of each command; all differ. `clocks` are the times of day at which they run, or ""."""
     telling = [_telling(command) for command in commands]
-    bases = [slug(words[0]) or "job" for words in telling]
+    same: dict[str, list[int]] = {}
+    for number, parts in enumerate(telling):
+        same.setdefault(slug(parts[0]) or "job", []).append(number)
+    wanted: dict[int, str] = {}
+    for base, numbers in same.items():
+        names = [base]
+        if len(numbers) > 1:
+            names = _told_apart([telling[number] for number in numbers], [clocks[number] for number in numbers])
+        wanted.update(zip(numbers, names, strict=True))
+    return _numbered([wanted[number] for number in range(len(commands))])
+
+
+def _told_apart(telling: Sequence[Sequence[str]], clocks: Sequence[str]) -> list[str]:
+    """Return names for commands of one program: with as few arguments as tell them apart, or else with their times."""
     names: list[str] = []
-    for number, base in enumerate(bases):
-        same = [other for other, name in enumerate(bases) if name == base]
-        name = base if len(same) == 1 else _told_apart(number, same, telling)
-        if name in [_told_apart(other, same, telling) for other in same if other != number]:
-            # Nothing but the time tells them apart.
-            name = slug(f"{name[: limits.NAME - 5]} {clocks[number]}")
-        names.append(_numbered(name, names))
-    return names
+    for length in range(2, max(map(len, telling)) + 1):
+        names = [slug(" ".join(parts[:length])) or "job" for parts in telling]
+        if len(set(names)) == len(names):
+            return names
+    names = [slug(" ".join(parts[:2])) or "job" for parts in telling]
+    often = Counter(names)
+    timed = zip(names, clocks, strict=True)
+    return [slug(f"{name[: limits.NAME - 5]} {clock}") if often[name] > 1 else name for name, clock in timed]
 
 
-def _told_apart(number: int, same: Sequence[int], telling: Sequence[Sequence[str]]) -> str:
-    """Return the name with the arguments that it takes to tell a command from others of its program."""
-    longest = max(len(telling[other]) for other in same)
-    for length in range(2, longest + 1):
-        named = [slug(" ".join(telling[other][:length])) for other in same]
-        if len(set(named)) == len(named):
-            return slug(" ".join(telling[number][:length])) or "job"
-    return slug(" ".join(telling[number][:2])) or "job"
-
-
-def _numbered(name: str, taken: Collection[str]) -> str:
-    numbered, number = name, 1
-    while numbered in taken:
-        number += 1
-        numbered = f"{name[: limits.NAME - len(str(number)) - 1].rstrip('-')}-{number}"
-    return numbered
+def _numbered(wanted: Sequence[str]) -> list[str]:
+    """Return the names with a number where an earlier one is the same."""
+    next_number: dict[str, int] = {}
+    names: dict[str, None] = {}
+    for name in wanted:
+        numbered = name
+        while numbered in names:
+            number = next_number[name] = next_number.get(name, 1) + 1
+            numbered = f"{name[: limits.NAME - len(str(number)) - 1].rstrip('-')}-{number}"
+        names[numbered] = None
+    return list(names)
 
 
 def slug(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -239,8 +240,12 @@ def _rows(imported: Imported) -> Iterator[str]:
             continue
         cells = [prose(_became(imported, first)), *(f"**{prose(look)}**" for look in first.looks)]
         cells += [prose(note) for note in first.notes]
-        source = code(_short(first.text.strip())).replace("|", "\\|")
-        yield f"| {_range(group)} | {'<br>'.join(cells)} | {source} |"
+        yield f"| {_range(group)} | {_cell('<br>'.join(cells))} | {_cell(code(_short(first.text.strip())))} |"
+
+
+def _cell(text: str) -> str:
+    """Return Markdown for a table, where a bar ends a cell even in code."""
+    return re.sub(r"(?<!\\)\|", r"\\|", text)
 
 
 def _sections(report: Report) -> Iterator[str]:

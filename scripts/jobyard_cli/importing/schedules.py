@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zlib import crc32
 
@@ -98,6 +98,8 @@ def from_preset(name: str) -> Schedule:
         preset = _PRESETS[lowered]
         made = from_fields(_PRESET_FIELDS[preset].split())
         return Schedule(name, preset, made.minutes, made.days)
+    if lowered == "@every_minute":
+        return replace(from_fields(["*"] * 5), written=name)
     if every := _EVERY.fullmatch(lowered):
         return _every(name, int(every[1]), every[2])
     known = ", ".join([*_PRESETS, REBOOT])

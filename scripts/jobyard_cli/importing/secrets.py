@@ -73,15 +73,18 @@ class Vault:
     names: dict[str, str] = field(default_factory=dict)
     """Value to name."""
     secrets: list[Secret] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    """Name to the last number that was added to it."""
 
     def name_of(self, value: str, wanted: str, line: int) -> str:
         """Return the name of a value; a new one gets the wanted name, with a number if another value has that."""
         if value in self.names:
             return self.names[value]
-        name, number = wanted, 1
-        while name in self.names.values():
-            number += 1
-            name = f"{wanted}_{number}"
+        name = wanted
+        while name in self._numbers:
+            self._numbers[wanted] += 1
+            name = f"{wanted}_{self._numbers[wanted]}"
+        self._numbers[name] = 1
         self.names[value] = name
         self.secrets.append(Secret(name, line))
         return name
@@ -89,7 +92,7 @@ class Vault:
     def redacted(self, text: str) -> str:
         """Return the text with each secret as `***`: the ones that are known, and what else looks like one."""
         for value in sorted(self.names, key=len, reverse=True):
-            if len(value) > 3:
+            if len(value) > 3 and value in text:
                 text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
         for found in reversed(find(text)):
             text = f"{text[: found.start]}***{text[found.end :]}"
@@ -126,7 +129,7 @@ class Vault:
     def _known(self, text: str) -> Iterator[Found]:
         """Yield where a known value is in a text that does not say that it is a secret."""
         for value, name in self.names.items():
-            if len(value) >= SHORTEST_KNOWN:
+            if len(value) >= SHORTEST_KNOWN and value in text:
                 for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text):
                     yield Found(*match.span(), name)
 

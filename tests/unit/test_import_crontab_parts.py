@@ -370,6 +370,7 @@ def test_names() -> None:
     assert named("curl https://api.example.com/v1/refresh") == ["curl-api-refresh"]
     assert named("docker run registry.example.com/x/report:2") == ["report"]
     assert named("$X", "123", "'", "日本") == ["x", "job-0200", "job-0200-2", "job-0200-3"]
+    assert named("jupyter nbconvert --to notebook --execute /x/weekly_scores.ipynb") == ["weekly-scores"]
     assert named("bash -c 'sleep 5; python score.py'") == ["score"]
 
 

@@ -353,10 +353,8 @@ def _notes(state: _Import) -> Iterator[str]:
         users = ", ".join(sorted(state.users))
         yield f"the entries have a column of users ({users}), which is left out: a pod runs as the user of its image"
     if state.tasks and not state.settings.timezone:
-        yield (
-            f"times are read as {state.options.timezone}: a crontab runs in the machine's zone "
-            "(`timedatectl` shows it); another one is given with --timezone"
-        )
+        if state.options.timezone == "UTC":
+            yield "times are read as UTC; if `timedatectl` shows another zone on the machine, give it with --timezone"
         yield from _zone_hint(state)
     yield from state.skeletons.kept_back
 

@@ -108,7 +108,8 @@ def _program_position(words: Sequence[str]) -> int:
     if words and _base(words[0]) in ("curl", "wget", "http", "https", "lynx"):
         addresses = [position for position, word in enumerate(words) if position and "/" in word and word[0] != "-"]
         return max(addresses, key=lambda position: "://" in words[position], default=0)
-    position = 0
+    notebooks = [position for position, word in enumerate(words) if word.endswith(".ipynb")]
+    position = notebooks[0] if notebooks else 0
     while position < len(words):
         word = words[position]
         started = position > 0 and (word.startswith("-") or word in _SKIPPED)

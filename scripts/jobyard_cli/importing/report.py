@@ -209,9 +209,12 @@ def _steps(report: Report) -> Iterator[str]:
     if report.dry_run:
         yield "Run the command again without --dry-run to write the files."
     if any(task.image == TODO for job in imported.jobs for task in job.tasks):
-        yield "Replace image: TODO in each job, or import again with --image and the name of a folder in images/."
-    if any(TODO in task.secrets.values() for job in imported.jobs for task in job.tasks):
-        yield "Create a Kubernetes Secret, and write <secret>/<key> instead of TODO (--secret names one for all)."
+        yield "Replace image: TODO in each job, or import again with --image <folder of images/> --overwrite."
+    if keys := _keys_to_do(imported):
+        yield (
+            f"Create a Kubernetes Secret in the team's namespace with the keys {', '.join(keys)}. Write <secret>/<key> "
+            "instead of TODO, or import again with --secret <secret> --overwrite."
+        )
     if any(outcome.looks for outcome in imported.outcomes):
         yield "Read the lines marked with !: they need something of the machine, or a decision of yours."
     yield "Run `jobyard check`, then `jobyard plan`, which shows when each job runs next. Open a merge request."
@@ -219,6 +222,15 @@ def _steps(report: Report) -> Iterator[str]:
         "When a job is released, comment out its line in the crontab. Airflow also runs a new job at once, for the "
         "interval that ended last: a start_date in the future prevents that."
     )
+
+
+def _keys_to_do(imported: Imported) -> list[str]:
+    """Return the variables for which a job has no Secret yet, in the order of the alphabet."""
+    keys = set()
+    for job in imported.jobs:
+        for task in job.tasks:
+            keys.update(name for name, reference in task.secrets.items() if reference == TODO)
+    return sorted(keys)
 
 
 def markdown(report: Report) -> str:

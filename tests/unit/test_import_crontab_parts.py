@@ -125,6 +125,8 @@ def test_kinds_of_lines() -> None:
         ("0 1 * * * backuptool /data", [""]),
         ("# m h dom mon dow user command\n0 1 * * * svc-claims /a.sh\n0 2 * * * bash /b.sh", ["svc-claims", ""]),
         ("0 1 * * * poetry run x", [""]),
+        ("0 1 * * * airflow db clean", [""]),
+        ("0 1 * * * /a.sh\n0 2 * * * /b.sh\n0 3 * * * root python c.py", ["", "", "root"]),
     ],
 )
 def test_a_column_of_users(text: str, users: list[str]) -> None:
@@ -207,6 +209,7 @@ def test_a_setting_holds_for_the_entries_below_it_only() -> None:
         ("env A=1 B='2 3' a", ("a",)),
         ("a  # explains", ("a",)),
         ("bash -c 'cd /x && a'", ("bash", "-c", "cd /x && a")),
+        ("sh -c 'a >> /tmp/a.log 2>&1'", ("a",)),
         ("a \\% b", ("a", "%", "b")),
         ("cd /srv && docker compose run --rm -T app python a.py >> /var/log/a.log 2>&1", ("python", "a.py")),
         ("docker exec -i db psql -c 'select 1'", ("psql", "-c", "select 1")),
@@ -270,6 +273,8 @@ def test_a_command_is_read_with_what_it_sets() -> None:
         ("ssh batch-2 ./a.sh", "it reaches another machine over ssh"),
         ("a | mail -s done me@example.com", "it sends mail"),
         ("a || true", "what follows || hides a failure"),
+        ("a & b", "a part of it runs in the background"),
+        ("docker run -e DAY=$(date) x y", "its container gets DAY=$(date) from a shell on the machine"),
         ("docker run --strange x y", "it runs docker, which a pod does not have"),
     ],
 )
@@ -362,7 +367,15 @@ def named(*commands: str) -> list[str]:
     return names_of([read_command(command) for command in commands], ["0200"] * len(commands))
 
 
+def test_what_hides_no_failure() -> None:
+    for written in ("test -e /x || a", "a || exit 1", "a && b", "a; b"):
+        assert read_command(written).doubts == ()
+
+
 def test_names() -> None:
+    assert named(
+        "cd /x && for f in *.csv; do python load.py; done", "timeout --signal=KILL 3600 python /opt/k.py; echo d"
+    ) == ["load", "k"]
     assert named("python /opt/x/train_model.py --all") == ["train-model"]
     assert named("cd /opt/claims && ./run.sh", "python -m src.jobs.pulse") == ["claims-run", "pulse"]
     assert named("a.sh --daily 1", "a.sh --weekly 1") == ["a-daily", "a-weekly"]

@@ -163,8 +163,9 @@ def _link(first: Step, second: Step, all_steps: Sequence[Step]) -> Link | None:
         reasons.append((3, f"both name {shared}"))
     if said := _said(first, second):
         reasons.append((3, said))
-    if order := _order(first, second):
-        reasons.append((2, order))
+    order = _order(first, second)
+    if order[0]:
+        reasons.append(order)
     if first.folder and first.folder == second.folder:
         reasons.append((1, f"both are in {first.folder}"))
     if words := _common_words(first, second, all_steps):
@@ -210,18 +211,30 @@ _STOP = word_set(
 )
 
 
-def _order(first: Step, second: Step) -> str:
+def _order(first: Step, second: Step) -> tuple[int, str]:
+    """Return how much the words of two steps say about their order, and what; 0 and "" if nothing."""
     earlier, later = _stage(first), _stage(second)
-    if earlier is None or later is None or earlier[1] >= later[1]:
-        return ""
-    return f"'{earlier[0]}' usually comes before '{later[0]}'"
+    if earlier is None or later is None or earlier.number >= later.number:
+        return 0, ""
+    # A name says what a step does; an argument may say anything.
+    points = 2 if earlier.in_name and later.in_name else 1
+    return points, f"'{earlier.word}' usually comes before '{later.word}'"
 
 
-def _stage(step: Step) -> tuple[str, int] | None:
+@dataclass(frozen=True)
+class _Stage:
+    word: str
+    number: int
+    in_name: bool
+
+
+def _stage(step: Step) -> _Stage | None:
     """Return the word of a step that says what it does, with its place in the usual order."""
-    for word in [*re.findall(r"[a-z]+", step.name), *re.findall(r"[a-z]+", step.text.lower().rpartition("/")[2])]:
+    named = re.findall(r"[a-z]+", step.name)
+    others = re.findall(r"[a-z]+", step.text.lower().rpartition("/")[2])
+    for position, word in enumerate([*named, *others]):
         if word in _STAGE_OF:
-            return word, _STAGE_OF[word]
+            return _Stage(word, _STAGE_OF[word], position < len(named))
     return None
 
 

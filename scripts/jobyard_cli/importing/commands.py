@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import dropwhile, zip_longest
+from itertools import dropwhile, pairwise, zip_longest
 
 from jobyard_cli.importing import docker
 from jobyard_cli.importing.shell import Outline, Part, Redirection, Simple, edited, expands, outline, unquoted
@@ -66,6 +66,8 @@ def read_command(written: str, shell: str = "", variables: Sequence[str] = ()) -
     text = _without_background(whole, notes)
     text = _without_logs(outline(text), notes)
     text, timeout = _without_wrappers(text, notes)
+    # Once more: `su ml -c 'a >> a.log'` has its log inside.
+    text = _without_logs(outline(text), notes)
     whole = outline(text)
     if run := docker.run(whole):
         notes += run.notes
@@ -262,12 +264,20 @@ def _is_test(command: Simple) -> bool:
 
 def _exit_codes(whole: Outline, notes: list[str]) -> list[str]:
     """Return what hides a failure from Airflow, which retries and alerts by the exit code."""
+    doubts = []
     operators = [command.operator for command in whole.commands if command.words]
-    if "||" in operators:
-        return ["what follows || hides a failure: the task succeeds then, is not retried, and sends no alert"]
-    if "|" in operators or ";" in operators:
+    if any(_hides_failure(*pair) for pair in pairwise(whole.commands)):
+        doubts.append("what follows || hides a failure: the task succeeds then, is not retried, and sends no alert")
+    elif {"|", ";"}.intersection(operators) and not any(command.compound for command in whole.commands):
         notes.append("only the exit code of the last of its commands decides whether the task has failed")
-    return []
+    if "&" in operators:
+        doubts.append("a part of it runs in the background, and ends with the last command")
+    return doubts
+
+
+def _hides_failure(command: Simple, following: Simple) -> bool:
+    words = [word.text for word in following.words]
+    return following.operator == "||" and not _is_test(command) and words[:1] not in ([], ["exit"], ["return"])
 
 
 def _plain(whole: Outline) -> tuple[str, ...]:

@@ -131,7 +131,11 @@ def _option(option: str, value: str, found: Run) -> None:
         name, equals, given = value.partition("=")
         if equals and "$" not in given:
             found.env[name] = given
-        elif given != f"${{{name}}}":
+        elif equals and given.strip('"') != f"${{{name}}}":
+            found.doubts.append(
+                f"its container gets {value} from a shell on the machine: put it into env or the command"
+            )
+        elif not equals:
             found.doubts.append(f"its container gets the variable {name} from the machine: put it into env or secrets")
     elif option in _MACHINE_OPTIONS:
         found.doubts.append(f"its container {_MACHINE_OPTIONS[option]} {value}, which a pod does not have")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from jobyard_cli.importing.schedules import Schedule, ScheduleError, from_fields, from_preset
-from jobyard_cli.importing.users import Form, has_user_column, user_column
+from jobyard_cli.importing.users import Form, has_user_column, is_for_user, user_column
 
 
 class Kind(StrEnum):
@@ -71,7 +71,8 @@ def read_lines(lines: Sequence[str], form: Form = Form.auto, name: str = "") -> 
     """Return what each line is, in order; `name` is that of the file, which may say that it has a column of users."""
     read = list(_classified(lines))
     system = has_user_column(read_entries(read), [line.text for line in read if line.kind is Kind.comment], form, name)
-    return _with_comments([_with_user(line, system) for line in read])
+    auto = form is Form.auto
+    return _with_comments([_with_user(line, system, auto=auto) for line in read])
 
 
 def read_entries(lines: Sequence[Line]) -> list[str]:
@@ -233,8 +234,8 @@ def _is_command(text: str) -> bool:
     return re.match(r"[\w./~$\"'\\\[({-]*[A-Za-z./~$]", text) is not None
 
 
-def _with_user(line: Line, system: bool) -> Line:
-    if line.entry is None or not system:
+def _with_user(line: Line, system: bool, *, auto: bool) -> Line:
+    if line.entry is None or not (system or (auto and is_for_user(line.entry.command))):
         return line
     user, command = user_column(line.entry.command)
     return replace(line, entry=replace(line.entry, user=user, command=command))

@@ -13,14 +13,15 @@ from jobyard_cli.importing.words import word_set
 
 _INTERPRETERS = re.compile(
     r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|time|sudo|xvfb-run|env|"
-    r"nice|nohup|uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|papermill|jupyter|spark-submit|torchrun|accelerate|"
+    r"nice|nohup|uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|papermill|jupyter|spark-submit|torchrun|"
+    r"accelerate|"
     r"docker|docker-compose|kubectl|make|npm|yarn|pnpm|bundle|rake|rails|artisan|console|manage\.py|exec|run|command|julia|"
     r"runipy|nbconvert|main|stack|cargo|go|dotnet|wget|curl|mvn|gradle|gosu|flock|timeout|caffeinate)[0-9.]*"
 )
 _SKIPPED = frozenset(["run", "exec", "-m", "run-script", "bundle", "nbconvert"])
 _NOT_NAMING = word_set(
     """
-    cd . source export set echo sleep test [ [[ true false : mkdir touch umask ulimit date if then fi eval
+    cd . source export set echo sleep test [ [[ true false : mkdir touch umask ulimit date if then fi eval for case select
     """
 )
 _GENERIC = word_set(
@@ -36,6 +37,7 @@ _VAGUE_FOLDERS = word_set(
     """
 )
 _EXTENSION = re.compile(r"\.(py|sh|bash|R|r|rb|pl|php|js|ts|mjs|ipynb|jar|sql|jl|pyc|exe|csh|zsh|scala|bat|bin)$")
+_NUMBER = re.compile(r"[\d.]+[smhd]?")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -112,7 +114,7 @@ def _program_position(words: Sequence[str]) -> int:
     position = notebooks[0] if notebooks else 0
     while position < len(words):
         word = words[position]
-        started = position > 0 and (word.startswith("-") or word in _SKIPPED)
+        started = position > 0 and (word.startswith("-") or word in _SKIPPED or _NUMBER.fullmatch(word) is not None)
         if not started and not _INTERPRETERS.fullmatch(_base(word)) and "=" not in word:
             return position
         position += 1

@@ -226,7 +226,7 @@ def _steps(report: Report) -> Iterator[str]:
 
 def _keys_to_do(imported: Imported) -> list[str]:
     """Return the variables for which a job has no Secret yet, in the order of the alphabet."""
-    keys = set()
+    keys: set[str] = set()
     for job in imported.jobs:
         for task in job.tasks:
             keys.update(name for name, reference in task.secrets.items() if reference == TODO)

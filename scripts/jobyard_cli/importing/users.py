@@ -24,6 +24,8 @@ _WELL_KNOWN = word_set(
     jenkins airflow deploy backup operator app appuser hadoop spark jovyan munin smmsp mail operator
     """
 )
+_ONLY_USERS = frozenset(["root", "ubuntu", "ec2-user", "centos", "debian", "nobody", "www-data"])
+"""Names of users that are not names of programs."""
 _COMMAND = re.compile(
     r"(python|pypy|pip|node|php|ruby|perl|java|R|Rscript|bash|sh|zsh|dash|ksh|cd|env|nice|ionice|timeout|flock|sudo|su|"
     r"test|curl|wget|docker|docker-compose|podman|make|echo|find|rm|cp|mv|cat|tar|rsync|date|sleep|export|source|aws|gcloud|"
@@ -48,6 +50,11 @@ def is_command(word: str) -> bool:
     return _COMMAND.fullmatch(word) is not None
 
 
+def is_for_user(command: str) -> bool:
+    """Return whether an entry starts with a user even in a crontab without that column, where cron could not run it."""
+    return user_column(command)[0] in _ONLY_USERS
+
+
 def has_user_column(commands: Sequence[str], comments: Sequence[str], form: Form, name: str) -> bool:
     """Return whether the entries have a user before the command."""
     if form is not Form.auto:
@@ -61,8 +68,8 @@ def has_user_column(commands: Sequence[str], comments: Sequence[str], form: Form
 
 def _surely_user(command: str) -> bool:
     user, rest = user_column(command)
-    if user in _WELL_KNOWN:
-        return True
     first = rest.split()[0]
     # Few programs take the name of another, or an assignment, as their first argument.
-    return is_command(first) or re.match(r"[A-Z_]+=|\[$", first) is not None
+    if is_command(first) or re.match(r"[A-Z_]+=|\[$", first):
+        return True
+    return user in _ONLY_USERS or (user in _WELL_KNOWN and first[0] in "/.~$")

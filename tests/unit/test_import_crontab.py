@@ -80,6 +80,13 @@ def test_a_plain_entry_is_complete_with_an_image(jobyard: Jobyard, team_repo: Pa
     }
 
 
+def test_an_image_of_the_team_is_found_by_its_name(jobyard: Jobyard, team_repo: Path, crontab: Write) -> None:
+    crontab("0 2 * * * docker run --rm inference:latest --all\n0 3 * * * docker run --rm other --all\n")
+    jobyard("import", "crontab", "../crontab")
+    assert task_of(team_repo, "inference") == {"image": "inference", "args": ["--all"]}
+    assert task_of(team_repo, "other") == {"image": "TODO", "args": ["--all"]}
+
+
 def test_the_check_points_at_each_todo(jobyard: Jobyard, crontab: Write) -> None:
     crontab("API_TOKEN=made-up-value\n0 5 */2 * 1 python a.py $REGION\n")
     jobyard("import", "crontab", "../crontab")

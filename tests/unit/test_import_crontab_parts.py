@@ -257,6 +257,8 @@ def test_a_command_is_read_with_what_it_sets() -> None:
     assert read_command("timeout -s KILL 2h a").timeout == "2h"
     run = read_command("docker run --rm -e A=1 -v /d:/d --network host registry.example.com/x:1 b c")
     assert (run.image, run.words, run.env) == ("registry.example.com/x:1", ("b", "c"), {"A": "1"})
+    own = read_command("docker run --rm inference:latest --all")
+    assert (own.image, own.local_image, own.image_of) == ("", "inference", "'inference:latest'")
     assert run.doubts == ("its container mounts /d:/d, which a pod does not have",)
 
 

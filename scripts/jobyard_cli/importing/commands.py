@@ -37,6 +37,8 @@ class Command:
     env: dict[str, str] = field(default_factory=dict)
     image: str = ""
     """The address of an image, if the command was `docker run`; else ""."""
+    local_image: str = ""
+    """The name of an image without a registry, if the command was `docker run`; else ""."""
     image_of: str = ""
     """What the image must be that of, such as a service of Compose; else ""."""
     timeout: str = ""
@@ -77,7 +79,7 @@ def read_command(written: str, shell: str = "", variables: Sequence[str] = ()) -
     whole = outline(text)
     read = Command((), text, "", env, timeout=timeout, programs=_programs(whole))
     if run:
-        read = replace(read, image=run.image, image_of=run.image_of, env={**run.env, **env})
+        read = replace(read, image=run.image, local_image=run.local, image_of=run.image_of, env={**run.env, **env})
     if standard_input:
         text = _with_input(text, standard_input)
         whole = outline(text)

@@ -158,7 +158,8 @@ def _why_not(entry: Entry, command: Command) -> str:
 def _task(state: _Import, made: Outcome, entry: Entry, command: Command, secrets: Sequence[str]) -> TaskDraft:
     options, settings = state.options, state.settings
     folder = _folder(command)
-    image = command.image or options.image or state.skeletons.image_for(program_of(command), folder)
+    own = command.local_image if command.local_image in options.known_images else ""
+    image = command.image or own or options.image or state.skeletons.image_for(program_of(command), folder)
     decisions: list[str] = []
     references = _references(state, command, secrets)
     unset = [variable for variable, reference in references.items() if variable not in (*secrets, *settings.secrets)]

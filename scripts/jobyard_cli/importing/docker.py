@@ -16,6 +16,7 @@ _WITH_VALUE = word_set(
     --security-opt --cap-add --volumes-from --link --runtime --stop-timeout --scale
     """
 )
+_REGISTRY = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?/|localhost(:\d+)?/")
 _WITHOUT_VALUE = re.compile(
     r"-[itdTqP]+|--(rm|init|privileged|interactive|tty|detach|no-TTY|no-deps|quiet|build|"
     r"use-aliases|service-ports|remove-orphans|read-only|quiet-pull|publish-all)"
@@ -33,10 +34,14 @@ _MACHINE_OPTIONS = {
 
 @dataclass
 class Run:
-    """What a container ran. `text` is the command inside, "" where the image decides."""
+    """What a container ran. `text` is the command inside, "" where the image decides.
+
+    `image` is an address with a registry; `local` is the name of an image of the machine, or of a default registry.
+    """
 
     text: str = ""
     image: str = ""
+    local: str = ""
     image_of: str = ""
     env: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -100,8 +105,9 @@ def _docker(whole: Outline, words: tuple[Part, ...], verb: str) -> Run | None:
     if verb == "exec":
         found.image_of = f"the container '{name}'"
         found.notes.append(f"runs in a pod of its own, not in the container '{name}'")
-    elif "$" in name or re.search(r"\s", name):
-        found.image_of = name
+    elif _REGISTRY.match(name) is None or "$" in name or re.search(r"\s", name):
+        found.image_of = f"'{name}'"
+        found.local = re.split("[:@]", name.rpartition("/")[2])[0]
     else:
         found.image = name
         found.notes.append("the image is that of `docker run`")

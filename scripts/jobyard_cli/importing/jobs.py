@@ -88,7 +88,7 @@ def _fields(task: TaskDraft, needs: list[str]) -> dict[str, Any]:
     if command.text:
         fields["command"] = [command.shell, "-c"]
         fields["args"] = [as_template(command.text)]
-    elif command.words and command.image:
+    elif command.words and (command.image or command.local_image):
         # What follows the image in `docker run` is for its entry point.
         fields["args"] = list(map(as_template, command.words))
     elif command.words:

@@ -12,11 +12,10 @@ from jobyard_cli.importing.commands import Command
 from jobyard_cli.importing.words import word_set
 
 _INTERPRETERS = re.compile(
-    r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|time|sudo|xvfb-run|env|"
-    r"nice|nohup|uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|papermill|jupyter|spark-submit|torchrun|"
-    r"accelerate|"
-    r"docker|docker-compose|kubectl|make|npm|yarn|pnpm|bundle|rake|rails|artisan|console|manage\.py|exec|run|command|julia|"
-    r"runipy|nbconvert|main|stack|cargo|go|dotnet|wget|curl|mvn|gradle|gosu|flock|timeout|caffeinate)[0-9.]*"
+    r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|julia|go|dotnet|"
+    r"uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|npm|yarn|pnpm|bundle|rake|rails|artisan|console|cargo|mvn|"
+    r"gradle|stack|make|papermill|jupyter|runipy|nbconvert|spark-submit|torchrun|accelerate|manage\.py|docker|kubectl|"
+    r"docker-compose|time|timeout|sudo|gosu|env|nice|nohup|flock|xvfb-run|caffeinate|exec|run|command|wget|curl)[0-9.]*"
 )
 _SKIPPED = frozenset(["run", "exec", "-m", "run-script", "bundle", "nbconvert"])
 _NOT_NAMING = word_set(
@@ -124,8 +123,8 @@ def _program_position(words: Sequence[str]) -> int:
 def _telling(command: Command) -> list[str]:
     """Return the parts of a command that tell it from others, the most telling first."""
     words = _main(command)
-    if command.image:
-        return [_base(command.image).partition(":")[0].partition("@")[0], *filter(_is_telling, command.words)]
+    if image := command.image or command.local_image:
+        return [_base(image).partition(":")[0].partition("@")[0], *filter(_is_telling, command.words)]
     if not words:
         return [command.image_of.split("'")[1] if "'" in command.image_of else ""]
     position = _program_position(words)

@@ -84,7 +84,7 @@ def test_no_bytes_raise_anything_else(content: bytes) -> None:
 def test_no_line_is_lost(text: str) -> None:
     if made := imported(text.encode("utf-8", "surrogatepass"), Options(include_all=True)):
         accounted(*made)
-        reported(made[1])
+        assert all(character.isprintable() or character == "\n" for character in reported(made[1])[0])
         for job in made[1].jobs:
             assert list(yaml.safe_load(job.text)["tasks"]) == [task.name for task in job.tasks]
 

@@ -12,8 +12,8 @@ from jobyard_cli.importing.commands import Command
 from jobyard_cli.importing.words import word_set
 
 _INTERPRETERS = re.compile(
-    r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|julia|go|dotnet|"
-    r"uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|npm|yarn|pnpm|bundle|rake|rails|artisan|console|cargo|mvn|"
+    r"(python|pypy|php|node|ruby|perl|bash|sh|zsh|dash|ksh|Rscript|R|java|deno|bun|tsx|ts-node|npx|go|dotnet|"
+    r"julia|uv|poetry|pipenv|conda|mamba|micromamba|rye|hatch|pdm|npm|yarn|pnpm|bundle|rake|rails|artisan|console|cargo|mvn|"
     r"gradle|stack|make|papermill|jupyter|runipy|nbconvert|spark-submit|torchrun|accelerate|manage\.py|docker|kubectl|"
     r"docker-compose|time|timeout|sudo|gosu|env|nice|nohup|flock|xvfb-run|caffeinate|exec|run|command|wget|curl)[0-9.]*"
 )

@@ -67,7 +67,11 @@ def _entries(number: int) -> str:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """Yield the report for a terminal."""
+    """Yield the report for a terminal, with control characters escaped: a crontab may have any."""
+    yield from map(printable, _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
     imported = report.imported
     yield f"{imported.source}: {summary(imported)}"
     for note in imported.notes:
@@ -139,8 +143,7 @@ def _lowered(text: str) -> str:
 
 
 def _short(text: str, longest: int = 110) -> str:
-    shown = printable(text)
-    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _chain_lines(report: Report) -> Iterator[str]:

@@ -158,10 +158,10 @@ def test_a_chain_is_proposed_and_joined_only_on_request(jobyard: Jobyard, team_r
     _, out, _ = jobyard("import", "crontab", "../crontab", "--image", "inference")
     assert "shop-features (line 1, 12:15) -> shop-inference (line 2, 13:30): likely" in out
     assert "they start 75 min apart on the same days; 'features' usually comes before 'inference'" in out
-    command = "jobyard import crontab ../crontab --chain shop-features,shop-inference"
+    command = "jobyard import crontab ../crontab --image inference --chain shop-features,shop-inference"
     assert f"to join them: {command}" in out
     assert {job.name for job in (team_repo / "dags").iterdir()} == {"shop-features", "shop-inference"}
-    code, out, _ = jobyard(*command.split()[1:], "--image", "inference")
+    code, out, _ = jobyard(*command.split()[1:])
     assert (code, "Proposals" in out) == (0, False)
     assert "dags/shop-features/job.yaml: its task is in a joined job now: delete this file, or both run" in out
     joined = job_of(team_repo, "shop-features-to-shop-inference")

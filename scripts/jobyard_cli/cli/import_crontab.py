@@ -95,7 +95,7 @@ def crontab(
     written += replaced_by_chains(root, imported.jobs)
     findings = [] if team is None or dry_run else _findings(team.root, imported)
     checked = team is not None and not dry_run and bool(imported.jobs)
-    report = Report(imported, written, findings, _command(file, timezone), checked, dry_run)
+    report = Report(imported, written, findings, _command(file, options, encoding), checked, dry_run)
     _tell(report, output)
     if imported.count(Fate.unreadable) or report.kept:
         raise typer.Exit(1)
@@ -159,11 +159,22 @@ def _findings(root: Path, imported: Imported) -> list[Finding]:
     return check_repo(root, jobs).findings if jobs else []
 
 
-def _command(file: str, timezone: str) -> str:
-    """The command as a person types it again, with its file and zone."""
+def _command(file: str, options: Options, encoding: str | None) -> str:
+    """The command as a person types it again, with what decides about the jobs."""
+    given = [
+        ("--timezone", "" if options.timezone == "UTC" else options.timezone),
+        ("--image", options.image),
+        ("--secret", options.secret),
+        ("--encoding", encoding or ""),
+        ("--form", "" if options.form.value == "auto" else options.form.value),
+        *(("--include", str(number)) for number in sorted(options.include)),
+        ("--include", "all" if options.include_all else ""),
+        *(("--chain", ",".join(names)) for names in options.chains),
+    ]
     words = ["jobyard", "import", "crontab", file]
-    if timezone != "UTC":
-        words += ["--timezone", timezone]
+    for option, value in given:
+        if value:
+            words += [option, value]
     return shlex.join(words)
 
 

@@ -20,7 +20,8 @@ _INTERPRETERS = re.compile(
 _SKIPPED = frozenset(["run", "exec", "-m", "run-script", "bundle", "nbconvert"])
 _NOT_NAMING = word_set(
     """
-    cd . source export set echo sleep test [ [[ true false : mkdir touch umask ulimit date if then fi eval for case select
+    cd . source export set echo sleep test [ [[ true false : mkdir touch umask ulimit date if then fi eval for
+    case select
     """
 )
 _GENERIC = word_set(

@@ -22,7 +22,15 @@ TARGET = ROOT / "build" / "site"
 PICTURES = ROOT / "docs" / "pictures"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
-    "How-to guides": ("install", "local-platform", "one-team", "pipelines", "metrics", "adding-a-field"),
+    "How-to guides": (
+        "install",
+        "import-crontab",
+        "local-platform",
+        "one-team",
+        "pipelines",
+        "metrics",
+        "adding-a-field",
+    ),
     "Reference": ("job", "values", "rules", "plan", "sync", "usage", "sampling", "iam", "glossary"),
     "Explanation": ("pods", "bounds", "threat-model", "scanners"),
     "Project": ("CONTRIBUTING", "CHANGELOG", "SECURITY"),

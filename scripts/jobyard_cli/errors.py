@@ -13,8 +13,10 @@ JobyardError
         NotATeamRepoError (2)
         NothingToCheckError (2)
         UnknownAirflowError (2)
+        UnknownEntryError (2)
         UnknownEnvironmentError (2)
         UnknownJobError (2)
+        UnreadableSourceError (2)
 
     -- team repository: check, chart, plan, upgrade, usage
     AddTeamError
@@ -26,6 +28,7 @@ JobyardError
     MissingChartError
     MissingSuitesError
     NoMetricsError
+    NotWrittenError
     NothingCollectedError
     RenderError
     UnreadableAdviceError

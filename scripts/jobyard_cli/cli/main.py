@@ -20,6 +20,7 @@ class Commands(LazyGroup):
         "Team repository": {
             "check": f"{HERE}.check:check",
             "new": f"{HERE}.new:new",
+            "import": f"{HERE}.import_from:app",
             "plan": f"{HERE}.plan:plan",
             "render": f"{HERE}.render:render",
             "test-chart": f"{HERE}.test_chart:test_chart",

@@ -30,7 +30,7 @@ MINUTES = float(os.environ.get("MINUTES", "10"))
 PARTS = os.environ.get("PARTS", "chain,steady,trickle,provider").split(",")
 """To try a part of it, or a small number."""
 TEAMS = [f"team{number}" for number in range(10)]
-LADDERS = {"2": [10, 20, 30, 40, 50, 100], "10": [50, 100, 150, 200, 400]}
+LADDERS = {"2": [10, 20, 40, 80], "10": [50, 100, 200, 400]}
 LIVES, APART = 60, 6
 """Seconds; as in in_airflow/pods/run.py."""
 NODES, KUBELET_PORT, READY_SECONDS = 12, 18450, 300

@@ -207,7 +207,7 @@ class Bench:
 
     def _idle(self) -> float:
         before, begin = self.airflow.cpu(), time.time()
-        time.sleep(6 * self.settings.minutes)
+        time.sleep(3 * self.settings.minutes)
         after = self.airflow.cpu()
         return sum(after[name] - before[name] for name in self.airflow.sessions) / (time.time() - begin)
 
@@ -250,15 +250,15 @@ class Bench:
     def steady(self, pattern: Pattern) -> None:
         """Measure Jobyard's deferral: nothing, ten pods, all pods; lines in their logs; and their ends."""
         minutes = self.settings.minutes
-        self._window("Jobyard", 0, 12 * minutes)
+        self._window("Jobyard", 0, 6 * minutes)
         have: list[Place] = []
         for count in (10, self.settings.pods):
             self._add(pattern, have, count)
             self.airflow.wait(lambda: self.pods.kubelet.open >= len(have), f"{len(have)} logs that are followed")
             time.sleep(SETTLE_SECONDS)
-            self._window("Jobyard", count, 12 * minutes if count == 10 else 60 * minutes)
+            self._window("Jobyard", count, 6 * minutes if count == 10 else 60 * minutes)
         with _lines(self.pods.kubelet, 10):
-            self._window("Jobyard", count, 12 * minutes, "a line of each pod every 10 s")
+            self._window("Jobyard", count, 6 * minutes, "a line of each pod every 10 s")
         if "trickle" in self.settings.parts:
             self._trickle(have)
         self.airflow.stop(SCHEDULER)
@@ -305,7 +305,7 @@ class Bench:
         for count in counts:
             self._add(pattern, have, count)
             time.sleep(SETTLE_SECONDS)
-            result = self._window(side, count, 6 * self.settings.minutes)
+            result = self._window(side, count, 3 * self.settings.minutes)
             if result["requests"].get("get pods", 0) < 0.8 * count / float(interval):
                 break
         self._ends(side, have)

@@ -31,11 +31,13 @@ from tests.support.waiting import wait_until
 
 LIFE, DELETED, PAUSED, LATER = "pod-life", "pod-life-deleted", "pod-life-paused", "pod-life-later"
 RUN = "life"
-LOG_SECONDS = 60
-"""A line that a container has written is in Airflow's log by then."""
-GONE_SECONDS = 60
-"""The pod of a task that a person has cleared, marked or deleted is gone by then."""
-SWEPT_SECONDS = 90
+LOG_SECONDS = 180
+"""A line that a container has written is in Airflow's log by then: in seconds, unless other tests keep the machine
+busy."""
+GONE_SECONDS = 180
+"""The pod of a task that a person has cleared, marked or deleted is gone by then: in a minute, unless the machine is
+busy."""
+SWEPT_SECONDS = 240
 """The pod that has ended while its DAG is paused: `UNFOLLOWED_SECONDS` and two times `SWEEP_SECONDS`, and then some."""
 AWAY_SECONDS = 60
 """How long the API server is away: each of its clients has lost its connections and is between two tries by then."""
@@ -306,7 +308,10 @@ def test_a_task_that_was_cleared_gets_a_new_pod_and_loses_the_other(
     wait_until(lambda: state(platform, "cleared") == "success", SECONDS)
     assert task(platform, "cleared")["try_number"] == 2
     assert len(made(seen, "cleared")) == 2
-    assert_whole(log(platform, "cleared", attempt=2))
+    lines = log(platform, "cleared", attempt=2)
+    # Where the triggerer deletes the other pod late, the try has taken that up before.
+    begins = [number for number, line in enumerate(lines) if line.startswith("Building pod ")]
+    assert_whole(lines[begins[-1] :])
 
 
 def test_a_pod_on_a_node_that_is_drained_is_replaced_in_the_same_try(platform: LocalPlatform, seen: Pods) -> None:
@@ -429,9 +434,9 @@ def test_the_timeout_began_with_the_container(platform: LocalPlatform, seen: Pod
     assert state(platform, "late") == "failed", lines
     words = f"the task's timeout of {TIMEOUT} s, from its container's start on, is over"
     assert words in "\n".join(lines)
-    # A busy machine makes its seconds longer; after the limit, the end of the log is read for some seconds more.
+    # A busy machine makes its seconds longer, and ends it later.
     last = max(int(line.split()[-2]) for line in lines if line.startswith("[base] alive for"))
-    assert TIMEOUT - PENDING_SECONDS + 10 < last <= TIMEOUT + 10
+    assert TIMEOUT - PENDING_SECONDS + 5 < last <= TIMEOUT + 60
     assert len(made(seen, "late")) == 1
     wait_until(lambda: not pods(platform, "late"), GONE_SECONDS)
 

@@ -143,6 +143,8 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "core.execution_api_server_url": f"{layout.airflow_url}/execution/",
         "core.executor": "LocalExecutor",
         "core.fernet_key": secret,
+        # So that the plugin imports the operator once for all tasks: docs/install.md.
+        "core.lazy_load_plugins": "False",
         "core.load_examples": "False",
         "core.parallelism": "8",
         # As MWAA unpacks plugins.zip: on the path of every process, the triggerer's too.

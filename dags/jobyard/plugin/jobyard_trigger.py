@@ -85,3 +85,15 @@ def _load(name: str, file: Path, path: list[str]) -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _import_early() -> None:
+    """Import what takes a task longest to import, in an Airflow that loads plugins when it starts.
+
+    A worker's process does it once then, and the tasks that it starts share it.
+    """
+    if not conf.getboolean("core", "lazy_load_plugins"):
+        import_module("airflow.providers.cncf.kubernetes.operators.pod")
+
+
+_import_early()

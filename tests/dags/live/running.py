@@ -185,6 +185,7 @@ def _settings(home: Path, url: str, database: str) -> dict[str, str]:
         "core.dags_folder": str(home / "dags"),
         "core.executor": "LocalExecutor",
         "core.fernet_key": secret,
+        "core.lazy_load_plugins": "False",
         "core.load_examples": "False",
         "core.parallelism": str(PARALLELISM),
         "core.plugins_folder": str(PLUGINS),

@@ -3,7 +3,9 @@
 import ast
 import asyncio
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.models.trigger import Trigger
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.triggers.base import BaseTrigger
 from api_server import ApiServer
 from following_support import ended, pod, run, running, target, until
@@ -93,6 +96,18 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(found, "FAILED_SECONDS", 0)
     yield found
     sys.modules.pop("jobyard_trigger", None)
+
+
+@pytest.mark.parametrize("is_lazy", [True, False])
+def test_where_plugins_are_loaded_at_the_start_the_operator_is_imported_then(tmp_path: Path, is_lazy: bool) -> None:
+    """The tasks of a worker's process share what that has imported."""
+    settings = {"LAZY_LOAD_PLUGINS": str(is_lazy), "LOAD_EXAMPLES": "False", "PLUGINS_FOLDER": str(LIBRARY / "plugin")}
+    variables = {f"AIRFLOW__CORE__{name}": value for name, value in settings.items()}
+    program = f"import airflow, sys; print({KubernetesPodOperator.__module__!r} in sys.modules)"
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), **variables}
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == str(not is_lazy)
 
 
 def loaded(version: str) -> ModuleType:

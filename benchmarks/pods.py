@@ -57,8 +57,9 @@ deferral reads no log while a pod runs; it is measured with more and more pods, 
 ### From schedule to success
 
 Ten tasks at once, each pod ended after {LIVES} s or more, {APART} s after the one before: processor seconds of
-Airflow's scheduler with its workers, triggerer and API server, less what they use without tasks; what a task holds of a worker, or of the triggerer, while its pod
-runs; and how long the deferred task holds a slot, before its deferral and after it.
+Airflow's scheduler with its workers, triggerer and API server, less what they use without tasks; what a task holds of a
+worker, or of the triggerer, while its pod runs; and how long the deferred task holds a slot, before its deferral and
+after it.
 
 {{chain}}
 """

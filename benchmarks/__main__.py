@@ -11,6 +11,7 @@ from pathlib import Path
 import advice
 import check
 import credential
+import large
 import largest
 import memory
 import merge_request
@@ -28,6 +29,7 @@ SECTIONS = {
     "merge request": merge_request.section,
     "parse": parse.section,
     "reparse": reparse.section,
+    "large": large.section,
     "largest": largest.section,
     "memory": memory.section,
     "metrics": metrics.section,

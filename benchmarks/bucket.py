@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from jobs import ROOT, make_repo
+from jobyard.contract import loader_path
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.platform.loader import loader_source
@@ -45,15 +46,16 @@ class Bucket:
     python: Path
     tasks: int = TASKS
 
-    def measure(self, what: str, side: str) -> dict[str, Any]:
-        """What in_airflow/worker.py measures, in a process of its own.
+    def measure(self, what: str, side: str, part: int = 1) -> dict[str, Any]:
+        """What in_airflow/worker.py measures, in a process of its own; `part` is one of our loaders.
 
         Raises:
             ProgramError: the DAGs can't be read, or are not all there.
         """
         dags = self.folder / "dags"
-        file, counts = str(dags / FILES[side]), [str(self.jobs), str(self.tasks)]
-        command = [str(self.python), str(IN_AIRFLOW / "worker.py"), what, file, *counts]
+        name = loader_path("risk", part) if side == RELEASE else FILES[side]
+        counts = [str(self.jobs), str(self.tasks)]
+        command = [str(self.python), str(IN_AIRFLOW / "worker.py"), what, str(dags / name), *counts]
         variables = {
             "AIRFLOW_HOME": str(self.folder / "home"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -62,6 +64,7 @@ class Bucket:
             "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
             "AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY": "False",
             "JOBS": str(self.jobs),
+            "TASKS": str(self.tasks),
         }
         printed = run(
             command,

@@ -74,9 +74,9 @@ def _write(file: Path, release: dict[str, Any], jobs: dict[str, Job]) -> None:
 
 
 def many_jobs(pattern: Job) -> dict[str, Job]:
-    """Return as many jobs as a release may have, of five tasks each after all before."""
+    """Return as many jobs as a release may have, of ten tasks each after all before."""
     job = _with_tasks(
-        pattern, limits.RELEASE_TASKS // limits.RELEASE_JOBS, limits.NEEDS, argument="{{ ds }}" * 25 + "x" * 500
+        pattern, limits.RELEASE_TASKS // limits.RELEASE_JOBS, limits.NEEDS, argument="{{ ds }}" * 10 + "x" * 30
     )
     return _copies(job, limits.RELEASE_JOBS)
 
@@ -85,7 +85,7 @@ def many_tasks(pattern: Job) -> dict[str, Job]:
     """Return jobs of as many tasks and needs as one may have, as far as the release has room for."""
     count = limits.RELEASE_TASKS // limits.TASKS
     needs = limits.RELEASE_EDGES // count // limits.TASKS
-    return _copies(_with_tasks(pattern, limits.TASKS, needs, argument="{{ ds }}" * 25 + "x" * 500), count)
+    return _copies(_with_tasks(pattern, limits.TASKS, needs, argument="{{ ds }}" * 10 + "x" * 30), count)
 
 
 def many_templates(pattern: Job) -> dict[str, Job]:

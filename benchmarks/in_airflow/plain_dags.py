@@ -1,4 +1,7 @@
-"""The DAGs of benchmarks/job.yaml as a person would write them without Jobyard, as often as $JOBS says."""
+"""The DAGs of benchmarks/job.yaml as a person would write them without Jobyard, as often as $JOBS says.
+
+With more than four tasks, $TASKS, a DAG has the four again and again, each time with a number.
+"""
 
 import os
 from datetime import timedelta
@@ -32,6 +35,7 @@ TASKS = {
     "inference": ("inference", ["predict", "--date", "{{ ds }}"], "features"),
     "report": ("inference", ["report", "--date", "{{ ds }}"], "inference"),
 }
+COUNT = int(os.environ["TASKS"])
 KUBECONFIG = "/usr/local/airflow/dags/jobyard/kubeconfig.yaml"
 TIMEZONE = pendulum.timezone("Asia/Jakarta")
 
@@ -49,8 +53,12 @@ def make_dag(number: int) -> DAG:
         tags=["team:risk"],
     )
     operators = {}
-    for task, (image, args, need) in TASKS.items():
-        large = task == "features"
+    for place in range(COUNT):
+        kind = list(TASKS)[place % 4]
+        image, args, need = TASKS[kind]
+        number = "" if COUNT == 4 else f"-{place // 4}"
+        task = f"{kind}{number}"
+        large = kind == "features"
         group = "high-cpu" if large else "default"
         memory = "16Gi" if large else "1Gi"
         operators[task] = KubernetesPodOperator(
@@ -82,7 +90,7 @@ def make_dag(number: int) -> DAG:
             startup_timeout_seconds=600,
             active_deadline_seconds=7200,
             execution_timeout=timedelta(hours=2),
-            trigger_rule="all_done" if task == "report" else "all_success",
+            trigger_rule="all_done" if kind == "report" else "all_success",
             config_file=KUBECONFIG,
             cluster_context="risk",
             namespace="team-risk",
@@ -103,7 +111,7 @@ def make_dag(number: int) -> DAG:
             max_retry_delay=timedelta(hours=1),
         )
         if need:
-            operators[task].set_upstream(operators[need])
+            operators[task].set_upstream(operators[f"{need}{number}"])
     return dag
 
 

@@ -10,6 +10,7 @@ from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
 from jobyard.contract import NAME
 from jobyard.docs import job_page
+from jobyard.edges import put_before
 from jobyard.entries import Foreach, Job, Task
 from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameError
 from jobyard.finish import announce_success
@@ -63,7 +64,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     waits = [wait_operator(platform, dag, wait) for wait in job.get("wait_for", [])]
     for task_name in order:
         if not job["tasks"][task_name]["needs"]:
-            tasks.operators[task_name].set_upstream(waits)
+            put_before(tasks.operators[task_name], waits)
     set_deadline(job, announce_success(dag))
     return dag
 
@@ -100,7 +101,7 @@ class _Tasks:
             pod["deferred"] = deferral.is_deferred(self.platform, self.job, task)
             pod["replacements"] = self.platform.pod_replacements
             operator = self._pod_operator(foreach, {**common, **pod})
-        operator.set_upstream([self.operators[need] for need in sorted(task["needs"])])
+        put_before(operator, [self.operators[need] for need in task["needs"]])
         self.operators[name] = operator
 
     def _placement(self, name: str, task: Task) -> dict[str, Any]:

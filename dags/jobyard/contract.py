@@ -16,9 +16,29 @@ version 3 `read_only_root_filesystem`, version 4 `on_oom`."""
 RELEASE_FILE = "jobs.json"
 
 
+LOADERS_FILE = "jobyard/loaders.json"
+"""How many loaders teams have, where that is more than one."""
+_LOADER = re.compile(r"([a-z0-9-]+)(?:_([2-9]|[1-9][0-9]))?")
+
+
 def release_path(team: str) -> str:
     """Return the path of the team's release."""
     return f"{team}/{RELEASE_FILE}"
+
+
+def loader_path(team: str, part: int = 1) -> str:
+    """Return the path of one of the team's loaders. No team's name has a `_`."""
+    return f"{team}.py" if part == 1 else f"{team}_{part}.py"
+
+
+def loader_of(path: str) -> tuple[str, int]:
+    """Return the team that a loader at such a path is of, and which one it is; of any other file, its stem and 1."""
+    stem = path.rpartition("/")[2].removesuffix(".py")
+    match = _LOADER.fullmatch(stem)
+    if not match:
+        return stem, 1
+    team, part = match.groups(default="1")
+    return team, int(part)
 
 
 # Names. Those of jobs, tasks and groups become labels, DAG ids and task ids.

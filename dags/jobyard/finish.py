@@ -2,6 +2,7 @@
 
 from jobyard.assets import job_asset
 from jobyard.compat import DAG, BaseOperator, Context
+from jobyard.edges import put_before
 from jobyard.interval import send_data_interval
 from jobyard.operator import JobPodOperator
 
@@ -23,12 +24,13 @@ def announce_success(dag: DAG) -> BaseOperator:
     It is the last task, if there is one last task with one instance; a task of its own costs a worker some seconds.
     """
     asset = job_asset(dag.dag_id)
-    leaves = dag.leaves
+    # `dag.leaves` looks up each task's followers one by one.
+    leaves = [task for task in dag.tasks if not task.downstream_task_ids]
     if len(leaves) == 1 and isinstance(leaves[0], JobPodOperator):
         leaves[0].add_outlets([asset])
         return leaves[0]
     finished = JobFinishedOperator(
         dag=dag, task_id=TASK_ID, outlets=[asset], trigger_rule="none_failed_min_one_success", retries=2
     )
-    finished.set_upstream(leaves)
+    put_before(finished, leaves)
     return finished

@@ -14,8 +14,10 @@ RELEASE_BRACKETS = 500_000
 """Lists and objects in the file, including the jobs' sources: an empty list takes 2 bytes there and 64 in memory."""
 RELEASE_JOBS = 1_000
 """MWAA's largest class runs 4,000 DAGs of all teams together."""
-RELEASE_TASKS = 5_000
-RELEASE_EDGES = 20_000
+RELEASE_TASKS = 10_000
+LOADER_TASKS = 2_500
+"""Of one loader of a team's; `jobyard check` warns above it."""
+RELEASE_EDGES = 40_000
 RELEASE_ASSETS = 5_000
 """In schedules, inputs and outputs; Airflow looks up each one in its database whenever it has read the release."""
 RELEASE_INSTANCES = 100_000

@@ -34,6 +34,7 @@ from jobyard.measured import numbers
 from jobyard.memory import more_memory
 from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
 from jobyard.platform import has_plugin
+from jobyard.pod import environment
 from jobyard.pods import Pods
 from jobyard.progress import Progress
 
@@ -54,13 +55,20 @@ class JobPodOperator(KubernetesPodOperator):
 
     # An argument that ends in ".json" or ".yaml" is an argument, not the name of a file of templates to read.
     template_ext = ()
-    # What the task says after it has run, for the lists of Airflow's REST API; until then there is nothing to render.
-    template_fields = (*KubernetesPodOperator.template_fields, "measured", "pod_name", "earlier_pods")
+    # A job has templates in the first four alone. Airflow stores each field of each task whenever it reads the release,
+    # and shows it: the next two are for the people who look, the last three for its REST API's lists, after the task
+    # has run.
+    template_fields = (
+        *("image", "cmds", "arguments", "env_vars"),
+        *("container_resources", "node_selector"),
+        *("measured", "pod_name", "earlier_pods"),
+    )
     overwrite_rtif_after_execution = True
 
     def __init__(
         self,
         *,
+        env_vars: Mapping[str, str] | None = None,
         item: object = None,
         gate: Gate | None = None,
         output: bool = False,
@@ -73,10 +81,11 @@ class JobPodOperator(KubernetesPodOperator):
     ) -> None:
         """Add to the provider's arguments.
 
-        The item of a `foreach`, the gate before the task, what output it has, how many seconds its container may run,
-        whether the triggerer is to follow its pod, how the memory grows, how many lost pods are replaced.
+        The container's environment, the item of a `foreach`, the gate before the task, what output it has, how many
+        seconds its container may run, whether the triggerer is to follow its pod, how the memory grows, how many lost
+        pods are replaced.
         """
-        super().__init__(**arguments)
+        super().__init__(env_vars=environment(env_vars or {}), **arguments)
         self.item = item
         self.gate = gate
         self.output_is_list = output_is_list

@@ -130,6 +130,12 @@ def secret(variable: str, key: SecretKey) -> Secret:
     return Secret("env", variable, key["secret"], key["key"])  # type: ignore[no-untyped-call]
 
 
+def environment(variables: Mapping[str, str]) -> list[Any]:
+    """Return the environment as the client's objects, which the provider would make without their `CLIENT`."""
+    make = client.V1EnvVar
+    return [make(name=name, value=value, local_vars_configuration=CLIENT) for name, value in variables.items()]
+
+
 def volume_arguments(task: Task) -> dict[str, Any]:
     """Return the arguments with the pod's volumes, if it has any."""
     volumes = [typed("V1Volume", volume) for volume in pod_parts.volumes(task)]

@@ -21,6 +21,7 @@ from jobyard_cli.images.addresses import pod_limits
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.environments import PLATFORM_TEAM_FILE, Environment
 from jobyard_cli.platform.files import platform_files, shared_variables, task_types
+from jobyard_cli.platform.loader_counts import loader_counts
 from jobyard_cli.platform.own_jobs import own_release, prices
 from jobyard_cli.platform.pools import make_pools, wanted_pools
 from jobyard_cli.platform.publish import publish
@@ -354,7 +355,8 @@ class LocalPlatform:
             variables=shared_variables(self.source.values),
         )
         kubeconfig = yaml.safe_dump(config, sort_keys=False)
-        files = platform_files(self.source.dags, teams, platform, kubeconfig, prices(self.source.root, environment))
+        own_prices = prices(self.source.root, environment)
+        files = platform_files(self.source.dags, loader_counts(teams), platform, kubeconfig, own_prices)
         return publish(self.s3(), AIRFLOW_BUCKET, files).put
 
     def release_metrics(self, image: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.contract import loader_path
 from jobyard.operator import JobPodOperator
 
 if AIRFLOW_3:
@@ -167,9 +168,9 @@ class Bucket:
         file.write_text(json.dumps(data))
         return file
 
-    def loader(self, team: str = "risk") -> Path:
-        """Put a team's loader into the bucket."""
-        file = self.folder / f"{team}.py"
+    def loader(self, team: str = "risk", part: int = 1) -> Path:
+        """Put one of a team's loaders into the bucket."""
+        file = self.folder / loader_path(team, part)
         file.write_text(loader_source(team))
         return file
 

@@ -151,6 +151,25 @@ def retry_delays(dag: DAG, tries: int) -> list[float]:
     return delays
 
 
+def test_the_time_to_build_a_job_grows_with_its_tasks_alone(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hash of a DAG is of all of its tasks, and Airflow computes it for each task that `set_upstream` joins."""
+    hashed: list[str] = []
+
+    def counted(dag: DAG) -> int:
+        hashed.append(dag.dag_id)
+        return 0
+
+    monkeypatch.setattr(DAG, "__hash__", counted)
+    names = [f"t{number}" for number in range(20)]
+    tasks = {name: task(needs=names[max(0, place - 3) : place]) for place, name in enumerate(names)}
+    waits = [{"job": "care.report", "timeout": 3600}]
+    dag = bucket.dag(job(tasks={**tasks, "alone": task()}, wait_for=waits))
+    assert dag.get_task("t19").upstream_task_ids == {"t16", "t17", "t18"}
+    assert dag.get_task("job.finished").upstream_task_ids == {"alone", "t19"}
+    assert dag.get_task("wait-for.care.report").downstream_task_ids == {"alone", "t0"}
+    assert len(hashed) < len(names)
+
+
 def test_retries_grow_to_their_limit(bucket: Bucket) -> None:
     retries = {"attempts": 5, "delay": 300, "backoff": "exponential", "max_delay": 1800}
     dag = bucket.dag(job(tasks={"score": task(retries=retries)}))

@@ -68,9 +68,9 @@ RELEASES: dict[str, tuple[bytes, str]] = {
     "team-of-8-megabytes": (release_of(team="x" * 8_000_000), "(8,000,000 characters), not of 'risk'"),
     "team-with-nul-and-surrogate": (release_of(team="\0\ud800"), r"is a release of team '\x00\ud800'"),
     "1001-jobs": (release_of(jobs=dict.fromkeys(range(1_001))), "has 1,001 jobs, more than 1,000"),
-    "5100-tasks": (
-        release_of(jobs={f"j{number}": job(tasks=chain(300)) for number in range(17)}),
-        "the release must have at most 5,000 tasks; got 5,100",
+    "10200-tasks": (
+        release_of(jobs={f"j{number}": job(tasks=chain(300)) for number in range(34)}),
+        "the release must have at most 10,000 tasks; got 10,200",
     ),
     "110000-instances": (
         release_of(jobs={f"j{number}": {**each([0] * 1_000), "max_active_runs": 10} for number in range(11)}),

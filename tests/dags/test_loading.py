@@ -1,5 +1,6 @@
 """What Airflow finds in the bucket."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_a_running_task_builds_its_own_dag_only(bucket: Bucket, monkeypatch: pyt
     loader = bucket.release(TWO_JOBS)
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "risk.train")
     assert sorted(bucket.parse(loader).dags) == ["risk.train"]
+
+
+def test_python_looks_for_garbage_again_after_a_reading(bucket: Bucket) -> None:
+    bucket.parse(bucket.release(TWO_JOBS))
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        bucket.parse(bucket.release(TWO_JOBS))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_team_without_a_release_has_no_dags(bucket: Bucket) -> None:

@@ -12,6 +12,7 @@ SHARED = (
     "job_rules",
     "limits",
     "memory",
+    "parts",
     "platform_entries",
     "pod_parts",
     "quantities",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jobyard import limits
 from jobyard_cli.check import report
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.run import check_repo
@@ -213,3 +214,31 @@ def test_a_platform_whose_files_are_wrong_is_not_the_teams_fault(
 def test_ten_pods_may_be_needed_to_reach_the_most(add_job: AddJob, team_repo: Path) -> None:
     add_job("score", HEAD + "tasks: {t: {image: inference, resources: {on_oom: {memory: +512Mi, at_most: 6Gi}}}}\n")
     assert warned(team_repo) == []
+
+
+def of_loaders(folder: Path, count: int) -> Path:
+    """Make a platform whose team risk has one loader, and in dev that many."""
+    shutil.copytree(ROOT / "values", folder / "values")
+    (folder / "charts").symlink_to(ROOT / "charts")
+    (folder / "values" / "overrides" / "dev" / "risk.yaml").write_text(f"loaders: {count}\n")
+    return folder
+
+
+def test_a_release_that_is_large_for_its_loaders(add_job: AddJob, team_repo: Path, tmp_path: Path) -> None:
+    tasks = {f"t{number}": {"image": "inference"} for number in range(limits.TASKS)}
+    text = json.dumps({"apiVersion": "jobyard/v1", "schedule": "0 3 * * *", "tasks": tasks})
+    few = limits.LOADER_TASKS // limits.TASKS
+    for number in range(few):
+        add_job(f"job-{number}", text)
+    assert warned(team_repo, of_loaders(tmp_path / "few", 1)) == []
+    for number in range(few, 2 * few):
+        add_job(f"job-{number}", text)
+    notice = "dags:1:1: warning: one of the files from which Airflow reads the release has 4,800 tasks to build in "
+    advice = "more than 2,500: the platform should set `loaders: 3` in values/teams/risk.yaml"
+    assert warned(team_repo, of_loaders(tmp_path / "several", 3)) == [f"{notice}environment prod, {advice}"]
+    assert warned(team_repo, of_loaders(tmp_path / "one", 1)) == [
+        f"{notice}environment dev, {advice}",
+        f"{notice}environment prod, {advice}",
+    ]
+    # Of a few jobs alone nobody can say how many there are.
+    assert check_repo(team_repo, [team_repo / "dags" / "job-1"]).warnings == []

@@ -18,6 +18,7 @@ from jobyard_cli.platform.files import (
     task_types,
 )
 from jobyard_cli.platform.loader import loader_source
+from jobyard_cli.platform.loader_counts import loader_counts
 from jobyard_local.bucket_copy import copy_once
 
 from tests.support.paths import ROOT
@@ -45,7 +46,7 @@ def test_every_node_group_of_the_catalogue_gets_selector_tolerations_and_time_to
 
 def some_files(teams: list[str], kubeconfig: str = "x: y") -> PlatformFiles:
     platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
-    return platform_files(ROOT / "dags", teams, platform, kubeconfig)
+    return platform_files(ROOT / "dags", dict.fromkeys(teams, 1), platform, kubeconfig)
 
 
 def test_a_version_is_the_library_and_the_platforms_data() -> None:
@@ -67,6 +68,13 @@ def test_the_kubeconfig_and_the_teams_are_no_part_of_the_version() -> None:
     assert files.loaders == {f"{team}.py": loader_source(team).encode() for team in ("fraud", "risk")}
 
 
+def test_a_large_team_has_several_loaders_with_the_same_text() -> None:
+    platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
+    files = platform_files(ROOT / "dags", loader_counts({"risk": {"loaders": 2}, "care": {}}), platform, "x: y")
+    text = loader_source("risk").encode()
+    assert files.loaders == {"care.py": loader_source("care").encode(), "risk.py": text, "risk_2.py": text}
+
+
 def test_the_kubeconfigs_plugin_is_put_before_the_kubeconfig_and_has_one_path_in_all_versions() -> None:
     names = list(some_files(["risk"]).shared)
     assert names.index("jobyard/token_plugin.py") < names.index("jobyard/kubeconfig.yaml")
@@ -76,7 +84,7 @@ def test_the_library_of_a_commit_without_the_plugin_can_be_laid_out(tmp_path: Pa
     copy = shutil.copytree(ROOT / "dags", tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "jobyard" / "token_plugin.py").unlink()
     platform = platform_data(node_groups(ROOT / "values"), "dev", task_types={}, teams={})
-    assert "jobyard/token_plugin.py" not in platform_files(copy, [], platform, "x: y").flat
+    assert "jobyard/token_plugin.py" not in platform_files(copy, {}, platform, "x: y").flat
 
 
 def test_a_loader_is_read_by_airflows_safe_mode() -> None:

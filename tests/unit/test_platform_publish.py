@@ -8,13 +8,15 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from jobyard.contract import LOADERS_FILE
 from jobyard_cli.aws.errors import StoreError
 from jobyard_cli.platform import publish as platform_publish
 from jobyard_cli.platform.files import PlatformFiles
 from jobyard_cli.platform.loader import loader_source
+from jobyard_cli.platform.loader_counts import OVERLAP, loader_names
 from jobyard_cli.platform.publish import INDEX, KEPT, OlderPlatformError, publish
 from jobyard_local.bucket_copy import copy_once
 
@@ -28,8 +30,9 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 READ = "import sys; sys.path.insert(0, sys.argv[1]); import jobyard; print(jobyard.load(''))"
 
 
-def a_library(version: str, *teams: str, kubeconfig: str = "kind: Config") -> PlatformFiles:
+def a_library(version: str, *teams: str, kubeconfig: str = "kind: Config", **several: int) -> PlatformFiles:
     """A library of two modules that don't go with any but each other, with the real chooser before it."""
+    counts = {**dict.fromkeys(teams, 1), **several}
     loader = f"from jobyard import other\nassert other.VERSION == '{version}'\ndef load(file): return other.VERSION\n"
     return PlatformFiles(
         version={"loader.py": loader.encode(), "other.py": f"VERSION = '{version}'\n".encode()},
@@ -38,7 +41,8 @@ def a_library(version: str, *teams: str, kubeconfig: str = "kind: Config") -> Pl
             "jobyard/kubeconfig.yaml": kubeconfig.encode(),
             "jobyard/__init__.py": (ROOT / "dags" / "jobyard" / "__init__.py").read_bytes(),
         },
-        loaders={f"{team}.py": loader_source(team).encode() for team in teams},
+        loaders={name: loader_source(team).encode() for name, team in loader_names(counts)},
+        counts=counts,
     )
 
 
@@ -179,3 +183,70 @@ def test_no_whole_version_is_an_import_error_that_says_so(s3: S3Client, tmp_path
     copy = copied(s3, tmp_path)
     (copy / "jobyard" / files.folder / "loader.py").unlink()
     assert "versions.json names is here whole" in read(copy)
+
+
+def said(s3: S3Client) -> Any:
+    """Return what the bucket says of the teams' loaders."""
+    return json.loads(s3.get_object(Bucket=BUCKET, Key=f"dags/{LOADERS_FILE}")["Body"].read())["teams"]
+
+
+NOW = datetime.now(UTC)
+UNTIL = (NOW + OVERLAP).timestamp()
+
+
+def test_a_large_team_has_several_loaders_and_then_their_number(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", "risk", "care"), now=NOW)
+    assert LOADERS_FILE not in names(s3)
+    done = publish(s3, BUCKET, a_library("1", "care", risk=3), now=NOW)
+    assert (done.put, done.deleted) == (["risk_2.py", "risk_3.py", LOADERS_FILE], [])
+    assert said(s3) == {"risk": {"count": 3, "earlier": [{"count": 1, "until": UNTIL}]}}
+
+
+def test_the_same_number_is_not_put_again(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", risk=3), now=NOW)
+    again = publish(s3, BUCKET, a_library("1", risk=3), now=NOW + OVERLAP)
+    assert (again.put, again.deleted) == ([], [])
+    assert publish(s3, BUCKET, a_library("1", risk=3), now=LATER).put == [LOADERS_FILE]
+    assert said(s3) == {"risk": {"count": 3, "earlier": []}}
+
+
+def test_loaders_that_are_too_many_go_a_day_after_they_have_handed_over(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", risk=3), now=NOW - timedelta(days=9))
+    publish(s3, BUCKET, a_library("1", risk=3), now=NOW - timedelta(days=5))
+    fewer = a_library("1", risk=2)
+    done = publish(s3, BUCKET, fewer, now=NOW)
+    assert (done.put, done.deleted) == ([LOADERS_FILE], [])
+    assert said(s3) == {"risk": {"count": 2, "earlier": [{"count": 3, "until": UNTIL}]}}
+    assert publish(s3, BUCKET, fewer, now=NOW + timedelta(days=1)).deleted == []
+    assert publish(s3, BUCKET, fewer, now=LATER).deleted == ["risk_3.py"]
+
+
+def test_a_second_change_keeps_what_the_first_one_had(s3: S3Client) -> None:
+    for count in (1, 2, 4):
+        publish(s3, BUCKET, a_library("1", risk=count), now=NOW)
+    earlier = [{"count": 1, "until": UNTIL}, {"count": 2, "until": UNTIL}]
+    assert said(s3) == {"risk": {"count": 4, "earlier": earlier}}
+    publish(s3, BUCKET, a_library("1", risk=1), now=NOW)
+    earlier = [{"count": 2, "until": UNTIL}, {"count": 4, "until": UNTIL}]
+    assert said(s3) == {"risk": {"count": 1, "earlier": earlier}}
+
+
+def test_without_a_large_team_nothing_of_it_stays(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", risk=2), now=NOW)
+    publish(s3, BUCKET, a_library("1", "risk"), now=NOW)
+    done = publish(s3, BUCKET, a_library("1", "risk"), now=LATER)
+    assert (done.put, done.deleted) == ([LOADERS_FILE], [LOADERS_FILE, "risk_2.py"])
+    assert publish(s3, BUCKET, a_library("1", "risk"), now=LATER).put == []
+
+
+def test_the_loaders_of_a_team_that_is_gone_are_deleted(s3: S3Client) -> None:
+    publish(s3, BUCKET, a_library("1", care=2), now=NOW)
+    assert publish(s3, BUCKET, a_library("1", "risk"), now=NOW).deleted == ["care.py", "care_2.py"]
+    assert said(s3) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"teams": {"risk": {}}}', b'{"teams": []}'])
+def test_a_number_of_loaders_that_is_none_is_replaced(s3: S3Client, content: bytes) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"dags/{LOADERS_FILE}", Body=content)
+    publish(s3, BUCKET, a_library("1", risk=2), now=NOW)
+    assert said(s3) == {"risk": {"count": 2, "earlier": [{"count": 1, "until": UNTIL}]}}

@@ -12,6 +12,7 @@ from jobyard.entries import Job
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.limits import check_limits
 from jobyard_cli.check.links import check_links
+from jobyard_cli.check.loaders import doubt_loaders
 from jobyard_cli.check.meaning import check_meaning, doubts
 from jobyard_cli.check.other_jobs import check_trust
 from jobyard_cli.check.schema import check_schema
@@ -112,6 +113,8 @@ def _compile(checked: Checked, *, whole: bool) -> None:
     for name, entry in checked.entries.items():
         # What the defaults say is doubted once, and not for each task.
         checked.warnings += sorted(set(doubts(checked.jobs[name], entry, checked.repo)))
+    if whole:
+        checked.warnings += doubt_loaders(checked.entries, checked.repo)
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:

@@ -48,6 +48,7 @@ def publish_platform(
     from jobyard_cli.platform.exec_entry import PLUGIN
     from jobyard_cli.platform.files import platform_files, require_files
     from jobyard_cli.platform.kubeconfig import kubeconfig as generated
+    from jobyard_cli.platform.loader_counts import loader_counts
     from jobyard_cli.platform.own_jobs import prices
     from jobyard_cli.platform.prepare import prepare
     from jobyard_cli.platform.publish import publish
@@ -67,7 +68,8 @@ def publish_platform(
     if pools:
         for line in prepare(chosen, airflow_url):
             print(line)
-    files = platform_files(repo / "dags", chosen.all_teams, data, config, prices(repo, chosen))
+    counts = loader_counts(chosen.all_teams)
+    files = platform_files(repo / "dags", counts, data, config, prices(repo, chosen))
     client = aws.s3(endpoint_url, chosen.values.get("region"))
     done = publish(client, target, files, commit(repo), partial(is_later, repo))
     for name in done.put:

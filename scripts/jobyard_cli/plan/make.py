@@ -10,6 +10,7 @@ from pathlib import Path
 from jobyard.platform_entries import PlatformFile
 
 from jobyard_cli.chart.manifests import CHART, has_chart
+from jobyard_cli.check.loaders import doubt_loaders
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.images.addresses import pod_limits
@@ -91,7 +92,7 @@ def make_plan(
     """
     repo = checked.repo
     jobs = compile_jobs(checked)
-    notes = list(base.notes)
+    notes = [*base.notes, *(doubt.message for doubt in doubt_loaders(jobs, repo))]
     old_platform, new_platform = _platform_data(repo, base.tree, platform, environment)
     changes = list(Comparison(repo.team, base.jobs, jobs, old_platform, new_platform).changes(now))
     bounds = _quotas(platform, repo.team, environment, notes)

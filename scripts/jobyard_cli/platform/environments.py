@@ -177,6 +177,21 @@ def quotas_of(team: Team, repo: Path) -> dict[str, Mapping[str, Any]]:
     return quotas
 
 
+def loaders_of(team: Team, repo: Path) -> dict[str, int]:
+    """Return how many loaders the team has in each environment that it is in; 1 where its files have no number.
+
+    Raises:
+        NotAPlatformRepoError: a folder or file of the platform's is not there.
+    """
+    loaders: dict[str, int] = {}
+    for environment in environment_names(repo):
+        values = team.in_environment(environment)
+        if values is not None:
+            count = values.get("loaders")
+            loaders[environment] = count if isinstance(count, int) else 1
+    return loaders
+
+
 def environment_names(repo: Path) -> list[str]:
     """Return the names of all environments.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from jobyard_cli.parsing.documents import load
 from jobyard_cli.platform.connections import connection_problems
 from jobyard_cli.platform.exec_entry import PLUGIN
 from jobyard_cli.platform.loader import loader_source
+from jobyard_cli.platform.loader_counts import loader_names
 
 
 class NotAPlatformRepoError(UsageError):
@@ -45,6 +46,8 @@ class PlatformFiles:
     shared: dict[str, bytes]
     """What has one name in all versions, in the order in which it is to be put: each fits any version beside it."""
     loaders: dict[str, bytes]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many of the loaders each team has."""
 
     @property
     def flat(self) -> dict[str, bytes]:
@@ -66,11 +69,11 @@ PRICES = "jobyard/prices.yaml"
 
 
 def platform_files(
-    dags: Path, teams: Iterable[str], platform: PlatformFile, kubeconfig: str, prices: bytes | None = None
+    dags: Path, counts: Mapping[str, int], platform: PlatformFile, kubeconfig: str, prices: bytes | None = None
 ) -> PlatformFiles:
     """Return the platform's files, with the library in the folder `dags` of its repository.
 
-    `prices` are those of machines, for the platform's own job.
+    `counts` says how many loaders each team has, `prices` are those of machines, for the platform's own job.
     """
     library = dags / "jobyard"
     # The plugin is for another folder of Airflow's; see `jobyard airflow-plugin`.
@@ -89,7 +92,8 @@ def platform_files(
             **({} if prices is None else {PRICES: prices}),
             "jobyard/__init__.py": chooser,
         },
-        loaders={f"{team}.py": loader_source(team).encode() for team in sorted(teams)},
+        loaders={name: loader_source(team).encode() for name, team in loader_names(counts)},
+        counts=counts,
     )
 
 

@@ -2,8 +2,8 @@
 
 A version of the library is a folder that never changes; the object `versions.json` names the whole ones, so it is put
 after them, and `jobyard/__init__.py` chooses among those that have been copied. What has one name in all versions comes
-next, as each of it fits any of them; what nothing needs any longer is deleted last. Nothing else in the bucket is
-touched: a team's release is the team's.
+next, as each of it fits any of them; then the loaders, and after them how many of them each team has. What nothing
+needs any longer is deleted last. Nothing else in the bucket is touched: a team's release is the team's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
+from jobyard.contract import LOADERS_FILE, loader_of
+
 from jobyard_cli.aws.errors import CHANGED, StoreError, code, store_errors
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.files import PlatformFiles
 from jobyard_cli.platform.loader import loader_source
+from jobyard_cli.platform.loader_counts import dumped, files_needed, handed_over, parsed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -136,7 +139,8 @@ class _Publication:
         for name, content in self.files.loaders.items():
             # A loader too is the same from every publisher.
             self._put(name, content, {})
-        self._delete_left_over(index, now)
+        needed = self._put_counts(now)
+        self._delete_left_over(index, needed, now)
         self._refuse_overtaken(etag)
 
     def _put(self, name: str, content: bytes, condition: _Condition) -> None:
@@ -202,9 +206,19 @@ class _Publication:
         previous = self.objects.get(INDEX) and _Entry(self.index_etag, self.objects[INDEX].time)
         return self._put_object(INDEX, json.dumps(index, sort_keys=True, indent=1).encode(), _unless_changed(previous))
 
-    def _delete_left_over(self, index: _Index, now: datetime) -> None:
+    def _put_counts(self, now: datetime) -> set[str]:
+        """Say how many loaders each team has; return the names of what that needs in the bucket."""
+        there = LOADERS_FILE in self.objects
+        body = self.client.get_object(Bucket=self.bucket, Key=PREFIX + LOADERS_FILE)["Body"].read() if there else b""
+        counts = handed_over(parsed(body), self.files.counts, now)
+        # What no team needs is said as well, where it was there before; a day later it is left over.
+        if counts["teams"] or there:
+            self._put(LOADERS_FILE, dumped(counts), _unless_changed(self.objects.get(LOADERS_FILE)))
+        return {LOADERS_FILE, *files_needed(counts)} if counts["teams"] else set()
+
+    def _delete_left_over(self, index: _Index, needed: set[str], now: datetime) -> None:
         folders = {str(version["folder"]) for version in index["versions"]}
-        fixed = self.files.shared.keys() | self.files.loaders.keys()
+        fixed = self.files.shared.keys() | self.files.loaders.keys() | needed
         for name in sorted(self.objects.keys() - fixed):
             if self._is_left_over(name, folders, now):
                 self.client.delete_object(Bucket=self.bucket, Key=PREFIX + name)
@@ -215,8 +229,8 @@ class _Publication:
         if name.startswith(LIBRARY):
             folder = name.removeprefix(LIBRARY).split("/")[0]
             return name != INDEX and folder not in folders and now - self.objects[name].time > _SETTLED
-        team = name.removesuffix(".py")
-        return "/" not in name and team != name and self._has(name, loader_source(team).encode())
+        is_loader = "/" not in name and name.endswith(".py")
+        return is_loader and self._has(name, loader_source(loader_of(name)[0]).encode())
 
     def _refuse_overtaken(self, etag: str) -> None:
         """Refuse if another publisher wrote meanwhile, as the bucket may then hold files of both."""

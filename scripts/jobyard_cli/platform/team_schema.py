@@ -27,6 +27,7 @@ FIELDS = (
     "quota",
     "workerSlots",
     "pools",
+    "loaders",
     "assets",
     "egress",
     "environments",
@@ -41,11 +42,12 @@ OVERRIDABLE = (
     "quota",
     "workerSlots",
     "pools",
+    "loaders",
     "assets",
     "egress",
 )
 """What may be different in an environment."""
-NOT_THE_PLATFORMS = ("repo", "revision", "ci", "environments")
+NOT_THE_PLATFORMS = ("repo", "revision", "ci", "loaders", "environments")
 """What the file of the reserved team lacks: its jobs are in the platform's repository, wherever there are metrics."""
 
 

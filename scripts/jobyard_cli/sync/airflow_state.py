@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from jobyard.contract import BROKEN_MARK, BROKEN_TAG, DIGEST_MARK, digest_line
+from jobyard.contract import BROKEN_MARK, BROKEN_TAG, DIGEST_MARK, digest_line, loader_of
 
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.transport import AirflowNotFoundError
@@ -65,7 +65,7 @@ class State:
     """As it is in the release, and why no DAG can be made of that."""
     paused: list[str] = field(default_factory=list)
     import_errors: dict[str, ImportFailure] = field(default_factory=dict)
-    """By file, of the team's loader."""
+    """By file, of the team's loaders."""
 
     @property
     def complete(self) -> bool:
@@ -179,7 +179,7 @@ class Watcher:
     def _compare(self, dags: list[str]) -> tuple[dict[str, str], list[str]]:
         """Those that are as released but broken, with the reason, and those that are not as released.
 
-        All come from one file, so it stops asking after the first few that are not as released.
+        Those of one file come together, so it stops asking after the first few that are not as released.
         """
         broken: dict[str, str] = {}
         outdated: list[str] = []
@@ -216,7 +216,7 @@ def _reason(page: str) -> str:
 
 
 def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]:
-    """Return why Airflow can't import the team's loader, by file.
+    """Return why Airflow can't import the team's loaders, by file.
 
     Raises:
         AirflowError: Airflow refused, or could not be reached.
@@ -224,6 +224,7 @@ def import_errors(airflow: AirflowClient, team: str) -> dict[str, ImportFailure]
     failures: dict[str, ImportFailure] = {}
     for error in airflow.listed("importErrors", "import_errors"):
         file = error["filename"]
-        if PurePosixPath(file).name == f"{team}.py":
+        name = PurePosixPath(file).name
+        if name.endswith(".py") and loader_of(name)[0] == team:
             failures[file] = ImportFailure(error["stack_trace"], str(error["timestamp"]))
     return failures

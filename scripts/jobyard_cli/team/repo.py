@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jobyard.contract import namespace
 
@@ -14,11 +14,12 @@ from jobyard_cli.errors import JobyardError, UsageError
 from jobyard_cli.parsing.documents import MAXIMUM_BYTES, Document, load
 from jobyard_cli.platform.checkout import MissingPlatformError
 from jobyard_cli.platform.current import current_platform
-from jobyard_cli.platform.environments import quotas_of
+from jobyard_cli.platform.environments import loaders_of, quotas_of
 from jobyard_cli.platform.published import PublishedJobs, published_jobs, sound_jobs
-from jobyard_cli.platform.teams import readable_team
+from jobyard_cli.platform.teams import Team, readable_team
 from jobyard_cli.team.conflicts import Conflict, conflicts
 
+T = TypeVar("T")
 NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
 
 
@@ -190,13 +191,25 @@ class TeamRepo:
 
         The platform is looked up on first use only.
         """
+        quotas = self._of_platform(quotas_of)
+        return {environment: quota["memory"] for environment, quota in quotas.items() if "memory" in quota}
+
+    @cached_property
+    def loaders(self) -> dict[str, int]:
+        """How many loaders the team has in each of its environments; empty likewise.
+
+        The platform is looked up on first use only.
+        """
+        return self._of_platform(loaders_of)
+
+    def _of_platform(self, read: Callable[[Team, Path], dict[str, T]]) -> dict[str, T]:
+        """What the platform's current files say of the team by environment; empty if they are not available."""
         try:
             tree = current_platform(self.root, self.platform).tree
             team = readable_team(tree, self.team)
-            quotas = {} if team is None else quotas_of(team, tree)
+            return {} if team is None else read(team, tree)
         except JobyardError:
             return {}
-        return {environment: quota["memory"] for environment, quota in quotas.items() if "memory" in quota}
 
     @cached_property
     def conflicted(self) -> dict[Path, list[Conflict]]:

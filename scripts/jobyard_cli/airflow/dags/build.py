@@ -92,7 +92,7 @@ def lay_out(dags: Path, team: str, release: bytes, platform: Path, environment: 
         variables=platform_files.shared_variables(platform / "values"),
     )
     # Building needs a kubeconfig that exists, and does not read it.
-    files = platform_files.platform_files(platform / "dags", [team], data, "{}\n")
+    files = platform_files.platform_files(platform / "dags", {team: 1}, data, "{}\n")
     for name, content in {**files.flat, release_path(team): release}.items():
         (dags / name).parent.mkdir(parents=True, exist_ok=True)
         (dags / name).write_bytes(content)

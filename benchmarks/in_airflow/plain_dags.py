@@ -56,8 +56,8 @@ def make_dag(number: int) -> DAG:
     for place in range(COUNT):
         kind = list(TASKS)[place % 4]
         image, args, need = TASKS[kind]
-        number = "" if COUNT == 4 else f"-{place // 4}"
-        task = f"{kind}{number}"
+        block = "" if COUNT == 4 else f"-{place // 4}"
+        task = f"{kind}{block}"
         large = kind == "features"
         group = "high-cpu" if large else "default"
         memory = "16Gi" if large else "1Gi"
@@ -111,7 +111,7 @@ def make_dag(number: int) -> DAG:
             max_retry_delay=timedelta(hours=1),
         )
         if need:
-            operators[task].set_upstream(operators[f"{need}{number}"])
+            operators[task].set_upstream(operators[f"{need}{block}"])
     return dag
 
 

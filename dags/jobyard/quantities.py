@@ -6,6 +6,7 @@ The API server normalises quantities (`1024Mi` becomes `1Gi`), and Argo CD would
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from math import ceil
 
 _BINARY = {"Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
@@ -20,10 +21,17 @@ def parse_quantity(value: str | int | float) -> Decimal:
     Raises:
         ValueError: the value is not a quantity.
     """
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
+    number = _parsed(str(value))
+    if number is None:
         raise ValueError(f"{value!r} is not a quantity")
-    return Decimal(match[1]) * _UNITS[match[2] or ""]
+    return number
+
+
+# The same few quantities are in most tasks.
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Decimal | None:
+    match = _QUANTITY.fullmatch(text)
+    return None if match is None else Decimal(match[1]) * _UNITS[match[2] or ""]
 
 
 def canonical_memory(value: str | int | float) -> str:

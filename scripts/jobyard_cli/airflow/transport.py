@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import requests
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobyard_cli.errors import JobyardError, UnavailableError
+
+if TYPE_CHECKING:
+    import requests
 
 USERNAME, PASSWORD, TOKEN = "JOBYARD_AIRFLOW_USERNAME", "JOBYARD_AIRFLOW_PASSWORD", "JOBYARD_AIRFLOW_TOKEN"
 _SECONDS = 60
@@ -104,6 +105,9 @@ class RestTransport:
 
     def __init__(self, address: str, version: str = "", login: Login | None = None) -> None:
         """Take the address; by default, Airflow reports its version and the environment has the credentials."""
+        # It takes longer to import than all else that a release without a wait needs of Airflow.
+        import requests
+
         self.address = address.rstrip("/")
         self._version = version
         self._session = requests.Session()
@@ -161,6 +165,8 @@ class RestTransport:
         return str(_content(answer, self.address, f"{answer.request.method} /auth/token")["access_token"])
 
     def _send(self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None) -> requests.Response:
+        import requests
+
         headers = {"Accept": "application/json"}
         try:
             return self._session.request(

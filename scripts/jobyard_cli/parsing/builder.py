@@ -7,6 +7,7 @@ neither the stack nor the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -46,6 +47,37 @@ class _RefusedError(Exception):
     """The document has something that is not read on purpose; the finding is already in the document."""
 
 
+class _UnknownTagError(Exception):
+    """A value has a tag that is none of YAML's own."""
+
+
+# PyYAML's stubs have no types for it.
+_RESOLVER: Any = Resolver()
+
+
+@lru_cache(maxsize=4096)
+def _constructed(tag: str, text: str, implicit: tuple[bool, bool]) -> Any:
+    """Return what YAML reads a scalar as; a repository has the same few thousand again and again.
+
+    Raises:
+        _UnknownTagError: the tag is none of YAML's own.
+    """
+    tag = tag or _RESOLVER.resolve(ScalarNode, text, implicit)
+    # Dates stay strings: JSON has no dates, and messages quote what was written.
+    if tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"):
+        return text
+    if tag in _NUMBERS and len(text) > MAXIMUM_DIGITS:
+        return text
+    if tag not in SafeConstructor.yaml_constructors:
+        raise _UnknownTagError(tag)
+    try:
+        # A new one, as it keeps what it constructs.
+        constructor: Any = SafeConstructor()
+        return constructor.construct_object(ScalarNode(tag, text))
+    except (ValueError, yaml.YAMLError):
+        return text
+
+
 @dataclass
 class _Open:
     """A mapping or list that is being read; `key` is the key of the mapping whose value is next."""
@@ -63,9 +95,6 @@ class Builder:
         self.document = document
         self.open: list[_Open] = []
         self.documents = 0
-        # PyYAML's stubs have no types for these.
-        self.constructor: Any = SafeConstructor()
-        self.resolver: Any = Resolver()
 
     def build(self, text: str) -> None:
         """Fill the document from its text; its data is None if the text has something that is not read on purpose.
@@ -73,21 +102,21 @@ class Builder:
         Raises:
             yaml.YAMLError: the text is not YAML.
         """
+        parser = _Loader(text)
         try:
-            for event in yaml.parse(text, Loader=_Loader):
+            while (event := parser.get_event()) is not None:
                 self._take(event)
         except _RefusedError:
             self.document.data = None
             return
+        finally:
+            parser.dispose()
         if self.document.data is None and not self.document.values:
             self.document.refuse(1, 1, "the file must not be empty")
 
     def _take(self, event: Any) -> None:
+        # The most frequent first.
         match event:
-            case DocumentStartEvent():
-                self._start_document(event)
-            case AliasEvent():
-                self._refuse(event, f"aliases are not supported; write out the value of *{event.anchor}")
             case ScalarEvent():
                 self._scalar(event)
             case MappingStartEvent():
@@ -96,6 +125,10 @@ class Builder:
                 self._start(event, [])
             case CollectionEndEvent():
                 self.open.pop()
+            case DocumentStartEvent():
+                self._start_document(event)
+            case AliasEvent():
+                self._refuse(event, f"aliases are not supported; write out the value of *{event.anchor}")
 
     def _start_document(self, event: Any) -> None:
         self.documents += 1
@@ -143,18 +176,13 @@ class Builder:
         top.key = event.value
 
     def _value(self, event: Any) -> Any:
-        tag = event.tag or self.resolver.resolve(ScalarNode, event.value, event.implicit)
-        # Dates stay strings: JSON has no dates, and messages quote what was written.
-        if tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"):
+        if event.tag is None and not event.implicit[0]:
+            # In quotes, or a block.
             return event.value
-        if tag in _NUMBERS and len(event.value) > MAXIMUM_DIGITS:
-            return event.value
-        if tag not in SafeConstructor.yaml_constructors:
-            self._refuse(event, f"the tag {tag} is not supported")
         try:
-            return self.constructor.construct_object(ScalarNode(tag, event.value))
-        except (ValueError, yaml.YAMLError):
-            return event.value
+            return _constructed(event.tag or "", event.value, event.implicit)
+        except _UnknownTagError as error:
+            self._refuse(event, f"the tag {error} is not supported")
 
     def _add(self, event: Any, value: Any) -> KeyPath:
         """Add a value to the data and its position to the document; return its path."""

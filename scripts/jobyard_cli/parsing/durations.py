@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"(\d+)([dhms])")
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> int:
     """Return the duration in seconds.
 

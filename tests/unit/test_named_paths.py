@@ -15,7 +15,7 @@ NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/-]|
 """A path from the top folder; one with a placeholder in it is none."""
 TEST = re.compile(r"(?<![\w/])(test_[a-z0-9_]+\.py)\b")
 MADE = re.compile(
-    r"dags/(risk|fraud|a|jobyard/(platform\.json|prices\.yaml)|score|score-records|train-model|JOB)\b.*"
+    r"dags/(risk|fraud|a|jobyard/(platform\.json|loaders\.json|prices\.yaml)|score|score-records|train-model|JOB)\b.*"
     r"|values/(published-jobs(\.yaml|/.*)?|team\.yaml|teams/(fraud|NAME)\.yaml|environments/staging\.yaml)"
 )
 """What commands, teams and pipelines make, and what stands for a name in an example."""
@@ -29,8 +29,8 @@ def _tracked(*patterns: str) -> list[Path]:
 
 def _texts() -> Iterator[tuple[str, str]]:
     """Pages as a whole, and of code the comments and docstrings."""
-    # Examples of the check's rules name files of teams.
-    for file in _tracked("*.md", ":!docs/rules.md"):
+    # Examples of the check's rules, and what commands print in tests, name files of teams.
+    for file in _tracked("*.md", ":!docs/rules.md", ":!tests/fixtures"):
         yield file.relative_to(ROOT).as_posix(), file.read_text()
     for file in _tracked("*.py"):
         parts = re.findall(r'"""(.*?)"""|^\s*#(.*?)$', file.read_text(), re.S | re.M)

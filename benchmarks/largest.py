@@ -74,10 +74,8 @@ def _write(file: Path, release: dict[str, Any], jobs: dict[str, Job]) -> None:
 
 
 def many_jobs(pattern: Job) -> dict[str, Job]:
-    """Return as many jobs as a release may have, of ten tasks each after all before."""
-    job = _with_tasks(
-        pattern, limits.RELEASE_TASKS // limits.RELEASE_JOBS, limits.NEEDS, argument="{{ ds }}" * 10 + "x" * 30
-    )
+    """Return as many jobs as a release may have, of ten tasks each after the four before."""
+    job = _with_tasks(pattern, limits.RELEASE_TASKS // limits.RELEASE_JOBS, 4, argument="{{ ds }}" * 10 + "x" * 30)
     return _copies(job, limits.RELEASE_JOBS)
 
 

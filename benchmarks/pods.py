@@ -33,7 +33,7 @@ TEAMS = [f"team{number}" for number in range(10)]
 LADDERS = {"2": [10, 20, 40, 80], "10": [50, 100, 200, 400]}
 LIVES, APART = 60, 6
 """Seconds; as in in_airflow/pods/run.py."""
-NODES, KUBELET_PORT, READY_SECONDS = 12, 18450, 300
+NODES, KUBELET_PORT, READY_SECONDS = 26, 18450, 300
 TEST_PACKAGES = ["pytest", "apache-airflow-providers-postgres"]
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "patch", "delete"]},

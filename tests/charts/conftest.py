@@ -15,6 +15,7 @@ import yaml
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.processes import Process, Supervisor
 
+from tests.charts.kueue_server import TOKEN_LINE, RunningKueue, with_kueue
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
@@ -203,6 +204,14 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         yield server
 
 
+@pytest.fixture(scope="session")
+def kueue(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[RunningKueue]:
+    """An API server with Argo CD's kinds and Kueue; not that of the other tests, whose pods wait for no quota."""
+    state = tmp_path_factory.mktemp("kueue")
+    with serving(programs, state) as server, with_kueue(programs, state, server) as running:
+        yield running
+
+
 @contextmanager
 def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with Argo CD's kinds, stopped at the end."""
@@ -216,9 +225,8 @@ def running(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with nothing of Jobyard's in it, stopped at the end."""
     etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    (state / "tokens.csv").write_text(
-        "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
-    )
+    lines = [f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items()]
+    (state / "tokens.csv").write_text("".join([*lines, TOKEN_LINE]))
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",

@@ -101,6 +101,10 @@ LONGEST_TASK = 7 * 24 * 60 * 60
 """Seconds that a pod may run where the environment does not say, as in charts/platform."""
 POD_REPLACEMENTS = 5
 """Pods that one try makes for those that it lost, where the environment does not say."""
+NO_QUEUEING = "none"
+KUEUE = "kueue"
+QUEUEING = (NO_QUEUEING, KUEUE)
+"""What a pod waits in for its team's quota: nothing, so that one over the quota is refused, or Kueue's queue."""
 
 # The page that Airflow shows of a DAG, by which `jobyard sync` recognises the job.
 DIGEST_MARK = "Digest of the job: "

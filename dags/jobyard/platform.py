@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from kubernetes.client import V1Toleration  # type: ignore[import-untyped]
 
-from jobyard.contract import LONGEST_TASK, POD_REPLACEMENTS
+from jobyard.contract import LONGEST_TASK, NO_QUEUEING, POD_REPLACEMENTS, QUEUEING
 from jobyard.errors import ReleaseError, UnknownNameError
 from jobyard.platform_entries import NodeGroupEntry, PlatformFile, TaskTypeEntry, TeamEntry, Toleration
 from jobyard.release import read_json
@@ -62,6 +62,7 @@ class Platform:
     deferred: bool  # the triggerer follows pods, where it has the plugin
     has_plugin: bool
     pod_replacements: int  # pods that a try makes for those that it lost
+    queueing: str  # what a pod waits in for its team's quota, one of `contract.QUEUEING`
     image_registries: list[str] | None  # where images may come from; None where the file does not say
     teams: dict[str, Team]
     variables: frozenset[str]  # of Airflow's, that every team's templates may read
@@ -144,10 +145,18 @@ def _platform(library: Path, data: PlatformFile) -> Platform:
         deferred=bool(data.get("deferred", True)),
         has_plugin=has_plugin(),
         pod_replacements=int(data.get("pod_replacements", POD_REPLACEMENTS)),
+        queueing=_queueing(data.get("queueing", NO_QUEUEING)),
         image_registries=data.get("image_registries"),
         teams=teams,
         variables=frozenset(data["variables"]),
     )
+
+
+def _queueing(stated: str) -> str:
+    """Return what pods wait in. One that this library does not know would have its pods refused, or run past a quota."""
+    if stated not in QUEUEING:
+        raise ValueError(f"queueing {stated!r} is none of {', '.join(QUEUEING)}")
+    return stated
 
 
 def _team(name: str, entry: TeamEntry) -> Team:

@@ -133,6 +133,11 @@ def test_a_new_release_replaces_the_old_one_in_the_same_process(bucket: Bucket) 
             },
             "toleration {} lacks key, operator, value, effect",
         ),
+        (
+            "jobyard/platform.json",
+            {**PLATFORM, "queueing": "lottery"},
+            "jobyard/platform.json: is malformed: ValueError: queueing 'lottery' is none of none, kueue",
+        ),
     ],
 )
 def test_an_unusable_file_is_an_import_error_of_that_team_alone(

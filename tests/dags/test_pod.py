@@ -292,6 +292,12 @@ def test_the_platform_says_how_long_a_pod_may_run(bucket: Bucket) -> None:
     assert pod(bucket, timeout=None)["spec"]["activeDeadlineSeconds"] == 3600
 
 
+@pytest.mark.parametrize(("stated", "queueing"), [({}, "none"), ({"queueing": "kueue"}, "kueue")])
+def test_the_platform_says_what_pods_wait_in(bucket: Bucket, stated: dict[str, str], queueing: str) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, **stated})
+    assert read_platform(bucket.folder).queueing == queueing
+
+
 def test_a_release_of_before_disks_were_bounded_gets_a_limit(bucket: Bucket) -> None:
     asked = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "5Gi"}
     [container] = pod(bucket, resources={"requests": asked, "limits": {"memory": "1Gi"}})["spec"]["containers"]

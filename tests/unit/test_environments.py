@@ -391,6 +391,16 @@ def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bu
     [key] = [key for key in keys if key.endswith("/platform.json")]
     platform = json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())
     assert (platform["environment"], platform["cost_centers"]) == ("dev", {"risk": "risk-ml"})
+    assert "queueing" not in platform
+
+
+def test_publish_platform_says_what_pods_wait_in(jobyard: Jobyard, platform_repo: Path, s3: S3Client) -> None:
+    change(platform_repo, "environments/dev.yaml", "^  bucket: .*", "  bucket: airflow\n  queueing: kueue")
+    code, _, err = jobyard("publish-platform", "--environment", "dev", "--no-pools")
+    assert (code, err) == (0, "")
+    keys = [entry.get("Key", "") for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
+    [key] = [key for key in keys if key.endswith("/platform.json")]
+    assert json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())["queueing"] == "kueue"
 
 
 def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard.contract import LONGEST_TASK, POD_REPLACEMENTS
+from jobyard.contract import LONGEST_TASK, NO_QUEUEING, POD_REPLACEMENTS
 from jobyard.platform_entries import PodLimits
 
 from jobyard_cli.images import ecr
@@ -26,12 +26,16 @@ class MissingRegistryError(ImageError):
 def pod_limits(environment: Environment) -> PodLimits:
     """Return what the library needs of the environment's settings of a pod; charts/platform reads the same."""
     values = environment.values
-    return PodLimits(
+    limits = PodLimits(
         image_registries=image_registries(values),
         longest_task=values.get("longestTask", LONGEST_TASK),
         deferred=values.get("deferred", True),
         pod_replacements=values.get("podReplacements", POD_REPLACEMENTS),
     )
+    # Left out where there is none, so that the file stays as it was.
+    if (queueing := values.get("queueing", NO_QUEUEING)) != NO_QUEUEING:
+        limits["queueing"] = queueing
+    return limits
 
 
 def image_registries(values: Mapping[str, Any]) -> list[str]:

@@ -98,8 +98,7 @@ class Queues:
         for team in teams:
             there = ("--namespace", namespace(team))
             self.kubectl("delete", "pods", "--all", *there, "--grace-period=0", "--force", "--wait=false")
-        for team in teams:
-            wait_until(lambda team=team: not self.pods(team))
+        wait_until(lambda: not any(self.pods(team) for team in teams))
 
 
 def is_waiting(pod: Object) -> bool:

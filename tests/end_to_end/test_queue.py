@@ -77,31 +77,24 @@ def test_of_ten_that_wait_the_one_of_the_highest_priority_goes_first(empty: Queu
 
 
 def test_a_team_of_many_pods_lets_none_of_few_starve_and_has_no_more_of_what_is_lent(empty: Queues) -> None:
-    of_few = 9
     empty.start(MANY, *names("job", 60))
     wait_until(lambda: len(empty.running(MANY)) == ALL)
     for team in FEW:
-        empty.start(team, *names("job", of_few))
-    rounds = []
-    while any(empty.waiting(team) for team in FEW):
-        running = end_and_refill(empty)
-        rounds.append({team: running[team] for team in TEAMS if empty.waiting(team)})
-    contested = [running for running in rounds if running.keys() >= {MANY, *FEW}]
-    assert len(contested) > 1
-    for running in contested:
-        assert all(running[team] >= OWN for team in FEW)
-        # What is idle's is lent to all that wait, not to the team alone whose pods have waited longest.
-        assert running[MANY] < ALL - OWN * len(FEW)
-    assert len(rounds) <= of_few // OWN + 1
-    assert empty.waiting(MANY)
+        empty.start(team, *names("job", 9))
+    for _ in range(OWN * len(FEW)):
+        end_one(empty, MANY)
+    # Each has its own back, and the one that came first still has all that is lent.
+    assert running_of(empty) == {MANY: 2 * OWN, **dict.fromkeys(FEW, OWN), IDLE: 0}
+    for _ in range(2 * OWN):
+        end_one(empty, MANY)
+    # Its pods have waited longest, and yet what is lent is shared.
+    assert running_of(empty)[MANY] == OWN + 1
 
 
-def end_and_refill(queues: Queues) -> dict[str, int]:
-    """End all pods that run, and return how many run in their place, by team."""
-    for team in TEAMS:
-        queues.end(team, queues.running(team))
+def end_one(queues: Queues, team: str) -> None:
+    """End a pod of the team, and wait until another, of whichever team, runs in its place."""
+    queues.end(team, queues.running(team)[:1])
     wait_until(lambda: sum(running_of(queues).values()) == ALL)
-    return running_of(queues)
 
 
 def running_of(queues: Queues) -> dict[str, int]:

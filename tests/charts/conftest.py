@@ -6,18 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import yaml
-from jobyard_cli.cli.steps import Steps
-from jobyard_cli.system.folders import cache_dir
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.processes import Process, Supervisor
 
-from tests.charts.upstream_files import QUEUE_KINDS, upstream_files
+from tests.charts.kueue_server import TOKEN_LINE, RunningKueue, with_kueue
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
@@ -62,13 +60,6 @@ def render_chart(
         return [one for one in yaml.safe_load_all(answer.stdout) if one]
 
     return render
-
-
-@pytest.fixture(scope="session")
-def upstream(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
-    """Karpenter's and Kueue's kinds and eksctl's schema, fetched where the cache has none."""
-    with shown() as steps, steps.step("what Karpenter, eksctl and Kueue accept") as report:
-        return upstream_files(cache_dir(), report)
 
 
 CATALOGUE = yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())["nodeGroups"]
@@ -173,23 +164,21 @@ def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cl
 @pytest.fixture(scope="session")
 def queueing(
     programs: Path,
-    upstream: Path,
     render_chart: Callable[..., list[Object]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
     """An API server of its own, with Kueue's kinds and the same charts where pods wait in queues; Kueue does not run."""
     with serving(programs, tmp_path_factory.mktemp("queueing")) as server:
-        install_kueue_kinds(server, upstream)
+        install_kueue_kinds(server, programs)
         yield with_charts(server, render_chart, QUEUEING)
 
 
-def install_kueue_kinds(server: Server, upstream: Path) -> None:
+def install_kueue_kinds(server: Server, programs: Path) -> None:
     """Make Kueue's kinds, and wait until they are served."""
-    files = [argument for kind in QUEUE_KINDS for argument in ("-f", f"{upstream}/kueue.x-k8s.io_{kind}.yaml")]
-    applied = server.kubectl("apply", "--server-side", *files)
+    folder = programs / "kueue-config" / "components" / "crd" / "bases"
+    applied = server.kubectl("apply", "--server-side", "-f", str(folder))
     assert applied.returncode == 0, applied.stderr
-    kinds = ",".join(f"{kind}.kueue.x-k8s.io" for kind in QUEUE_KINDS)
-    wait_until(lambda: server.kubectl("get", kinds).returncode == 0)
+    wait_until(lambda: server.kubectl("get", "clusterqueues,localqueues,resourceflavors,workloads").returncode == 0)
 
 
 def with_charts(server: Server, render_chart: Callable[..., list[Object]], platform: Object = PLATFORM) -> Cluster:
@@ -240,6 +229,14 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         yield server
 
 
+@pytest.fixture(scope="session")
+def kueue(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[RunningKueue]:
+    """An API server with Argo CD's kinds and Kueue; not that of the other tests, whose pods wait for no quota."""
+    state = tmp_path_factory.mktemp("kueue")
+    with serving(programs, state) as server, with_kueue(programs, state, server) as running:
+        yield running
+
+
 @contextmanager
 def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with Argo CD's kinds, stopped at the end."""
@@ -253,9 +250,8 @@ def running(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with nothing of Jobyard's in it, stopped at the end."""
     etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    (state / "tokens.csv").write_text(
-        "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
-    )
+    lines = [f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items()]
+    (state / "tokens.csv").write_text("".join([*lines, TOKEN_LINE]))
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",

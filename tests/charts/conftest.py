@@ -6,19 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import yaml
-from jobyard_cli.cli.steps import Steps
-from jobyard_cli.system.folders import cache_dir
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.processes import Process, Supervisor
 
 from tests.charts.kueue_server import TOKEN_LINE, RunningKueue, with_kueue
-from tests.charts.upstream_files import QUEUE_KINDS, upstream_files
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
@@ -63,13 +60,6 @@ def render_chart(
         return [one for one in yaml.safe_load_all(answer.stdout) if one]
 
     return render
-
-
-@pytest.fixture(scope="session")
-def upstream(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
-    """Karpenter's and Kueue's kinds and eksctl's schema, fetched where the cache has none."""
-    with shown() as steps, steps.step("what Karpenter, eksctl and Kueue accept") as report:
-        return upstream_files(cache_dir(), report)
 
 
 CATALOGUE = yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())["nodeGroups"]
@@ -174,23 +164,21 @@ def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cl
 @pytest.fixture(scope="session")
 def queueing(
     programs: Path,
-    upstream: Path,
     render_chart: Callable[..., list[Object]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
     """An API server of its own, with Kueue's kinds and the same charts where pods wait in queues; Kueue does not run."""
     with serving(programs, tmp_path_factory.mktemp("queueing")) as server:
-        install_kueue_kinds(server, upstream)
+        install_kueue_kinds(server, programs)
         yield with_charts(server, render_chart, QUEUEING)
 
 
-def install_kueue_kinds(server: Server, upstream: Path) -> None:
+def install_kueue_kinds(server: Server, programs: Path) -> None:
     """Make Kueue's kinds, and wait until they are served."""
-    files = [argument for kind in QUEUE_KINDS for argument in ("-f", f"{upstream}/kueue.x-k8s.io_{kind}.yaml")]
-    applied = server.kubectl("apply", "--server-side", *files)
+    folder = programs / "kueue-config" / "components" / "crd" / "bases"
+    applied = server.kubectl("apply", "--server-side", "-f", str(folder))
     assert applied.returncode == 0, applied.stderr
-    kinds = ",".join(f"{kind}.kueue.x-k8s.io" for kind in QUEUE_KINDS)
-    wait_until(lambda: server.kubectl("get", kinds).returncode == 0)
+    wait_until(lambda: server.kubectl("get", "clusterqueues,localqueues,resourceflavors,workloads").returncode == 0)
 
 
 def with_charts(server: Server, render_chart: Callable[..., list[Object]], platform: Object = PLATFORM) -> Cluster:

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from math import ceil
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,9 +16,12 @@ import jsonschema
 import pytest
 import yaml
 from jobyard.quantities import parse_quantity
+from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.files import node_groups
 from jobyard_cli.platform.node_groups import eksctl_config
+from jobyard_cli.system.folders import cache_dir
 
+from tests.charts.upstream_files import upstream_files
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
@@ -28,6 +32,13 @@ Object = dict[str, Any]
 CATALOGUE = node_groups(ROOT / "values")
 FILES = ["values/node-groups.yaml", "values/environments/prod.yaml"]
 GROUPS = ["default", "gpu", "graviton", "high-cpu", "high-memory"]
+
+
+@pytest.fixture(scope="session")
+def upstream(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
+    """Karpenter's kinds and eksctl's schema, fetched where the cache has none."""
+    with shown() as steps, steps.step("what Karpenter and eksctl accept") as report:
+        return upstream_files(cache_dir(), report)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +53,7 @@ def made(render_chart: Callable[..., list[Object]]) -> dict[str, Object]:
 def ask(api_server: Server, upstream: Path) -> Callable[..., CompletedProcess[str]]:
     """Ask an API server that has Karpenter's kinds whether it would take some objects; nothing is kept."""
     kinds = "nodepools.karpenter.sh,ec2nodeclasses.karpenter.k8s.aws"
-    files = [argument for file in sorted(upstream.glob("karpenter.*.yaml")) for argument in ("-f", str(file))]
+    files = [argument for file in sorted(upstream.glob("*.yaml")) for argument in ("-f", str(file))]
     applied = api_server.kubectl("apply", "--server-side", *files)
     assert applied.returncode == 0, applied.stderr
     # A new kind is served a moment after its definition is there.

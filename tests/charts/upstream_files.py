@@ -1,4 +1,4 @@
-"""Files of Karpenter, eksctl and Kueue that say what each accepts, from their Go modules, pinned in `upstream/`."""
+"""Files of Karpenter and eksctl that say what each accepts, from their Go modules, pinned in `upstream/`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,12 @@ from jobyard_cli.system.programs import Report, run
 PINS = Path(__file__).parent / "upstream"
 KARPENTER = "github.com/aws/karpenter-provider-aws"
 EKSCTL = "github.com/weaveworks/eksctl"
-KUEUE = "sigs.k8s.io/kueue"
-QUEUE_KINDS = (
-    "admissionchecks",
-    "clusterqueues",
-    "cohorts",
-    "localqueues",
-    "resourceflavors",
-    "workloadpriorityclasses",
-    "workloads",
-)
-"""Those of Kueue's that its controller needs where it queues plain pods, and those that a team would like to have."""
 FILES = {
     # Karpenter's own kind, with the rules that its provider for AWS adds: what its chart installs on EKS.
     "karpenter.sh_nodepools.yaml": (KARPENTER, "pkg/apis/crds/karpenter.sh_nodepools.yaml"),
     "karpenter.k8s.aws_ec2nodeclasses.yaml": (KARPENTER, "pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml"),
     "vpclimits.go": (KARPENTER, "pkg/providers/instancetype/zz_generated.vpclimits.go"),
     "eksctl.schema.json": (EKSCTL, "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"),
-    **{
-        f"kueue.x-k8s.io_{kind}.yaml": (KUEUE, f"config/components/crd/bases/kueue.x-k8s.io_{kind}.yaml")
-        for kind in QUEUE_KINDS
-    },
 }
 
 
@@ -51,7 +36,7 @@ def upstream_files(cache: Path, report: Report) -> Path:
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    report("fetching what Karpenter, eksctl and Kueue accept")
+    report("fetching what Karpenter and eksctl accept")
     go = toolchain.go_command(report)
     modules = {path: _download(go, path, version) for path, version in _pins()}
     for name, (module, file) in FILES.items():

@@ -35,7 +35,7 @@ GRANT: Mapping[str, Any] = {
     "priorityBand": {"min": 1000, "max": 9999},
     "quota": {"pods": 100, "cpu": "200m", "memory": "16Gi", "ephemeralStorage": "64Gi"},
 }
-"""What the platform gives each of the teams: of cores, as many as `OWN` pods request; of the rest, more than enough."""
+"""What the platform gives each of the teams: the cores that `OWN` pods request, and more than enough of the rest."""
 PRIORITIES = {"normal": 2000, "high": 3000}
 
 

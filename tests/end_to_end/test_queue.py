@@ -25,7 +25,7 @@ ALL = OWN * len(TEAMS)
 JOB, RUN = "wait-for-quota", "over-the-quota"
 TASKS, AT_ONCE = 10, 4
 HELD_SECONDS = 3
-"""For which no more pod may start: Kueue admits within one."""
+"""How long no other pod may start: Kueue admits one within a second."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_of_ten_that_wait_the_one_of_the_highest_priority_goes_first(empty: Queu
     assert empty.waiting(MANY) == names("normal", 9)
 
 
-def test_a_team_of_many_pods_lets_none_of_few_starve_and_has_no_more_of_what_is_lent(empty: Queues) -> None:
+def test_a_team_of_many_pods_lets_none_of_few_starve_and_shares_what_is_lent(empty: Queues) -> None:
     empty.start(MANY, *names("job", 60))
     wait_until(lambda: len(empty.running(MANY)) == ALL)
     for team in FEW:

@@ -82,7 +82,7 @@ def shown(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[St
 @pytest.fixture(scope="session")
 def programs(shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
     """The folder with the programs of Kubernetes, Argo CD and Helm's tests, built where the cache has none."""
-    title = "Kubernetes, Argo CD, kwok and the S3 server, from source"
+    title = "Kubernetes, Argo CD, Kueue, kwok and the S3 server, from source"
     with shown() as steps, steps.step(title) as report:
         return tools.ensure(cache_dir(), report)
 

@@ -13,7 +13,7 @@ from jobyard_cli.system.programs import run
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
 from jobyard_local import repo_server
-from jobyard_local.control_plane import Kubectl
+from jobyard_local.control_plane import Kubectl, wait_established
 from jobyard_local.errors import TookTooLongError
 from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, listens
@@ -85,31 +85,13 @@ def install(kubectl: Kubectl, crds: Path, poll_seconds: int = POLL_SECONDS) -> N
         *(_config_map(f"argocd-{name}-cm", {}) for name in ("rbac", "gpg-keys", "tls-certs")),
         _secret("argocd-secret", {"server.secretkey": os.urandom(32).hex()}),
     )
-    _wait_established(kubectl)
+    wait_established(kubectl, "Argo CD's")
 
 
 def is_ours(kubectl: Kubectl) -> bool:
     """Return whether a local platform installed Argo CD in this cluster."""
     (label,) = OURS
     return f"namespace/{NAMESPACE}" in kubectl("get", "namespaces", f"--selector={label}", "--output=name").split()
-
-
-def _wait_established(kubectl: Kubectl) -> None:
-    """Wait until the API server serves every custom resource (`kubectl wait` fails on one with no condition yet)."""
-
-    def look() -> None:
-        there = kubectl.once.json("get", "crd")["items"]
-        if waiting := [crd["metadata"]["name"] for crd in there if not _established(crd)]:
-            raise NotYetError(f"not yet {', '.join(waiting)}")
-
-    until(
-        look, PATIENCE_SECONDS, TookTooLongError.of("serving Argo CD's custom resources", PATIENCE_SECONDS), pause=0.2
-    )
-
-
-def _established(crd: dict[str, Any]) -> bool:
-    conditions = crd.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def _metadata(name: str) -> dict[str, Any]:

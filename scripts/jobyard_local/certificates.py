@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
 from collections.abc import Sequence
@@ -47,6 +48,10 @@ class CertificateAuthority:
             builder = builder.add_extension(names, critical=False)
         _write(pair, builder.sign(self._key(), hashes.SHA256()), key)
         return pair
+
+    def bundle(self) -> str:
+        """Return the authority's certificate, in Base64, as Kubernetes' objects and kubeconfigs have it."""
+        return base64.b64encode(self.root.certificate.read_bytes()).decode()
 
     def key_pair(self, name: str) -> KeyPair:
         """Return a bare public and private key, for signing service account tokens."""

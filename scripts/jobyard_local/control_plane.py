@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 from jobyard_cli.system.errors import ProgramError, UnansweredError
 from jobyard_cli.system.programs import Running, run, start
-from jobyard_cli.system.waiting import PATIENCE_SECONDS, insist
+from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, insist, until
 
 from jobyard_local.certificates import CertificateAuthority, KeyPair
+from jobyard_local.errors import TookTooLongError
 from jobyard_local.layout import SERVICE_NETWORK, Layout
 from jobyard_local.processes import PROBE_SECONDS, Process, listens_on_socket
 
@@ -175,7 +176,7 @@ def kubeconfig(
     namespaces: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the content of such a kubeconfig, with certificates inline, so that it can be copied elsewhere."""
-    cluster = {"server": layout.api_url, "certificate-authority-data": _base64(authority.root.certificate)}
+    cluster = {"server": layout.api_url, "certificate-authority-data": authority.bundle()}
     entries, contexts = [], []
     for user, pair in users.items():
         context = {"cluster": "local", "user": user, "namespace": namespaces.get(user, "default")}
@@ -252,3 +253,24 @@ class Kubectl:
         """Server-side apply of these objects."""
         documents = yaml.safe_dump_all([dict(one) for one in objects])
         self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=documents)
+
+
+def wait_established(kubectl: Kubectl, whose: str) -> None:
+    """Wait until the API server serves every custom resource (`kubectl wait` fails on one with no condition yet).
+
+    Raises:
+        TookTooLongError: it does not; `whose` are those that were installed last.
+    """
+
+    def look() -> None:
+        there = kubectl.once.json("get", "crd")["items"]
+        if waiting := [crd["metadata"]["name"] for crd in there if not _established(crd)]:
+            raise NotYetError(f"not yet {', '.join(waiting)}")
+
+    late = TookTooLongError.of(f"serving {whose} custom resources", PATIENCE_SECONDS)
+    until(look, PATIENCE_SECONDS, late, pause=0.2)
+
+
+def _established(crd: dict[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

@@ -31,6 +31,8 @@ PREFERRED_PORTS = {
     "kwok": 18087,
     "kube-state-metrics": 18088,
     "kube-state-metrics-own": 18089,
+    "kueue-webhook": 18090,
+    "kueue-probe": 18091,
     "prometheus": 19090,
     "airflow-for-pods": 18092,
     "airflow-log": 18793,

@@ -15,6 +15,7 @@ import yaml
 from jobyard_local.certificates import CertificateAuthority
 from jobyard_local.processes import Process, Supervisor
 
+from tests.charts.kueue_server import TOKEN_LINE, RunningKueue, with_kueue
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
@@ -83,7 +84,12 @@ TOKENS = {
 }
 """Bearer token, which is the user's name too -> the user's group."""
 REGISTRY = "registry.example.com"
-PLATFORM = {"environment": {"name": "prod", "account": ACCOUNT, "registry": REGISTRY}, "nodeGroups": CATALOGUE}
+PLATFORM: Object = {
+    "environment": {"name": "prod", "account": ACCOUNT, "registry": REGISTRY},
+    "nodeGroups": CATALOGUE,
+}
+QUEUEING: Object = {**PLATFORM, "environment": {**PLATFORM["environment"], "queueing": "kueue"}}
+"""The same environment, in which pods wait in Kueue's queues."""
 
 
 class Server(Protocol):
@@ -155,13 +161,33 @@ def cluster(api_server: Server, render_chart: Callable[..., list[Object]]) -> Cl
     return with_charts(api_server, render_chart)
 
 
-def with_charts(server: Server, render_chart: Callable[..., list[Object]]) -> Cluster:
+@pytest.fixture(scope="session")
+def queueing(
+    programs: Path,
+    render_chart: Callable[..., list[Object]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
+    """An API server of its own, with Kueue's kinds and the same charts where pods wait in queues; Kueue does not run."""
+    with serving(programs, tmp_path_factory.mktemp("queueing")) as server:
+        install_kueue_kinds(server, programs)
+        yield with_charts(server, render_chart, QUEUEING)
+
+
+def install_kueue_kinds(server: Server, programs: Path) -> None:
+    """Make Kueue's kinds, and wait until they are served."""
+    folder = programs / "kueue-config" / "components" / "crd" / "bases"
+    applied = server.kubectl("apply", "--server-side", "-f", str(folder))
+    assert applied.returncode == 0, applied.stderr
+    wait_until(lambda: server.kubectl("get", "clusterqueues,localqueues,resourceflavors,workloads").returncode == 0)
+
+
+def with_charts(server: Server, render_chart: Callable[..., list[Object]], platform: Object = PLATFORM) -> Cluster:
     """Apply the charts, and wait until the policies are in force."""
     made = Cluster(server)
     made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}])
-    made.apply(render_chart("platform", values=PLATFORM))
+    made.apply(render_chart("platform", values=platform))
     for team, values in TEAMS.items():
-        made.apply(render_chart("bounds", values={**PLATFORM, "team": team, **values}))
+        made.apply(render_chart("bounds", values={**platform, "team": team, **values}))
     made.wait_for_policies()
     for team in TEAMS:
         made.apply(_of_the_cluster(f"team-{team}"))
@@ -203,6 +229,14 @@ def api_server(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iter
         yield server
 
 
+@pytest.fixture(scope="session")
+def kueue(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[RunningKueue]:
+    """An API server with Argo CD's kinds and Kueue; not that of the other tests, whose pods wait for no quota."""
+    state = tmp_path_factory.mktemp("kueue")
+    with serving(programs, state) as server, with_kueue(programs, state, server) as running:
+        yield running
+
+
 @contextmanager
 def serving(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with Argo CD's kinds, stopped at the end."""
@@ -216,9 +250,8 @@ def running(folder: Path, state: Path) -> Iterator[ApiServer]:
     """etcd and kube-apiserver of these programs, with nothing of Jobyard's in it, stopped at the end."""
     etcd_port, peer_port, port = free_ports(3)
     signing = CertificateAuthority(state / "pki").key_pair("service-accounts")
-    (state / "tokens.csv").write_text(
-        "".join(f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items())
-    )
+    lines = [f'{token},{token},{token},"{group}"\n' for token, group in TOKENS.items()]
+    (state / "tokens.csv").write_text("".join([*lines, TOKEN_LINE]))
     (state / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(port)))
     etcd = [
         f"{folder}/etcd",

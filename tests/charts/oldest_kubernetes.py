@@ -37,7 +37,7 @@ def oldest_programs(cache: Path, programs: Path, report: Report) -> Path:
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name in ("etcd", "kubectl", "argocd-crds"):
+        for name in ("etcd", "kubectl", "argocd-crds", "kueue-config"):
             (partial / name).symlink_to(programs / name)
         (partial / "kube-apiserver").symlink_to(built / "kube-apiserver")
         partial.rename(folder)

@@ -32,7 +32,7 @@ else:
         print(line)
     target = Path(words[words.index("-o") + 1])
     for name in ("argocd", "server", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
-                 "kube-state-metrics", "kubectl", "kubelet", "kwok", "pause", "versitygw"):
+                 "kube-state-metrics", "kubectl", "kubelet", "kueue", "kwok", "pause", "versitygw"):
         (target / name).write_text(name)
 """
 
@@ -47,6 +47,13 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (module / "hack").mkdir()
     for wrapper in ("git-verify-wrapper.sh", "gpg-wrapper.sh"):
         (module / "hack" / wrapper).write_text("#!/bin/sh\n")
+    for part in ("default", "components/crd/bases"):
+        (module / "config" / part).mkdir(parents=True)
+        (module / "config" / part / "one.yaml").write_text("kind: Namespace\n")
+    left_out = module / tools.LEFT_OUT[1]
+    left_out.parent.mkdir(parents=True)
+    left_out.write_text("package v1alpha1\n")
+    (module / "go.mod").write_text("module example.com/module\n")
     stages = module / "kustomize" / "stage"
     for stage in ("node/fast", "node/heartbeat-with-lease", "pod/fast"):
         (stages / stage).mkdir(parents=True)
@@ -78,6 +85,8 @@ def test_every_program_and_role_lies_in_one_folder(go: Path, steps: Steps, tmp_p
     for program, roles in ROLES.items():
         assert {(built / role).resolve() for role in roles} == {built / program}
     assert (built / "argocd-crds" / "application-crd.yaml").is_file()
+    manifests = built / "kueue-config"
+    assert [(manifests / part / "one.yaml").is_file() for part in ("default", "components/crd/bases")] == [True, True]
     assert (built / "kwok-stages.yaml").read_text() == (
         "name: node/fast\n---\nname: node/heartbeat-with-lease\n---\nname: pod/fast"
     )

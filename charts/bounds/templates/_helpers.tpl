@@ -57,6 +57,87 @@ get their role by an annotation where IAM knows the cluster's issuer, and otherw
 {{- ternary (list (dict "ports" (uniq $ports))) list (and .Values.ofPlatform (not (empty $ports))) | toJson }}
 {{- end }}
 
+{{/* An amount as a whole number: cores in thousandths, bytes in Mi, GPUs as they are (call with kind, amount). */}}
+{{- define "jobyard.units" -}}
+{{- $text := toString .amount }}
+{{- if eq .kind "cpu" }}
+{{- ternary (trimSuffix "m" $text | int64) (mul 1000 (int64 $text)) (hasSuffix "m" $text) }}
+{{- else if eq .kind "gpu" }}
+{{- int64 .amount }}
+{{- else }}
+{{- mul (regexFind "^[0-9]+" $text | int64) (get (dict "Ti" 1048576 "Gi" 1024 "Mi" 1) (regexFind "[A-Z]i$" $text) | default 0) }}
+{{- end }}
+{{- end }}
+
+{{/*
+Such a number as a quantity, in the form in which Kubernetes gives it back; otherwise Argo CD would see a difference for ever
+(call with kind, units).
+*/}}
+{{- define "jobyard.quantity" -}}
+{{- $number := int64 .units }}
+{{- $suffixes := get (dict "cpu" (list "m" "" "k" "M") "gpu" (list "")) .kind | default (list "Mi" "Gi" "Ti" "Pi") }}
+{{- $step := ternary 1000 1024 (eq .kind "cpu") }}
+{{- $suffix := first $suffixes }}
+{{- range rest $suffixes }}
+{{- if and $number (eq (mod $number $step) 0) }}
+{{- $number = div $number $step }}
+{{- $suffix = . }}
+{{- else }}
+{{- break }}
+{{- end }}
+{{- end }}
+{{- ternary (printf "%d%s" $number $suffix) "0" (ne $number 0) }}
+{{- end }}
+
+{{/*
+What the team has of a node group in Kueue's queue, as JSON: by kind, as whole numbers, what is its own (nominal), and where
+that has a bound, what it may have of others' (borrow) and others of its own (lend). Call with bounds, name, group.
+*/}}
+{{- define "jobyard.share" -}}
+{{- $bounds := .bounds }}
+{{- $name := .name }}
+{{- $group := .group }}
+{{- $at := printf "queue.nodeGroups.%s" .name }}
+{{- $stated := dig "queue" "nodeGroups" .name dict $bounds }}
+{{- $share := dict }}
+{{- range $kind := list "cpu" "memory" "ephemeralStorage" "gpu" }}
+{{- $machines := mul (include "jobyard.units" (dict "kind" $kind "amount" (get $group.allocatable $kind | default 0)) | int64) (int64 $group.maxNodes) }}
+{{- $quota := include "jobyard.units" (dict "kind" $kind "amount" (get $bounds.quota $kind | default 0)) | int64 }}
+{{- $own := min $machines $quota }}
+{{- if hasKey $stated $kind }}
+{{- $own = include "jobyard.units" (dict "kind" $kind "amount" (get $stated $kind)) | int64 }}
+{{- if and (eq $kind "gpu") $own (not $group.allocatable.gpu) }}
+{{- fail (printf "%s.gpu: node group '%s' has no GPU" $at $name) }}
+{{- end }}
+{{- range $words, $most := dict "the team's quota" $quota "the machines of the group have together" $machines }}
+{{- if gt $own $most }}
+{{- fail (printf "%s.%s: %v is more than %s (%s)" $at $kind (get $stated $kind) $words (include "jobyard.quantity" (dict "kind" $kind "units" $most))) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $part := dict "nominal" $own }}
+{{- range $limit := list "borrow" "lend" }}
+{{- if hasKey (get $stated $limit | default dict) $kind }}
+{{- $amount := get (get $stated $limit) $kind }}
+{{- $units := include "jobyard.units" (dict "kind" $kind "amount" $amount) | int64 }}
+{{- if and (eq $kind "gpu") $units (not $group.allocatable.gpu) }}
+{{- fail (printf "%s.%s.gpu: node group '%s' has no GPU" $at $limit $name) }}
+{{- end }}
+{{- if and (eq $limit "lend") (gt $units $own) }}
+{{- fail (printf "%s.lend.%s: %v is more than the team has there (%s)" $at $kind $amount (include "jobyard.quantity" (dict "kind" $kind "units" $own))) }}
+{{- end }}
+{{- $_ := set $part $limit $units }}
+{{- end }}
+{{- end }}
+{{- /* As without Kueue, a team gets no GPU that nobody gave it. */}}
+{{- if and (eq $kind "gpu") (eq $quota 0) (not (hasKey $part "borrow")) }}
+{{- $_ := set $part "borrow" 0 }}
+{{- end }}
+{{- $_ := set $share $kind $part }}
+{{- end }}
+{{- $share | toJson }}
+{{- end }}
+
 {{/* Fails where the values make no sense together, which their schema can't say. */}}
 {{- define "jobyard.checkBounds" -}}
 {{- $reserved := list "jobyard" "platform" "airflow" "argocd" "default" }}
@@ -77,6 +158,13 @@ get their role by an annotation where IAM knows the cluster's issuer, and otherw
 {{- end }}
 {{- range $bounds.allowedNodeGroups }}
 {{- $_ := include "jobyard.nodeGroup" (dict "root" $ "name" . "at" "allowedNodeGroups") }}
+{{- end }}
+{{- if include "jobyard.kueue" $ }}
+{{- range $name, $_ := dig "queue" "nodeGroups" dict $bounds }}
+{{- if not (has $name $bounds.allowedNodeGroups) }}
+{{- fail (printf "queue.nodeGroups.%s: the team may not use this node group (allowedNodeGroups: %s)" $name (join ", " (sortAlpha $bounds.allowedNodeGroups))) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

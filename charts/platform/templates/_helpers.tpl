@@ -25,6 +25,11 @@ matchExpressions:
 {{- $environment.imageRegistries | default (compact (list $own)) | toJson }}
 {{- end }}
 
+{{/* As whom Kueue asks the API server; where nothing else is said, as its manifests and its chart have it. */}}
+{{- define "jobyard.kueueUser" -}}
+{{ .Values.environment.kueueUser | default "system:serviceaccount:kueue-system:kueue-controller-manager" }}
+{{- end }}
+
 {{/* Seconds that a pod may run. */}}
 {{- define "jobyard.longestTask" -}}
 {{ .Values.environment.longestTask | default 604800 | int64 }}

@@ -20,6 +20,11 @@ jobyard.dev/team: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Not empty where pods wait in Kueue's queues for their team's quota. A standalone chart knows no environment, and so has none. */}}
+{{- define "jobyard.kueue" -}}
+{{- ternary "kueue" "" (eq (dig "queueing" "none" (.Values.environment | default dict)) "kueue") }}
+{{- end }}
+
 {{/* A node group of the catalogue, as JSON. Fails if the catalogue lacks it (call with root, name, at: the value that names it). */}}
 {{- define "jobyard.nodeGroup" -}}
 {{- $groups := .root.Values.nodeGroups }}

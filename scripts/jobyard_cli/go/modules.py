@@ -14,7 +14,9 @@ GOMOD = Path(__file__).parent / "gomod"
 """One module for all programs: packages that several of them import are compiled once."""
 
 ARGOCD = "github.com/argoproj/argo-cd/v3"
+KUEUE = "sigs.k8s.io/kueue"
 KWOK = "sigs.k8s.io/kwok"
+TRAINER = "github.com/kubeflow/trainer/v2"
 
 
 def pinned_version(module: str) -> str:

@@ -208,6 +208,7 @@ class Alerts(TypedDict, total=False):
 
     on_failure: list[dict[str, str]]
     on_retry: list[dict[str, str]]
+    on_queue_timeout: list[dict[str, str]]
     on_success: list[dict[str, str]]
     on_missed_deadline: list[dict[str, str]]
 

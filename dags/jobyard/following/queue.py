@@ -1,7 +1,7 @@
 """The wait of a pod for its team's quota, as the task's log tells of it.
 
-Kueue gates each pod (`spec.schedulingGates`) until there is room for it. Why there is none it says in events of the
-pod's Workload (kueue: pkg/scheduler/scheduler.go, pkg/scheduler/flavorassigner/flavorassigner.go).
+Kueue gates each pod (`spec.schedulingGates`) until there is room for it. Why it still waits is in events of the pod's
+Workload (kueue: pkg/scheduler/scheduler.go, pkg/scheduler/flavorassigner/flavorassigner.go).
 """
 
 import re
@@ -91,7 +91,7 @@ class QueueWait:
         return min(moments, default=None)
 
     def _begin(self, pod: Mapping[str, Any]) -> float:
-        """Return since when the pod waits. Who follows it after another one does not begin anew."""
+        """Return since when the pod waits. Who follows it after another one does not begin again."""
         if self._first_seen is None:
             self._first_seen = self._clock()
         created = timestamp(pod["metadata"].get("creationTimestamp"))
@@ -119,7 +119,7 @@ def reason_of(event: Mapping[str, Any]) -> dict[str, Any]:
     name = (event.get("involvedObject") or {}).get("name") or ""
     return {
         "pod": name.removeprefix("pod-").rpartition("-")[0],
-        # That it was admitted is no reason to wait.
+        # The others say that it was admitted, or has ended.
         "reason": event.get("message") or "" if event.get("type") == "Warning" else "",
     }
 

@@ -70,12 +70,17 @@ def group(team: str) -> str:
 
 
 class EmbeddedCluster:
-    """Control plane, Kueue, real nodes and simulated ones, all on this machine."""
+    """Control plane, real nodes and simulated ones, and Kueue if pods are to wait in it, all on this machine."""
 
-    queueing = contract.KUEUE
-
-    def __init__(self, layout: Layout, node_groups: Mapping[str, Any], supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        node_groups: Mapping[str, Any],
+        supervisor: Supervisor,
+        queueing: str = contract.KUEUE,
+    ) -> None:
         self.layout = layout
+        self.queueing = queueing
         self.node_groups = node_groups
         self.supervisor = supervisor
         self.kubectl = Kubectl(layout)
@@ -93,8 +98,9 @@ class EmbeddedCluster:
             self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
             self.kubectl.apply(*self._simulated_nodes())
             until(self._all_ready, PATIENCE_SECONDS, TookTooLongError.of("the nodes' becoming ready", PATIENCE_SECONDS))
-        with steps.step("Kueue"):
-            self._start_kueue()
+        if self.queueing == contract.KUEUE:
+            with steps.step("Kueue"):
+                self._start_kueue()
         with steps.step("Prometheus"):
             self.kubectl.apply(*prometheus.rights())
             for process in prometheus.processes(self.layout, self.authority, self.real_nodes()):

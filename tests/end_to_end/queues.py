@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jobyard_cli.system.programs import run
 from jobyard_local import argocd
 from jobyard_local.cluster import group, namespace, user
 from jobyard_local.control_plane import Kubectl
-from jobyard_local.demo import team_repo
 from jobyard_local.platform import ENVIRONMENT, LocalPlatform
-from jobyard_local.services import GitRepository
+from jobyard_local.settings import Source
 
 from tests.charts.team_pods import BASE, LABELS, changed
 from tests.support.waiting import wait_until
@@ -30,7 +27,6 @@ CPU = "100m"
 OWN = 2
 """So many pods fit in each team's own quota."""
 GRANT: Mapping[str, Any] = {
-    "revision": "main",
     "allowedNodeGroups": [NODE_GROUP],
     "priorityBand": {"min": 1000, "max": 9999},
     "quota": {"pods": 100, "cpu": "200m", "memory": "16Gi", "ephemeralStorage": "64Gi"},
@@ -108,40 +104,31 @@ def is_waiting(pod: Object) -> bool:
 
 
 @contextmanager
-def teams_of_their_own(platform: LocalPlatform, tree: Path, teams: Collection[str]) -> Iterator[Queues]:
-    """Teams with repositories like the one in this work tree, on the platform while it is entered."""
-    before = platform.teams()
-    repositories = {team: _repository(platform, tree, team) for team in teams}
-    grants = {team: {"repo": repository.url, **GRANT} for team, repository in repositories.items()}
-    revision = platform.register({**before, **grants})
-    for team in teams:
-        argocd.wait_settled(platform.kubectl, f"bounds-{team}", revision)
-    wait_until(lambda: _settled(platform, teams))
+def teams_of_their_own(platform: LocalPlatform, teams: Collection[str], folder: Path) -> Iterator[Queues]:
+    """Teams with what the charts make for them, in the cluster while this is entered.
+
+    Argo CD does not know of them: what it syncs of queues is seen with the demo's team.
+    """
+    environment = {"environment": platform.environment().values, "nodeGroups": platform.node_groups}
+    objects = [one for team in teams for one in _rendered(platform.source, environment, team, folder)]
+    platform.kubectl.apply(*objects)
     machine = platform.node_groups[NODE_GROUP]
     queues = Queues(platform.kubectl, platform.layout.registry, {"kubernetes.io/arch": machine["architecture"]})
     yield queues
     queues.clear(teams)
-    platform.register(before)
+    platform.kubectl("delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(objects))
+    spaces = {f"namespace/{namespace(team)}" for team in teams}
+    wait_until(lambda: not spaces & set(platform.kubectl("get", "namespaces", "--output=name").split()))
 
 
-def _settled(platform: LocalPlatform, teams: Collection[str]) -> bool:
-    names = {f"team-{team}" for team in teams}
-    found = {one.name for one in argocd.statuses(platform.kubectl) if one.settled}
-    return names <= found
-
-
-def _repository(platform: LocalPlatform, tree: Path, team: str) -> GitRepository:
-    """Push what is in the work tree as this team's repository."""
-    copy = platform.state / f"{team}-jobs"
-    shutil.rmtree(copy, ignore_errors=True)
-    run(["git", "clone", "--quiet", tree, copy])
-    file = copy / "values" / "team.yaml"
-    values = yaml.safe_load(file.read_text())
+def _rendered(source: Source, environment: Object, team: str, folder: Path) -> Iterator[Object]:
+    """Yield what the charts make for a team, except for what has Argo CD sync it."""
+    bounds = {**environment, "team": team, "repo": "https://git.example.com/team.git", **GRANT}
     own = {"team": team, "allowedNodeGroups": [NODE_GROUP], "priorities": PRIORITIES}
-    file.write_text(yaml.safe_dump({**values, **own}))
-    team_repo.commit(copy, "Another team")
-    repository = GitRepository(platform.layout, copy.name)
-    repository.create()
-    repository.push(copy)
-    shutil.rmtree(copy)
-    return repository
+    accounts = {"serviceAccounts": {"jobs": {"roleArn": ""}}, "viewerGroups": []}
+    catalogue = {"nodeGroups": environment["nodeGroups"]}
+    for chart, values in {"bounds": bounds, "team": {**own, **accounts, **catalogue}}.items():
+        file = folder / f"{team}-{chart}.yaml"
+        file.write_text(yaml.safe_dump(values))
+        rendered = yaml.safe_load_all(argocd.render(source.charts / chart, "-f", str(file)))
+        yield from (one for one in rendered if one and not one["apiVersion"].startswith("argoproj.io/"))

@@ -29,9 +29,9 @@ HELD_SECONDS = 3
 
 
 @pytest.fixture(scope="module")
-def queues(demo: FinishedDemo) -> Iterator[Queues]:
+def queues(demo: FinishedDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
     """Teams whose quotas are alike, and nobody else's."""
-    with teams_of_their_own(demo.story.platform, demo.tree, TEAMS) as made:
+    with teams_of_their_own(demo.story.platform, TEAMS, tmp_path_factory.mktemp("teams")) as made:
         yield made
 
 

@@ -153,7 +153,7 @@ def _platform(library: Path, data: PlatformFile) -> Platform:
 
 
 def _queueing(stated: str) -> str:
-    """Return what pods wait in. One that this library does not know would have its pods refused, or run past a quota."""
+    """Return what pods wait in. With one that this library does not know, its pods would be refused, or not wait."""
     if stated not in QUEUEING:
         raise ValueError(f"queueing {stated!r} is none of {', '.join(QUEUEING)}")
     return stated

@@ -167,7 +167,7 @@ def queueing(
     render_chart: Callable[..., list[Object]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
-    """An API server of its own, with Kueue's kinds and the same charts where pods wait in queues; Kueue does not run."""
+    """An API server of its own, with Kueue's kinds and the same charts where pods wait in queues; no Kueue runs."""
     with serving(programs, tmp_path_factory.mktemp("queueing")) as server:
         install_kueue_kinds(server, programs)
         yield with_charts(server, render_chart, QUEUEING)

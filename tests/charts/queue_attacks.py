@@ -1,4 +1,4 @@
-"""What a team could ask of the API server to get past its queue, where pods wait in Kueue's, and why each is refused."""
+"""What a team could ask to get past its queue, where pods wait in Kueue's queues, and why each is refused."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ WHO = {
     "sync-identity": ["--as", "system:serviceaccount:jobyard-teams:risk"],
     "account-of-a-job": ["--as", "system:serviceaccount:team-risk:jobs"],
 }
-READ = test_rights.each(test_rights.READ, "workloads.kueue.x-k8s.io")
+READ = test_rights.each(test_rights.READ, "workloads.kueue.x-k8s.io", "localqueues.kueue.x-k8s.io")
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +236,8 @@ def _refusal_of(lines: list[str], attack: Attack) -> list[str]:
 @pytest.mark.parametrize(
     ("who", "expected"),
     [
-        ("launcher", test_rights.LAUNCHER | READ),
-        ("viewer", test_rights.VIEWER | READ | test_rights.each(test_rights.READ, "localqueues.kueue.x-k8s.io")),
+        ("launcher", test_rights.LAUNCHER),
+        ("viewer", test_rights.VIEWER | READ),
         ("sync-identity", test_rights.SYNC | test_rights.PRIORITIES),
         ("account-of-a-job", set()),
     ],

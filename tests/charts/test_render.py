@@ -42,6 +42,14 @@ OWN: Object = {
     "ofPlatform": True,
     "environment": {"metrics": {"prometheusUrl": "http://prometheus.monitoring:9090"}},
 }
+QUEUES = {"queueing": "kueue", "reclaim": "preempt"}
+SHARES: Object = {
+    "weight": 2,
+    "nodeGroups": {
+        "default": {"borrow": {"cpu": "0", "memory": "0"}, "lend": {"cpu": "4", "memory": "16Gi"}},
+        "high-memory": {"cpu": "32", "memory": "128Gi"},
+    },
+}
 EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "bootstrap": ("bootstrap", [], BOOTSTRAP),
     "platform": ("platform", [NODE_GROUPS, PROD], PLATFORM),
@@ -50,6 +58,8 @@ EXAMPLES: dict[str, tuple[str, list[str], Object]] = {
     "bounds-dev": ("bounds", [NODE_GROUPS, DEV, RISK, RISK_IN_DEV], {"team": "risk"}),
     "bounds-platform": ("bounds", [NODE_GROUPS, PROD, PLATFORM_TEAM], OWN),
     "team": ("team", [NODE_GROUPS], TEAM),
+    "platform-queues": ("platform", [NODE_GROUPS, PROD], {**PLATFORM, "environment": QUEUES}),
+    "bounds-queues": ("bounds", [NODE_GROUPS, PROD, RISK], {"team": "risk", "environment": QUEUES, "queue": SHARES}),
 }
 """Name of each example -> its chart, value files and values. Every file of values/ is in one."""
 STANDARD_LABELS = (
@@ -85,8 +95,9 @@ def test_golden(render_text: RenderText, example: str) -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_object_is_valid(render_chart: Render, example: str, version: str) -> None:
     objects = render_chart(*EXAMPLES[example])
-    # Argo CD's and Karpenter's kinds are checked by the API server, in the tests that ask one.
-    known = [one for one in objects if not one["apiVersion"].startswith(("argoproj.io/", "karpenter."))]
+    # Argo CD's, Karpenter's and Kueue's kinds are checked by the API server, in the tests that ask one.
+    others = ("argoproj.io/", "karpenter.", "kueue.x-k8s.io/")
+    known = [one for one in objects if not one["apiVersion"].startswith(others)]
     assert known
     for one in known:
         kubernetes_validate.validate(one, version, strict=True)

@@ -551,6 +551,67 @@ def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, 
     assert problems(platform_repo) == [wanted]
 
 
+@pytest.mark.parametrize(
+    ("share", "problem"),
+    [
+        ("default: {cpu: '16', borrow: {cpu: '0'}, lend: {cpu: '16', gpu: 0}}", ""),
+        (
+            "gpu: {cpu: '1'}",
+            "the team may not use node group 'gpu' (allowedNodeGroups: default, high-cpu, high-memory)",
+        ),
+        ("default: {gpu: 1}", "node group 'default' has no GPU"),
+        ("default: {borrow: {gpu: 1}}", "node group 'default' has no GPU"),
+        ("default: {gpu: 0}", ""),
+        (
+            "high-cpu: {cpu: '65'}",
+            "'queue.nodeGroups.high-cpu.cpu' is 65, more than the team's quota (64)",
+        ),
+        (
+            "default: {cpu: '35'}",
+            "'queue.nodeGroups.default.cpu' is 35, more than the group's machines have together (34)",
+        ),
+        (
+            "default: {lend: {memory: 121Gi}}",
+            "'queue.nodeGroups.default.lend.memory' is 121Gi, more than the team has there (120Gi)",
+        ),
+        (
+            "default: {memory: 1Gi, lend: {memory: 2Gi}}",
+            "'queue.nodeGroups.default.lend.memory' is 2Gi, more than the team has there (1Gi)",
+        ),
+        ("default: {cpu: 16}", "'cpu' must be a number of cores in canonical form, such as 4, 250m or 0; got 16"),
+        ("default: {pods: 3}", "unknown key 'pods' (allowed: cpu, memory, ephemeralStorage, gpu, borrow, lend)"),
+    ],
+)
+def test_what_a_team_has_of_a_node_group_makes_sense(platform_repo: Path, share: str, problem: str) -> None:
+    (platform_repo / "values" / "overrides" / "dev" / "risk.yaml").unlink()
+    change(platform_repo, "teams/risk.yaml", "^# What is different", f"queue: {{nodeGroups: {{{share}}}}}\n# What is")
+    if not problem:
+        load_environment(platform_repo, "prod")
+        return
+    [found] = problems(platform_repo)
+    place, _, words = found.partition(": ")
+    assert (place.rpartition(":")[0], words) == ("values/teams/risk.yaml:10", problem)
+
+
+def test_what_a_team_has_of_a_node_group_makes_sense_in_each_environment(platform_repo: Path) -> None:
+    (platform_repo / "values" / "overrides" / "dev" / "risk.yaml").unlink()
+    shares = "queue: {nodeGroups: {high-cpu: {cpu: '32'}}}"
+    change(platform_repo, "teams/risk.yaml", "^environments:", f"{shares}\nenvironments:")
+    load_environment(platform_repo, "prod")
+    override(platform_repo, "prod", "risk", "quota: {cpu: '16'}\n")
+    wanted = "'queue.nodeGroups.high-cpu.cpu' is 32, more than the team's quota (16)"
+    assert problems(platform_repo) == [f"values/overrides/prod/risk.yaml:1:1: {wanted}"]
+    override(platform_repo, "prod", "risk", "quota: {cpu: '16'}\nqueue: {nodeGroups: {high-cpu: {cpu: '8'}}}\n")
+    load_environment(platform_repo, "prod")
+
+
+def test_quota_is_taken_back_only_where_there_are_queues(platform_repo: Path) -> None:
+    change(platform_repo, "environments/prod.yaml", "^  bucket:", "  reclaim: preempt\n  bucket:")
+    assert [line.partition(": ")[2] for line in problems(platform_repo)] == ["'preempt' needs `queueing: kueue`"]
+    change(platform_repo, "environments/prod.yaml", "^  bucket:", "  queueing: kueue\n  bucket:")
+    load_environment(platform_repo, "prod")
+
+
 def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
     change(platform_repo, "teams/risk.yaml", "^environments:", "pools: {a: 4}\nenvironments:")
     override(platform_repo, "prod", "risk", "workerSlots: 4\n")

@@ -64,7 +64,8 @@ class QueueWait:
         self._reason = reason or self._reason
         begin = self._begin(pod)
         if not self._said:
-            self._next = begin + SETTLE_SECONDS
+            # Who has just begun to watch it may hear in a moment why it waits.
+            self._next = SETTLE_SECONDS + (begin if self._reason else self._first_seen or now)
         line = f"Waiting for quota{words(self._reason)}{_position(before)}"
         if now >= self._next and line != self._said:
             self._log.info(line)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard.contract import NO_QUEUEING
+
 from jobyard_cli.check.findings import Finding, unknown
 from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.schema import check_values
@@ -212,7 +214,10 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
         return
     for field, problem in store_problems(document.data["environment"]):
         yield document.finding(("environment", "metrics", field), problem, "name")
-    if (stated := document.data["environment"]["name"]) != name:
+    values = document.data["environment"]
+    if values.get("reclaim") == "preempt" and values.get("queueing", NO_QUEUEING) == NO_QUEUEING:
+        yield document.finding(("environment", "reclaim"), "'preempt' needs `queueing: kueue`", "enum")
+    if (stated := values["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{stated}'"
         yield document.finding(("environment", "name"), message, "name")
 

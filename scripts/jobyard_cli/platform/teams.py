@@ -15,6 +15,7 @@ from jobyard_cli.check.parts import mapping
 from jobyard_cli.check.schema import part_findings
 from jobyard_cli.parsing.documents import Document, load
 from jobyard_cli.platform.files import NotAPlatformRepoError, node_groups
+from jobyard_cli.platform.queues import queue_findings
 from jobyard_cli.platform.team_schema import (
     TEAM_SCHEMA,
     file_validator,
@@ -136,9 +137,11 @@ def team_findings(files: TeamFiles, environments: list[str], repo: Path) -> Iter
     if misfits:
         return
     yield from _environments(files, environments)
-    known = list(node_groups(repo / "values"))
+    catalogue = node_groups(repo / "values")
     for document in files.documents:
-        yield from _node_groups(document, known)
+        yield from _node_groups(document, list(catalogue))
+        # The team's own file over itself is that file.
+        yield from queue_findings(document, merged(files.document.data, document.data), catalogue)
     yield from _pools(files)
 
 
@@ -166,7 +169,9 @@ def platform_team_findings(document: Document, repo: Path) -> Iterator[Finding]:
         return
     yield from part_findings(document, (), document.data, platform_team_validator(repo / TEAM_SCHEMA))
     if isinstance(document.data, dict):
-        yield from _node_groups(document, list(node_groups(repo / "values")))
+        catalogue = node_groups(repo / "values")
+        yield from _node_groups(document, list(catalogue))
+        yield from queue_findings(document, document.data, catalogue)
 
 
 def _old_form(document: Document, name: str) -> Finding | None:

@@ -170,8 +170,15 @@ class TestTheLinesOfTheLog:
         assert self.log.lines == ["Waiting for quota of high-memory: 4 more cores; it is the team's next"]
 
     def test_without_a_word_of_kueues(self) -> None:
-        self.look(1005, reason="")
+        for now in range(1000, 1010):
+            self.look(now, reason="")
         assert self.log.lines == ["Waiting for quota"]
+
+    def test_who_follows_it_later_hears_first_why_it_waits(self) -> None:
+        self.look(1010, reason="")
+        assert self.wait.next_look(trimmed(gated())) == 1014
+        self.look(1011)
+        assert self.log.lines == ["Waiting for quota of high-memory: 4 more cores"]
 
 
 @pytest.mark.parametrize("only", [True, False], ids=["one pod", "the team's"])

@@ -1,11 +1,11 @@
-"""Writes values/prices.yaml: what each instance type costs an hour, on demand and as spot.
+"""Writes values/prices.yaml: what each instance type has, and what it costs an hour, on demand and as spot.
 
     python scripts/renew_prices.py                                     # from Karpenter's modules, as pinned below
     python scripts/renew_prices.py --offers index.json --spot spot.json --region eu-central-1
 
 Karpenter's Go modules need no account. One lists machines with their resources, and takes a fixed part of the on-demand
 price for spot (kwok/tools/gen_instance_types.go); its provider for AWS has on-demand prices of one region, as AWS's
-Price List API had them on the day that the file names, and the number of GPUs.
+Price List API had them on the day that the file names, the number of GPUs, and the network cards, which bound the pods.
 
 For another region, or prices of today, a person downloads an offer file of the Price List bulk API, and the spot prices
 of this moment:
@@ -42,6 +42,7 @@ LIST = "kwok/examples/aws_instance_types.json"
 PROVIDER = ("github.com/aws/karpenter-provider-aws", "v1.15.1")
 PRICES = "pkg/providers/pricing/zz_generated.pricing_aws.go"
 GPUS = "pkg/providers/drametadata/zz_generated_gpu_metadata.go"
+NETWORKS = "pkg/providers/instancetype/zz_generated.vpclimits.go"
 FAMILIES = re.compile(r"(m|c|r)(6|7|8)(i|a|g)(d|n|dn)?(-flex)?\.|(g4dn|g5|g5g|g6|g6e|gr6|p4d|p4de|p5|t3|t3a|t4g)\.")
 """What people run batch jobs on: the current generations of general, compute and memory machines, Intel's, AMD's and
 Graviton's, and machines with GPUs. The types of values/node-groups.yaml are kept whatever their family."""
@@ -54,17 +55,21 @@ SIZES = {"medium": 1, "large": 2, "xlarge": 4}
 HEAD = """\
 # yaml-language-server: $schema=prices.schema.json
 # Written by scripts/renew_prices.py, which says how to get another region's prices. They are dollars an hour, before
-# discounts. `cpu` is in cores, `memory` in MiB: the machine's, before what daemons reserve.
+# discounts. `cpu` is in cores, `memory` in MiB: the machine's, before what daemons reserve. `pods` is how many get an
+# address of its network cards. Machines without `architecture` are amd64.
 """
+AMD64 = "amd64"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What an instance type has: cores, MiB of memory, NVIDIA GPUs."""
+    """What an instance type has: cores, MiB of memory, NVIDIA GPUs, its processors' architecture, room for pods."""
 
     cpu: int
     memory: int
     gpu: int = 0
+    architecture: str = AMD64
+    pods: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ def karpenter_shapes(types: Iterable[Mapping[str, Any]]) -> dict[str, Shape]:
 
     Machines that it knows no memory of are left out.
     """
-    return {entry["name"]: _shape(entry["resources"]) for entry in types if entry["resources"]["memory"] != "0"}
+    known = (entry for entry in types if entry["resources"]["memory"] != "0")
+    return {entry["name"]: _shape(entry["resources"]) for entry in known}
 
 
 def spot_part(types: Iterable[Mapping[str, Any]]) -> Decimal:
@@ -121,6 +127,34 @@ def provider_quotes(text: str, source: str) -> Quotes:
 def provider_gpus(text: str) -> dict[str, int]:
     """Return the number of NVIDIA GPUs by instance type, as the provider's generated source has them."""
     return {name: int(count) for name, count in re.findall(r'"([a-z0-9-]+\.[a-z0-9-]+)": \{\s+Count: (\d+)', text)}
+
+
+def provider_pods(text: str) -> dict[str, int]:
+    """Return how many pods get an address by instance type, as the provider's generated source has its network cards.
+
+    The first address of each interface is the machine's own; two pods use the machine's network. Source:
+    https://docs.aws.amazon.com/eks/latest/userguide/choosing-instance-type.html
+    """
+    entries = re.findall(
+        r'"([a-z0-9-]+\.[a-z0-9-]+)": \{\s+Interface:\s+\d+,\s+IPv4PerInterface:\s+(\d+),(.*?)\n\t\},', text, re.S
+    )
+    pods = {}
+    for name, addresses, rest in entries:
+        # Pods have addresses of the first network card alone.
+        card = re.search(r"MaximumNetworkInterfaces:\s+(\d+),\s+NetworkCardIndex:\s+0,", rest)
+        if card:
+            pods[name] = int(card[1]) * (int(addresses) - 1) + 2
+    return pods
+
+
+def architecture(name: str) -> str:
+    """Return the architecture of an instance type's processors: Graviton's have a `g` behind the generation.
+
+    Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+    """
+    match = re.match(r"([a-z]+?)(\d)([a-z]*)", name)
+    assert match, name
+    return "arm64" if "g" in match[3] or name.startswith("a1.") else AMD64
 
 
 def offer_quotes(document: Mapping[str, Any], region: str) -> tuple[Quotes, dict[str, Shape]]:
@@ -294,6 +328,10 @@ def _flow(shape: Shape, on_demand: Decimal, spot: Decimal | None) -> str:
     values = {"cpu": str(shape.cpu), "memory": str(shape.memory)}
     if shape.gpu:
         values["gpu"] = str(shape.gpu)
+    if shape.architecture != AMD64:
+        values["architecture"] = shape.architecture
+    if shape.pods:
+        values["pods"] = str(shape.pods)
     values["on-demand"] = _text(on_demand)
     if spot:
         values["spot"] = _text(spot)
@@ -339,7 +377,9 @@ def renewed(offers: Path | None, spot: Path | None, region: str) -> str:
         ProgramError: a module can't be downloaded.
     """
     types = _read(_module(*KARPENTER) / LIST)
-    gpus = provider_gpus((_module(*PROVIDER) / GPUS).read_text())
+    provider = _module(*PROVIDER)
+    gpus = provider_gpus((provider / GPUS).read_text())
+    pods = provider_pods((provider / NETWORKS).read_text())
     shapes = karpenter_shapes(types)
     on_demand = _prices_of_karpenter()
     if offers:
@@ -350,7 +390,8 @@ def renewed(offers: Path | None, spot: Path | None, region: str) -> str:
     for name in chosen(on_demand.dollars, node_group_types(NODE_GROUPS.read_text(encoding="utf-8"))):
         shape = shapes.get(name) or conventional_shape(name)
         if shape:
-            found[name] = replace(shape, gpu=gpus.get(name, shape.gpu))
+            gpu = gpus.get(name, shape.gpu)
+            found[name] = replace(shape, gpu=gpu, architecture=architecture(name), pods=pods.get(name, 0))
     return as_yaml(found, on_demand, quotes)
 
 

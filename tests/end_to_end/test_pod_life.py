@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +177,14 @@ def log(platform: LocalPlatform, name: str, job: str = LIFE, attempt: int = 1) -
     return platform.airflow.log(f"{TEAM}.{job}", RUN, name, attempt).splitlines()
 
 
+def log_by_time(platform: LocalPlatform, name: str) -> list[str]:
+    """The log's lines by their times: Airflow mixes up the order where triggerer and worker both wrote thousands."""
+    path = f"dags/{TEAM}.{LIFE}/dagRuns/{RUN}/taskInstances/{name}/logs/1?full_content=true"
+    entries = platform.airflow.call("GET", path)["content"]
+    timed = [entry for entry in entries if entry.get("timestamp")]
+    return [entry["event"] for entry in sorted(timed, key=lambda entry: datetime.fromisoformat(entry["timestamp"]))]
+
+
 def pods(platform: LocalPlatform, name: str, job: str = LIFE) -> list[dict[str, Any]]:
     """The pods of the task that exist."""
     selector = f"--selector=jobyard.dev/job={job},jobyard.dev/task={name}"
@@ -238,6 +247,15 @@ def assert_whole(lines: list[str]) -> None:
     assert written == [*(f"alive for {second} s" for second in range(len(written) - 1)), "the last line"]
 
 
+def assert_same(written: list[str], expected: list[str]) -> None:
+    """The same lines; the first difference says where thousands begin."""
+    counts = Counter(written)
+    first = next((number for number, pair in enumerate(zip(written, expected, strict=False)) if len({*pair}) > 1), None)
+    around = [] if first is None else written[max(first - 2, 0) : first + 3]
+    missing, repeated = len({*expected} - {*written}), sum(count > 1 for count in counts.values())
+    assert (len(written), missing, repeated, first, around) == (len(expected), 0, 0, None, [])
+
+
 @pytest.fixture(scope="module")
 def handled(demo: FinishedDemo, started: None) -> dict[str, str]:
     """What people did to tasks whose pods ran, at once: task to the UID of the pod it had; others begin to write."""
@@ -271,7 +289,7 @@ def test_a_task_whose_pod_runs_holds_no_worker_and_its_log_grows(platform: Local
     instance = task(platform, "logging")
     assert instance["state"] == "deferred"
     assert instance["triggerer_job"]["hostname"]
-    assert not psutil.pid_exists(instance["pid"])
+    wait_until(lambda: not psutil.pid_exists(instance["pid"]))
     end(platform, uids(platform, "logging")[0])
 
 
@@ -333,8 +351,49 @@ def test_a_pod_on_a_node_that_is_drained_is_replaced_in_the_same_try(platform: L
     assert words.endswith("replacement 1 of 5, in the same try")
 
 
-def test_a_triggerer_that_is_killed_loses_no_pod_and_makes_no_second(demo: FinishedDemo, seen: Pods) -> None:
-    """When a task is just deferred, when its pod runs, and when it has just ended; another goes on with all."""
+def test_a_pod_that_ended_while_its_dag_was_paused_is_gone_and_its_task_has_its_output(
+    platform: LocalPlatform, seen: Pods, handled: dict[str, str]
+) -> None:
+    dag = f"{TEAM}.{PAUSED}"
+    wait_until(lambda: not pods(platform, "waits", PAUSED), SWEPT_SECONDS)
+    assert state(platform, "waits", PAUSED) == "scheduled"
+    platform.airflow.call("PATCH", f"dags/{dag}", {"is_paused": False})
+    tasks = run_to_its_end(platform, dag, RUN)
+    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == {
+        "waits": ("success", 1),
+        "reader": ("success", 1),
+    }
+    assert f"[base] read: {LEFT}" in log(platform, "reader", PAUSED)
+    assert_whole(log(platform, "waits", PAUSED))
+    assert made(seen, "waits", PAUSED) == [handled[PAUSED]]
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_log_is_whole_whatever_the_container_writes(
+    platform: LocalPlatform, handled: dict[str, str], name: str
+) -> None:
+    wait_until(lambda: state(platform, name) in ("success", "failed"), SECONDS)
+    lines = log_by_time(platform, name)
+    assert state(platform, name) == "success", "\n".join(lines)[-3000:]
+    written = [line.removeprefix("[base] ") for line in lines if line.startswith("[base] ")]
+    if name == "many":
+        assert_same(written, [f"line {number} {PADDING * '.'}" for number in range(LINES)])
+    elif name == "noise":
+        assert (written[0], written[-1]) == ("before the noise", "after the noise")
+        assert sum(line.count("\\x00") for line in lines) >= 200
+    else:
+        *pieces, last = written
+        assert "".join(pieces) == f"begin {LONG * 'x'} end"
+        assert last == "after the long line"
+
+
+def test_a_triggerer_that_is_killed_loses_no_pod_and_makes_no_second(
+    demo: FinishedDemo, seen: Pods, handled: dict[str, str]
+) -> None:
+    """When a task is just deferred, when its pod runs, and when it has just ended; another goes on with all.
+
+    It comes after the tests of what a triggerer remembers: which logs it has written, and which pods are done with.
+    """
     platform = demo.story.platform
     running, ending = wait_for_pod(platform, "followed"), wait_for_pod(platform, "ending")
     platform.airflow.trigger(f"{TEAM}.{LATER}", RUN, None)
@@ -371,42 +430,6 @@ def airflow_process(platform: LocalPlatform, name: str) -> Process:
     installed = local_airflow.ensure(platform.source, cache_dir(), lambda _: None)
     processes = local_airflow.processes(platform.layout, installed, AIRFLOW_BUCKET, {})
     return next(process for process in processes if process.name == name)
-
-
-def test_a_pod_that_ended_while_its_dag_was_paused_is_gone_and_its_task_has_its_output(
-    platform: LocalPlatform, seen: Pods, handled: dict[str, str]
-) -> None:
-    dag = f"{TEAM}.{PAUSED}"
-    wait_until(lambda: not pods(platform, "waits", PAUSED), SWEPT_SECONDS)
-    assert state(platform, "waits", PAUSED) == "scheduled"
-    platform.airflow.call("PATCH", f"dags/{dag}", {"is_paused": False})
-    tasks = run_to_its_end(platform, dag, RUN)
-    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == {
-        "waits": ("success", 1),
-        "reader": ("success", 1),
-    }
-    assert f"[base] read: {LEFT}" in log(platform, "reader", PAUSED)
-    assert_whole(log(platform, "waits", PAUSED))
-    assert made(seen, "waits", PAUSED) == [handled[PAUSED]]
-
-
-@pytest.mark.parametrize("name", WRITING)
-def test_a_log_is_whole_whatever_the_container_writes(
-    platform: LocalPlatform, handled: dict[str, str], name: str
-) -> None:
-    wait_until(lambda: state(platform, name) in ("success", "failed"), SECONDS)
-    lines = log(platform, name)
-    assert state(platform, name) == "success", "\n".join(lines)[-3000:]
-    written = [line.removeprefix("[base] ") for line in lines if line.startswith("[base] ")]
-    if name == "many":
-        assert written == [f"line {number} {PADDING * '.'}" for number in range(LINES)]
-    elif name == "noise":
-        assert (written[0], written[-1]) == ("before the noise", "after the noise")
-        assert sum(line.count("\\x00") for line in lines) >= 200
-    else:
-        *pieces, last = written
-        assert "".join(pieces) == f"begin {LONG * 'x'} end"
-        assert last == "after the long line"
 
 
 def test_after_an_oom_the_next_pod_of_the_same_try_has_more_memory(platform: LocalPlatform, seen: Pods) -> None:

@@ -53,11 +53,11 @@ def test_the_file_is_as_its_schema_has_it_and_has_every_machine_of_the_node_grou
     machines = prices.load(FILE)
     groups = yaml.safe_load((ROOT / "values" / "node-groups.yaml").read_text())["nodeGroups"]
     for group in groups.values():
-        for name in group["instanceTypes"]:
-            assert prices.hourly(machines, name, group["capacityType"])
-            assert machines[name].cpu == float(group["capacity"]["cpu"])
-            assert machines[name].memory == int(group["capacity"]["memory"].removesuffix("Gi")) * 2**30
-            assert machines[name].gpu == group["capacity"].get("gpu", 0)
+        found = [machines[name] for name in group["instanceTypes"]]
+        assert all(prices.hourly(machines, name, group["capacityType"]) for name in group["instanceTypes"])
+        assert max(machine.cpu for machine in found) == float(group["capacity"]["cpu"])
+        assert max(machine.memory for machine in found) == int(group["capacity"]["memory"].removesuffix("Gi")) * 2**30
+        assert {machine.gpu for machine in found} == {group["capacity"].get("gpu", 0)}
     families = {name.partition(".")[0] for name in machines}
     assert {"m7i", "c7i", "r7i", "m8i", "c8i", "r8i", "m7a", "c7a", "r7a", "m7g", "c7g", "r7g", "m8g", "g6"} <= families
     assert all(machine.hourly["spot"] < machine.hourly["on-demand"] for machine in machines.values())
@@ -236,3 +236,50 @@ def test_the_written_file() -> None:
 )
 def test_what_a_machine_of_a_common_family_has(name: str, shape: Shape | None) -> None:
     assert renew_prices.conventional_shape(name) == shape
+
+
+def test_how_many_pods_get_an_address() -> None:
+    text = """\
+\t"m7i.large": {
+\t\tInterface:               3,
+\t\tIPv4PerInterface:        10,
+\t\tNetworkCards: []NetworkCard{
+\t\t\t{
+\t\t\t\tMaximumNetworkInterfaces: 3,
+\t\t\t\tNetworkCardIndex:         0,
+\t\t\t},
+\t\t},
+\t},
+\t"p5.48xlarge": {
+\t\tInterface:               64,
+\t\tIPv4PerInterface:        50,
+\t\tNetworkCards: []NetworkCard{
+\t\t\t{
+\t\t\t\tMaximumNetworkInterfaces: 2,
+\t\t\t\tNetworkCardIndex:         0,
+\t\t\t},
+\t\t\t{
+\t\t\t\tMaximumNetworkInterfaces: 2,
+\t\t\t\tNetworkCardIndex:         1,
+\t\t\t},
+\t\t},
+\t},
+"""
+    assert renew_prices.provider_pods(text) == {"m7i.large": 29, "p5.48xlarge": 100}
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [
+        ("m7g.large", "arm64"),
+        ("c6gn.medium", "arm64"),
+        ("t4g.small", "arm64"),
+        ("g5g.xlarge", "arm64"),
+        ("g5.xlarge", "amd64"),
+        ("g4dn.xlarge", "amd64"),
+        ("gr6.4xlarge", "amd64"),
+        ("m7i-flex.large", "amd64"),
+    ],
+)
+def test_the_architecture_of_an_instance_type(name: str, architecture: str) -> None:
+    assert renew_prices.architecture(name) == architecture

@@ -168,3 +168,123 @@ def test_a_simulated_machine_has_what_the_catalogue_says_under_kubernetes_names(
         "pods": "110",
     }
     assert status["capacity"]["ephemeral-storage"] == "1Ti"
+
+
+@pytest.fixture
+def catalogue(platform: Path) -> Path:
+    """The platform's own catalogue and list of machines, in that repository."""
+    for name in ("node-groups.yaml", "prices.yaml", "prices.schema.json"):
+        (platform / "values" / name).write_text((ROOT / "values" / name).read_text())
+    return platform / "values" / "node-groups.yaml"
+
+
+def groups_of(catalogue: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(catalogue.read_text())["nodeGroups"]
+    return found
+
+
+def test_the_catalogue_has_what_is_computed_of_its_machines(node_groups: Jobyard, catalogue: Path) -> None:
+    before = catalogue.read_text()
+    assert node_groups("update") == (0, "nothing to update\n", "")
+    assert catalogue.read_text() == before
+
+
+def test_a_group_with_other_machines_has_room_for_a_pod_of_the_largest(node_groups: Jobyard, catalogue: Path) -> None:
+    before = catalogue.read_text()
+    code, out, err = node_groups("update", "graviton", "--instance-types", "m7g.2xlarge, m7g.4xlarge,c7g.4xlarge")
+    assert (code, err) == (0, "")
+    assert out == (
+        "updated graviton\n"
+        "  instanceTypes: [m7g.2xlarge, m8g.2xlarge, m6g.2xlarge] -> [m7g.2xlarge, m7g.4xlarge, c7g.4xlarge]\n"
+        '  capacity: {cpu: "8", memory: 32Gi, ephemeralStorage: 100Gi} -> '
+        '{cpu: "16", memory: 64Gi, ephemeralStorage: 100Gi}\n'
+        "  allocatable: {cpu: 7700m, memory: 28Gi, ephemeralStorage: 88Gi} -> "
+        "{cpu: 15600m, memory: 55Gi, ephemeralStorage: 88Gi}\n"
+    )
+    changed = [
+        (old, new)
+        for old, new in zip(before.splitlines(), catalogue.read_text().splitlines(), strict=True)
+        if old != new
+    ]
+    assert [new.split(":")[0].strip() for _, new in changed] == ["instanceTypes", "capacity", "allocatable"]
+    assert node_groups("--environment", "prod")[0] == 0
+
+
+def test_a_group_is_added(node_groups: Jobyard, catalogue: Path) -> None:
+    before = catalogue.read_text()
+    options = ("--disk", "200", "--max-nodes", "3", "--capacity-type", "spot", "--description", "GPUs: the L4's.")
+    code, out, err = node_groups("add", "gpu-spot", "--instance-types", "g6.2xlarge,g5.2xlarge", *options)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "next: name it in `allowedNodeGroups` of the teams that may use it, in values/teams/"
+    assert catalogue.read_text().startswith(before)
+    added = groups_of(catalogue)["gpu-spot"]
+    assert added == {
+        **groups_of(catalogue)["gpu"],
+        "description": "GPUs: the L4's.",
+        "instanceTypes": ["g6.2xlarge", "g5.2xlarge"],
+        "labels": {"jobyard.dev/node-group": "gpu-spot"},
+        "taints": [
+            {"key": "jobyard.dev/node-group", "value": "gpu-spot", "effect": "NoSchedule"},
+            {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
+        ],
+        "maxNodes": 3,
+        "capacityType": "spot",
+    }
+    assert node_groups("update") == (0, "nothing to update\n", "")
+    assert node_groups("--environment", "prod")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "message"),
+    [
+        (
+            ["add", "High CPU", "--instance-types=,", "--description= ", "--disk=1", "--max-nodes=0"],
+            2,
+            "NAME must be lower-case letters, digits and '-', such as high-cpu; got 'High CPU'\n"
+            "--instance-types must name at least one; got none\n"
+            "--disk must be at least 10 (GiB); got 1\n"
+            "--max-nodes must be at least 1; got 0\n"
+            "--description must say in words what the machines are for; got nothing\n",
+        ),
+        (
+            ["add", "gpu", "--instance-types=g5.2xlarge", "--description=x"],
+            2,
+            "node group 'gpu' exists already, in values/node-groups.yaml; `jobyard node-groups update` changes it\n",
+        ),
+        (
+            ["add", "big", "--instance-types=c7i.larg,nothing,m7g.large,g5.xlarge", "--description=x"],
+            1,
+            "unknown instance type 'c7i.larg'; did you mean 'c7i.large'?\n"
+            "unknown instance type 'nothing'; values/prices.yaml does not have it\n"
+            "the machines of a node group must have the same architecture; m7g.large has arm64, g5.xlarge has amd64\n"
+            "the machines of a node group must have the same number of GPUs; m7g.large has 0, g5.xlarge has 1\n",
+        ),
+        (
+            ["update", "high-cpu", "--instance-types=c7i.8xlarge,r7i.4xlarge"],
+            1,
+            "one machine of a node group must have the most of everything; c7i.8xlarge has 32 cores and 64Gi, "
+            "r7i.4xlarge has 16 cores and 128Gi\n",
+        ),
+        (
+            ["update", "high"],
+            2,
+            "unknown node group 'high' (values/node-groups.yaml has: default, high-cpu, high-memory, gpu, graviton)\n",
+        ),
+        (
+            ["update", "--instance-types=m7i.large"],
+            2,
+            "--instance-types needs the NAME of a node group; got none\n",
+        ),
+        (
+            [],
+            2,
+            "give --environment, whose cluster the node groups are for, or a command: add, update\n",
+        ),
+    ],
+)
+def test_a_wrong_answer_changes_nothing(
+    node_groups: Jobyard, catalogue: Path, arguments: list[str], expected: int, message: str
+) -> None:
+    before = catalogue.read_text()
+    assert node_groups(*arguments) == (expected, "", message)
+    assert catalogue.read_text() == before

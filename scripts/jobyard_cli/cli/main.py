@@ -43,7 +43,7 @@ class Commands(LazyGroup):
             "team": f"{HERE}.team:app",
             "iam": f"{HERE}.iam:iam",
             "kubeconfig": f"{HERE}.kubeconfig:kubeconfig",
-            "node-groups": f"{HERE}.node_groups:node_groups",
+            "node-groups": f"{HERE}.node_groups:app",
             "airflow-plugin": f"{HERE}.airflow_plugin:airflow_plugin",
             "publish-platform": f"{HERE}.publish_platform:publish_platform",
             "published-jobs": f"{HERE}.published_jobs:published_jobs",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobyard_cli.cli.steps import Step
-from jobyard_cli.go.modules import ARGOCD, GOMOD, KUEUE, KWOK, TRAINER, module_folder, pinned_version
+from jobyard_cli.go.modules import ARGOCD, GOMOD, KARPENTER, KUEUE, KWOK, TRAINER, module_folder, pinned_version
 from jobyard_cli.go.toolchain import ENVIRONMENT, GO_VERSION, go_command, link_flags
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import run, stream
@@ -18,6 +18,7 @@ from jobyard_cli.system.programs import run, stream
 PROGRAMS = {
     "argocd": "./argocd",
     "etcd": "go.etcd.io/etcd/server/v3",
+    "karpenter": "./karpenter",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
@@ -92,6 +93,7 @@ def _build(target: Path, step: Step) -> None:
         for role in roles:
             (partial / role).symlink_to(program)
     _copy_argocd_files(go, partial)
+    _copy_karpenter_files(go, partial)
     _copy_kueue_manifests(go, partial)
     _copy_kwok_stages(go, partial)
     partial.rename(target)
@@ -170,6 +172,14 @@ def _copy_argocd_files(go: Sequence[str], target: Path) -> None:
     for wrapper in ("git-verify-wrapper.sh", "gpg-wrapper.sh"):
         shutil.copyfile(source / "hack" / wrapper, target / wrapper)
         (target / wrapper).chmod(0o755)
+
+
+def _copy_karpenter_files(go: Sequence[str], target: Path) -> None:
+    """Karpenter's kinds, those of simulated machines among them, and its list of EC2's machines."""
+    source = module_folder(go, KARPENTER)
+    for folder in ("pkg/apis/crds", "kwok/apis/crds"):
+        _copy_files(source / folder, target / "karpenter-crds", "*.yaml")
+    shutil.copyfile(source / "kwok/examples/aws_instance_types.json", target / "karpenter-instance-types.json")
 
 
 def _copy_kueue_manifests(go: Sequence[str], target: Path) -> None:

@@ -14,6 +14,7 @@ GOMOD = Path(__file__).parent / "gomod"
 """One module for all programs: packages that several of them import are compiled once."""
 
 ARGOCD = "github.com/argoproj/argo-cd/v3"
+KARPENTER = "sigs.k8s.io/karpenter"
 KUEUE = "sigs.k8s.io/kueue"
 KWOK = "sigs.k8s.io/kwok"
 TRAINER = "github.com/kubeflow/trainer/v2"

@@ -1,0 +1,99 @@
+"""Karpenter beside the cluster, with machines that kwok simulates: its decisions are the real ones.
+
+The machines have the names, sizes and prices of EC2's, as Karpenter's module lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobyard_local.processes import Process, answers
+
+NAMESPACE = "karpenter"
+NODE_CLASS = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "simulated"}
+"""What stands for EC2's node classes."""
+ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
+"""As the list calls them -> as nodes are labelled."""
+CONSOLIDATE_SECONDS = 10
+"""How long a machine is empty here before it goes."""
+
+
+@dataclass(frozen=True)
+class Karpenter:
+    """One Karpenter: the folder of the built programs, one of its own, and its ports on loopback."""
+
+    tools: Path
+    folder: Path
+    metrics_port: int
+    probe_port: int
+
+    @property
+    def kinds(self) -> Path:
+        """The folder of its kinds' definitions."""
+        return self.tools / "karpenter-crds"
+
+    def process(self, kubeconfig: Path, node_groups: Mapping[str, Any]) -> Process:
+        """Write the list of machines, and return the process; the kubeconfig is an administrator's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        machines = self.folder / "instance-types.json"
+        listed = json.loads((self.tools / "karpenter-instance-types.json").read_text())
+        machines.write_text(json.dumps(linux_machines(listed, node_groups)))
+        environment = {
+            "KUBECONFIG": str(kubeconfig),
+            "DISABLE_LEADER_ELECTION": "true",
+            "SYSTEM_NAMESPACE": NAMESPACE,
+            "METRICS_PORT": str(self.metrics_port),
+            "HEALTH_PROBE_PORT": str(self.probe_port),
+            "KUBERNETES_MIN_VERSION": "1.19.0-0",
+            "INSTANCE_TYPES_FILE_PATH": str(machines),
+        }
+        ready = answers(f"http://127.0.0.1:{self.probe_port}/readyz")
+        return Process("karpenter", [str(self.tools / "karpenter")], ready=ready, environment=environment)
+
+
+def linux_machines(listed: Iterable[Mapping[str, Any]], node_groups: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the machines of the module's list that run Linux, with the architecture as nodes are labelled.
+
+    The list has no GPUs, and the disk of no EC2NodeClass: those of the catalogue's machines are put in.
+    """
+    more = dict(_resources_of(node_groups))
+    machines = []
+    for machine in listed:
+        architecture = ARCHITECTURES.get(machine["architecture"])
+        if architecture and "linux" in machine["operatingSystems"]:
+            resources = {**machine["resources"], **more.get(machine["name"], {})}
+            machines.append({**machine, "architecture": architecture, "resources": resources})
+    return machines
+
+
+def _resources_of(node_groups: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each instance type of the catalogue with what its group's machines have besides cores and memory."""
+    for group in node_groups.values():
+        capacity = group["capacity"]
+        resources = {"ephemeral-storage": capacity["ephemeralStorage"]}
+        if gpu := capacity.get("gpu"):
+            resources["nvidia.com/gpu"] = str(gpu)
+        for name in group["instanceTypes"]:
+            yield name, resources
+
+
+def simulated(pool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a NodePool of the platform's chart with simulated machines, which go sooner when they are empty."""
+    spec = pool["spec"]
+    template = {**spec["template"], "spec": {**spec["template"]["spec"], "nodeClassRef": NODE_CLASS}}
+    disruption = {**spec["disruption"], "consolidateAfter": f"{CONSOLIDATE_SECONDS}s"}
+    return {**pool, "spec": {**spec, "template": template, "disruption": disruption}}
+
+
+def node_class(delay_seconds: int = 1) -> dict[str, Any]:
+    """Return the class of the simulated machines, which take that long to join the cluster."""
+    return {
+        "apiVersion": f"{NODE_CLASS['group']}/v1alpha1",
+        "kind": NODE_CLASS["kind"],
+        "metadata": {"name": NODE_CLASS["name"]},
+        "spec": {"nodeRegistrationDelay": f"{delay_seconds}s"},
+    }

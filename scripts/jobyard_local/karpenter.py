@@ -18,7 +18,7 @@ NODE_CLASS = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "si
 """What stands for EC2's node classes."""
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 """As the list calls them -> as nodes are labelled."""
-CONSOLIDATE_SECONDS = 10
+CONSOLIDATE_SECONDS = 5
 """How long a machine is empty here before it goes."""
 
 

@@ -36,9 +36,9 @@ class KarpenterCluster:
         self.kubectl.apply(*pods)
 
     def remove(self, *names: str) -> None:
-        """Delete pods; without names, all."""
-        which = names or ("--all",)
-        self.kubectl("delete", "pods", f"--namespace={TEAM}", "--grace-period=0", "--wait=false", *which)
+        """Delete these pods, and wait until they are gone."""
+        options = [f"--namespace={TEAM}", "--grace-period=0", "--ignore-not-found"]
+        self.kubectl("delete", "pods", *options, *names)
 
     def pods(self) -> dict[str, Object]:
         """Every pod by name."""
@@ -62,10 +62,6 @@ class KarpenterCluster:
     def wait_for_running(self, names: Sequence[str]) -> None:
         """Wait until all these pods run."""
         wait_until(lambda: all(self.machine_of(name) for name in names), SECONDS)
-
-    def wait_for_none(self) -> None:
-        """Wait until there is no machine."""
-        wait_until(lambda: not self.machines(), SECONDS)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ package main
 import (
 	"log"
 
-	"sigs.k8s.io/karpenter/kwok/cloudprovider"
+	simulated "sigs.k8s.io/karpenter/kwok/cloudprovider"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider/overlay"
 	"sigs.k8s.io/karpenter/pkg/controllers"
 	"sigs.k8s.io/karpenter/pkg/controllers/node/health"
@@ -16,12 +16,12 @@ import (
 
 func main() {
 	ctx, autoscaler := operator.NewOperator()
-	types, err := cloudprovider.ConstructInstanceTypes(ctx)
+	types, err := simulated.ConstructInstanceTypes(ctx)
 	if err != nil {
 		log.Fatalf("reading the instance types: %v", err)
 	}
 	client, store := autoscaler.GetClient(), autoscaler.InstanceTypeStore
-	plain := cloudprovider.NewCloudProvider(ctx, client, types)
+	plain := simulated.NewCloudProvider(ctx, client, types)
 	provider := overlay.Decorate(plain, client, store)
 	repairs, err := health.NewRepairPolicyMatcher(ctx, provider)
 	if err != nil {

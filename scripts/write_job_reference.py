@@ -71,6 +71,7 @@ TIME_LIMITS = """
 
 | limit | counts from | until | when it is over |
 |---|---|---|---|
+| `queue_timeout` of a task | the pod is made | the team's quota has room for it | the pod is deleted, the try fails |
 | `startup_timeout` of a task | the pod may be scheduled | its container runs | the try fails |
 | `timeout` of a task | the pod's container runs | it ends | the pod is deleted, the try fails |
 | `timeout` of a task with a `type` | Airflow starts the task; a wait: its first look | it ends | the try fails |
@@ -78,9 +79,10 @@ TIME_LIMITS = """
 | `deadline` of a job | the run starts | all tasks have ended | the alert is sent, the run continues |
 
 A node group without a running node may take ten minutes for the first one. That is not part of the `timeout` of a task,
-but of the `timeout` of a job. If a try has several pods, as with `on_oom`, each has the whole `startup_timeout` and
-`timeout`. `jobyard check` warns if a `startup_timeout` is shorter than the node group needs, if a job's `timeout` or
-`deadline` is over before its pods can have started, and if a limit has no effect, as the job's `timeout` is shorter.
+but of the `timeout` of a job. If a try has several pods, as with `on_oom`, each has the whole `queue_timeout`,
+`startup_timeout` and `timeout`. `jobyard check` warns if a `startup_timeout` is shorter than the node group needs, if a
+job's `timeout` or `deadline` is over before its pods can have started, and if a limit has no effect, as the job's
+`timeout` is shorter, or as pods wait in no environment's queue.
 """
 LIMITS = f"""
 ## Limits

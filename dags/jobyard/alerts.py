@@ -1,8 +1,8 @@
 """Alerts about a run: through Airflow's own notifiers, with the connections `jobyard_<kind>_<team>`.
 
-One alert for each run that fails, succeeds or misses its deadline, and one for each try that is retried. The name of
-the connection contains the team's, so a job cannot use another team's. An alert that can't be sent is logged and fails
-nothing.
+One alert for each run that fails, succeeds or misses its deadline, and one for each try that is retried, or that waited
+too long for quota. The name of the connection contains the team's, so a job cannot use another team's. An alert that
+can't be sent is logged and fails nothing.
 """
 
 import logging
@@ -14,13 +14,14 @@ from typing import Any
 from jobyard.compat import AIRFLOW_3, BaseOperator
 from jobyard.connections import check_connection
 from jobyard.entries import Job
-from jobyard.errors import JobError, UnknownNameError
+from jobyard.errors import JobError, PodQueueTimedOutError, UnknownNameError
 from jobyard.rules import shown
 
 LOG = logging.getLogger(__name__)
 WORDS = {
     "on_failure": "failed",
     "on_retry": "failed and is tried again",
+    "on_queue_timeout": "waited too long for its team's quota",
     "on_success": "succeeded",
     "on_missed_deadline": "missed its deadline",
 }
@@ -77,9 +78,18 @@ class Alert:
             "reason": str(context.get("exception") or context.get("reason") or ""),
             "log": getattr(instance, "log_url", ""),
         }
-        if self.occasion in ("on_failure", "on_retry"):
+        if self.occasion in ("on_failure", "on_retry", "on_queue_timeout"):
             facts["try"] = _try(instance)
         return {name: value for name, value in facts.items() if value}
+
+
+class QueueTimeoutAlert(Alert):
+    """A callback of a try that failed: sends an alert if that was for the wait for quota."""
+
+    def __call__(self, *arguments: Any) -> None:
+        """Send it if it applies; never raises."""
+        if isinstance(arguments[0].get("exception"), PodQueueTimedOutError):
+            super().__call__(*arguments)
 
 
 def _missed(dag: Any, misses: Iterable[Any]) -> dict[str, Any]:
@@ -217,7 +227,23 @@ def alert(job: Job, team: str, name: str, occasion: str) -> Alert | None:
     targets: Any = job.get("alerts", {}).get(occasion)
     if not targets:
         return None
-    return Alert(occasion, team, name, job["owner"] or team, targets)
+    kind = QueueTimeoutAlert if occasion == "on_queue_timeout" else Alert
+    return kind(occasion, team, name, job["owner"] or team, targets)
+
+
+def task_alerts(job: Job, team: str, name: str) -> dict[str, Any]:
+    """Return each task's arguments for alerts about a try.
+
+    Raises:
+        UnknownNameError: a target's kind is unknown.
+    """
+    waited, retried = alert(job, team, name, "on_queue_timeout"), alert(job, team, name, "on_retry")
+    callbacks = {
+        "on_failure_callback": [waited],
+        "on_retry_callback": [waited, retried],
+    }
+    found = {event: [one for one in alerts if one is not None] for event, alerts in callbacks.items()}
+    return {event: alerts for event, alerts in found.items() if alerts}
 
 
 def dag_alerts(job: Job, team: str, name: str) -> dict[str, Any]:

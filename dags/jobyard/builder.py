@@ -4,7 +4,7 @@ from graphlib import TopologicalSorter
 from typing import Any, cast
 
 from jobyard import deferral
-from jobyard.alerts import alert, dag_alerts, set_deadline
+from jobyard.alerts import dag_alerts, set_deadline, task_alerts
 from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
@@ -80,7 +80,7 @@ class _Tasks:
         self.dag = dag
         self.operators: dict[str, Any] = {}
         self.groups: dict[str, TaskGroup] = {}
-        self.on_retry = alert(job, team, name, "on_retry")
+        self.alerts = task_alerts(job, team, name)
         self.lists = _used_as_lists(job["tasks"])
 
     def add(self, name: str) -> None:
@@ -106,15 +106,13 @@ class _Tasks:
 
     def _placement(self, name: str, task: Task) -> dict[str, Any]:
         """Return the arguments that follow from the job around the task."""
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = dict(self.alerts)
         team = self.platform.team(self.team)
         refuse_others(task.get("outputs") or [], team.assets)
         if named := task.get("pool"):
             arguments["pool"] = pool(team, named)
         if not task.get("type"):
             arguments["priority_weight"] = weight(team, task["priority_class"])
-        if self.on_retry:
-            arguments["on_retry_callback"] = self.on_retry
         if group := task.get("group"):
             check_name("group", group)
             if group in self.job["tasks"]:

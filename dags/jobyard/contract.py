@@ -8,9 +8,10 @@ Airflow's: the command line has no Airflow.
 import re
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of a release. Version 1 lacks the fields that are NotRequired in `entries`, version 2 the digests of the jobs,
-version 3 `read_only_root_filesystem`, version 4 `on_oom`."""
+version 3 `read_only_root_filesystem`, version 4 `on_oom`, version 5 `queue_timeout` and its
+alert."""
 
 # The bucket. Paths are below `dags/`.
 RELEASE_FILE = "jobs.json"
@@ -68,9 +69,9 @@ CONTINUOUS = "@continuous"
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", CONTINUOUS)
 NO_CLOCK = frozenset({"@once", CONTINUOUS})
 """The presets whose runs do not follow each other by the clock, each with a data interval of its own."""
-DURATIONS = ("timeout", "deadline", "startup_timeout", "delay", "max_delay")
+DURATIONS = ("timeout", "deadline", "startup_timeout", "queue_timeout", "delay", "max_delay")
 """The fields that are durations, wherever they are in a job: text in job.yaml, seconds in a release."""
-OCCASIONS = ("on_failure", "on_retry", "on_success", "on_missed_deadline")
+OCCASIONS = ("on_failure", "on_retry", "on_queue_timeout", "on_success", "on_missed_deadline")
 DEFAULT_TRIGGER_RULE = "all_success"
 TRIGGER_RULES = (
     DEFAULT_TRIGGER_RULE,
@@ -105,6 +106,9 @@ NO_QUEUEING = "none"
 KUEUE = "kueue"
 QUEUEING = (NO_QUEUEING, KUEUE)
 """What a pod waits in for its team's quota: nothing, so that one over the quota is refused, or Kueue's queue."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE = "jobs"
+"""The LocalQueue in each team's namespace."""
 
 # The page that Airflow shows of a DAG, by which `jobyard sync` recognises the job.
 DIGEST_MARK = "Digest of the job: "

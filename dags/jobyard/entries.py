@@ -175,6 +175,8 @@ class Task(EveryTask, PodFields):
     node_group: Annotated[str, ANY_NAME]
     # Seconds from when the pod may be scheduled until its container runs; None = the node group's.
     startup_timeout: Annotated[int | None, LIMIT]
+    # Seconds from when the pod was made until its team's quota has room for it.
+    queue_timeout: NotRequired[Annotated[int | None, LIMIT]]
     on_oom: NotRequired[Annotated[OnOom, memory_growth]]
     foreach: NotRequired[Annotated[Foreach | None, nullable(_entry(Foreach))]]
     gate: NotRequired[Annotated[GateTest | None, nullable(_entry(GateTest))]]
@@ -206,6 +208,7 @@ class Alerts(TypedDict, total=False):
 
     on_failure: list[dict[str, str]]
     on_retry: list[dict[str, str]]
+    on_queue_timeout: list[dict[str, str]]
     on_success: list[dict[str, str]]
     on_missed_deadline: list[dict[str, str]]
 

@@ -119,6 +119,10 @@ class PodNotStartedError(JobyardError):
     """The pod did not start in time; another try may find a node, or the registry, in better health."""
 
 
+class PodQueueTimedOutError(JobyardError):
+    """The team's quota had no room for the pod within the task's queue_timeout."""
+
+
 class PodFailedError(JobyardError):
     """The pod's container ended with an error, or ran out of memory."""
 

@@ -23,6 +23,7 @@ from jobyard.errors import (
     PodInterruptedError,
     PodLostError,
     PodNotStartedError,
+    PodQueueTimedOutError,
     PodTimedOutError,
 )
 from jobyard.following.cluster import FAILURES, RequestError
@@ -44,6 +45,7 @@ ERRORS: Mapping[Kind, type[JobyardError]] = {
     Kind.LOST: PodLostError,
     Kind.TIMED_OUT: PodTimedOutError,
     Kind.NOT_STARTED: PodNotStartedError,
+    Kind.QUEUE_TIMED_OUT: PodQueueTimedOutError,
     Kind.CANNOT_START: PodCannotStartError,
 }
 CLEARED_SECONDS = 15
@@ -74,6 +76,7 @@ class JobPodOperator(KubernetesPodOperator):
         output: bool = False,
         output_is_list: bool = False,
         timeout_seconds: int | None = None,
+        queue_timeout_seconds: int | None = None,
         deferred: bool = False,
         on_oom: OnOom | None = None,
         replacements: int = POD_REPLACEMENTS,
@@ -82,14 +85,15 @@ class JobPodOperator(KubernetesPodOperator):
         """Add to the provider's arguments.
 
         The container's environment, the item of a `foreach`, the gate before the task, what output it has, how many
-        seconds its container may run, whether the triggerer is to follow its pod, how the memory grows, how many lost
-        pods are replaced.
+        seconds its container may run, how many its pod may wait for quota, whether the triggerer is to follow its pod,
+        how the memory grows, how many lost pods are replaced.
         """
         super().__init__(env_vars=environment(env_vars or {}), **arguments)
         self.item = item
         self.gate = gate
         self.output_is_list = output_is_list
         self.timeout_seconds = timeout_seconds
+        self.queue_timeout_seconds = queue_timeout_seconds
         self.deferred = deferred
         self.on_oom = on_oom
         self.replacements = replacements
@@ -186,6 +190,7 @@ class JobPodOperator(KubernetesPodOperator):
             container=self.base_container_name,
             timeout=self.timeout_seconds,
             startup_timeout=self.startup_timeout_seconds,
+            queue_timeout=self.queue_timeout_seconds,
             task=TaskKey(instance.dag_id, str(context["run_id"]), instance.task_id, map_index),
             manifest=manifest,
         )
@@ -348,7 +353,7 @@ def resources(container: V1Container) -> Resources:
 def _error(target: Target, ending: Ending, progress: Progress) -> JobyardError:
     """Return the error of a pod that did not succeed."""
     kind = ERRORS[ending.kind]
-    if kind in (PodNotStartedError, PodCannotStartError):
+    if kind in (PodNotStartedError, PodQueueTimedOutError, PodCannotStartError):
         return kind(ending.message)
     words = [f"Pod {target.pod} returned a failure: {ending.message}"]
     if ending.kind is Kind.LOST:

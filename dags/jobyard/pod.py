@@ -95,6 +95,7 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         "startup_timeout_seconds": pod_parts.startup_timeout(task, group.startup_timeout),
         "timeout_seconds": task["timeout"],
         "active_deadline_seconds": pod_parts.active_deadline(task, group.startup_timeout, platform.longest_task),
+        **({"queue_timeout_seconds": task["queue_timeout"]} if task.get("queue_timeout") else {}),
         **({"on_oom": task["on_oom"]} if task.get("on_oom") else {}),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
@@ -169,7 +170,8 @@ def connection_arguments(platform: Platform, team: str) -> dict[str, Any]:
 def labels(platform: Platform, team: str, job: str, task: str) -> dict[str, str]:
     """Return the labels by which, with Airflow's own (of the run and the try), a retry finds the pod of a lost try."""
     cost_center = platform.cost_centers.get(team, team)
-    return {**pod_parts.labels(team, job, task), **pod_parts.environment_labels(platform.environment, cost_center)}
+    of_environment = pod_parts.environment_labels(platform.environment, cost_center, platform.queueing)
+    return {**pod_parts.labels(team, job, task), **of_environment}
 
 
 def retry_arguments(retries: Retries) -> dict[str, Any]:

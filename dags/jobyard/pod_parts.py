@@ -6,7 +6,7 @@ Each takes fields of a task as `entries` has them. Nothing of Airflow's is impor
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard.contract import DISK, SCRATCH_PATH
+from jobyard.contract import DISK, KUEUE, QUEUE, QUEUE_LABEL, SCRATCH_PATH
 from jobyard.entries import Resources, Task
 
 DISK_KIND = "ephemeral-storage"
@@ -84,9 +84,10 @@ def labels(team: str, job: str, task: str) -> dict[str, str]:
     return {"jobyard.dev/team": team, "jobyard.dev/job": job, "jobyard.dev/task": task}
 
 
-def environment_labels(environment: str, cost_center: str) -> dict[str, str]:
-    """Return the labels that follow from the environment.
+def environment_labels(environment: str, cost_center: str, queueing: str) -> dict[str, str]:
+    """Return the labels that follow from the environment: with Kueue, its queue is one of them.
 
     The cost center is for the bill: https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
     """
-    return {"jobyard.dev/environment": environment, "jobyard.dev/cost-center": cost_center}
+    queue = {QUEUE_LABEL: QUEUE} if queueing == KUEUE else {}
+    return {"jobyard.dev/environment": environment, "jobyard.dev/cost-center": cost_center, **queue}

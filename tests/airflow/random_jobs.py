@@ -170,6 +170,7 @@ def task(draw: st.DrawFn, before: dict[str, Any]) -> dict[str, Any]:
         "read_only_root_filesystem": st.booleans(),
         "node_group": good_or_odd(st.sampled_from(["default", "high-cpu"]), st.sampled_from(["gpu", "x"])),
         "startup_timeout": duration,
+        "queue_timeout": duration,
         "priority": good_or_odd(st.sampled_from(["low", "high"]), st.just("highest")),
     }
     image = good_or_odd(st.just("inference"), st.sampled_from(["nothing", "a.b/c:1", "a b/c"]))

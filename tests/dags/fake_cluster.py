@@ -59,6 +59,8 @@ class FakeCluster:
         self.log = "done\n"
         self.pods: dict[str, dict[str, Any]] = {}
         self.created: list[dict[str, Any]] = []
+        # What keeps each pod that is made from being scheduled.
+        self.gates: list[dict[str, str]] = []
         # Who each request says that it is from.
         self.authorizations: list[str] = []
         self.on_read: Callable[[], None] = lambda: None
@@ -121,6 +123,8 @@ class FakeCluster:
             name = body["metadata"]["name"]
             served = {"uid": f"uid-of-{name}", "resourceVersion": "1", "creationTimestamp": NOW}
             pod = {**body, "metadata": {**body["metadata"], **served}, "status": PENDING}
+            if self.gates:
+                pod["spec"] = {**body["spec"], "schedulingGates": self.gates}
             self.pods[name] = pod
             return 201, pod
         named = query.get("fieldSelector", ["="])[0].partition("=")[2] or None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from jobyard.following.cluster import Cluster
 from jobyard.following.follow import Following
+from jobyard.following.queue import workload_name
 from jobyard.following.target import Ending, Target, TaskKey
 from jobyard.following.watch import PodWatch
 
@@ -101,6 +102,13 @@ def event(name: str, reason: str, message: str, kind: str = "Warning", of: str =
         "reason": reason,
         "message": message,
     }
+
+
+def refusal(message: str, of: str = "a", number: int = 1, kind: str = "Warning") -> dict[str, Any]:
+    """Return an event of the pod's Workload: why Kueue does not admit it."""
+    workload = workload_name(of, f"uid-{of}")
+    found = event(f"{workload}.{number}", "Pending", message, kind)
+    return {**found, "involvedObject": {"kind": "Workload", "name": workload}}
 
 
 def target(kubeconfig: str, name: str = "a", **changes: Any) -> Target:

@@ -88,6 +88,8 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "timeout-8e10": (job(timeout=80_000_000_000), "timeout: must be at most 31,536,000; got 80000000000"),
     "timeout-of-a-task-8e10": (score(timeout=80_000_000_000), "tasks.score.timeout: must be at most 31,536,000"),
     "startup-timeout-8e10": (score(startup_timeout=80_000_000_000), "tasks.score.startup_timeout: must be at most"),
+    "queue-timeout-8e10": (score(queue_timeout=80_000_000_000), "tasks.score.queue_timeout: must be at most"),
+    "queue-timeout-of-none": (score(queue_timeout=0), "tasks.score.queue_timeout: must be at least 1; got 0"),
     "attempts-3e9": (
         score(retries={**RETRIES, "attempts": 3_000_000_000}),
         "score.retries.attempts: must be at most 20; got 3000000000",

@@ -13,6 +13,7 @@ import pytest
 from jobyard import alerts
 from jobyard.alerts import Alert, deadline_missed
 from jobyard.compat import AIRFLOW_3, DAG
+from jobyard.errors import PodNotStartedError, PodQueueTimedOutError
 from support import Bucket, context, job, task
 
 FACTS = {"job": "risk.score", "event": "failed", "run": "r1", "task": "train", "reason": "<no> memory"}
@@ -219,6 +220,7 @@ def test_an_alert_is_sent_though_what_to_say_cannot_be_asked(monkeypatch: pytest
 ALL = {
     "on_failure": [{"slack": "#a"}],
     "on_retry": [{"webhook": "/b"}],
+    "on_queue_timeout": [{"slack": "#e"}],
     "on_success": [{"email": "c@example.com"}],
     "on_missed_deadline": [{"pagerduty": "info"}],
 }
@@ -238,15 +240,45 @@ def test_each_occasion_has_its_targets(bucket: Bucket) -> None:
     assert dag.on_failure_callback.targets == [("slack", "#a")]
     assert dag.on_success_callback.targets == [("email", "c@example.com")]
     for name in "ab":
-        callback = dag.get_task(name).on_retry_callback
-        [alert] = callback if isinstance(callback, list | tuple) else [callback]
-        assert alert.targets == [("webhook", "/b")]
+        found = dag.get_task(name)
+        assert [alert.targets for alert in found.on_retry_callback] == [[("slack", "#e")], [("webhook", "/b")]]
+        assert [alert.targets for alert in found.on_failure_callback] == [[("slack", "#e")]]
     assert stored(dag).dag_id == "risk.score"
 
 
 def test_a_job_without_alerts_has_no_callbacks(bucket: Bucket) -> None:
     dag = bucket.dag(job())
-    assert not (dag.on_failure_callback or dag.on_success_callback or dag.get_task("score").on_retry_callback)
+    found = dag.get_task("score")
+    assert not (dag.on_failure_callback or dag.on_success_callback or found.on_retry_callback)
+    assert not found.on_failure_callback
+
+
+@pytest.mark.parametrize(
+    ("error", "events"),
+    [
+        (
+            PodQueueTimedOutError("the pod has waited"),
+            ["waited too long for its team's quota", "failed and is tried again"],
+        ),
+        (PodNotStartedError("no node"), ["failed and is tried again"]),
+        ("killed", ["failed and is tried again"]),
+        (None, ["failed and is tried again"]),
+    ],
+)
+def test_a_wait_for_quota_that_took_too_long_is_told_apart(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, error: object, events: list[str]
+) -> None:
+    sent: list[dict[str, str]] = []
+    monkeypatch.setitem(alerts.SENDERS, "webhook", lambda *given: sent.append(given[2]))
+    connect(monkeypatch, "webhook", conn_type="http", host="127.0.0.1")
+    here = {"on_retry": [{"webhook": "/x"}], "on_queue_timeout": [{"webhook": "/x"}]}
+    found = bucket.dag(job(alerts=here)).get_task("score")
+    failed = SimpleNamespace(dag_id="risk.score", task_id="score", try_number=2, max_tries=3, log_url="", run_id="r1")
+    for callback in found.on_retry_callback:
+        callback(context(ti=failed, run_id="r1", exception=error))
+    assert [facts["event"] for facts in sent] == events
+    assert {facts["try"] for facts in sent} == {"2 of 4"}
+    assert {facts.get("reason", "") for facts in sent} == {str(error or "")}
 
 
 def test_a_deadline_is_airflows_own(bucket: Bucket) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_cluster import PENDING, RUNNING, FakeCluster, container, ended
 from jobyard.compat import AIRFLOW_3, TaskDeferred
-from jobyard.errors import PodFailedError, PodLostError, PodTimedOutError
+from jobyard.errors import FinalError, PodFailedError, PodLostError, PodQueueTimedOutError, PodTimedOutError
 from jobyard.following import here
 from jobyard.following.target import Ending, Kind, LogPosition
 from jobyard.operator import JobPodOperator
@@ -40,6 +40,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that follows no pod for long."""
+    monkeypatch.setattr(here, "QUEUED_SECONDS", 0.1)
     monkeypatch.setattr(here, "WAITING_SECONDS", 0.3)
     monkeypatch.setattr(here, "RUNNING_SECONDS", 0.6)
 
@@ -229,6 +230,23 @@ class TestDeferred:
         raised.value.kwargs["progress"] = exhausted
         with pytest.raises(PodLostError):
             resume(found, raised.value, Ending(Kind.LOST, "once more", log_complete=True))
+
+    def test_one_that_waits_for_quota_is_left_to_the_triggerer_which_knows_how_long_it_may(
+        self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(here, "WAITING_SECONDS", 60.0)
+        cluster.states = [PENDING]
+        cluster.gates = [{"name": "kueue.x-k8s.io/admission"}]
+        found = operator(bucket, monkeypatch, queue_timeout=3600)
+        before = deferred(found)
+        assert before.kwargs["target"]["queue_timeout"] == 3600
+        [pod] = cluster.created
+        assert pod["spec"]["activeDeadlineSeconds"] == 7200 + 600
+        waited = "the pod has waited for quota of high-memory: 4 more cores for longer than its queue_timeout of 3600 s"
+        with pytest.raises(PodQueueTimedOutError) as raised:
+            resume(found, before, Ending(Kind.QUEUE_TIMED_OUT, waited, log_complete=True))
+        assert str(raised.value) == waited
+        assert not isinstance(raised.value, FinalError)
 
     def test_a_pod_over_the_quota_is_left_to_the_triggerer(
         self, bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch

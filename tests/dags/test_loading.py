@@ -95,7 +95,11 @@ def test_a_new_release_replaces_the_old_one_in_the_same_process(bucket: Bucket) 
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("risk/jobs.json", {"schema_version": 6}, "risk/jobs.json: schema_version 6 is newer than 5"),
+        (
+            "risk/jobs.json",
+            {"schema_version": SCHEMA_VERSION + 1},
+            f"risk/jobs.json: schema_version {SCHEMA_VERSION + 1} is newer than {SCHEMA_VERSION}",
+        ),
         ("risk/jobs.json", {"jobs": {}}, "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", [], "risk/jobs.json: has no schema_version"),
         ("risk/jobs.json", {"schema_version": 1, "team": "risk"}, "risk/jobs.json: has no object 'jobs'"),

@@ -298,6 +298,21 @@ def test_the_platform_says_what_pods_wait_in(bucket: Bucket, stated: dict[str, s
     assert read_platform(bucket.folder).queueing == queueing
 
 
+@pytest.mark.parametrize(
+    ("stated", "queue"), [({}, None), ({"queueing": "none"}, None), ({"queueing": "kueue"}, "jobs")]
+)
+def test_with_kueue_a_pod_has_its_queue(bucket: Bucket, stated: dict[str, str], queue: str | None) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, **stated})
+    labels = pod(bucket)["metadata"]["labels"]
+    assert labels.get("kueue.x-k8s.io/queue-name") == queue
+
+
+@pytest.mark.parametrize("longest", [None, 3600])
+def test_a_pod_may_wait_for_quota_as_long_as_the_task_says(bucket: Bucket, longest: int | None) -> None:
+    assert operator(bucket, queue_timeout=longest).queue_timeout_seconds == longest
+    assert operator(bucket).queue_timeout_seconds is None
+
+
 def test_a_release_of_before_disks_were_bounded_gets_a_limit(bucket: Bucket) -> None:
     asked = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "5Gi"}
     [container] = pod(bucket, resources={"requests": asked, "limits": {"memory": "1Gi"}})["spec"]["containers"]

@@ -22,6 +22,7 @@ TASK = "tasks: {t: {image: inference}}\n"
 NODE = "the time that a node of group"
 PODS = "the time that the pods of a run may take to start"
 ENDS = "which ends the run before"
+NO_QUEUE = "'queue_timeout' has no effect: in no environment do pods wait in a queue for their team's quota"
 # default and high-cpu take 10 minutes to start. Each line and column is that of the value.
 WARNED = {
     "a start that is shorter than the node's": (
@@ -92,6 +93,19 @@ WARNED = {
             f"9:56: 'timeout' should be less than the timeout of a run, 1h, {ENDS}; got 2h",
         ],
     ),
+    "a wait for quota, where there is no queue, that may take longer than the run": (
+        HEAD + "timeout: 1h\ndefaults: {queue_timeout: 1h}\n"
+        "tasks:\n"
+        "  a: {image: inference, queue_timeout: 59m}\n"
+        "  b: {image: inference}\n"
+        "  c: {image: inference}\n"
+        "  d: {type: sql-check, with: {sql: SELECT 1}}\n",
+        [
+            f"4:27: {NO_QUEUE}",
+            f"4:27: 'queue_timeout' should be less than the timeout of a run, 1h, {ENDS}; got 1h",
+            f"6:40: {NO_QUEUE}",
+        ],
+    ),
     "a wait for another job that may take longer than the run": (
         HEAD + "timeout: 2h\nwait_for: [risk.least, {job: care.ingest, timeout: 3h}]\n" + TASK,
         [f"4:52: 'timeout' should be less than the timeout of a run, 2h, {ENDS}; got 3h"],
@@ -103,6 +117,13 @@ def warned(repo: Path, platform: Path | None = None) -> list[str]:
     checked = check_repo(repo, platform=platform)
     assert checked.findings == []
     return [str(warning) for warning in checked.reported]
+
+
+def queue_in(repo: Path) -> None:
+    """Have pods wait in Kueue's queue in the repository's environment."""
+    file = repo / "values" / "platform" / "prod.yaml"
+    file.write_text(file.read_text().replace("{name: prod", "{queueing: kueue, name: prod"))
+    assert "queueing" in file.read_text()
 
 
 def quota_of(environments: dict[str, str]) -> Callable[[Path], Path]:
@@ -136,6 +157,7 @@ def test_a_job_that_is_right_gets_no_warning(add_job: AddJob, team_repo: Path, n
     add_job("least")
     (team_repo / "dags" / name).mkdir(exist_ok=True)
     shutil.copy(FIXTURES / "valid" / name / "job.yaml", team_repo / "dags" / name)
+    queue_in(team_repo)
     assert warned(team_repo) == []
 
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from .cluster import FAILURES, Cluster, RequestError
 from .create import NotAdmittedError, create
 from .logs import POD_RATE, Allowance, LogReader
+from .queue import QueueWait
 from .start import StartWatch
 from .target import Ending, Kind, Target
-from .verdict import ending, started, timestamp
+from .verdict import ending, is_abandoned, started, stopped_by, timestamp
 from .watch import PodWatch, Subscription
 
 LONGEST_WAIT = 60.0
@@ -56,16 +57,23 @@ class Following:
         self._allowances = tuple(allowances)
         self._clock = clock
         self._start = StartWatch(target.startup_timeout, clock, target.events)
+        self._queue = QueueWait(target.queue_timeout, log, clock)
         self._reader = LogReader(cluster, target, line_writer(target, log))
         self._reading: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
         self._has_node = False
+        self._is_queued = False
         self._said: set[str] = set()
 
     @property
     def has_node(self) -> bool:
         """Whether the pod has been seen to have a node: it runs, or is about to."""
         return self._has_node
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the pod has been seen to wait for its team's quota."""
+        return self._is_queued
 
     @property
     def log_bytes(self) -> int:
@@ -111,7 +119,7 @@ class Following:
             if found:
                 self._ended.set()
                 return found
-            if subscription.gone:
+            if subscription.gone or (pod is not None and is_abandoned(pod)):
                 self._ended.set()
                 return _lost(pod, "the pod was deleted while its container had not ended")
             if self._reader.is_excessive:
@@ -120,6 +128,7 @@ class Following:
                 await self._watch.confirm(subscription)
                 continue
             self._has_node = bool(pod["node"])
+            self._look_at_queue(pod, subscription)
             found = self._judge(pod)
             if found and pod is asked:
                 self._ended.set()
@@ -129,6 +138,13 @@ class Following:
                 asked = await self._asked(subscription)
                 continue
             await self._change(pod, subscription)
+
+    def _look_at_queue(self, pod: dict[str, Any], subscription: Subscription) -> None:
+        """Say what the pod waits for, if it waits for quota."""
+        self._is_queued = pod["gated"]
+        if self._is_queued:
+            self._watch.watch_queue(subscription)
+        self._queue.look(pod, subscription.waits_for, self._watch.position(subscription))
 
     async def _asked(self, subscription: Subscription) -> dict[str, Any] | None:
         """Return the pod as the server has it; None after a pause if the server can't be asked."""
@@ -149,7 +165,7 @@ class Following:
     def _judge(self, pod: dict[str, Any]) -> Ending | None:
         """Return how following the pod, which has not ended, ends; None if it does not."""
         if not self._runs(pod):
-            return self._start.judge(pod) or self._stuck(pod)
+            return self._queue.judge(pod) or self._start.judge(pod) or self._stuck(pod)
         self._read()
         since, limit = started(pod, self._target.container), self._target.timeout
         if since is not None and limit is not None and self._clock() >= since + limit:
@@ -175,7 +191,7 @@ class Following:
         since = started(pod, self._target.container)
         limits = [_removal_end(pod)]
         if not self._runs(pod):
-            limits += [self._start.deadline(pod), self._start.next_look()]
+            limits += [self._queue.next_look(pod), self._start.deadline(pod), self._start.next_look()]
         elif since is not None and self._target.timeout is not None:
             limits.append(since + self._target.timeout)
         known = [limit for limit in limits if limit is not None]
@@ -240,7 +256,9 @@ def line_writer(target: Target, log: Log) -> Callable[[str], None]:
 
 
 def _lost(pod: dict[str, Any] | None, reason: str) -> Ending:
-    return Ending(Kind.LOST, reason, node=pod["node"] if pod else "")
+    if pod is None:
+        return Ending(Kind.LOST, reason)
+    return Ending(Kind.LOST, stopped_by(pod) or reason, node=pod["node"])
 
 
 def _removal_end(pod: dict[str, Any]) -> float | None:

@@ -10,10 +10,14 @@ from .logs import POD_RATE, LogReader
 from .target import Ending, LogPosition, Target
 from .watch import PodWatch
 
-WAITING_SECONDS, RUNNING_SECONDS = 5.0, 30.0
-"""How long a worker follows a pod that the triggerer could follow: one that waits for its node, and one that has it. A
-pod that ends within that time needs no second start of a worker, which takes as many seconds of a processor as it would
-save. One that writes more log meanwhile than the triggerer passes on is followed for longer."""
+QUEUED_SECONDS, WAITING_SECONDS, RUNNING_SECONDS = 2.0, 5.0, 30.0
+"""How long a worker follows a pod that the triggerer could follow: one that waits for its team's quota, one that waits
+for its node, and one that has it. A pod that ends within that time needs no second start of a worker, which takes as
+many seconds of a processor as it would save. One that writes more log meanwhile than the triggerer passes on is
+followed for longer."""
+Patience = tuple[float, float, float]
+"""So many seconds for a pod that waits for quota, so many more for one that waits for its node, and for one that
+runs."""
 
 
 def follow_here(target: Target, log: Log, configuration: Any = None) -> Ending:
@@ -25,7 +29,7 @@ def follow_here(target: Target, log: Log, configuration: Any = None) -> Ending:
 
 def follow_briefly(target: Target, log: Log, configuration: Any = None) -> Ending | Target:
     """Return how the pod ended if it does soon; otherwise what is left to follow."""
-    patience = (WAITING_SECONDS, RUNNING_SECONDS - WAITING_SECONDS)
+    patience = QUEUED_SECONDS, WAITING_SECONDS - QUEUED_SECONDS, RUNNING_SECONDS - WAITING_SECONDS
     return asyncio.run(_follow(target, log, patience, configuration))
 
 
@@ -39,11 +43,8 @@ def write_rest(target: Target, log: Log, position: LogPosition, configuration: A
     asyncio.run(_write_rest(replace(target, log=position), log, configuration))
 
 
-async def _follow(
-    target: Target, log: Log, patience: tuple[float, float] | None, configuration: Any
-) -> Ending | Target:
-    """Return how the pod ended; with `patience`, seconds for a pod that waits and more for one that runs, perhaps
-    not."""
+async def _follow(target: Target, log: Log, patience: Patience | None, configuration: Any) -> Ending | Target:
+    """Return how the pod ended; with `patience` perhaps what is left to follow."""
     cluster = Cluster(target.kubeconfig, target.context, configuration)
     watch = PodWatch(cluster, target.namespace, pod=target.pod)
     following = Following(target, cluster, watch, log)
@@ -52,7 +53,7 @@ async def _follow(
         run = asyncio.create_task(following.run())
         if patience is None:
             return await run
-        await _be_patient(run, following, *patience)
+        await _be_patient(run, following, patience)
         if run.done() or following.has_ended:
             return await run
         run.cancel()
@@ -63,8 +64,13 @@ async def _follow(
         await cluster.close()
 
 
-async def _be_patient(run: asyncio.Task[Ending], following: Following, waiting: float, running: float) -> None:
+async def _be_patient(run: asyncio.Task[Ending], following: Following, patience: Patience) -> None:
     """Wait for the end of the pod as long as that pays."""
+    queued, waiting, running = patience
+    await asyncio.wait({run}, timeout=queued)
+    if following.is_queued:
+        # Most are admitted at once. This one may wait for hours.
+        return
     await asyncio.wait({run}, timeout=waiting)
     is_eager = following.has_node
     while is_eager and not run.done():

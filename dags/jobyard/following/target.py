@@ -53,6 +53,7 @@ class Target:
     log: LogPosition = field(default_factory=LogPosition)  # how far its log has been written
     events: tuple[str, ...] = ()  # uids of those that have been written
     deferred_at: float = 0.0  # second of the epoch at which a worker deferred its task
+    queue_timeout: int | None = None  # seconds from when the pod was made until its quota has room for it
 
     @property
     def path(self) -> str:
@@ -82,6 +83,8 @@ class Kind(StrEnum):
     TIMED_OUT = "timed out"
     NOT_STARTED = "not started"
     """Another try may find a node, or the registry, in better health."""
+    QUEUE_TIMED_OUT = "queue timed out"
+    """The team's quota had no room for it in time."""
     CANNOT_START = "cannot start"
     """Another try would end the same way."""
     BEHIND = "behind"

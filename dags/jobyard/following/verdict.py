@@ -110,6 +110,19 @@ def _verdict(pod: Mapping[str, Any], terminated: Mapping[str, Any], container: s
     return Kind.FAILED, f"{code} ({': '.join(details)})" if details else code
 
 
+def is_abandoned(pod: Mapping[str, Any]) -> bool:
+    """Return whether the pod was deleted before it had a node: none will take it.
+
+    The object stays as long as a finalizer is on it, such as Kueue's while Kueue is away.
+    """
+    return "deletionTimestamp" in pod["metadata"] and not pod["node"] and pod["status"].get("phase") not in TERMINAL
+
+
+def stopped_by(pod: Mapping[str, Any]) -> str:
+    """Return why Kubernetes, or Kueue, had the pod deleted; "" if neither says so."""
+    return _disruption(pod["status"], {})
+
+
 def _disruption(status: Mapping[str, Any], terminated: Mapping[str, Any]) -> str:
     """Return why Kubernetes ended the pod, "" if it did not, or if the container had ended by then."""
     for condition in status.get("conditions") or []:

@@ -1,6 +1,7 @@
 """One watch of a team's pods and one of their events, shared by all that follow a pod of it."""
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .cluster import FAILURES, Cluster, RequestError
+from .queue import positions, reason_of, workload_name
 from .reflector import REFUSED, Reflector
 from .verdict import TERMINAL
 from .waiting import wait_for
@@ -17,6 +19,8 @@ CONFIRM_SECONDS = 5
 EVENTS = 30
 """Kept of a pod that nobody follows yet: the kubelet can be faster than the triggerer."""
 EVENT_SECONDS = 120
+POSITION_SECONDS = 5.0
+"""How old the positions of the pods that wait for quota may be."""
 METADATA = ("name", "uid", "labels", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -29,6 +33,8 @@ class Subscription:
         self.pod: dict[str, Any] | None = None
         self.gone = False
         self.events: deque[dict[str, Any]] = deque()
+        self.waits_for = ""
+        """Why Kueue has not admitted the pod, in Kueue's words; "" if it has not said that."""
         self._changed = asyncio.Event()
 
     async def change(self, seconds: float) -> None:
@@ -71,7 +77,7 @@ class PodWatch:
         self._cluster = cluster
         self._only = pod
         self.pods_path = f"/api/v1/namespaces/{namespace}/pods"
-        events_path = f"/api/v1/namespaces/{namespace}/events"
+        self._events_path = f"/api/v1/namespaces/{namespace}/events"
         self.pods: dict[str, dict[str, Any]] = {}
         self.turn = asyncio.Lock()
         """Held by who asks for a pod for which the quota had no room."""
@@ -90,7 +96,7 @@ class PodWatch:
         self._pod_reflector = Reflector(cluster, self.pods_path, pods_of, self._replace, self._change, trim=trimmed)
         self._event_reflector = Reflector(
             cluster,
-            events_path,
+            self._events_path,
             events_of,
             self._take_events,
             self._take_event,
@@ -99,6 +105,11 @@ class PodWatch:
             pages=bool(pod),
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._options: dict[str, Any] = {}
+        self._queue_reflector: Reflector | None = None
+        self._reasons: dict[str, str] = {}
+        self._positions: dict[str, int] = {}
+        self._positions_end = 0.0
 
     @property
     def refusal(self) -> str:
@@ -117,9 +128,41 @@ class PodWatch:
 
     def start(self, **options: Any) -> None:
         """Start the watches; `options` are those of a new asyncio task."""
-        loop = asyncio.get_running_loop()
-        reflectors = (self._pod_reflector, self._event_reflector)
-        self._tasks = [loop.create_task(reflector.run(), **options) for reflector in reflectors]
+        self._options = options
+        self._run(self._pod_reflector)
+        self._run(self._event_reflector)
+
+    def _run(self, reflector: Reflector) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(reflector.run(), **self._options))
+
+    def watch_queue(self, subscription: Subscription) -> None:
+        """Begin to watch what Kueue says of pods that wait for quota, unless that has begun.
+
+        It is in events of their Workloads. Only where pods have gates is there anything to watch.
+        """
+        if self._queue_reflector is not None:
+            return
+        events_of = "involvedObject.kind=Workload"
+        if self._only:
+            events_of += f",involvedObject.name={workload_name(subscription.name, subscription.uid)}"
+        self._queue_reflector = Reflector(
+            self._cluster,
+            self._events_path,
+            {"fieldSelector": events_of},
+            self._take_reasons,
+            self._take_reason,
+            trim=reason_of,
+        )
+        self._run(self._queue_reflector)
+
+    def position(self, subscription: Subscription) -> int | None:
+        """Return how many of the team's pods are to be admitted before this one; None if that is not known."""
+        if self._only:
+            return None
+        now = time.monotonic()
+        if now >= self._positions_end:
+            self._positions, self._positions_end = positions(self.pods.values()), now + POSITION_SECONDS
+        return self._positions.get(subscription.name)
 
     async def stop(self) -> None:
         """Stop the watches."""
@@ -140,6 +183,7 @@ class PodWatch:
             subscription.show(self.pods[name])
         _, events = self._events.pop(name, (0.0, deque()))
         subscription.events.extend(events)
+        subscription.waits_for = self._reasons.get(name, "")
         try:
             yield subscription
         finally:
@@ -205,6 +249,7 @@ class PodWatch:
 
     def _vanish(self, name: str, uid: str) -> None:
         self.room.set()
+        self._reasons.pop(name, None)
         for subscription in self._subscriptions.get(name, ()):
             if subscription.uid == uid:
                 subscription.vanish()
@@ -212,6 +257,22 @@ class PodWatch:
     async def events_listed(self) -> None:
         """Wait until the events of before are known, unless that takes long: they explain why a pod does not start."""
         await wait_for(self._events_listed, CONFIRM_SECONDS)
+
+    def _take_reasons(self, items: list[dict[str, Any]]) -> None:
+        """Take in all events of Workloads: those of one come in the order in which they happened."""
+        self._reasons = {}
+        for item in items:
+            self._take_reason("ADDED", item)
+
+    def _take_reason(self, kind: str, event: dict[str, Any]) -> None:
+        name = self._only or event["pod"]
+        # Of a pod that is no longer there, there are events for an hour.
+        if kind == "DELETED" or not event["reason"] or not (name in self.pods or self.is_followed(name)):
+            return
+        self._reasons[name] = event["reason"]
+        for subscription in self._subscriptions.get(name, ()):
+            subscription.waits_for = event["reason"]
+            subscription.notify()
 
     def _take_events(self, items: list[dict[str, Any]]) -> None:
         self._events_listed.set()
@@ -255,9 +316,13 @@ def brief(event: Mapping[str, Any]) -> dict[str, Any]:
 def trimmed(pod: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is needed of a pod: a thousand whole ones would take tens of megabytes."""
     metadata, spec = pod["metadata"], pod.get("spec") or {}
-    return {
+    found = {
         "metadata": {name: metadata[name] for name in METADATA if name in metadata},
         "node": spec.get("nodeName") or "",
         "gated": bool(spec.get("schedulingGates")),
         "status": pod.get("status") or {},
     }
+    if found["gated"]:
+        found["priority"] = spec.get("priority") or 0
+        found["machines"] = json.dumps(spec.get("nodeSelector") or {}, sort_keys=True)
+    return found

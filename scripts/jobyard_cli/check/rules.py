@@ -91,7 +91,7 @@ RULES: Mapping[Rule, str] = {
     "task-type": "A task has a type that the platform provides, and the keys of that type only.",
     "team": "values/team.yaml has all keys that the check depends on.",
     "template": "A template parses, uses what its job has, and is within the limits of a rendering.",
-    "timeout": "A timeout is not longer than a pod may run in each environment, and leaves time for pods to start.",
+    "timeout": "A timeout has an effect, fits what each environment allows, and leaves time for pods to start.",
     "timezone": "A time zone is in the IANA database.",
     "too-long": "Strings, lists and mappings are within their maximum length.",
     "type": "A value has the type that its key requires.",

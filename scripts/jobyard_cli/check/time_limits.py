@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
+from jobyard.contract import NO_QUEUEING
 from jobyard.entries import Job, Task
 
 from jobyard_cli.check.findings import Finding
@@ -24,6 +25,7 @@ def doubt_time_limits(document: Document, job: Job, repo: TeamRepo) -> Iterator[
     yield from _start_ups(document, job, repo)
     yield from _run_too_short(document, job, repo)
     yield from _without_effect(document, job)
+    yield from _without_queue(document, job, repo)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def _without_effect(document: Document, job: Job) -> Iterator[Finding]:
             limits.append((("wait_for", index, "timeout"), wait["timeout"]))
     for name, task in job["tasks"].items():
         limits.append((_path(document, name, "timeout"), task["timeout"]))
+        if longest := task.get("queue_timeout"):
+            limits.append((_path(document, name, "queue_timeout"), longest))
     for path, limit in limits:
         if limit is not None and limit >= whole:
             message = (
@@ -82,6 +86,17 @@ def _without_effect(document: Document, job: Job) -> Iterator[Finding]:
                 f"before; got {duration_text(limit)}"
             )
             yield document.warning(path, message, "timeout")
+
+
+def _without_queue(document: Document, job: Job, repo: TeamRepo) -> Iterator[Finding]:
+    """Look for a `queue_timeout` where no environment has a queue."""
+    queueing = {values.get("queueing", NO_QUEUEING) for values in repo.environments.values()}
+    if queueing != {NO_QUEUEING}:
+        return
+    paths = {_path(document, name, "queue_timeout") for name, task in job["tasks"].items() if task.get("queue_timeout")}
+    for path in sorted(paths):
+        message = "'queue_timeout' has no effect: in no environment do pods wait in a queue for their team's quota"
+        yield document.warning(path, message, "timeout")
 
 
 def _longest_start(job: Job, repo: TeamRepo) -> _Chain:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobyard import pod_parts
-from jobyard.contract import LONGEST_TASK, OUTPUT_PATH, namespace
+from jobyard.contract import LONGEST_TASK, NO_QUEUEING, OUTPUT_PATH, namespace
 from jobyard.entries import Task
 from jobyard.platform_entries import NodeGroupEntry, PlatformFile
 
@@ -57,7 +57,8 @@ def _labels(platform: PlatformFile, team: str, job: str, name: str) -> dict[str,
     if not environment:
         return labels
     cost_center = platform.get("cost_centers", {}).get(team, team)
-    return {**labels, **pod_parts.environment_labels(environment, cost_center)}
+    queueing = platform.get("queueing", NO_QUEUEING)
+    return {**labels, **pod_parts.environment_labels(environment, cost_center, queueing)}
 
 
 def _container(task: Task) -> Pod:

@@ -100,6 +100,8 @@ class _Tasks:
         entry = self._pod(task)
         if self._setting(task, "read_only_root_filesystem"):
             entry["read_only_root_filesystem"] = True
+        if longest := _seconds(self._setting(task, "queue_timeout")):
+            entry["queue_timeout"] = longest
         if growth := self._setting(task, "resources", {}).get("on_oom"):
             entry["on_oom"] = parse_growth(growth)
         if name in self._used:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from api_server import ApiServer
 from following_support import write_kubeconfig
-from jobyard.following import follow, logs, reflector, shared, watch
+from jobyard.following import follow, logs, queue, reflector, shared, watch
 
 
 @pytest.fixture
@@ -28,6 +28,8 @@ PAUSES = [
     (reflector, "LONGEST_PAUSE", 0.04),
     (reflector, "POLL_SECONDS", 0.03),
     (watch, "CONFIRM_SECONDS", 0.05),
+    (watch, "POSITION_SECONDS", 0.0),
+    (queue, "SETTLE_SECONDS", 0.0),
     (logs, "REOPEN_SECONDS", 0.01),
     (logs, "LONGEST_PAUSE", 0.04),
     (logs, "END_SECONDS", 0.03),

@@ -19,7 +19,7 @@ LONG = 10**9
 
 @pytest.fixture(autouse=True)
 def patience(quick: Callable[..., None]) -> None:
-    quick(module, WAITING_SECONDS=0.4, RUNNING_SECONDS=0.8)
+    quick(module, QUEUED_SECONDS=0.2, WAITING_SECONDS=0.4, RUNNING_SECONDS=0.8)
 
 
 @pytest.fixture
@@ -85,6 +85,37 @@ def test_a_pod_that_waits_for_its_node_is_left_sooner(
     begin = time.monotonic()
     assert isinstance(follow_briefly(target(kubeconfig, startup_timeout=LONG), Log()), Target)
     assert seconds <= time.monotonic() - begin < 5
+
+
+def test_a_pod_that_waits_for_quota_is_left_at_once(
+    server: ApiServer, kubeconfig: str, quick: Callable[..., None]
+) -> None:
+    quick(module, QUEUED_SECONDS=0.4, WAITING_SECONDS=20.0, RUNNING_SECONDS=20.0)
+    server.put(pod("a", node="", gated=True))
+    begin = time.monotonic()
+    rest = follow_briefly(target(kubeconfig, queue_timeout=LONG), Log())
+    assert isinstance(rest, Target) and Target.of(rest.arguments()).queue_timeout == LONG
+    assert 0.4 <= time.monotonic() - begin < 10
+
+
+def test_a_pod_that_is_admitted_at_once_is_not(
+    server: ApiServer,
+    kubeconfig: str,
+    quick: Callable[..., None],
+    later: Callable[[Callable[[], object]], None],
+) -> None:
+    quick(module, QUEUED_SECONDS=0.8, WAITING_SECONDS=20.0)
+    server.put(pod("a", node="", gated=True))
+
+    def admit() -> None:
+        server.put(pod("a"))
+        time.sleep(1)
+        server.status("a", **ended())
+
+    later(admit)
+    log = Log()
+    found = follow_briefly(target(kubeconfig), log)
+    assert isinstance(found, Ending) and found.kind is Kind.SUCCEEDED
 
 
 def test_a_pod_that_writes_much_is_left_when_it_writes_less(

@@ -555,6 +555,25 @@ def test_on_a_busy_machine_it_is_deferred_for_longer(monkeypatch: pytest.MonkeyP
     assert max(0, round(module._least_seconds(time.time() - passed))) == least
 
 
+def test_a_pod_that_a_finalizer_keeps_is_deleted_once(server: ApiServer, kubeconfig: str, airflow: Airflow) -> None:
+    """Kueue's, while Kueue is away: the object stays until it is back."""
+    airflow.set("success")
+    server.graceful = 0
+    server.put(of("a"))
+
+    async def act(found: Shared) -> None:
+        found.team(target(kubeconfig, "other"))
+        await until(lambda: server.asked("delete"))
+        await until(lambda: "deletionTimestamp" in server.read("a")["metadata"])
+        asked = len(airflow.questions)
+        await asyncio.sleep(0.3)
+        assert len(airflow.questions) - asked <= 1
+
+    triggerer(act)
+    assert len(server.asked("delete")) == 1
+    assert server.has("a")
+
+
 def test_the_keys_of_pods_that_are_gone_are_forgotten(server: ApiServer, kubeconfig: str, airflow: Airflow) -> None:
     server.put(pod("a", **ended()))
 

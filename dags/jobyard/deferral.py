@@ -27,7 +27,7 @@ def is_deferred(platform: Platform, job: Job, task: Task) -> bool:
 def is_deferred_in_queue(platform: Platform, job: Job, task: Task) -> bool:
     """Return whether the triggerer is to follow the task's pods if they wait for quota: that may take hours.
 
-    Of limited tasks as many as their limit says wait in their workers.
+    A limited task waits in its worker.
     """
     return platform.deferred and platform.queueing != NO_QUEUEING and not _is_limited(job, task)
 

@@ -13,7 +13,9 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jobyard.contract import KUEUE
 from jobyard.entries import Job, Task
+from jobyard.platform_entries import PodLimits
 from jobyard_cli.check.run import check_repo
 from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.plan.compare import Comparison
@@ -161,6 +163,19 @@ def test_a_growth_of_memory_after_an_oom_is_shown_as_the_job_has_it(add_job: Add
     assert growth_settings(team_repo, add_job, "", factor) == [Setting("on_oom", None, words[0])]
     assert growth_settings(team_repo, add_job, factor, amount) == [Setting("on_oom", *words)]
     assert growth_settings(team_repo, add_job, amount, "") == [Setting("on_oom", words[1], None)]
+
+
+def test_how_long_a_pod_may_wait_for_quota_is_shown(add_job: AddJob, team_repo: Path) -> None:
+    text = "apiVersion: jobyard/v1\nschedule: null\ntasks: {score: {image: inference%s}}\n"
+    add_job("before", text % "")
+    add_job("after", text % ", queue_timeout: 90m")
+    jobs = {name: {"score": compiled(team_repo, name)} for name in ("before", "after")}
+    data = platform_data({}, "prod", task_types={}, teams={})
+    queue = platform_data({}, "prod", task_types={}, teams={}, limits=PodLimits(queueing=KUEUE))
+    (change,) = Comparison("risk", jobs["before"], jobs["after"], data, queue).changes(NOW)
+    (task,) = change.tasks
+    assert task.settings == [Setting("queue_timeout", None, "1h30m")]
+    assert task.pod == ["  metadata:", "    labels:", "+     kueue.x-k8s.io/queue-name: jobs"]
 
 
 def test_a_pod_shows_that_its_root_file_system_is_read_only(add_job: AddJob, team_repo: Path) -> None:

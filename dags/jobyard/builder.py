@@ -99,6 +99,8 @@ class _Tasks:
             # Of a task that has several instances itself, the list is that of their outputs.
             pod["output_is_list"] = name in self.lists and not foreach
             pod["deferred"] = deferral.is_deferred(self.platform, self.job, task)
+            if deferral.is_deferred_in_queue(self.platform, self.job, task):
+                pod["deferred_in_queue"] = True
             pod["replacements"] = self.platform.pod_replacements
             operator = self._pod_operator(foreach, {**common, **pod})
         put_before(operator, [self.operators[need] for need in task["needs"]])

@@ -5,6 +5,7 @@ does not want it, and where Airflow would not keep a limit, a worker follows the
 """
 
 from jobyard.compat import AIRFLOW_3
+from jobyard.contract import NO_QUEUEING
 from jobyard.entries import Job, Task
 from jobyard.platform import PLUGIN, Platform
 
@@ -20,8 +21,19 @@ def is_deferred(platform: Platform, job: Job, task: Task) -> bool:
     A task that is short, or that has a limit, keeps its worker; the limited tasks hold at most as many workers as
     their limit says.
     """
-    is_short = task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
-    return platform.deferred and not is_short and not _is_limited(job, task)
+    return platform.deferred and not _is_short(task) and not _is_limited(job, task)
+
+
+def is_deferred_in_queue(platform: Platform, job: Job, task: Task) -> bool:
+    """Return whether the triggerer is to follow the task's pods if they wait for quota: that may take hours.
+
+    A limited task waits in its worker.
+    """
+    return platform.deferred and platform.queueing != NO_QUEUEING and not _is_limited(job, task)
+
+
+def _is_short(task: Task) -> bool:
+    return task["timeout"] is not None and task["timeout"] <= SHORT_SECONDS
 
 
 def _is_limited(job: Job, task: Task) -> bool:

@@ -27,7 +27,7 @@ from jobyard.errors import (
     PodTimedOutError,
 )
 from jobyard.following.cluster import FAILURES, RequestError
-from jobyard.following.here import follow_briefly, follow_here, write_rest
+from jobyard.following.here import follow_briefly, follow_here, follow_unless_queued, write_rest
 from jobyard.following.target import Ending, Kind, Target, TaskKey
 from jobyard.interval import send_data_interval
 from jobyard.limits import MEMORY_STEPS
@@ -78,6 +78,7 @@ class JobPodOperator(KubernetesPodOperator):
         timeout_seconds: int | None = None,
         queue_timeout_seconds: int | None = None,
         deferred: bool = False,
+        deferred_in_queue: bool = False,
         on_oom: OnOom | None = None,
         replacements: int = POD_REPLACEMENTS,
         **arguments: Any,
@@ -86,7 +87,7 @@ class JobPodOperator(KubernetesPodOperator):
 
         The container's environment, the item of a `foreach`, the gate before the task, what output it has, how many
         seconds its container may run, how many its pod may wait for quota, whether the triggerer is to follow its pod,
-        how the memory grows, how many lost pods are replaced.
+        whether it is if the pod waits for quota, how the memory grows, how many lost pods are replaced.
         """
         super().__init__(env_vars=environment(env_vars or {}), **arguments)
         self.item = item
@@ -95,6 +96,7 @@ class JobPodOperator(KubernetesPodOperator):
         self.timeout_seconds = timeout_seconds
         self.queue_timeout_seconds = queue_timeout_seconds
         self.deferred = deferred
+        self.deferred_in_queue = deferred_in_queue
         self.on_oom = on_oom
         self.replacements = replacements
         self.measured: dict[str, float] | None = None
@@ -164,7 +166,7 @@ class JobPodOperator(KubernetesPodOperator):
 
     def _left_over(self, context: Context) -> V1Pod | None:
         """Return the pod that a lost try left."""
-        patience = CLEARED_SECONDS if self.is_deferred() else 0
+        patience = CLEARED_SECONDS if self.is_deferred() or self.is_deferred_in_queue() else 0
         return self._pods.take_up(self._build_find_pod_label_selector(context), patience)
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
@@ -199,15 +201,23 @@ class JobPodOperator(KubernetesPodOperator):
         """Return whether the triggerer follows the pod: it is to, and has the plugin that it needs for it."""
         return self.deferred and has_plugin()
 
+    def is_deferred_in_queue(self) -> bool:
+        """Return whether the triggerer follows a pod that waits for quota."""
+        return self.deferred_in_queue and has_plugin()
+
     def _follow(self, target: Target, progress: Progress) -> Ending:
         """Return how the pod ended; of one that takes longer, let the triggerer find out.
 
         Raises:
             TaskDeferred: the triggerer follows it from now on.
         """
-        if not self.is_deferred():
-            return self._stopped(follow_here(target, self.log, self._configuration))
-        found = follow_briefly(target, self.log, self._configuration)
+        found: Ending | Target
+        if self.is_deferred():
+            found = follow_briefly(target, self.log, self._configuration)
+        elif self.is_deferred_in_queue():
+            found = follow_unless_queued(target, self.log, self._configuration)
+        else:
+            found = follow_here(target, self.log, self._configuration)
         if isinstance(found, Target) and not self._killed:
             self._defer(found, progress)
         return self._stopped(found if isinstance(found, Ending) else Ending(Kind.UNKNOWN))

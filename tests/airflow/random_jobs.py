@@ -119,13 +119,22 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
             {}, optional={name: targets for name in ("on_failure", "on_retry", "on_success")}
         ).filter(bool),
         "defaults": st.fixed_dictionaries(
-            {}, optional={"retries": retries, "timeout": duration, "resources": resources, "pool": st.just("warehouse")}
+            {},
+            optional={
+                "retries": retries,
+                "timeout": duration,
+                "queue_timeout": duration,
+                "resources": resources,
+                "pool": st.just("warehouse"),
+            },
         ),
     }
     job: dict[str, Any] = draw(st.fixed_dictionaries({"schedule": schedule}, optional=optional))
     if draw(st.booleans()) and isinstance(job["schedule"], str):
         job["deadline"] = "4h"
         job.setdefault("alerts", {})["on_missed_deadline"] = [{"webhook": "/late"}]
+    if "queue_timeout" in job.get("defaults", {}):
+        job.setdefault("alerts", {})["on_queue_timeout"] = [{"webhook": "/waited"}]
     params = draw(st.dictionaries(st.sampled_from(["a", "b_c", "D"]), param, max_size=2))
     return {
         "apiVersion": "jobyard/v1",

@@ -12,7 +12,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from jobyard.contract import KUEUE
 from jobyard.entries import Job
+from jobyard.platform_entries import PodLimits
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
@@ -31,7 +33,13 @@ TEAMS = {
         "pools": {"warehouse": 4},
     }
 }
-PLATFORM = platform_data(node_groups(SOURCE.values), "dev", task_types=task_types(SOURCE.values), teams=TEAMS)
+PLATFORM = platform_data(
+    node_groups(SOURCE.values),
+    "dev",
+    task_types=task_types(SOURCE.values),
+    teams=TEAMS,
+    limits=PodLimits(queueing=KUEUE),
+)
 VALID = FIXTURES / "valid"
 EVERYTHING = """\
 apiVersion: jobyard/v1

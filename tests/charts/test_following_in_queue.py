@@ -144,7 +144,7 @@ def with_queue(kueue: RunningKueue, tmp_path_factory: pytest.TempPathFactory) ->
     ]
     applied = kueue.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
     assert applied.returncode == 0, applied.stderr
-    config = yaml.safe_load(kueue.server.kubeconfig.read_text())  # type: ignore[attr-defined]
+    config = yaml.safe_load(kueue.server.kubeconfig.read_text())
     context = {"cluster": config["clusters"][0]["name"], "user": "admin"}
     config["users"] = [{"name": "admin", "user": {"token": "admin"}}]
     config["contexts"] = [{"name": "admin", "context": context}]

@@ -87,6 +87,29 @@ def test_tasks_that_take_long_and_whose_limits_airflow_keeps_are_deferred(
     assert arguments["deferred"] is expected
 
 
+@pytest.mark.parametrize(
+    ("platform", "entry", "changes", "expected"),
+    [
+        ({"queueing": "kueue"}, {"timeout": 60}, {}, (False, True)),
+        ({"queueing": "kueue"}, {"timeout": 61}, {}, (True, True)),
+        ({"queueing": "kueue"}, {"timeout": 60, "pool": "risk.gpu"}, {}, (False, False)),
+        ({"queueing": "kueue"}, {"timeout": 60}, {"max_active_tasks": 3}, (False, False)),
+        ({"queueing": "kueue", "deferred": False}, {"timeout": 60}, {}, (False, False)),
+        ({}, {"timeout": 60}, {}, (False, False)),
+    ],
+)
+def test_while_it_waits_for_quota_a_short_task_is_deferred_too(
+    bucket: Bucket,
+    platform: dict[str, Any],
+    entry: dict[str, Any],
+    changes: dict[str, Any],
+    expected: tuple[bool, bool],
+) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, **platform})
+    found = bucket.dag(job(tasks={"score": task(**{"image": URL, **entry})}, **changes)).get_task("score")
+    assert (found.deferred, found.deferred_in_queue) == expected
+
+
 def test_an_environment_can_want_none(bucket: Bucket) -> None:
     bucket.write("jobyard/platform.json", {**PLATFORM, "deferred": False, "pod_replacements": 2})
     found = bucket.dag(job()).get_task("score")
@@ -240,8 +263,10 @@ class TestDeferred:
         found = operator(bucket, monkeypatch, queue_timeout=3600)
         before = deferred(found)
         assert before.kwargs["target"]["queue_timeout"] == 3600
-        [pod] = cluster.created
-        assert pod["spec"]["activeDeadlineSeconds"] == 7200 + 600
+        assert [pod["spec"]["activeDeadlineSeconds"] for pod in cluster.created] == [7200 + 600]
+        bucket.write("jobyard/platform.json", {**PLATFORM, "queueing": "kueue"})
+        short = operator(bucket, monkeypatch, timeout=30)
+        assert deferred(short).kwargs["target"]["queue_timeout"] is None
         waited = "the pod has waited for quota of high-memory: 4 more cores for longer than its queue_timeout of 3600 s"
         with pytest.raises(PodQueueTimedOutError) as raised:
             resume(found, before, Ending(Kind.QUEUE_TIMED_OUT, waited, log_complete=True))

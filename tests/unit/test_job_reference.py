@@ -24,6 +24,7 @@ EXAMPLES = [
 COMPANIONS: dict[str, dict[str, Any]] = {
     "deadline": {"alerts": {"on_missed_deadline": [{"slack": "ml-alerts"}]}},
     "on_missed_deadline": {"deadline": "4h"},
+    "on_queue_timeout": {"defaults": {"queue_timeout": "6h"}},
     "concurrency": {"foreach": ["xgboost", "lightgbm"]},
     "cpu_limit": {"cpu": 1},
     "resources": {"node_group": "high-cpu"},

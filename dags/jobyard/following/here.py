@@ -15,9 +15,9 @@ QUEUED_SECONDS, WAITING_SECONDS, RUNNING_SECONDS = 2.0, 5.0, 30.0
 for its node, and one that has it. A pod that ends within that time needs no second start of a worker, which takes as
 many seconds of a processor as it would save. One that writes more log meanwhile than the triggerer passes on is
 followed for longer."""
-Patience = tuple[float, float, float]
-"""So many seconds for a pod that waits for quota, so many more for one that waits for its node, and for one that
-runs."""
+Patience = tuple[float, float | None, float]
+"""So many seconds for a pod that waits for quota, so many more for one that waits for its node, and for one that runs.
+None: to its end."""
 
 
 def follow_here(target: Target, log: Log, configuration: Any = None) -> Ending:
@@ -31,6 +31,11 @@ def follow_briefly(target: Target, log: Log, configuration: Any = None) -> Endin
     """Return how the pod ended if it does soon; otherwise what is left to follow."""
     patience = QUEUED_SECONDS, WAITING_SECONDS - QUEUED_SECONDS, RUNNING_SECONDS - WAITING_SECONDS
     return asyncio.run(_follow(target, log, patience, configuration))
+
+
+def follow_unless_queued(target: Target, log: Log, configuration: Any = None) -> Ending | Target:
+    """Return how the pod ended; what is left to follow if it waits for quota."""
+    return asyncio.run(_follow(target, log, (QUEUED_SECONDS, None, 0.0), configuration))
 
 
 def write_rest(target: Target, log: Log, position: LogPosition, configuration: Any = None) -> None:

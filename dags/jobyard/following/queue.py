@@ -21,7 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 NAME_CHARACTERS = 247
 """Of a Workload's name, before its hash (kueue: pkg/controller/jobframework/workload_names.go)."""
 HASH_CHARACTERS = 5
-_MORE = re.compile(r"insufficient unused quota for ([^\s,]+) in flavor ([^\s,]+), ([^\s,.]+(?:\.\d+)?) more needed")
+_MORE = re.compile(r"insufficient unused quota for ([^\s,]+) in flavor ([^\s,]+), (\S+) more needed")
 _NEVER = re.compile(
     r"insufficient quota for ([^\s,]+) in flavor ([^\s,]+), [^>]*current podset request \(([^)]+)\)"
     r" > maximum capacity \(([^)]+)\)"
@@ -172,7 +172,7 @@ def _amount(resource: str, quantity: str, more: str = "") -> str:
         return f"{cores} {more}{'core' if cores == '1' else 'cores'}"
     if resource == "nvidia.com/gpu":
         return f"{quantity} {more}{'GPU' if quantity == '1' else 'GPUs'}"
-    return f"{quantity} {more or 'of '}{resource}"
+    return f"{quantity} {more or 'of '}{'disk' if resource == 'ephemeral-storage' else resource}"
 
 
 def _position(before: int | None) -> str:

@@ -10,7 +10,7 @@ from api_server import ApiServer
 from following_support import Log, container, ended, pod, running, target
 from jobyard.following import here as module
 from jobyard.following.cluster import Cluster
-from jobyard.following.here import follow_briefly, follow_here, write_rest
+from jobyard.following.here import follow_briefly, follow_here, follow_unless_queued, write_rest
 from jobyard.following.logs import POD_RATE
 from jobyard.following.target import Ending, Kind, Target
 
@@ -96,6 +96,23 @@ def test_a_pod_that_waits_for_quota_is_left_at_once(
     rest = follow_briefly(target(kubeconfig, queue_timeout=LONG), Log())
     assert isinstance(rest, Target) and Target.of(rest.arguments()).queue_timeout == LONG
     assert 0.4 <= time.monotonic() - begin < 10
+
+
+def test_a_pod_of_a_short_task_is_left_only_while_it_waits_for_quota(
+    server: ApiServer, kubeconfig: str, later: Callable[[Callable[[], object]], None]
+) -> None:
+    server.put(pod("a", node="", gated=True))
+    assert isinstance(follow_unless_queued(target(kubeconfig), Log()), Target)
+    # It waits for its node for longer than a worker would follow it otherwise.
+    server.put(pod("a", node=""))
+
+    def end() -> None:
+        time.sleep(1.5)
+        server.status("a", **ended())
+
+    later(end)
+    found = follow_unless_queued(target(kubeconfig, startup_timeout=LONG), Log())
+    assert isinstance(found, Ending) and found.kind is Kind.SUCCEEDED
 
 
 def test_a_pod_that_is_admitted_at_once_is_not(

@@ -51,6 +51,10 @@ def admitted(found: dict[str, Any]) -> dict[str, Any]:
         (MAIN + CPU.replace("4 more", "1500m more"), " of high-memory: 1.5 more cores"),
         (MAIN + f"{CPU}, {MEMORY}", " of high-memory: 4 more cores and 8Gi more memory"),
         (
+            MAIN + MEMORY.replace("memory in", "ephemeral-storage in"),
+            " of high-memory: 8Gi more disk",
+        ),
+        (
             MAIN + "insufficient unused quota for nvidia.com/gpu in flavor gpu, 2 more needed, untolerated taint"
             " {jobyard.dev/node-group default NoSchedule <nil>} in flavor default",
             " of gpu: 2 more GPUs",

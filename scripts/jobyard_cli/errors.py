@@ -9,6 +9,7 @@ JobyardError
     UsageError (2)
         MissingTargetError (2)
         NewJobError (2)
+        NodeGroupError (2)
         NotAPlatformRepoError (2)
         NotATeamRepoError (2)
         NothingToCheckError (2)
@@ -42,6 +43,7 @@ JobyardError
     IncompleteEnvironmentError
     InvalidRegionError
     InvalidValuesError
+    MachinesError
     MissingAccountError
     MissingAirflowError
     MissingBucketError

@@ -33,7 +33,7 @@ else:
     for line in ("go: a remark", "example.com/small", "example.com/large"):
         print(line)
     target = Path(words[words.index("-o") + 1])
-    for name in ("argocd", "server", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
+    for name in ("argocd", "server", "karpenter", "kube-apiserver", "kube-controller-manager", "kube-scheduler",
                  "kube-state-metrics", "kubectl", "kubelet", "kueue", "kwok", "pause", "versitygw"):
         (target / name).write_text(name)
 """
@@ -52,6 +52,11 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for part in ("default", "components/crd/bases"):
         (module / "config" / part).mkdir(parents=True)
         (module / "config" / part / "one.yaml").write_text("kind: Namespace\n")
+    for kinds in ("pkg/apis/crds", "kwok/apis/crds"):
+        (module / kinds).mkdir(parents=True)
+        (module / kinds / f"{kinds.partition('/')[0]}.yaml").write_text("kind: CustomResourceDefinition\n")
+    (module / "kwok" / "examples").mkdir()
+    (module / "kwok" / "examples" / "aws_instance_types.json").write_text("[]")
     left_out = module / tools.LEFT_OUT[1]
     left_out.parent.mkdir(parents=True)
     left_out.write_text("package v1alpha1\n")
@@ -89,6 +94,8 @@ def test_every_program_and_role_lies_in_one_folder(go: Path, steps: Steps, tmp_p
     assert (built / "argocd-crds" / "application-crd.yaml").is_file()
     manifests = built / "kueue-config"
     assert [(manifests / part / "one.yaml").is_file() for part in ("default", "components/crd/bases")] == [True, True]
+    assert sorted(path.name for path in (built / "karpenter-crds").iterdir()) == ["kwok.yaml", "pkg.yaml"]
+    assert (built / "karpenter-instance-types.json").read_text() == "[]"
     assert (built / "kwok-stages.yaml").read_text() == (
         "name: node/fast\n---\nname: node/heartbeat-with-lease\n---\nname: pod/fast"
     )

@@ -87,7 +87,7 @@ def update(
     instance_types: InstanceTypes = "",
     repo: PlatformRepository = Path(),
 ) -> None:
-    """Compute anew what pods can get of the machines of a node group, or of other machines that it is to have."""
+    """Compute again what pods can get of the machines of a node group, or of other machines that it is to have."""
     from jobyard_cli.platform.catalogue import update as update_groups
 
     if instance_types and name is None:

@@ -1,4 +1,4 @@
-"""Adding a node group to values/node-groups.yaml, and writing anew what follows from its machines.
+"""Adding a node group to values/node-groups.yaml, and writing again what follows from its machines.
 
 The rest of the file, comments included, stays as a person wrote it.
 """
@@ -26,6 +26,7 @@ STARTUP_SECONDS, GPU_STARTUP_SECONDS = 600, 1200
 MADE = ("instanceTypes", "capacity", "allocatable")
 """The fields that follow from the machines."""
 GIB = 2**30
+TEXT = "tag:yaml.org,2002:str"
 
 
 class NodeGroupError(UsageError):
@@ -83,7 +84,7 @@ def add(repo: Path, group: NewGroup) -> Change:
 
 
 def update(repo: Path, name: str | None, instance_types: Sequence[str]) -> list[Change]:
-    """Write anew what follows from the machines of a node group, or of all; with `instance_types`, of other machines.
+    """Write again what follows from the machines of a node group, or of all; with `instance_types`, of other machines.
 
     Raises:
         NotAPlatformRepoError: the catalogue, or the list of machines, is not there.
@@ -166,8 +167,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _written(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    is_other = dumper.resolve(yaml.ScalarNode, value, (True, False)) != "tag:yaml.org,2002:str"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if is_other else None)
+    tag = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(TEXT, value, style=None if tag == TEXT else '"')
 
 
 _Dumper.add_representer(str, _written)

@@ -75,6 +75,17 @@ def test_karpenter_takes_a_pool_and_a_class_for_each_group(
     assert answer.stdout.count("serverside-applied (server dry run)") == 10
 
 
+def test_karpenter_takes_the_pools_of_auto_mode(
+    ask: Callable[..., CompletedProcess[str]], render_chart: Callable[..., list[Object]]
+) -> None:
+    """Its NodeClass is in no public module, and so is checked by no one here."""
+    objects = render_chart("platform", FILES, {"environment": {"karpenter": {"autoMode": True}}})
+    pools = [one for one in objects if one["kind"] == "NodePool"]
+    assert len([one for one in objects if one["kind"] == "NodeClass"]) == len(pools) == len(GROUPS)
+    answer = ask(*pools)
+    assert answer.returncode == 0, answer.stderr
+
+
 @pytest.mark.parametrize(
     ("target", "path", "value", "reason"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ GIB = 1024
 HYPERVISOR_SHARE = 0.075
 """Of the memory, which Karpenter takes off before it has seen such a machine (karpenter-provider-aws:
 `VM_MEMORY_OVERHEAD_PERCENT`)."""
+ARM_MEMORY = 64
+"""MiB that it takes off besides of machines with Arm processors (karpenter-provider-aws:
+pkg/providers/instancetype/types.go)."""
 POD_MEMORY, NODE_MEMORY, EVICTION_MEMORY = 11, 255, 100
 """MiB that Amazon's EKS images reserve for each pod and once, and below which the kubelet evicts
 (https://github.com/awslabs/amazon-eks-ami)."""
@@ -62,7 +66,8 @@ class Machine:
 
     def allocatable(self, disk: int) -> dict[str, str | int]:
         """Return what pods can get of it."""
-        memory = self.memory - int(self.memory * HYPERVISOR_SHARE)
+        memory = self.memory - (ARM_MEMORY if self.architecture == "arm64" else 0)
+        memory -= ceil(memory * HYPERVISOR_SHARE)
         memory -= POD_MEMORY * self.pods + NODE_MEMORY + EVICTION_MEMORY + DAEMON_MEMORY
         cpu = self.cpu * 1000 - _reserved_cpu(self.cpu) - DAEMON_CPU
         left = int(disk * (1 - DISK_SHARE)) - DISK_RESERVED - DAEMON_DISK

@@ -27,6 +27,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "import-crontab",
         "local-platform",
         "one-team",
+        "queues",
         "pipelines",
         "metrics",
         "adding-a-field",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
-from jobyard_local import argocd, bridge, cgroups, control_plane, nodes, prometheus, simulated_nodes
+from jobyard_local import argocd, bridge, cgroups, control_plane, kueue, nodes, prometheus, simulated_nodes
 from jobyard_local.certificates import CertificateAuthority, certificate_request
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.errors import TookTooLongError, UnsupportedError
@@ -32,6 +33,10 @@ class Cluster(Protocol):
     @property
     def kubectl(self) -> Kubectl:
         """kubectl with every right."""
+
+    @property
+    def queueing(self) -> str:
+        """What the teams' pods wait in for quota, as `queueing` of an environment has it."""
 
     def start(self, steps: Steps) -> None:
         """Start what is ours, and make sure that it serves."""
@@ -65,10 +70,17 @@ def group(team: str) -> str:
 
 
 class EmbeddedCluster:
-    """Control plane, real nodes and simulated ones, all on this machine."""
+    """Control plane, real nodes and simulated ones, and Kueue if pods are to wait in it, all on this machine."""
 
-    def __init__(self, layout: Layout, node_groups: Mapping[str, Any], supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        node_groups: Mapping[str, Any],
+        supervisor: Supervisor,
+        queueing: str = contract.KUEUE,
+    ) -> None:
         self.layout = layout
+        self.queueing = queueing
         self.node_groups = node_groups
         self.supervisor = supervisor
         self.kubectl = Kubectl(layout)
@@ -86,10 +98,18 @@ class EmbeddedCluster:
             self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
             self.kubectl.apply(*self._simulated_nodes())
             until(self._all_ready, PATIENCE_SECONDS, TookTooLongError.of("the nodes' becoming ready", PATIENCE_SECONDS))
+        if self.queueing == contract.KUEUE:
+            with steps.step("Kueue"):
+                self._start_kueue()
         with steps.step("Prometheus"):
             self.kubectl.apply(*prometheus.rights())
             for process in prometheus.processes(self.layout, self.authority, self.real_nodes()):
                 self.supervisor.start(process)
+
+    def _start_kueue(self) -> None:
+        ours = kueue.beside(self.layout, self.authority)
+        kueue.install(self.kubectl, ours)
+        self.supervisor.start(kueue.process(self.layout, ours))
 
     def _all_ready(self) -> None:
         conditions = {
@@ -149,10 +169,18 @@ class ExistingCluster:
         "clusterroles",
         "priorityclasses",
     )
+    QUEUES = ("clusterqueues.kueue.x-k8s.io", "resourceflavors.kueue.x-k8s.io")
+    """What they make besides where the cluster has Kueue, which lets one go when nothing is in it any longer."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.kubectl = Kubectl(layout)
+
+    @cached_property
+    def queueing(self) -> str:
+        """Kueue, where the cluster has its kinds: then its owner runs it, as docs/queues.md says."""
+        kinds = self.kubectl("get", "crd", "--output=name")
+        return contract.KUEUE if kueue.is_in(kinds) else contract.NO_QUEUEING
 
     def start(self, steps: Steps) -> None:
         """Raises: UnsupportedError: see `check`."""
@@ -265,6 +293,8 @@ class ExistingCluster:
         self._drop_finalizers()
         self.kubectl("delete", ",".join(self.KINDS), mine, "--ignore-not-found")
         self.kubectl("delete", "namespaces", mine, "--ignore-not-found", "--wait=false")
+        if self.queueing == contract.KUEUE:
+            self.kubectl("delete", ",".join(self.QUEUES), mine, "--ignore-not-found", "--wait=false")
         self.kubectl("delete", "crd", "--selector=app.kubernetes.io/part-of=argocd", "--ignore-not-found")
         # Last, as it says whose the rest is: what is cut short here can be taken up again.
         self.kubectl("delete", "namespace", argocd.NAMESPACE, "--ignore-not-found", "--wait=false")

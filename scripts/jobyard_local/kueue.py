@@ -28,7 +28,7 @@ GROUPS = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
 SETTINGS = Path(__file__).resolve().parents[2] / "kueue"
 """How every Kueue with Jobyard's teams is set up: a component over Kueue's own manifests."""
 CERTIFICATES = Path("/etc/kueue/metrics/certs")
-"""Where Kueue looks for a certificate if it does not make its own; it can't be told another place."""
+"""Where Kueue looks for a certificate if it does not make its own; no setting names another place."""
 NOT_HERE = ("APIService", "ConfigMap", "Deployment", "Secret", "Service")
 """Kinds of what runs Kueue in a cluster, and leads to it there."""
 

@@ -69,7 +69,7 @@ def build(source: Source, cache: Path, steps: Steps, embedded: bool = True) -> B
         machine.install_packages(embedded, report)
 
     def build_tools() -> Path:
-        with steps.step("Kubernetes, Argo CD, kwok and the S3 server, from source") as report:
+        with steps.step("Kubernetes, Argo CD, Kueue, kwok and the S3 server, from source") as report:
             return tools.ensure(cache, report)
 
     def install_airflow() -> Path:
@@ -282,7 +282,12 @@ class LocalPlatform:
 
     def _values(self) -> dict[str, Any]:
         """Return the values of the environment's file."""
-        values = {"name": ENVIRONMENT, "registry": self.layout.registry, "bucket": AIRFLOW_BUCKET}
+        values = {
+            "name": ENVIRONMENT,
+            "registry": self.layout.registry,
+            "bucket": AIRFLOW_BUCKET,
+            "queueing": self.cluster.queueing,
+        }
         # An existing cluster may have no Prometheus.
         return {**values, **metrics.values(self.layout)} if self.layout.embedded else values
 

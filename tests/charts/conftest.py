@@ -149,9 +149,10 @@ class Cluster:
         there = ["-n", f"team-{team}"]
         for quota in json.loads(self.kubectl("get", "resourcequotas", *there, "-o", "json").stdout)["items"]:
             hard = quota["spec"]["hard"]
-            status = json.dumps({"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}})
+            status = {"hard": hard, "used": dict.fromkeys(hard, "0")}
+            whole = json.dumps([{"op": "add", "path": "/status", "value": status}])
             target = [f"resourcequota/{quota['metadata']['name']}", *there, "--subresource=status"]
-            patched = self.kubectl("patch", *target, "--type=merge", "-p", status)
+            patched = self.kubectl("patch", *target, "--type=json", "-p", whole)
             assert patched.returncode == 0, patched.stderr
 
 

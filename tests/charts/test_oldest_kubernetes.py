@@ -13,11 +13,11 @@ import yaml
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import cache_dir
 
-from tests.charts import test_pod_fields
+from tests.charts import queue_attacks, test_pod_fields
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, TEAM, Attack
 from tests.charts.oldest_kubernetes import oldest_programs, version
 from tests.charts.pod_attacks import CREATED
-from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, changed, start_all
+from tests.charts.team_pods import POD_IDENTITY, ROLES_FOR_ACCOUNTS, changed, keep, start_all
 from tests.charts.test_render import VERSIONS
 from tests.support.paths import ROOT
 
@@ -28,19 +28,35 @@ Object = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
+def folder(programs: Path, shown: Callable[[], AbstractContextManager[Steps]]) -> Path:
+    """That API server, and the other programs beside it."""
+    with shown() as steps, steps.step(f"kube-apiserver {version()}, from source") as report:
+        return oldest_programs(cache_dir(), programs, report)
+
+
+@pytest.fixture(scope="module")
 def oldest(
-    programs: Path,
-    render_chart: Callable[..., list[Object]],
-    shown: Callable[[], AbstractContextManager[Steps]],
-    tmp_path_factory: pytest.TempPathFactory,
+    folder: Path, render_chart: Callable[..., list[Object]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """The charts on that API server."""
     from tests.charts.conftest import serving, with_charts
 
-    with shown() as steps, steps.step(f"kube-apiserver {version()}, from source") as report:
-        folder = oldest_programs(cache_dir(), programs, report)
     with serving(folder, tmp_path_factory.mktemp("oldest")) as server:
         yield with_charts(server, render_chart)
+
+
+@pytest.fixture(scope="module")
+def with_queues(
+    folder: Path, render_chart: Callable[..., list[Object]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """The charts on another, where pods wait in queues, with a pod that waits."""
+    from tests.charts.conftest import QUEUEING, install_kueue_kinds, serving, with_charts
+
+    with serving(folder, tmp_path_factory.mktemp("oldest-queues")) as server:
+        install_kueue_kinds(server, folder)
+        cluster = with_charts(server, render_chart, QUEUEING)
+        keep(cluster, queue_attacks.WAITING)
+        yield cluster
 
 
 def test_it_is_the_one_that_the_charts_and_the_readme_name(oldest: Cluster) -> None:
@@ -79,6 +95,29 @@ def test_each_field_that_no_pod_of_the_builder_has_is_refused(
             test_pod_fields.known_schemas(oldest),
             dropped=frozenset({"metadata.generation"}),
         )
+
+
+def test_pods_that_would_get_past_their_queue_are_refused_for_the_same_reasons(with_queues: Cluster) -> None:
+    tries = {**queue_attacks.CREATED_AS_WITHOUT, **queue_attacks.CREATED}
+    del tries["resource-claim"]
+    pods = {name: changed(changes, queue_attacks.WAITING) for name, (changes, _) in tries.items()}
+    said = start_all(with_queues, pods)
+    wrong = {name: said.get(name, "was admitted") for name in tries}
+    for name, (_, reason) in tries.items():
+        if reason in wrong[name]:
+            del wrong[name]
+    assert wrong == {}
+    assert start_all(with_queues, {"usual": queue_attacks.WAITING}) == {}
+
+
+@pytest.mark.parametrize(("operations", "reason"), queue_attacks.CHANGED.values(), ids=queue_attacks.CHANGED)
+def test_a_pod_that_waits_can_not_be_made_one_that_does_not(
+    with_queues: Cluster, operations: list[Object], reason: str
+) -> None:
+    command = ["patch", "pod/mine", "-n", "team-risk", "--dry-run=server", "--type=json"]
+    answer = with_queues.kubectl(*command, "-p", json.dumps(operations))
+    assert answer.returncode != 0, f"was let through: {answer.stdout}"
+    assert reason in answer.stderr
 
 
 @pytest.mark.parametrize("attack", [*KINDS, *NAMESPACES, *OBJECTS], ids=lambda attack: attack.name)

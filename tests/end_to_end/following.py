@@ -15,6 +15,7 @@ from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.story import SECONDS
 from jobyard_local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_local.services import GitRepository
+from jobyard_local.usage import PodUsage
 
 
 def job_file(demo: FinishedDemo, job: str) -> Path:
@@ -46,3 +47,9 @@ def day_before(day: str, days: int) -> str:
 
 def run_to_its_end(platform: LocalPlatform, dag: str, run: str) -> list[dict[str, Any]]:
     return deque(platform.airflow.wait_for_run(dag, run, SECONDS), maxlen=1).pop()
+
+
+def most_at_once(pods: list[PodUsage]) -> int:
+    """How many of the pods ran at the same moment; the kubelet's times are whole seconds."""
+    spans = [(pod.started, pod.finished) for pod in pods if pod.started and pod.finished]
+    return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)

@@ -22,7 +22,15 @@ from jobyard_local.demo.story import HISTORY_DAYS, SCORING, SECONDS
 from jobyard_local.platform import DATA_BUCKET, LocalPlatform
 from jobyard_local.usage import PodUsage
 
-from tests.end_to_end.following import day_before, job_file, read_json, read_table, release, run_to_its_end
+from tests.end_to_end.following import (
+    day_before,
+    job_file,
+    most_at_once,
+    read_json,
+    read_table,
+    release,
+    run_to_its_end,
+)
 from tests.support.waiting import wait_until
 
 TEAM = team_repo.TEAM
@@ -161,9 +169,3 @@ def land_larger_measurements(demo: FinishedDemo, platform: LocalPlatform, last: 
         rows[list(MEASUREMENTS)] *= 1.5
         key = f"raw/{TEAM}/consultations/dt={day}/rows.csv"
         platform.s3().put_object(Bucket=DATA_BUCKET, Key=key, Body=rows.to_csv(index=False).encode())
-
-
-def most_at_once(pods: list[PodUsage]) -> int:
-    """How many of the pods ran at the same moment; the kubelet's times are whole seconds."""
-    spans = [(pod.started, pod.finished) for pod in pods if pod.started and pod.finished]
-    return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)

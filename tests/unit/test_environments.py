@@ -177,7 +177,7 @@ def test_everything_wrong_in_both_kinds_of_file_is_told_at_once_with_its_place(p
             "^quota: .*",
             "repo: https://git.example.com/other.git",
             "values/overrides/prod/fraud.yaml:1:1: unknown key 'repo' (allowed: revision, viewerGroups, iamRoles, "
-            "allowedNodeGroups, priorities, quota, workerSlots, pools, loaders, assets, egress)",
+            "allowedNodeGroups, priorities, quota, queue, workerSlots, pools, loaders, assets, egress)",
         ),
         (
             "teams/fraud.yaml",

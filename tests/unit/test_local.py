@@ -20,7 +20,7 @@ from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run, stream
 from jobyard_local import control_plane, machine
 from jobyard_local.certificates import CertificateAuthority, certificate_request
-from jobyard_local.cluster import group, user
+from jobyard_local.cluster import ExistingCluster, group, user
 from jobyard_local.errors import (
     NotRunningError,
     PlatformBusyError,
@@ -28,6 +28,7 @@ from jobyard_local.errors import (
     ProcessNotReadyError,
     UnsupportedError,
 )
+from jobyard_local.kueue import SETTINGS, Kueue
 from jobyard_local.layout import Layout, own_address
 from jobyard_local.platform import Existing, LocalPlatform
 from jobyard_local.processes import Process, Supervisor, listens
@@ -319,6 +320,43 @@ class TestPlatform:
         assert not platform.is_embedded(Existing(tmp_path / "kubeconfig"))
         Layout(tmp_path, tmp_path, {}, "192.0.2.1").save()
         assert not platform.is_embedded()
+
+
+class TestQueueing:
+    @pytest.mark.parametrize(
+        ("kinds", "queueing"),
+        [
+            ("customresourcedefinition.apiextensions.k8s.io/nodepools.karpenter.sh\n", "none"),
+            ("customresourcedefinition.apiextensions.k8s.io/clusterqueues.kueue.x-k8s.io\n", "kueue"),
+        ],
+    )
+    def test_an_existing_cluster_has_queues_where_it_has_kueue(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kinds: str, queueing: str
+    ) -> None:
+        cluster = ExistingCluster(Layout(tmp_path, tmp_path, {}, "192.0.2.1"))
+        monkeypatch.setattr(cluster, "kubectl", lambda *_: kinds)
+        assert cluster.queueing == queueing
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Kueue's own, with what its process reads."""
+        (tmp_path / "kueue").touch()
+        (tmp_path / "kubeconfig").write_text("kind: Config\n")
+        kueue = Kueue(tmp_path, tmp_path / "state", 1, 2, CertificateAuthority(tmp_path / "pki"))
+        kueue.process(tmp_path / "kubeconfig")
+        return kueue.folder
+
+    def test_kueue_runs_with_the_settings_of_every_cluster(self, folder: Path) -> None:
+        configuration = yaml.safe_load((folder / "configuration.yaml").read_text())
+        text = yaml.safe_load((SETTINGS / "manager-config.yaml").read_text())["data"]["controller_manager_config.yaml"]
+        of_every_cluster = yaml.safe_load(text)
+        for key in ("integrations", "managedJobsNamespaceSelector", "fairSharing"):
+            assert configuration[key] == of_every_cluster[key]
+        assert configuration["integrations"] == {"frameworks": ["pod"]}
+
+    def test_nobody_else_reads_what_kueue_logs_in_with(self, folder: Path) -> None:
+        keys = [folder / "kubeconfig", *folder.rglob("tls.key")]
+        assert [path.stat().st_mode & 0o077 for path in keys] == [0, 0]
 
 
 class TestShell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,12 +21,14 @@ from jobyard_cli.parsing.durations import duration_text, parse_duration
 from jobyard_cli.plan.compare import Comparison
 from jobyard_cli.plan.differences import difference
 from jobyard_cli.plan.graph import flowchart
+from jobyard_cli.plan.make import Platform
 from jobyard_cli.plan.model import Setting
 from jobyard_cli.plan.runs import missed, timing
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.release.compile import compile_jobs
 
 from tests.support.git import commit_all
+from tests.support.paths import ROOT
 from tests.unit.plan_repo import NOW, planned, the_platform
 
 AddJob = Callable[..., Path]
@@ -290,6 +293,84 @@ def test_what_is_warned_of(add_job: AddJob, team_repo: Path, name: str) -> None:
     written, expected = WARNED[name]
     add_job("score", written)
     assert [one.message for one in planned(team_repo, the_platform()).warnings] == expected
+
+
+BIG = (
+    "{image: inference, node_group: high-cpu, foreach: [1, 2, 3], resources: {cpu: %s, memory: %s, memory_limit: 20Gi}}"
+)
+QUEUED = {
+    "instances that wait for each other": (
+        BIG % (6, "10Gi"),
+        "queue: {}",
+        "3 instances of task 't' may run at once and ask for cpu 18 of high-cpu (quota: 16); "
+        "those over the quota wait in the queue or borrow, and lose no try",
+    ),
+    "instances whose limits alone are over the quota": (BIG % (4, "20Gi"), "queue: {}", ""),
+    "a pod that has to borrow": (
+        BIG % (6, "10Gi"),
+        "queue: {nodeGroups: {high-cpu: {cpu: '4'}}}",
+        "a pod of task 't' waits until other teams lend it quota: it asks for cpu 6 of high-cpu (quota: 4)",
+    ),
+    "a pod that can't borrow": (
+        BIG % (6, "10Gi"),
+        "queue: {nodeGroups: {high-cpu: {cpu: '4', borrow: {cpu: '1'}}}}",
+        "no pod of task 't' can start, nor borrow what it lacks: it asks for cpu 6 of high-cpu (quota: 5)",
+    ),
+    "a pod that has to borrow after an OOM": (
+        LARGE % "40Gi, on_oom: {memory: x2, at_most: 70Gi}",
+        "queue: {}",
+        "a pod of task 't' that starts again after an OOM waits until other teams lend it quota: "
+        "it may ask for memory 70Gi of high-memory (quota: 64Gi)",
+    ),
+    "a pod that can't borrow after an OOM": (
+        LARGE % "40Gi, on_oom: {memory: x2, at_most: 70Gi}",
+        "queue: {nodeGroups: {high-memory: {borrow: {memory: 1Gi}}}}",
+        "a pod of task 't' that starts again after an OOM waits for ever, as it can't borrow what it lacks: "
+        "it may ask for memory 70Gi of high-memory (quota: 65Gi)",
+    ),
+}
+"""A task, what the team's file says of its queue in dev, and the warning there."""
+
+
+@pytest.fixture
+def with_queues(tmp_path: Path) -> Platform:
+    """This repository's values, with queues in environment dev."""
+    repo = tmp_path / "platform"
+    for folder in ("values", "charts/platform", "charts/bounds"):
+        shutil.copytree(ROOT / folder, repo / folder)
+    file = repo / "values" / "environments" / "dev.yaml"
+    file.write_text(f"{file.read_text()}  queueing: kueue\n")
+    return Platform(repo)
+
+
+def override(platform: Platform, text: str) -> None:
+    """Add to what team risk has in dev."""
+    assert platform.repo is not None
+    file = platform.repo / "values" / "overrides" / "dev" / "risk.yaml"
+    file.write_text(f"{file.read_text()}{text}\n")
+
+
+@pytest.mark.parametrize("name", QUEUED)
+def test_where_pods_wait_in_queues_they_are_said_to_wait(
+    add_job: AddJob, team_repo: Path, with_queues: Platform, name: str
+) -> None:
+    task, queue, expected = QUEUED[name]
+    override(with_queues, queue)
+    add_job("score", DAILY + f"tasks: {{t: {task}}}")
+    said = [one.message for one in planned(team_repo, with_queues).warnings]
+    assert said == ([f"in 'dev' {expected}"] if expected else [])
+
+
+def test_of_jobs_that_start_together_each_node_group_is_counted(
+    add_job: AddJob, team_repo: Path, with_queues: Platform
+) -> None:
+    add_job("nightly", DAILY + f"tasks: {{t: {LARGE % '40Gi'}}}")
+    commit_all(team_repo)
+    add_job("score", DAILY + f"tasks: {{t: {LARGE % '40Gi'}}}")
+    (warning,) = planned(team_repo, with_queues).warnings
+    assert warning.message.endswith("they ask for memory 80Gi of high-memory (quota: 64Gi)")
+    add_job("score", DAILY + "tasks: {t: {image: inference, node_group: high-cpu, resources: {cpu: 1, memory: 26Gi}}}")
+    assert planned(team_repo, with_queues).warnings == []
 
 
 def test_jobs_that_start_together_and_ask_for_too_much_are_told_once(add_job: AddJob, team_repo: Path) -> None:

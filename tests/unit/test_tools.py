@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from jobyard_cli.cli import steps as shown
 from jobyard_cli.cli.steps import Steps
-from jobyard_cli.go.modules import GOMOD, pinned_version
+from jobyard_cli.go.modules import GOMOD, KUEUE, pinned_version
 from jobyard_local import tools
 from jobyard_local.tools import PROGRAMS, ROLES, cache_key, ensure
 from rich.console import Console
+
+from tests.support.paths import ROOT
 
 GO = """\
 import json, sys
@@ -138,3 +140,9 @@ def test_the_key_follows_the_pins_and_our_own_programs(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("module", ["k8s.io/kubernetes", "github.com/helm-unittest/helm-unittest"])
 def test_versions_are_those_that_go_mod_requires(module: str) -> None:
     assert re.fullmatch(r"v\d+\.\d+\.\d+", pinned_version(module))
+
+
+@pytest.mark.parametrize("file", ["kueue/kustomization.yaml", "docs/queues.md"])
+def test_the_kueue_that_is_installed_is_the_one_that_is_built(file: str) -> None:
+    named = re.findall(r"kueue/releases/download/(v[\d.]+)/", (ROOT / file).read_text())
+    assert named == [pinned_version(KUEUE)]

@@ -32,7 +32,7 @@ def pod_limits(environment: Environment) -> PodLimits:
         deferred=values.get("deferred", True),
         pod_replacements=values.get("podReplacements", POD_REPLACEMENTS),
     )
-    # Left out where there is none, so that the file stays as it was.
+    # Left out without queues, so that the file stays as it was.
     if (queueing := values.get("queueing", NO_QUEUEING)) != NO_QUEUEING:
         limits["queueing"] = queueing
     return limits

@@ -23,7 +23,7 @@ def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now:
     """Yield a warning for changed jobs that start together and exceed the quota only together: each first time."""
     if not quotas or not changed:
         return
-    requests = {name: at_start(job) for name, job in jobs.items()}
+    requests = {environment: _requests(jobs, quota) for environment, quota in quotas.items()}
     warned: set[tuple[str, str]] = set()
     for moment, names in sorted(_starts(jobs, now).items()):
         name = min(changed.intersection(names), default=None)
@@ -32,9 +32,13 @@ def collisions(changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], now:
         for environment, quota in quotas.items():
             if (environment, name) in warned:
                 continue
-            if excess := _excess(names, requests, quota):
+            if excess := _excess(names, requests[environment], quota):
                 warned.add((environment, name))
                 yield Caution(name, f"in '{environment}' {_together(name, names, moment)}; they ask for {excess}")
+
+
+def _requests(jobs: Jobs, quota: Amount) -> dict[str, Amount]:
+    return {name: at_start(job, quota) for name, job in jobs.items()}
 
 
 def _excess(names: list[str], requests: Mapping[str, Amount], quota: Amount) -> str:

@@ -11,15 +11,22 @@ from jobyard.entries import Job, Task
 from jobyard.pod_parts import DISK_KIND, with_disk
 from jobyard.quantities import canonical_memory, parse_quantity
 
+from jobyard_cli.check.parts import mapping
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.parsing.quantities import canonical_cpu
-from jobyard_cli.platform.environments import load_teams, quotas_of
+from jobyard_cli.platform.environments import environment_names, has_queues, load_teams
+from jobyard_cli.platform.files import node_groups
+from jobyard_cli.platform.queues import borrowed_amounts, own_amounts
 
 MOST_TASKS = 16
 """Task instances of one job at once, where it does not say (Airflow's `max_active_tasks_per_dag`)."""
 # A resource of a pod's requests -> what a quota calls it.
 _KINDS = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeralStorage", "nvidia.com/gpu": "gpu"}
 _WORDS = {"ephemeralStorage": "disk", "gpu": "GPUs"}
+
+
+_OF = " of "
+"""Between a kind and the node group that it is of, where each group has a quota of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,25 @@ class Amount:
         """Yield a phrase for each kind that exceeds the quota: `memory 96Gi (quota: 64Gi)`."""
         for kind, value in self.by_kind.items():
             if value > quota.get(kind):
-                yield f"{_WORDS.get(kind, kind)} {_text(kind, value)} (quota: {_text(kind, quota.get(kind))})"
+                name, separator, group = kind.partition(_OF)
+                asked = f"{_WORDS.get(name, name)} {_text(name, value)}{separator}{group}"
+                yield f"{asked} (quota: {_text(name, quota.get(kind))})"
 
 
 NOTHING = Amount({})
+
+
+@dataclass(frozen=True)
+class Shares(Amount):
+    """A team's quota of each node group, where its pods wait in queues and may borrow what other teams do not use."""
+
+    borrowed: Mapping[str, Decimal]
+    """The most that it may borrow, of what is bounded."""
+
+    @property
+    def most(self) -> Amount:
+        """Return its own and what it may borrow, of the kinds of which that is bounded."""
+        return Amount({kind: self.get(kind) + value for kind, value in self.borrowed.items()})
 
 
 def _text(kind: str, value: Decimal) -> str:
@@ -62,7 +84,7 @@ def _text(kind: str, value: Decimal) -> str:
 
 
 def quotas(platform: Path, team: str) -> dict[str, Amount]:
-    """Return the team's quota in each environment that it is in.
+    """Return the team's quota in each environment that it is in; `Shares` where its pods wait in queues.
 
     Raises:
         NotAPlatformRepoError: a folder or file of the platform's is not there.
@@ -71,36 +93,61 @@ def quotas(platform: Path, team: str) -> dict[str, Amount]:
     team_files = load_teams(platform).get(team)
     if team_files is None:
         return {}
-    return {environment: _quota(quota) for environment, quota in quotas_of(team_files, platform).items()}
+    found: dict[str, Amount] = {}
+    for environment in environment_names(platform):
+        values = team_files.in_environment(environment)
+        if values is None:
+            continue
+        quota = _quota(mapping(values.get("quota")))
+        found[environment] = _shares(values, quota, platform) if has_queues(platform, environment) else quota
+    return found
 
 
 def _quota(quota: Written) -> Amount:
     return Amount({kind: parse_quantity(quota.get(kind, 0)) for kind in ("pods", *_KINDS.values())})
 
 
-def of_task(task: Task) -> Amount:
-    """Return what one pod of a compiled task requests; nothing if the task has none.
+def _shares(values: Written, quota: Amount, platform: Path) -> Shares:
+    """What the team has of each node group; the number of pods is bounded for all together, and lent by nobody."""
+    own = {"pods": quota.get("pods")}
+    borrowed = {"pods": Decimal(0)}
+    catalogue = node_groups(platform / "values")
+    for group in values.get("allowedNodeGroups", []):
+        amounts = own_amounts(values, group, catalogue[group])
+        own.update({f"{kind}{_OF}{group}": amount for kind, amount in amounts.items()})
+        limits = borrowed_amounts(values, group)
+        borrowed.update({f"{kind}{_OF}{group}": amount for kind, amount in limits.items()})
+    return Shares(own, borrowed)
 
-    The quota counts requests and limits, of memory and disk against the same number each: the larger one counts.
+
+def of_task(task: Task, quota: Amount = NOTHING) -> Amount:
+    """Return what one pod of a compiled task requests, as a quota counts it; nothing if the task has no pod.
+
+    A quota of all pods counts requests and limits, of memory and disk against the same number each: the larger one
+    counts. In a queue requests alone count, each against the quota of the task's node group.
     """
     if task.get("type"):
         return NOTHING
     resources = with_disk(task["resources"])
     limits = resources["limits"]
     counted = {**resources["requests"], "memory": limits["memory"], DISK_KIND: limits[DISK_KIND]}
+    suffix = ""
+    if isinstance(quota, Shares):
+        counted, suffix = dict(resources["requests"]), f"{_OF}{task['node_group']}"
     by_kind = {"pods": Decimal(1)}
     for resource, quantity in counted.items():
-        by_kind[_KINDS[resource]] = parse_quantity(quantity)
+        by_kind[f"{_KINDS[resource]}{suffix}"] = parse_quantity(quantity)
     return Amount(by_kind)
 
 
-def after_oom(task: Task) -> Amount:
+def after_oom(task: Task, quota: Amount = NOTHING) -> Amount:
     """Return what a pod may request after others of its try ran out of memory; the same if the task has no on_oom."""
     growth = task.get("on_oom")
-    pod = of_task(task)
+    pod = of_task(task, quota)
     if growth is None:
         return pod
-    return Amount({**pod.by_kind, "memory": parse_quantity(growth["at_most"])})
+    more = {kind: parse_quantity(growth["at_most"]) for kind in pod.by_kind if kind.partition(_OF)[0] == "memory"}
+    return Amount({**pod.by_kind, **more})
 
 
 def _most_tasks(job: Job) -> int:
@@ -120,13 +167,13 @@ def instances(job: Job, task: Task) -> int:
     return min(most, len(foreach["items"]))
 
 
-def at_start(job: Job) -> Amount:
-    """Return what a run of a job requests when it starts: its tasks that need no other."""
+def at_start(job: Job, quota: Amount = NOTHING) -> Amount:
+    """Return what a run of a job requests when it starts, as a quota counts it: its tasks that need no other."""
     slots = _most_tasks(job)
     total = NOTHING
     for _, task in sorted(job["tasks"].items()):
         if not task["needs"]:
             number = min(slots, instances(job, task))
-            total += of_task(task).times(number)
+            total += of_task(task, quota).times(number)
             slots -= number
     return total

@@ -13,7 +13,7 @@ from jobyard_cli.check.timing import has_clock
 from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.collisions import collisions
 from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, JobChange, Jobs
-from jobyard_cli.plan.quota import Amount, after_oom, at_start, instances, of_task
+from jobyard_cli.plan.quota import Amount, Shares, after_oom, at_start, instances, of_task
 from jobyard_cli.plan.requests import misfits
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
 from jobyard_cli.platform.published import KnownJobs
@@ -98,7 +98,12 @@ def _awaited(old_name: str, situation: Situation) -> Iterator[Caution]:
 def _over_quota(name: str, job: Job, quotas: Mapping[str, Amount]) -> Iterator[Caution]:
     for task_name, task in job["tasks"].items():
         for environment, quota in quotas.items():
-            if problem := _too_much(task_name, task, instances(job, task), quota):
+            number = instances(job, task)
+            if isinstance(quota, Shares):
+                problem = _waits(task_name, task, number, quota)
+            else:
+                problem = _too_much(task_name, task, number, quota)
+            if problem:
                 yield Caution(name, f"in '{environment}' {problem}")
 
 
@@ -115,6 +120,30 @@ def _too_much(name: str, task: Task, number: int, quota: Amount) -> str:
     if excess := _excess(grown.times(number), quota):
         return f"{together} {excess} after an OOM of each; those over the quota wait for others to end"
     return ""
+
+
+def _waits(name: str, task: Task, number: int, shares: Shares) -> str:
+    """What of a task waits in the team's queue, or for other teams, or for ever."""
+    pod, grown = of_task(task, shares), after_oom(task, shares)
+    together = f"{number} instances of task '{name}' may run at once and ask for"
+    again = f"a pod of task '{name}' that starts again after an OOM"
+    if excess := _beyond(pod, shares):
+        return f"no pod of task '{name}' can start, nor borrow what it lacks: it asks for {excess}"
+    if excess := _excess(pod, shares):
+        return f"a pod of task '{name}' waits until other teams lend it quota: it asks for {excess}"
+    if excess := _beyond(grown, shares):
+        return f"{again} waits for ever, as it can't borrow what it lacks: it may ask for {excess}"
+    if excess := _excess(grown, shares):
+        return f"{again} waits until other teams lend it quota: it may ask for {excess}"
+    if excess := _excess(pod.times(number), shares):
+        return f"{together} {excess}; those over the quota wait in the queue or borrow, and lose no try"
+    return ""
+
+
+def _beyond(amount: Amount, shares: Shares) -> str:
+    """What a team can neither have nor borrow, of the kinds of which that is bounded."""
+    bounded = {kind: value for kind, value in amount.by_kind.items() if kind in shares.most.by_kind}
+    return _excess(Amount(bounded), shares.most)
 
 
 def _excess(amount: Amount, quota: Amount) -> str:

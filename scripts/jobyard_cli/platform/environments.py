@@ -179,6 +179,12 @@ def quotas_of(team: Team, repo: Path) -> dict[str, Mapping[str, Any]]:
     return quotas
 
 
+def has_queues(repo: Path, environment: str) -> bool:
+    """Return whether pods wait in queues in an environment, as its file has it, whether or not that is valid."""
+    values = mapping(mapping(_load(repo, f"{ENVIRONMENTS}/{environment}.yaml").data).get("environment"))
+    return bool(values.get("queueing", NO_QUEUEING) != NO_QUEUEING)
+
+
 def loaders_of(team: Team, repo: Path) -> dict[str, int]:
     """Return how many loaders the team has in each environment that it is in; 1 where its files have no number.
 

@@ -115,7 +115,8 @@ def _cluster(steps: Steps) -> Iterator[dict[str, Any]]:
             for process in control_plane.processes(layout, authority):
                 platform.supervisor.start(process)
             kwok = simulated_nodes.kwok_process(layout, authority)
-            options = ["--node-ip=127.0.0.1", f"--node-port={port}"]
+            # With a name too, as kwok takes a node's only address away again where one of the two is missing.
+            options = ["--node-ip=127.0.0.1", "--node-name=simulated", f"--node-port={port}"]
             platform.supervisor.start(Process(kwok.name, [*kwok.command, *options]))
             cluster.kubectl.apply(*_nodes(platform.node_groups["default"]))
             late = TookTooLongError.of("the nodes' becoming ready", READY_SECONDS)

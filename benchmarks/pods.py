@@ -50,7 +50,8 @@ but a few are copies of those that workers left: {{alike}} compared with such co
 has client certificates, so that no side runs a plugin for a token. Each pod has a log that is followed through the API
 server, from a stand-in for the kubelet. Memory is by the share of each process in its pages (PSS). The provider's
 deferral reads no log while a pod runs; it is measured with more and more pods, until it no longer looks at each within
-1.25 times its interval. A log or a watch that is followed counts as a request when it ends.
+1.25 times its interval. Its windows come after Jobyard's in the same triggerer, whose memory does not shrink. A log or
+a watch that is followed counts as a request when it ends.
 
 {{steady}}
 

@@ -85,14 +85,30 @@ def chain(results: Sequence[Result]) -> str:
     for result in results:
         if result["part"] == "chain":
             memory = result["memory"]
-            held = memory["triggerer"] if "deferred" in result["name"] else memory["scheduler"]
+            held, _ = memory["triggerer"] if "deferred" in result["name"] else memory["scheduler"]
             slots = [_sum(first, second) for first, second in zip(result["first"], result["second"], strict=True)]
             known = [slot for slot in slots if slot is not None]
             cells = [CHAIN[result["name"]], f"{result['cpu']:.2f}", f"{statistics.median(result['latency']):.1f}"]
             cells += [f"{max(result['latency']):.1f}", f"{statistics.median(known):.1f}" if known else "all"]
             cells += [f"{held / len(result['latency']):.0f}", f"{result['requests']:.1f}"]
             rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "", *_worth(results)])
+
+
+def _worth(results: Sequence[Result]) -> Iterator[str]:
+    """From which length of a task its deferral pays."""
+    chains = {result["name"]: result for result in results if result["part"] == "chain"}
+    if not {"held", "deferred"} <= chains.keys():
+        return
+    deferred = chains["deferred"]
+    more = deferred["cpu"] - chains["held"]["cpu"]
+    slot = statistics.median(first for first in deferred["first"] if first is not None)
+    seconds = [second for second in deferred["second"] if second is not None]
+    slot += statistics.median(seconds) if seconds else 0
+    yield (
+        f"A deferred task costs {more:.2f} s of a processor more, and holds a slot for {slot:.0f} s: deferral saves"
+        f" slots for every pod that runs longer. A task whose `timeout` is at most 60 s is not deferred."
+    )
 
 
 def _sum(first: float | None, second: float | None) -> float | None:

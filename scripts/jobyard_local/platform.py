@@ -278,7 +278,9 @@ class LocalPlatform:
         rendered = argocd.render(self.source.charts / "bootstrap", "--set", values)
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
         argocd.refresh(self.kubectl, "platform")
-        argocd.wait_settled(self.kubectl, "platform", revision)
+        # The reserved team's are made by the first, and stand a moment after it.
+        for application in ("platform", *self._own_applications()):
+            argocd.wait_settled(self.kubectl, application, revision)
 
     def _values(self) -> dict[str, Any]:
         """Return the values of the environment's file."""

@@ -31,6 +31,7 @@ from tests.end_to_end.following import job_file, release, run_to_its_end
 from tests.support.waiting import wait_until
 
 LIFE, DELETED, PAUSED, LATER = "pod-life", "pod-life-deleted", "pod-life-paused", "pod-life-later"
+KILLED = "pod-life-killed"
 RUN = "life"
 LOG_SECONDS = 180
 """A line that a container has written is in Airflow's log by then: in seconds, unless other tests keep the machine
@@ -110,7 +111,7 @@ def job(**tasks: Any) -> str:
 
 
 HANDLED = ("cleared", "marked-success", "marked-failed")
-WAITING = ("logging", "drained", "followed", "ending", "away", "away-ending", *HANDLED)
+WAITING = ("logging", "drained", "followed", "ending", "unscheduled", "away", "away-ending", *HANDLED)
 """Tasks whose pods run until a test ends them."""
 WRITING = ("many", "noise", "long-line")
 MORE: dict[str, Any] = {"on_oom": {"memory": "x2", "at_most": "512Mi"}}
@@ -129,6 +130,7 @@ JOBS = {
         reader=python("import sys; print('read:', sys.argv[1])", args=["{{ outputs.waits }}"], needs=["waits"]),
     ),
     LATER: job(waits=python(WAIT)),
+    KILLED: job(waits=python(WAIT, retries={"attempts": 1, "delay": "5s"})),
 }
 
 
@@ -351,6 +353,21 @@ def test_a_pod_on_a_node_that_is_drained_is_replaced_in_the_same_try(platform: L
     assert words.endswith("replacement 1 of 5, in the same try")
 
 
+def test_a_worker_that_is_killed_before_it_defers_leaves_its_pod_to_the_next_try(
+    platform: LocalPlatform, seen: Pods
+) -> None:
+    platform.airflow.trigger(f"{TEAM}.{KILLED}", RUN, None)
+    wait_until(lambda: [pod["status"]["phase"] for pod in pods(platform, "waits", KILLED)] == ["Running"], SECONDS)
+    [pod] = uids(platform, "waits", KILLED)
+    assert state(platform, "waits", KILLED) == "running"
+    psutil.Process(task(platform, "waits", KILLED)["pid"]).kill()
+    wait_until(lambda: task(platform, "waits", KILLED)["try_number"] == 2, SECONDS)
+    assert wait_for_pod(platform, "waits", KILLED) == pod
+    end(platform, pod)
+    wait_until(lambda: state(platform, "waits", KILLED) == "success", SECONDS)
+    assert made(seen, "waits", KILLED) == [pod]
+
+
 def test_a_pod_that_ended_while_its_dag_was_paused_is_gone_and_its_task_has_its_output(
     platform: LocalPlatform, seen: Pods, handled: dict[str, str]
 ) -> None:
@@ -462,6 +479,17 @@ def test_the_timeout_began_with_the_container(platform: LocalPlatform, seen: Pod
     assert TIMEOUT - PENDING_SECONDS + 5 < last <= TIMEOUT + 60
     assert len(made(seen, "late")) == 1
     wait_until(lambda: not pods(platform, "late"), GONE_SECONDS)
+
+
+def test_a_scheduler_that_was_killed_finds_the_pod_that_ended_meanwhile(platform: LocalPlatform, seen: Pods) -> None:
+    pod = wait_for_pod(platform, "unscheduled")
+    platform.supervisor.stop(["airflow-scheduler"], grace=0)
+    end(platform, pod)
+    wait_until(lambda: state(platform, "unscheduled") == "scheduled", SECONDS)
+    platform.supervisor.start(airflow_process(platform, "airflow-scheduler"))
+    # Its triggerer was killed before.
+    succeeded(platform, "unscheduled", repeated=True)
+    assert made(seen, "unscheduled") == [pod]
 
 
 def test_pods_outlive_an_api_server_that_is_away(demo: FinishedDemo, seen: Pods) -> None:

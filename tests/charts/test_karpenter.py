@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
 FILES = ["values/node-groups.yaml", "values/environments/prod.yaml"]
-EXPIRING, EXPIRES_SECONDS = "graviton", 30
+EXPIRING, EXPIRES_SECONDS = "graviton", 60
 """The group whose machines get old fast."""
 KEPT = "karpenter.sh/do-not-disrupt"
 STAYS_SECONDS = 4 * CONSOLIDATE_SECONDS

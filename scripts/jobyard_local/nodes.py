@@ -201,6 +201,8 @@ def _kubelet_config(node: RealNode, authority: CertificateAuthority) -> dict[str
         "systemReserved": {"memory": str(memory * 2 // 3)},
         # A laptop's disk is often nearly full; a pod must not be evicted for that.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        # Never: on a disk that is 85 % full it would delete the sandbox's image, which no registry has.
+        "imageGCHighThresholdPercent": 100,
         "registerWithTaints": [dict(taint) for taint in node.taints],
         "serializeImagePulls": False,
         "nodeStatusUpdateFrequency": "5s",

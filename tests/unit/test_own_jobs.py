@@ -116,7 +116,7 @@ def test_the_reserved_teams_file_is_checked(platform_repo: Path) -> None:
     assert [line.partition(": ")[2] for line in str(raised.value).splitlines()] == [
         "unknown node group 'big' (the catalogue has: default, gpu, graviton, high-cpu, high-memory)",
         "unknown key 'repo' (allowed: costCenter, viewerGroups, iamRoles, allowedNodeGroups, priorityBand, priorities, "
-        "quota, workerSlots, pools, assets, egress)",
+        "quota, queue, workerSlots, pools, assets, egress)",
     ]
     assert load_environment(platform_repo, "dev").platform_team is None
 

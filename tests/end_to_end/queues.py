@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jobyard_cli.system.errors import ProgramError
 from jobyard_local import argocd
 from jobyard_local.cluster import group, namespace, user
 from jobyard_local.control_plane import Kubectl
@@ -45,9 +46,19 @@ class Queues:
 
     def start(self, team: str, *names: str, priority: str = "normal") -> None:
         """Have pods made, the first one first."""
+        self._create(team, *(self._pod(team, name, priority) for name in names))
+
+    def takes_pods_of(self, team: str) -> bool:
+        """Whether a pod of the team would be made: Kueue, whose webhook is asked, knows its namespace."""
+        try:
+            self._create(team, self._pod(team, "first", "normal"), options=["--dry-run=server"])
+        except ProgramError:
+            return False
+        return True
+
+    def _create(self, team: str, *pods: Object, options: Sequence[str] = ()) -> None:
         launcher = ["--as", user(team), "--as-group", group(team), "--as-group", "system:authenticated"]
-        pods = [self._pod(team, name, priority) for name in names]
-        self.kubectl("create", "-f", "-", *launcher, stdin=yaml.safe_dump_all(pods))
+        self.kubectl("create", "-f", "-", *launcher, *options, stdin=yaml.safe_dump_all(pods))
 
     def _pod(self, team: str, name: str, priority: str) -> Object:
         owner = {"jobyard.dev/team": team, "jobyard.dev/environment": ENVIRONMENT, "jobyard.dev/cost-center": team}
@@ -114,6 +125,8 @@ def teams_of_their_own(platform: LocalPlatform, teams: Collection[str], folder: 
     platform.kubectl.apply(*objects)
     machine = platform.node_groups[NODE_GROUP]
     queues = Queues(platform.kubectl, platform.layout.registry, {"kubernetes.io/arch": machine["architecture"]})
+    # It may have just lost the API server, in an earlier test.
+    wait_until(lambda: all(queues.takes_pods_of(team) for team in teams))
     yield queues
     queues.clear(teams)
     platform.kubectl("delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(objects))

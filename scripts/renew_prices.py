@@ -91,8 +91,7 @@ def karpenter_shapes(types: Iterable[Mapping[str, Any]]) -> dict[str, Shape]:
 
     Machines that it knows no memory of are left out.
     """
-    known = (entry for entry in types if entry["resources"]["memory"] != "0")
-    return {entry["name"]: _shape(entry["resources"]) for entry in known}
+    return {entry["name"]: _shape(entry["resources"]) for entry in types if entry["resources"]["memory"] != "0"}
 
 
 def spot_part(types: Iterable[Mapping[str, Any]]) -> Decimal:

@@ -199,3 +199,13 @@ async def following(
         await asyncio.gather(followed.task, return_exceptions=True)
         await watch.stop()
         await cluster.close()
+
+
+def check(kubeconfig: str, act: Callable[[Followed], Any], **options: Any) -> Any:
+    """Follow pod `a`, and do that beside it; return what comes of it."""
+
+    async def both() -> Any:
+        async with following(kubeconfig, **options) as followed:
+            return await act(followed)
+
+    return run(both)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.cli.options import OptionalEnvironmentName, PlatformRepository
+from jobyard_cli.cli.options import OptionalEnvironmentName, PlatformRepository, names_in
 from jobyard_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def add(
     from jobyard_cli.platform.catalogue import NewGroup
     from jobyard_cli.platform.catalogue import add as add_group
 
-    group = NewGroup(name, _names(instance_types), description, disk, max_nodes, capacity_type.value)
+    group = NewGroup(name, names_in(instance_types), description, disk, max_nodes, capacity_type.value)
     _tell([add_group(repo, group)], "added")
     print("next: name it in `allowedNodeGroups` of the teams that may use it, in values/teams/")
 
@@ -92,14 +92,10 @@ def update(
 
     if instance_types and name is None:
         raise UsageError("--instance-types needs the NAME of a node group; got none")
-    changes = update_groups(repo, name, _names(instance_types))
+    changes = update_groups(repo, name, names_in(instance_types))
     _tell(changes, "updated")
     if not changes:
         print("nothing to update")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _tell(changes: Iterable[Change], what: str) -> None:

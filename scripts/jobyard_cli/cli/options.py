@@ -65,6 +65,11 @@ BuildPlatforms = Annotated[
 ]
 
 
+def names_in(text: str) -> list[str]:
+    """Names of an option that takes several, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def team_root(repo: Path | None, *inside: Path) -> Path:
     """Root of the team repository: the one given, or the one that the first path or the working directory is in."""
     from jobyard_cli.team.repo import TeamRepo

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.cli.options import PlatformRepository
+from jobyard_cli.cli.options import PlatformRepository, names_in
 
 if TYPE_CHECKING:
     from jobyard_cli.team.new import Added, NewTeam
@@ -30,10 +30,6 @@ def _band(text: str) -> tuple[int, int]:
     if found := BAND.fullmatch(text.replace(" ", "")):
         return int(found[1]), int(found[2])
     raise TeamAnswersError([f"--priority-band must be a band of priorities, such as 1000-9999; got '{text}'"])
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def new(
@@ -83,8 +79,8 @@ def new(
         owner=owner,
         repo_url=repo_url,
         repo_name=repo_name or re.split("[/:]", repo_url.rstrip("/"))[-1].removesuffix(".git"),
-        node_groups=_names(node_groups),
-        environments=_names(environments),
+        node_groups=names_in(node_groups),
+        environments=names_in(environments),
         cost_center=cost_center or name,
         priority_band=_band(priority_band),
         quota=Quota(pods, cpu, memory, ephemeral_storage, gpu),

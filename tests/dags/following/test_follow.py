@@ -11,10 +11,10 @@ from following_support import (
     Followed,
     Log,
     at,
+    check,
     container,
     ended,
     event,
-    following,
     pod,
     run,
     running,
@@ -30,17 +30,6 @@ from jobyard.following.watch import PodWatch
 
 GONE = "the pod was deleted while its container had not ended"
 UNCONFIRMED = "the pod was deleted, and its machine does not confirm that it has ended"
-Act = Callable[[Followed], Any]
-
-
-def check(kubeconfig: str, act: Act, **options: Any) -> Any:
-    """Follow pod `a`, and do that beside it; return what comes of it."""
-
-    async def both() -> Any:
-        async with following(kubeconfig, **options) as followed:
-            return await act(followed)
-
-    return run(both)
 
 
 async def its_ending(followed: Followed) -> Ending:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api_server import ApiServer
-from following_support import Clock, Followed, Log, at, ended, event, following, pod, refusal, run, running, until
+from following_support import Clock, Followed, Log, at, check, ended, event, pod, refusal, running, until
 from jobyard.following import queue as module
 from jobyard.following.queue import QueueWait, positions, reason_of, spoken, words, workload_name
 from jobyard.following.target import Ending, Kind
@@ -15,17 +15,6 @@ from jobyard.following.watch import trimmed
 CPU = "insufficient unused quota for cpu in flavor high-memory, 4 more needed"
 MEMORY = "insufficient unused quota for memory in flavor high-memory, 8Gi more needed"
 MAIN = "couldn't assign flavors to pod set main: "
-Act = Callable[[Followed], Any]
-
-
-def check(kubeconfig: str, act: Act, **options: Any) -> Any:
-    """Follow pod `a`, and do that beside it; return what comes of it."""
-
-    async def both() -> Any:
-        async with following(kubeconfig, **options) as followed:
-            return await act(followed)
-
-    return run(both)
 
 
 def gated(name: str = "a", created: float = 1000, priority: int = 0, group: str = "high-memory") -> dict[str, Any]:

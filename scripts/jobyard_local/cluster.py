@@ -15,7 +15,7 @@ from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import run
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
-from jobyard_local import argocd, bridge, cgroups, control_plane, kueue, nodes, prometheus, simulated_nodes
+from jobyard_local import argocd, bridge, cgroups, control_plane, karpenter, kueue, nodes, prometheus, simulated_nodes
 from jobyard_local.certificates import CertificateAuthority, certificate_request
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.errors import TookTooLongError, UnsupportedError
@@ -70,17 +70,17 @@ def group(team: str) -> str:
 
 
 class EmbeddedCluster:
-    """Control plane, real nodes and simulated ones, and Kueue if pods are to wait in it, all on this machine."""
+    """Control plane, real nodes, Kueue, and Karpenter with simulated machines, all on this machine.
+
+    A `bare` one has neither Kueue nor Karpenter, as that of somebody who does not use them.
+    """
 
     def __init__(
-        self,
-        layout: Layout,
-        node_groups: Mapping[str, Any],
-        supervisor: Supervisor,
-        queueing: str = contract.KUEUE,
+        self, layout: Layout, node_groups: Mapping[str, Any], supervisor: Supervisor, *, bare: bool = False
     ) -> None:
         self.layout = layout
-        self.queueing = queueing
+        self.bare = bare
+        self.queueing = contract.NO_QUEUEING if bare else contract.KUEUE
         self.node_groups = node_groups
         self.supervisor = supervisor
         self.kubectl = Kubectl(layout)
@@ -95,12 +95,12 @@ class EmbeddedCluster:
             for node in self.real_nodes():
                 for process in node.processes(self.authority):
                     self.supervisor.start(process)
-            self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority))
-            self.kubectl.apply(*self._simulated_nodes())
             until(self._all_ready, PATIENCE_SECONDS, TookTooLongError.of("the nodes' becoming ready", PATIENCE_SECONDS))
-        if self.queueing == contract.KUEUE:
+        if not self.bare:
             with steps.step("Kueue"):
                 self._start_kueue()
+            with steps.step("Karpenter"):
+                self._start_karpenter()
         with steps.step("Prometheus"):
             self.kubectl.apply(*prometheus.rights())
             for process in prometheus.processes(self.layout, self.authority, self.real_nodes()):
@@ -110,6 +110,11 @@ class EmbeddedCluster:
         ours = kueue.beside(self.layout, self.authority)
         kueue.install(self.kubectl, ours)
         self.supervisor.start(kueue.process(self.layout, ours))
+
+    def _start_karpenter(self) -> None:
+        self.supervisor.start(simulated_nodes.kwok_process(self.layout, self.authority, pods_end=True))
+        karpenter.install(self.kubectl, karpenter.beside(self.layout))
+        self.supervisor.start(karpenter.process(self.layout, self.authority, self.node_groups))
 
     def _all_ready(self) -> None:
         conditions = {
@@ -127,11 +132,6 @@ class EmbeddedCluster:
             nodes.RealNode(self.layout, number, name, nodes.machine_labels(group), group["taints"])
             for number, (name, group) in enumerate(groups)
         ]
-
-    def _simulated_nodes(self) -> Iterator[dict[str, Any]]:
-        for name, described in self.node_groups.items():
-            if name not in REAL_NODE_GROUPS:
-                yield simulated_nodes.simulated_node(name, described)
 
     def launchers(self, teams: list[str]) -> dict[str, Any]:
         """Return a kubeconfig with client certificates of the cluster's own authority."""

@@ -56,8 +56,9 @@ def up(
     with platform.claim(), Steps(console) as steps:
         platform.up(build(source, cache_dir(), steps, embedded=platform.is_embedded(existing)), steps, existing)
     show_addresses(platform, console)
-    for group in sorted(platform.node_groups.keys() - node_groups(platform.kubectl).values()):
-        console.print(f"[yellow]![/yellow] no node is of node group {group} now", highlight=False)
+    if not platform.layout.embedded:
+        for group in sorted(platform.node_groups.keys() - node_groups(platform.kubectl).values()):
+            console.print(f"[yellow]![/yellow] no node is of node group {group} now", highlight=False)
 
 
 @app.command()

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobyard_local.certificates import CertificateAuthority
+from jobyard_local.control_plane import ADMIN_GROUP, Kubectl, wait_established, write_kubeconfig
+from jobyard_local.layout import Layout
 from jobyard_local.processes import Process, answers
+from jobyard_local.settings import REAL_NODE_GROUPS
 
 NAMESPACE = "karpenter"
 NODE_CLASS = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "simulated"}
@@ -20,6 +24,8 @@ ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 """As the list calls them -> as nodes are labelled."""
 CONSOLIDATE_SECONDS = 5
 """How long a machine is empty here before it goes."""
+POOL_LABEL = "karpenter.sh/nodepool"
+"""Which of Karpenter's node pools a machine belongs to; other machines don't have it."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,6 @@ def _resources_of(node_groups: Mapping[str, Any]) -> Iterator[tuple[str, dict[st
             yield name, resources
 
 
-def simulated(pool: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a NodePool of the platform's chart with simulated machines, which go sooner when they are empty."""
-    spec = pool["spec"]
-    template = {**spec["template"], "spec": {**spec["template"]["spec"], "nodeClassRef": NODE_CLASS}}
-    disruption = {**spec["disruption"], "consolidateAfter": f"{CONSOLIDATE_SECONDS}s"}
-    return {**pool, "spec": {**spec, "template": template, "disruption": disruption}}
-
-
 def node_class(delay_seconds: int = 1) -> dict[str, Any]:
     """Return the class of the simulated machines, which take that long to join the cluster."""
     return {
@@ -97,3 +95,31 @@ def node_class(delay_seconds: int = 1) -> dict[str, Any]:
         "metadata": {"name": NODE_CLASS["name"]},
         "spec": {"nodeRegistrationDelay": f"{delay_seconds}s"},
     }
+
+
+def values() -> dict[str, Any]:
+    """Return what the environment's file says of Karpenter; the real nodes are fixed, as no pod runs elsewhere."""
+    return {
+        "nodeClass": NODE_CLASS,
+        "fixedNodeGroups": [*REAL_NODE_GROUPS],
+        "consolidateAfter": f"{CONSOLIDATE_SECONDS}s",
+    }
+
+
+def beside(layout: Layout) -> Karpenter:
+    """Return the Karpenter of a platform with a cluster of its own."""
+    ports = layout.ports
+    return Karpenter(layout.tools, layout.state / "karpenter", ports["karpenter-metrics"], ports["karpenter-probe"])
+
+
+def install(kubectl: Kubectl, karpenter: Karpenter) -> None:
+    """Apply what the cluster needs, and wait until it serves Karpenter's kinds."""
+    kubectl("apply", "--server-side", "-f", str(karpenter.kinds))
+    wait_established(kubectl, "Karpenter's")
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, node_class())
+
+
+def process(layout: Layout, authority: CertificateAuthority, node_groups: Mapping[str, Any]) -> Process:
+    """Return the process on a platform with a cluster of its own."""
+    client = write_kubeconfig(layout, authority, "karpenter", "jobyard-karpenter", [ADMIN_GROUP])
+    return beside(layout).process(client, node_groups)

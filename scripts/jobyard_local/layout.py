@@ -33,6 +33,8 @@ PREFERRED_PORTS = {
     "kube-state-metrics-own": 18089,
     "kueue-webhook": 18090,
     "kueue-probe": 18091,
+    "karpenter-metrics": 18093,
+    "karpenter-probe": 18094,
     "prometheus": 19090,
     "airflow-for-pods": 18092,
     "airflow-log": 18793,

@@ -32,6 +32,7 @@ from jobyard_local.processes import Process, listens_on_socket
 
 SHIM = "containerd-shim-runc-v2"
 PAUSE_IMAGE = "jobyard.local/pause:1"
+TYPE_LABEL = "node.kubernetes.io/instance-type"
 HOUSEKEEPING = "500ms"
 """How often the kubelet reads each cgroup. docs/sampling.md has what the default of 10 seconds misses."""
 
@@ -119,7 +120,7 @@ def machine_labels(group: Mapping[str, Any]) -> dict[str, str]:
     """
     return {
         **group["labels"],
-        "node.kubernetes.io/instance-type": group["instanceTypes"][0],
+        TYPE_LABEL: group["instanceTypes"][0],
         "karpenter.sh/capacity-type": group["capacityType"],
     }
 

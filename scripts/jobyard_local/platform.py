@@ -30,7 +30,7 @@ from jobyard_cli.system.folders import cache_dir
 from jobyard_cli.system.git import commit
 from jobyard_cli.system.locks import no_waiting
 
-from jobyard_local import airflow, argocd, bridge, machine, metrics, pod_identity, services, tools
+from jobyard_local import airflow, argocd, bridge, karpenter, machine, metrics, pod_identity, services, tools
 from jobyard_local.cluster import Cluster, EmbeddedCluster, ExistingCluster, copy_kubeconfig
 from jobyard_local.control_plane import Kubectl, write_private
 from jobyard_local.errors import NotMeasuredError, NotRunningError, PlatformBusyError, UnsupportedError
@@ -69,7 +69,7 @@ def build(source: Source, cache: Path, steps: Steps, embedded: bool = True) -> B
         machine.install_packages(embedded, report)
 
     def build_tools() -> Path:
-        with steps.step("Kubernetes, Argo CD, Kueue, kwok and the S3 server, from source") as report:
+        with steps.step("Kubernetes, Argo CD, Kueue, Karpenter and the S3 server, from source") as report:
             return tools.ensure(cache, report)
 
     def install_airflow() -> Path:
@@ -290,8 +290,10 @@ class LocalPlatform:
             "bucket": AIRFLOW_BUCKET,
             "queueing": self.cluster.queueing,
         }
-        # An existing cluster may have no Prometheus.
-        return {**values, **metrics.values(self.layout)} if self.layout.embedded else values
+        if not self.layout.embedded:
+            # The person's cluster may have no Prometheus, and its machines are the person's.
+            return values
+        return {**values, **metrics.values(self.layout), "karpenter": karpenter.values()}
 
     def environment(self) -> Environment:
         """Return the platform's only environment, with the registered teams and the reserved one."""

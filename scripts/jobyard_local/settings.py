@@ -8,7 +8,7 @@ from pathlib import Path
 from jobyard_local.errors import LocalPlatformError
 
 REAL_NODE_GROUPS = ("default", "high-cpu")
-"""Node groups that get a kubelet of their own, so pods really run there; kwok simulates the others."""
+"""Node groups that get a kubelet of their own, so pods really run there; the others have simulated machines."""
 
 
 class NoCheckoutError(LocalPlatformError):

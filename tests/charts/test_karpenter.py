@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobyard_local.karpenter import CONSOLIDATE_SECONDS, simulated
+from jobyard_local import karpenter
+from jobyard_local.karpenter import CONSOLIDATE_SECONDS
 
 from tests.charts.conftest import CATALOGUE
 from tests.charts.karpenter_cluster import SECONDS, TEAM, KarpenterCluster, karpenter_cluster
@@ -18,7 +19,8 @@ from tests.charts.team_pods import USUAL
 from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
-FILES = ["values/node-groups.yaml", "values/environments/prod.yaml"]
+ENVIRONMENT = {"name": "test", "karpenter": {**karpenter.values(), "fixedNodeGroups": []}}
+"""Each node group has a pool, and its machines are simulated."""
 EXPIRING, EXPIRES_SECONDS = "graviton", 60
 """The group whose machines get old fast."""
 KEPT = "karpenter.sh/do-not-disrupt"
@@ -30,7 +32,8 @@ STAYS_SECONDS = 4 * CONSOLIDATE_SECONDS
 def cluster(
     programs: Path, render_chart: Callable[..., list[Object]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KarpenterCluster]:
-    pools = [simulated(one) for one in render_chart("platform", FILES) if one["kind"] == "NodePool"]
+    rendered = render_chart("platform", ["values/node-groups.yaml"], {"environment": ENVIRONMENT})
+    pools = [one for one in rendered if one["kind"] == "NodePool"]
     assert len(pools) == len(CATALOGUE)
     for pool in pools:
         if pool["metadata"]["name"] == f"jobyard-{EXPIRING}":

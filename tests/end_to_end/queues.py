@@ -15,6 +15,7 @@ from jobyard_local.cluster import group, namespace, user
 from jobyard_local.control_plane import Kubectl
 from jobyard_local.platform import ENVIRONMENT, LocalPlatform
 from jobyard_local.settings import Source
+from jobyard_local.simulated_nodes import SECONDS_VARIABLE
 
 from tests.charts.team_pods import BASE, LABELS, changed
 from tests.support.waiting import wait_until
@@ -74,7 +75,7 @@ class Queues:
                 "spec.tolerations": [taint],
                 "spec.priorityClassName": f"{team}.{priority}-{PRIORITIES[priority]}",
                 "spec.volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "32Mi"}}],
-                f"{BASE}.env": None,
+                f"{BASE}.env": [{"name": SECONDS_VARIABLE, "value": "3600"}],
                 f"{BASE}.image": f"{self._registry}/{team}/inference@sha256:{64 * '0'}",
                 f"{BASE}.resources": {"requests": requests, "limits": limits},
             }
@@ -94,7 +95,7 @@ class Queues:
         return sorted(name for name, pod in self.pods(team).items() if pod["status"].get("phase") == "Running")
 
     def end(self, team: str, names: Collection[str]) -> None:
-        """Have pods succeed, as their kubelet would say; kwok's never do."""
+        """Have pods succeed, as their kubelet would say."""
         if names:
             status = json.dumps({"status": {"phase": "Succeeded"}})
             there = ("--namespace", namespace(team), "--subresource=status")

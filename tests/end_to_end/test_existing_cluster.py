@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jobyard.contract import NO_QUEUEING
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.folders import cache_dir, state_dir
@@ -30,7 +29,7 @@ Shown = Callable[[], AbstractContextManager[Steps]]
 
 @pytest.fixture(scope="module")
 def existing(programs: Path, shown: Shown) -> Iterator[EmbeddedCluster]:
-    """Control plane and nodes, and nothing in them, Kueue neither."""
+    """Control plane and nodes, and nothing in them."""
     state = state_dir("test-existing")
     host = LocalPlatform(state, Source.find())
     with host.claim(), shown() as steps:
@@ -39,7 +38,7 @@ def existing(programs: Path, shown: Shown) -> Iterator[EmbeddedCluster]:
         layout = Layout.choose(state, programs, len(REAL_NODE_GROUPS))
         layout.save()
         bridge.create(layout)
-        cluster = EmbeddedCluster(layout, host.node_groups, Supervisor(state), NO_QUEUEING)
+        cluster = EmbeddedCluster(layout, host.node_groups, Supervisor(state), bare=True)
         try:
             cluster.start(steps)
             yield cluster

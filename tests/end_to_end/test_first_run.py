@@ -19,7 +19,7 @@ from jobyard_local.control_plane import Kubectl, write_private
 from jobyard_local.demo import team_repo
 from jobyard_local.demo.commands import FinishedDemo
 from jobyard_local.demo.data import raw_days
-from jobyard_local.demo.story import HISTORY_DAYS, SCORING
+from jobyard_local.demo.story import HISTORY_DAYS, LARGE, SCORING
 from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 
 from tests.end_to_end.following import day_before, read_table, run_to_its_end
@@ -44,6 +44,15 @@ def test_the_job_makes_the_same_features_as_the_same_code_here(demo: FinishedDem
     here = make_features(pd.read_csv(io.StringIO(raw)))
     there = read_table(platform, f"feature-store/{team_repo.TEAM}/consultations/dt={demo.day}/features.parquet")
     pd.testing.assert_frame_equal(there, here, check_dtype=False)
+
+
+def test_machines_came_for_the_large_tasks_and_went_when_nothing_ran_on_them(demo: FinishedDemo) -> None:
+    group = demo.story.platform.node_groups["high-memory"]
+    assert {machine.node_group for machine in demo.machines} == {"high-memory"}
+    assert {machine.instance_type for machine in demo.machines} <= {*group["instanceTypes"]}
+    assert all(machine.seconds for machine in demo.machines)
+    tasks = demo.story.platform.airflow.tasks(f"{team_repo.TEAM}.{LARGE}", f"first-{LARGE}")
+    assert [(task["state"], task["try_number"]) for task in tasks] == [("success", 1)] * 6
 
 
 def test_airflow_reaches_the_cluster_as_the_team_and_no_further(platform: LocalPlatform) -> None:

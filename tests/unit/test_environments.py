@@ -612,6 +612,47 @@ def test_quota_is_taken_back_only_where_there_are_queues(platform_repo: Path) ->
     load_environment(platform_repo, "prod")
 
 
+OWN_CLASS = "{group: karpenter.k8s.aws, kind: EC2NodeClass, name: batch}"
+
+
+@pytest.mark.parametrize(
+    ("karpenter", "wanted"),
+    [
+        ("{nodeRole: a, discovery: b, fixedNodeGroups: [gpu], consolidateAfter: 10m}", []),
+        (f"{{nodeClass: {OWN_CLASS}, autoMode: true}}", []),
+        ("{discovery: b}", ["15:3: 'karpenter' is missing the required key 'nodeRole'"]),
+        (
+            f"{{nodeClass: {OWN_CLASS}, nodeRole: a, amiAlias: al2023@latest}}",
+            [
+                "15:87: leave 'nodeRole' out with `nodeClass`: the chart makes no node class that it could be in",
+                "15:100: leave 'amiAlias' out with `nodeClass`: the chart makes no node class that it could be in",
+            ],
+        ),
+        (
+            "{nodeRole: a, discovery: b, fixedNodeGroups: [default, high-cpus], consolidateAfter: 0s}",
+            [
+                "15:99: 'consolidateAfter' must be a number of seconds, minutes or hours, such as 90s",
+            ],
+        ),
+        (
+            "{nodeRole: a, discovery: b, fixedNodeGroups: [default, high-cpus]}",
+            ["15:69: unknown node group 'high-cpus' (did you mean 'high-cpu'?"],
+        ),
+    ],
+)
+def test_what_an_environment_says_of_karpenter_makes_sense(
+    platform_repo: Path, karpenter: str, wanted: list[str]
+) -> None:
+    change(platform_repo, "environments/prod.yaml", "^  karpenter: .*", f"  karpenter: {karpenter}")
+    if wanted:
+        found = problems(platform_repo)
+        assert len(found) == len(wanted)
+        for line, start in zip(found, wanted, strict=True):
+            assert line.startswith(f"values/environments/prod.yaml:{start}")
+    else:
+        assert load_environment(platform_repo, "prod").values["karpenter"]
+
+
 def test_a_teams_pools_are_a_part_of_its_slots_in_each_environment(platform_repo: Path) -> None:
     change(platform_repo, "teams/risk.yaml", "^environments:", "pools: {a: 4}\nenvironments:")
     override(platform_repo, "prod", "risk", "workerSlots: 4\n")

@@ -30,6 +30,15 @@ matchExpressions:
 {{ .Values.environment.kueueUser | default "system:serviceaccount:kueue-system:kueue-controller-manager" }}
 {{- end }}
 
+{{/* Of which class a node group's machines are, as JSON (call with karpenter, name: the node group's). */}}
+{{- define "jobyard.nodeClass" -}}
+{{- $ours := dict "group" "karpenter.k8s.aws" "kind" "EC2NodeClass" "name" (printf "jobyard-%s" .name) }}
+{{- if .karpenter.autoMode }}
+{{- $ours = mustMerge (dict "group" "eks.amazonaws.com" "kind" "NodeClass") $ours }}
+{{- end }}
+{{- .karpenter.nodeClass | default $ours | toJson }}
+{{- end }}
+
 {{/* Seconds that a pod may run. */}}
 {{- define "jobyard.longestTask" -}}
 {{ .Values.environment.longestTask | default 604800 | int64 }}

@@ -30,6 +30,8 @@ ENVIRONMENT_SCHEMA = "charts/platform/values.schema.json"
 ENVIRONMENTS = "values/environments"
 CATALOGUE = "values/node-groups.yaml"
 PLATFORM_TEAM_FILE = "values/platform-team.yaml"
+NODE_CLASS_FIELDS = {"nodeRole", "discovery", "amiAlias"}
+"""Of `karpenter`: what the chart puts into the node classes that it makes."""
 
 
 class UnknownEnvironmentError(UsageError):
@@ -223,9 +225,24 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
     values = document.data["environment"]
     if values.get("reclaim") == "preempt" and values.get("queueing", NO_QUEUEING) == NO_QUEUEING:
         yield document.finding(("environment", "reclaim"), "'preempt' needs `queueing: kueue`", "enum")
+    yield from _karpenter_findings(document, repo)
     if (stated := values["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{stated}'"
         yield document.finding(("environment", "name"), message, "name")
+
+
+def _karpenter_findings(document: Document, repo: Path) -> Iterator[Finding]:
+    karpenter = mapping(document.data["environment"].get("karpenter"))
+    place = ("environment", "karpenter")
+    for number, group in enumerate(karpenter.get("fixedNodeGroups", [])):
+        known = mapping(mapping(_load(repo, CATALOGUE).data).get("nodeGroups"))
+        if group not in known:
+            message = unknown("node group", group, sorted(known), f"in {CATALOGUE}")
+            yield document.finding((*place, "fixedNodeGroups", number), message, "node-group")
+    if "nodeClass" in karpenter:
+        for field in NODE_CLASS_FIELDS & karpenter.keys():
+            message = f"leave '{field}' out with `nodeClass`: the chart makes no node class that it could be in"
+            yield document.finding((*place, field), message, "unknown-key", at_key=True)
 
 
 def _by_name(teams: Iterable[TeamFiles]) -> dict[str, Team]:

@@ -22,6 +22,7 @@ from jobyard_local.cluster import node_groups
 from jobyard_local.commands import show_addresses, show_applications
 from jobyard_local.demo.story import SCORING, TRAINING, DemoError, Story
 from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.machine_watcher import MachineTime
 from jobyard_local.platform import LocalPlatform, build
 from jobyard_local.settings import Source
 from jobyard_local.usage import PodUsage
@@ -33,8 +34,8 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class FinishedDemo:
-    """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored and by which model, and
-    the team's pods.
+    """A demo that held: its story, the team's work tree, the day (YYYY-MM-DD) that was scored and by which model, the
+    pods of training and scoring, and Karpenter's machines.
     """
 
     story: Story
@@ -42,6 +43,7 @@ class FinishedDemo:
     day: str
     model: Mapping[str, Any]
     pods: Sequence[PodUsage]
+    machines: Sequence[MachineTime]
 
 
 def demo(
@@ -94,26 +96,45 @@ def run_demo(platform: LocalPlatform, steps: Steps, console: Console) -> Finishe
         story.train()
         _quote(console, "jobyard check", story.add_job(tree, SCORING, "batch-inference"))
         day = story.score()
-    story.collect()
-    pods = list(watcher.pods.values())
-    show(story, day, pods, console)
-    return FinishedDemo(story, tree, day, story.model(), pods)
+    with story.watch_machines() as machines:
+        _quote(console, "jobyard check", story.add_large_job(tree))
+        story.compare()
+        story.collect()
+        story.wait_without(machines)
+    finished = FinishedDemo(
+        story, tree, day, story.model(), list(watcher.pods.values()), list(machines.machines.values())
+    )
+    show(finished, console)
+    return finished
 
 
-def show(story: Story, day: str, pods: list[PodUsage], console: Console) -> None:
+def show(demo: FinishedDemo, console: Console) -> None:
     """The result, each part of it checked.
 
     Raises:
-        DemoError: a pod ran on another node group than its job says, an Application is not in sync, or there are no
-            predictions.
+        DemoError: a pod ran on another node group than its job says, Karpenter made no machine, an Application is not
+            in sync, or there are no predictions.
     """
-    _show_predictions(story, day, console)
-    _show_pods(story, pods, console)
+    story = demo.story
+    _show_predictions(story, demo.day, console)
+    _show_pods(story, demo.pods, console)
+    _show_machines(demo.machines, console)
     applications = argocd.statuses(story.platform.kubectl)
     show_applications(applications, console)
     if not all(application.settled for application in applications):
         raise DemoError("an Argo CD Application is not Synced and Healthy")
     show_addresses(story.platform, console)
+
+
+def _show_machines(machines: Sequence[MachineTime], console: Console) -> None:
+    if not machines:
+        raise DemoError("Karpenter made no machine")
+    title = "Karpenter's machines (simulated)"
+    table = Table("node group", "instance type", "came", "went after", title=title, title_justify="left")
+    for machine in sorted(machines, key=lambda machine: machine.joined):
+        seconds = "" if machine.seconds is None else f"{machine.seconds:.0f} s"
+        table.add_row(machine.node_group, machine.instance_type, f"{machine.joined:%H:%M:%S} UTC", seconds)
+    console.print(table)
 
 
 def _show_predictions(story: Story, day: str, console: Console) -> None:
@@ -135,7 +156,7 @@ EXPECTED_GROUPS = {
 }
 
 
-def _show_pods(story: Story, pods: list[PodUsage], console: Console) -> None:
+def _show_pods(story: Story, pods: Sequence[PodUsage], console: Console) -> None:
     nodes = node_groups(story.platform.kubectl)
     table = Table("job", "task", "node", "node group", "seconds", "peak memory", title="Pods", title_justify="left")
     for pod in sorted(pods, key=lambda pod: (pod.started is None, pod.started)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.teams import PLATFORM_TEAM
+from jobyard_cli.system.waiting import NotYetError, until
 
 from jobyard_local import argocd, cluster, metrics
 from jobyard_local.demo import data, team_repo
 from jobyard_local.demo.team_repo import TEAM
+from jobyard_local.errors import TookTooLongError
 from jobyard_local.images import Builder
+from jobyard_local.machine_watcher import MachineWatcher
 from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
 from jobyard_local.services import GitRepository
 from jobyard_local.usage import UsageWatcher
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAINING, SCORING = "train-consultations", "score-consultations"
+LARGE = "compare-settings"
 HISTORY_DAYS = 20
 SECONDS = 900.0
 """For each of what Airflow does by itself: seconds on a free machine, minutes on a busy one."""
@@ -102,9 +107,22 @@ class Story:
             return data.land(self.platform.s3(), DATA_BUCKET, TEAM, self.today, HISTORY_DAYS)
 
     def add_job(self, tree: Path, job: str, example: str) -> str:
-        """A data scientist's merge request with one job.yaml, and the release that follows the merge."""
+        """A data scientist's merge request with one job.yaml like an example, and the release after the merge."""
+        return self._add(tree, job, lambda: team_repo.jobyard(tree, "new", job, "--like", example))
+
+    def add_large_job(self, tree: Path) -> str:
+        """The same with a job for machines that are not there yet."""
+        file = tree / "dags" / LARGE / "job.yaml"
+
+        def write() -> None:
+            file.parent.mkdir()
+            shutil.copyfile(Path(__file__).with_name(f"{LARGE}.yaml"), file)
+
+        return self._add(tree, LARGE, write)
+
+    def _add(self, tree: Path, job: str, write: Callable[[], object]) -> str:
         with self.steps.step(f"merge request: {job}; the release goes to S3, the DAG comes up in Airflow"):
-            answer = team_repo.merge_request(tree, f"add-{job}", job, example)
+            answer = team_repo.merge_request(tree, job, write)
             GitRepository(self.platform.layout, team_repo.NAME).push(tree)
             airflow = ("--airflow-url", self.platform.layout.airflow_url)
             self.with_bucket(tree, "sync", *airflow)
@@ -135,10 +153,36 @@ class Story:
 
     def train(self) -> None:
         """Start the training by hand, as its schedule is null."""
-        dag = f"{TEAM}.{TRAINING}"
+        self._start(TRAINING, "training")
+
+    def compare(self) -> None:
+        """Start the large job by hand, and follow it to its end."""
+        self._start(LARGE, "large tasks on machines that Karpenter makes")
+
+    def _start(self, job: str, title: str) -> None:
+        dag = f"{TEAM}.{job}"
         yesterday = datetime.combine(self.today - timedelta(days=1), datetime.min.time(), UTC)
-        run = self.platform.airflow.trigger(dag, "first-training", yesterday.isoformat())
-        self._follow(dag, run, "training")
+        run = self.platform.airflow.trigger(dag, f"first-{job}", yesterday.isoformat())
+        self._follow(dag, run, title)
+
+    def watch_machines(self) -> MachineWatcher:
+        """A watcher of Karpenter's machines."""
+        return MachineWatcher(self.platform.kubectl)
+
+    def wait_without(self, machines: MachineWatcher) -> None:
+        """Wait until Karpenter has removed every machine that it made.
+
+        Raises:
+            TookTooLongError: one is still there.
+        """
+        with self.steps.step("nothing runs on the machines any longer: Karpenter removes them") as report:
+
+            def look() -> None:
+                if present := machines.present:
+                    report(f"{len(present)} of {len(machines.machines)} are there")
+                    raise NotYetError(f"still there: {', '.join(present)}")
+
+            until(look, SECONDS, TookTooLongError.of("the removal of the machines", SECONDS))
 
     def score(self) -> str:
         """Follow the run that Airflow's scheduler starts by itself for the last whole day; the day scored."""

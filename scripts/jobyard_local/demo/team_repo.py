@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jobyard_cli.system.programs import run
@@ -54,10 +54,11 @@ def jobyard(tree: Path, *arguments: str, environment: Mapping[str, str] | None =
     )
 
 
-def merge_request(tree: Path, branch: str, job: str, example: str) -> str:
-    """Add a job on a branch, have it checked, merge it; the check's answer."""
+def merge_request(tree: Path, job: str, write: Callable[[], object]) -> str:
+    """Add a job on a branch, have it checked, merge it; the check's answer. `write` writes the job's file."""
+    branch = f"add-{job}"
     git(tree, "switch", "--quiet", "--create", branch)
-    jobyard(tree, "new", job, "--like", example)
+    write()
     answer = jobyard(tree, "check")
     commit(tree, f"Add the job {job}")
     git(tree, "switch", "--quiet", "main")

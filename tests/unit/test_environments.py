@@ -403,6 +403,23 @@ def test_publish_platform_says_what_pods_wait_in(jobyard: Jobyard, platform_repo
     assert json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())["queueing"] == "kueue"
 
 
+def test_publish_platform_warns_of_quotas_for_which_there_are_no_machines(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client
+) -> None:
+    """One team's quota is larger than the only machine, of which it has all; and another has its own besides."""
+    arguments = ("publish-platform", "--environment=prod", "--bucket=data", "--no-pools")
+    change(platform_repo, "overrides/prod/fraud.yaml", "^allowedNodeGroups: .*", "allowedNodeGroups: [gpu, high-cpu]")
+    change(platform_repo, "node-groups.yaml", "^    maxNodes: 10$", "    maxNodes: 1")
+    assert "warning" not in jobyard(*arguments)[1]
+    change(platform_repo, "environments/prod.yaml", "^  bucket:", "  queueing: kueue\n  bucket:")
+    assert jobyard(*arguments)[1].splitlines()[0] == (
+        "warning: node group high-cpu: the quotas of the 2 teams that may use it are more than its machines have "
+        "(19.6 of 15.6 cores, 34Gi of 26Gi memory, 98Gi of 88Gi disk). Pods may start to wait for a machine, which "
+        "counts against `startup_timeout`, when they should wait in their queue. "
+        "Set `queue.nodeGroups.high-cpu` of the teams, or raise its maxNodes"
+    )
+
+
 def test_publish_platform_keeps_to_a_bucket_and_a_kubeconfig_that_are_given(
     jobyard: Jobyard, platform_repo: Path, s3: S3Client
 ) -> None:

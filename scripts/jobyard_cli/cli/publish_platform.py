@@ -65,6 +65,8 @@ def publish_platform(
     data = _platform_data(repo, chosen)
     # A mistake in the platform's own jobs is reported before anything is published.
     release = _own_release(repo, chosen, images)
+    for warning in _quota_warnings(repo, chosen):
+        print(f"warning: {warning}")
     if pools:
         for line in prepare(chosen, airflow_url):
             print(line)
@@ -89,6 +91,17 @@ def _own_release(repo: Path, environment: Environment, images: Path | None) -> R
     from jobyard_cli.system.git import commit
 
     return own_release(repo, environment, commit(repo), read_images(images) if images else {})
+
+
+def _quota_warnings(repo: Path, environment: Environment) -> list[str]:
+    from jobyard.contract import NO_QUEUEING
+
+    from jobyard_cli.platform import environments
+    from jobyard_cli.platform.queues import quota_warnings
+
+    if environment.values.get("queueing", NO_QUEUEING) == NO_QUEUEING:
+        return []
+    return list(quota_warnings(environment.all_teams, environments.load_node_groups(repo)))
 
 
 def _platform_data(repo: Path, environment: Environment) -> PlatformFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from jobyard.quantities import canonical_memory, parse_quantity
@@ -14,6 +14,8 @@ from jobyard_cli.parsing.quantities import canonical_cpu
 
 KINDS = ("cpu", "memory", "ephemeralStorage", "gpu")
 """What a pod requests, in the words of a quota and of the catalogue."""
+UNITS = {"cpu": "cores", "memory": "memory", "ephemeralStorage": "disk", "gpu": "GPUs"}
+"""What an amount of each kind is of."""
 _READ = ("queue", "quota", "allowedNodeGroups")
 """Values of a team on which its shares depend."""
 
@@ -37,6 +39,33 @@ def borrowed_amounts(values: Written, name: str) -> dict[str, Decimal]:
     if not _quota(values, "gpu"):
         limits.setdefault("gpu", Decimal(0))
     return limits
+
+
+def quota_warnings(teams: Mapping[str, Written], catalogue: Mapping[str, Written]) -> Iterator[str]:
+    """Yield a warning for each node group of which the teams' quotas are together more than its machines have.
+
+    Kueue does not know what machines there are. It lets such pods start, and they wait for a machine: that counts
+    against their tasks' `startup_timeout`, and waiting in a queue does not.
+    """
+    for name, group in sorted(catalogue.items()):
+        own = [own_amounts(values, name, group) for values in teams.values() if name in values["allowedNodeGroups"]]
+        more = list(_more_than_machines(own, group))
+        if more:
+            yield (
+                f"node group {name}: the quotas of the {len(own)} teams that may use it are more than its machines "
+                f"have ({', '.join(more)}). Pods may start to wait for a machine, which counts against "
+                "`startup_timeout`, when they should wait in their queue. "
+                f"Set `queue.nodeGroups.{name}` of the teams, or raise its maxNodes"
+            )
+
+
+def _more_than_machines(own: Sequence[Mapping[str, Decimal]], group: Written) -> Iterator[str]:
+    for kind, unit in UNITS.items():
+        total, most = sum((amounts[kind] for amounts in own), Decimal(0)), _machines(group, kind)
+        if total > most:
+            # People count in cores, not in thousandths of one.
+            shown = [f"{one.normalize():f}" if kind == "cpu" else _text(kind, one) for one in (total, most)]
+            yield f"{shown[0]} of {shown[1]} {unit}"
 
 
 def queue_findings(document: Document, values: Written, catalogue: Mapping[str, Written]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from jobyard_local.services import GitRepository, git
 
 from tests.charts.attacks import KINDS, NAMESPACES, OBJECTS, OTHER, TEAM, Attack, forbidden
 from tests.charts.pod_attacks import MACHINE, SHARES
+from tests.charts.queue_attacks import KINDS as QUEUE_KINDS
 from tests.charts.team_pods import changed
 from tests.support.waiting import wait_until
 
@@ -35,7 +36,7 @@ PODS = [
     forbidden(f"pod-{name}", changed({**changes, "metadata.namespace": APPLICATION}), "pods")
     for name, (changes, _) in {**SHARES, **MACHINE}.items()
 ]
-BY_PROJECT = [attack for attack in (*KINDS, *PODS, *NAMESPACES, *OBJECTS) if attack.by_project]
+BY_PROJECT = [attack for attack in (*KINDS, *QUEUE_KINDS, *PODS, *NAMESPACES, *OBJECTS) if attack.by_project]
 BY_API_SERVER = [attack for attack in OBJECTS if not attack.by_project]
 DOUBLING = '{{- $s := "aaaaaaaa" }}{{- range until 40 }}{{- $s = printf "%s%s" $s $s }}{{- end }}a: {{ $s }}\n'
 
@@ -178,6 +179,7 @@ def test_the_api_server_refuses_the_teams_identity(
 
 def test_no_attack_left_anything(attacker: Attacker, api_server_refusals: dict[tuple[str, str], str]) -> None:
     kinds = "rolebindings,serviceaccounts,configmaps,pods,secrets,jobs,networkpolicies,priorityclasses,namespaces,roles"
+    kinds += ",clusterqueues,localqueues,workloads,resourceflavors,cohorts,admissionchecks,workloadpriorityclasses"
     names = attacker.kubectl("get", kinds, "--all-namespaces", "--output=name").split()
     assert names
     assert not [name for name in names if "attack" in name]

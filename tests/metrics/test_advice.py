@@ -97,6 +97,7 @@ def test_a_task_that_asks_for_four_times_what_it_uses() -> None:
         "map_index": -1,
         "runs": 30,
         "sampled": 30,
+        "seconds": 3600.0,
         "requested_cpu": 0.5,
         "requested_memory": 4 * GIB,
         "cpu_p95": 0.2,

@@ -140,6 +140,7 @@ ADVICE: Schema = {
     "map_index": pl.Int32,
     "runs": pl.Int32,  # successful tries that the advice is made from
     "sampled": pl.Int32,  # of these, tries whose pod was sampled
+    "seconds": pl.Float64,  # the median of how long they lasted; null: not known of any
     "requested_cpu": pl.Float64,
     "requested_memory": pl.Int64,
     "cpu_p95": pl.Float64,

@@ -16,6 +16,7 @@ from jobyard_cli.plan.model import ADDED, CHANGED, REMOVED, RENAMED, Caution, Jo
 from jobyard_cli.plan.quota import Amount, Shares, after_oom, at_start, instances, of_task
 from jobyard_cli.plan.requests import misfits
 from jobyard_cli.plan.runs import COUNTED, missed, upcoming_starts
+from jobyard_cli.plan.waits import foreseen, waits
 from jobyard_cli.platform.published import KnownJobs
 from jobyard_cli.usage.advice import Advice
 
@@ -50,8 +51,19 @@ def warnings(changes: Sequence[JobChange], situation: Situation) -> list[Caution
             cautions.update(misfits(change, situation.after[change.name], situation.advice, situation.now))
         if _starts_otherwise(change, situation):
             starting.add(change.name)
-    cautions.update(collisions(starting, situation.after, situation.quotas, situation.now))
+    cautions.update(_of_starts(starting, situation))
     return sorted(cautions)
+
+
+def _of_starts(starting: set[str], situation: Situation) -> Iterator[Caution]:
+    """Warnings of jobs that start otherwise: how long they wait where that is known, else with what they collide."""
+    if not starting:
+        return
+    jobs, quotas, now = situation.after, situation.quotas, situation.now
+    yield from waits(starting, jobs, quotas, situation.advice, now)
+    known = foreseen(quotas, situation.advice)
+    others = {name: quota for name, quota in quotas.items() if name not in known}
+    yield from collisions(starting, jobs, others, now)
 
 
 def _starts_otherwise(change: JobChange, situation: Situation) -> bool:

@@ -54,6 +54,8 @@ class TaskAdvice:
     memory: Figures
     saves: int | None
     """Nanodollars in 30 days; negative where what fits costs more."""
+    seconds: float | None = None
+    """How long the median of the successful runs lasted; None where no run is known, or the advice is older."""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,7 @@ def _task(record: Mapping[str, Any]) -> TaskAdvice:
         cpu=_figures(record, "cpu"),
         memory=_figures(record, "memory"),
         saves=known(int, record["saves"]),
+        seconds=known(float, record.get("seconds")),
     )
 
 

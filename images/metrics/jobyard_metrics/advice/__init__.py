@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from statistics import median
 from typing import Any
 
 import polars as pl
@@ -84,13 +85,15 @@ def _row(key: Key, runs: Sequence[Run], listed: Requests, prices: Prices, now: f
 
 
 def _used(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what successful runs used: counts, and the 95th percentile and the peak over the runs."""
+    """Return what successful runs used: counts, their time, and the 95th percentile and the peak over the runs."""
     cores = sorted(run.cpu_p95 for run in runs if run.cpu_p95 is not None)
     peaks = [run.cpu_peak for run in runs if run.cpu_peak is not None]
+    lengths = [run.seconds for run in runs if run.seconds]
     sizes = sorted(round(size) for run in runs if (size := need.used(run)))
     return {
         "runs": len(runs),
         "sampled": sum(run.sampled for run in runs),
+        "seconds": median(lengths) if lengths else None,
         "cpu_p95": _percentile(cores),
         "cpu_peak": max(peaks, default=None),
         "memory_p95": _percentile(sizes),

@@ -68,7 +68,7 @@ class Kueue:
         chosen = {"resources": [_from(self.folder, manifests)], "components": [_from(self.folder, SETTINGS)]}
         (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(chosen))
         printed = run([self.tools / "kubectl", "kustomize", self.folder], what="rendering Kueue's manifests")
-        return list(yaml.safe_load_all(printed))
+        return list(yaml.load_all(printed, Loader=yaml.CSafeLoader))
 
     def _led_here(self, one: dict[str, Any]) -> dict[str, Any]:
         """Return the object with this process in place of Kueue's Service."""

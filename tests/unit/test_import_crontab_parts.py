@@ -321,6 +321,8 @@ def test_a_job_prints_what_cron_would_have(written: str) -> None:
         ("a --password hunter22", 'a --password "${PASSWORD}"', ["PASSWORD"]),
         ("a --password=$P --token-file x", "a --password=$P --token-file x", []),
         ("mysqldump -u root -ps3cret db", 'mysqldump -u root -p"${MYSQL_PASSWORD}" db', ["MYSQL_PASSWORD"]),
+        ("mysqldump -psecretpw db", 'mysqldump -p"${MYSQL_PASSWORD}" db', ["MYSQL_PASSWORD"]),
+        ("a -db-password hunter22", 'a -db-password "${DB_PASSWORD}"', ["DB_PASSWORD"]),
         ("wget ftp://u:pw12@h/x", 'wget ftp://u:"${URL_PASSWORD}"@h/x', ["URL_PASSWORD"]),
         ("a '{\"token\": \"abc12345\"}'", "a '{\"token\": \"'\"${TOKEN}\"'\"}'", ["TOKEN"]),
         ("a \"x?api_key=abc123\"", 'a "x?api_key=${API_KEY}"', ["API_KEY"]),

@@ -12,12 +12,14 @@ _WORDS = (
     r"passw(?:or)?d|passwd|passphrase|pwd|secret|token|(?:api|access|private|auth)[-_]?key|credentials?|webhook|dsn"
 )
 _NAME = rf"[A-Za-z0-9_]*(?:{_WORDS})[A-Za-z0-9_]*|[A-Za-z0-9_]*_PASS|PGPASSWORD|[A-Z0-9_]*_KEY"
+# What an option's name may begin with: after one dash whole words, as `-psecret` is an option with its value.
+_PREFIX = r"(?:(?<=--)[\w-]*?|(?:\w+-)*)"
 _VALUE = r"\"[^\"$`\n]+\"|'[^'\n]+'|[^\s'\"$`;|&<>(){}]+"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
         ("", rf"(?<![\w$%./-])(?P<name>{_NAME})\s?=\s?(?P<value>{_VALUE})"),
-        ("", rf"(?<!\S)--?(?P<name>(?:[\w-]*?)(?:{_WORDS})[\w-]*?)(?:=|[ \t]+)(?P<value>{_VALUE})"),
+        ("", rf"(?<!\S)--?(?P<name>{_PREFIX}(?:{_WORDS})[\w-]*?)(?:=|[ \t]+)(?P<value>{_VALUE})"),
         ("MYSQL_PASSWORD", r"\b(?:mysql\w*|mariadb[\w-]*)\b[^|;&]*?(?<!\S)-p(?P<value>[^\s'\"$]+)"),
         ("SSH_PASSWORD", r"\bsshpass\s+-p\s*(?P<value>\S+)"),
         ("REDIS_PASSWORD", r"\bredis-cli\b[^|;&]*?\s-a\s+(?P<value>[^\s'\"$]+)"),

@@ -25,6 +25,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "How-to guides": (
         "install",
         "import-crontab",
+        "import-dag-factory",
         "local-platform",
         "one-team",
         "queues",

@@ -25,6 +25,7 @@ JobyardError
     BaseRenderError
     CruftError
         AnswersRefusedError (2)
+    InvalidFactoryFileError
     MissingBaseError
     MissingChartError
     MissingSuitesError

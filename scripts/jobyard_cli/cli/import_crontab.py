@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,6 @@ from jobyard_cli.errors import UsageError
 if TYPE_CHECKING:
     from jobyard_cli.check.findings import Finding
     from jobyard_cli.importing.crontab import Options
-    from jobyard_cli.importing.model import Imported
     from jobyard_cli.importing.report import Report
     from jobyard_cli.importing.users import Form
     from jobyard_cli.team.repo import TeamRepo
@@ -86,14 +86,14 @@ def crontab(
     from jobyard_cli.importing.writing import replaced_by_chains, write
 
     source = read(file, encoding)
-    team = _team(repo, dry_run)
+    team = team_for(repo, dry_run)
     lines, all_lines = _lines(include or [])
     options = _options(timezone, image, secret, lines, all_lines, chain or [], form, team)
     imported = import_crontab(source, options)
     root = None if team is None else team.root
     written = list(write(root, imported.files, overwrite=overwrite, dry_run=dry_run))
     written += replaced_by_chains(root, imported.jobs)
-    findings = [] if team is None or dry_run else _findings(team.root, imported)
+    findings = [] if team is None or dry_run else findings_of(team.root, [job.name for job in imported.jobs])
     checked = team is not None and not dry_run and bool(imported.jobs)
     report = Report(imported, written, findings, _command(file, options, encoding), checked, dry_run)
     _tell(report, output)
@@ -101,8 +101,8 @@ def crontab(
         raise typer.Exit(1)
 
 
-def _team(repo: Path | None, dry_run: bool) -> TeamRepo | None:
-    """The team's repository; a dry run needs none."""
+def team_for(repo: Path | None, dry_run: bool) -> TeamRepo | None:
+    """Return the team's repository; a dry run needs none."""
     from jobyard_cli.team.repo import NotATeamRepoError, TeamRepo
 
     try:
@@ -151,11 +151,11 @@ def _lines(include: list[str]) -> tuple[frozenset[int], bool]:
     return frozenset(numbers), "all" in include
 
 
-def _findings(root: Path, imported: Imported) -> list[Finding]:
-    """What the check says of the jobs of the import."""
+def findings_of(root: Path, names: Sequence[str]) -> list[Finding]:
+    """Return what the check says of these jobs."""
     from jobyard_cli.check.run import check_repo
 
-    jobs = [root / "dags" / job.name for job in imported.jobs]
+    jobs = [root / "dags" / name for name in names]
     return check_repo(root, jobs).findings if jobs else []
 
 

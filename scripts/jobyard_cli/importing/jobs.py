@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
 from jobyard import limits
 
 from jobyard_cli.importing.model import TODO, JobDraft, TaskDraft
 from jobyard_cli.importing.source import STANDARD_INPUT
+from jobyard_cli.importing.yaml_lines import SCHEMA_LINE, comment, fields_of
 
-SCHEMA_LINE = "# yaml-language-server: $schema=../../schemas/job.schema.json"
 LONGEST_TIMEOUT = 6 * 60
 SHORTEST_TIMEOUT = 30
 """Minutes of a try, where the crontab says nothing: as long as between two runs, within these."""
 RETRIES = {"attempts": 2, "delay": "5m"}
 _TEMPLATE = re.compile(r"\{[{%#]")
-_SPECIAL = re.compile(r"[*&!%@`'{}\[\]#|>\"\\,]|: |^[-?:\s]|\s$")
-_ESCAPED = re.compile(r"[\"\\]")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 def draft(name: str, tasks: Sequence[TaskDraft], source: str) -> JobDraft:
@@ -34,17 +30,17 @@ def _lines(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
     first = tasks[0]
     yield "apiVersion: jobyard/v1"
     if description := " ".join(task.comment for task in tasks if task.comment):
-        yield from _yaml({"description": description[: limits.DESCRIPTION]})
+        yield from fields_of({"description": description[: limits.DESCRIPTION]})
     if first.schedule.problem:
-        yield from _comment(f"TODO: {first.schedule.problem}.")
-    yield from _yaml({"schedule": _schedule(first)})
-    yield from _yaml({"timezone": first.timezone})
+        yield from comment(f"TODO: {first.schedule.problem}.")
+    yield from fields_of({"schedule": _schedule(first)})
+    yield from fields_of({"timezone": first.timezone})
     recipients = list(dict.fromkeys(address for task in tasks for address in task.recipients))
     if recipients:
-        yield from _comment("From MAILTO: cron mails all output, an alert is sent when a run fails.")
-        yield from _yaml({"alerts": {"on_failure": [{"email": address} for address in recipients]}})
-    yield from _comment("Cron neither retries nor limits a command: set what fits it.")
-    yield from _yaml({"defaults": {"retries": RETRIES, "timeout": _timeout(first)}})
+        yield from comment("From MAILTO: cron mails all output, an alert is sent when a run fails.")
+        yield from fields_of({"alerts": {"on_failure": [{"email": address} for address in recipients]}})
+    yield from comment("Cron neither retries nor limits a command: set what fits it.")
+    yield from fields_of({"defaults": {"retries": RETRIES, "timeout": _timeout(first)}})
     yield "tasks:"
     for number, task in enumerate(tasks):
         needs = [tasks[number - 1].name] if number else []
@@ -54,8 +50,8 @@ def _lines(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
 def _origin(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
     file = source.rpartition("/")[2] if source != STANDARD_INPUT else "standard input"
     for task in tasks:
-        yield from _comment(f"Imported by `jobyard import crontab` from {file}, line {task.line}:")
-        yield from _comment(f"  {task.source.strip()}")
+        yield from comment(f"Imported by `jobyard import crontab` from {file}, line {task.line}:")
+        yield from comment(f"  {task.source.strip()}")
 
 
 def _schedule(task: TaskDraft) -> str | None:
@@ -75,10 +71,10 @@ def _timeout(task: TaskDraft) -> str:
 def _task(task: TaskDraft, needs: list[str], *, alone: bool) -> Iterator[str]:
     yield f"  {task.name}:"
     for todo in task.todos:
-        yield from _comment(f"TODO: {todo}.", "    ")
+        yield from comment(f"TODO: {todo}.", "    ")
     for look in task.command.doubts:
-        yield from _comment(f"Look at this: {look}.", "    ")
-    yield from _yaml(_fields(task, needs), "    ")
+        yield from comment(f"Look at this: {look}.", "    ")
+    yield from fields_of(_fields(task, needs), "    ")
 
 
 def _fields(task: TaskDraft, needs: list[str]) -> dict[str, Any]:
@@ -113,37 +109,3 @@ def as_template(text: str) -> str:
     if "raw" not in text:
         return f"{{% raw %}}{text}{{% endraw %}}"
     return _TEMPLATE.sub(lambda match: f"{{{{ '{match[0]}' }}}}", text)
-
-
-def _comment(text: str, indent: str = "") -> Iterable[str]:
-    """Yield a comment of YAML on one line, which nothing in the text can end."""
-    shown = _UNPRINTABLE.sub(" ", text.replace("\n", " ").replace("\t", " "))
-    return [f"{indent}# {shown}".rstrip()]
-
-
-def _yaml(part: dict[str, Any], indent: str = "") -> Iterator[str]:
-    for name, value in part.items():
-        if isinstance(value, dict | list):
-            yield f"{indent}{name}: {_dumped(value, flow=True)}"
-        else:
-            yield indent + _dumped({name: value}, flow=False)
-
-
-def _dumped(value: Any, *, flow: bool) -> str:
-    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=flow)
-    return text.rstrip("\n")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes as people do it: single where the text has double ones."""
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = None
-    if _SPECIAL.search(text):
-        style = "'" if _ESCAPED.search(text) and text.isprintable() else '"'
-    # Without a style, PyYAML quotes what would not be a string, such as 8080 and yes.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _string)

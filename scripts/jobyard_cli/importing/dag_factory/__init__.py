@@ -1,0 +1,1 @@
+"""Jobs from the YAML files of dag-factory, with what became of every key (https://github.com/astronomer/dag-factory)."""

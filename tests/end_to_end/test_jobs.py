@@ -154,7 +154,8 @@ def test_with_drift_a_job_after_another_trains_for_that_jobs_day(demo: FinishedD
     (run,) = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "asset_triggered"]
     tasks = run_to_its_end(platform, dag, run)
     assert {task["state"] for task in tasks} == {"success"}
-    model = demo.story.model()
+    assert demo.story.model()["dt"] > day
+    model = read_json(platform, f"{MODELS}/by-day/dt={day}.json")
     assert model["days"] == [day_before(day, back) for back in range(6, -1, -1)]
     assert model["model"] == f"{MODELS}/dt={day}/model.ubj"
     predictions = read_table(platform, f"predictions/{TEAM}/consultations/dt={day}/predictions.parquet")

@@ -149,6 +149,33 @@ def test_the_best_of_several_trainings_becomes_the_latest(s3: S3Client, result: 
     assert inference_job.main(["predict", *COMMON, "--model", "quality"]) == 0
 
 
+def test_a_backfilled_day_is_scored_by_the_model_of_that_day(
+    s3: S3Client, result: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    land(s3, BUCKET, "risk", TODAY, 20)
+    generation_job.main([*COMMON, "--days", "20"])
+    common = ["--table", "consultations", "--model", "quality"]
+    today, before, first = (str(TODAY - timedelta(days=back)) for back in (0, 4, 8))
+    # The last one is of a past day, as in a backfill.
+    for day in (first, today, before):
+        result("train", *common, "--date", day, "--days", "8", "--rounds", "3")
+    assert pointer(s3, "quality")["dt"] == today
+
+    def scored_by(back: int) -> str:
+        day = TODAY - timedelta(days=back)
+        result("predict", *common, "--date", str(day))
+        key = f"predictions/risk/consultations/dt={day}/predictions.parquet"
+        [model] = set(pd.read_parquet(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()))["model_dt"])
+        return str(model)
+
+    assert [scored_by(back) for back in (0, 1, 3, 4, 5, 8)] == [today, before, before, before, first, first]
+    assert "no model 'quality'" not in capsys.readouterr().out
+    assert scored_by(9) == first
+    older = TODAY - timedelta(days=9)
+    assert f"no model 'quality' is of {older} or before: the oldest scores, of {first}\n" in capsys.readouterr().out
+    assert result("drift", *common, "--date", before, "--days", "8")["model_dt"] == before
+
+
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [

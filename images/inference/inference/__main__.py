@@ -25,7 +25,7 @@ Result = dict[str, Any]
 
 
 def run_training(store: Store, options: Options) -> Result:
-    """Train on the days up to the last, and make the model the latest; its key and metrics.
+    """Train on the days up to the last, and let the model count from that day on; its key and metrics.
 
     Raises:
         UnreadableError: a day's feature table is missing.
@@ -40,13 +40,15 @@ def run_training(store: Store, options: Options) -> Result:
 
 
 def run_prediction(store: Store, options: Options) -> Result:
-    """Predict for every patient of a day; how many there were, and how many were found malignant.
+    """Predict for every patient of a day with the model of that day; how many, and how many were found malignant.
 
     Raises:
         UnreadableError: the day's features or the model are missing.
         TableError: the features are not the model's.
     """
-    day, pointer = options.date, store.latest(options.model)
+    day, pointer = options.date, store.of_day(options.model, options.date)
+    if pointer["dt"] > str(day):
+        print(f"no model {options.model!r} is of {day} or before: the oldest scores, of {pointer['dt']}", flush=True)
     table = store.features(options.table, day)
     predictions = predict(store.booster(pointer), pointer["features"], table).assign(model_dt=pointer["dt"])
     address = store.write_predictions(options.table, day, predictions)
@@ -56,13 +58,13 @@ def run_prediction(store: Store, options: Options) -> Result:
 
 
 def run_drift(store: Store, options: Options) -> Result:
-    """Compare the features of the days up to the last with those the latest model learned from; the largest PSI.
+    """Compare the features of the days up to the last with those that day's model learned from; the largest PSI.
 
     Raises:
         UnreadableError: there is no model yet, it does not say its days, or a day's feature table is missing.
         TableError: the features are not the model's.
     """
-    pointer = store.latest(options.model)
+    pointer = store.of_day(options.model, options.date)
     if "days" not in pointer:
         raise UnreadableError(f"the model of {pointer['dt']} does not say which days it was trained on; train it again")
     learned = _rows(store, options.table, map(date.fromisoformat, pointer["days"]))
@@ -81,7 +83,7 @@ def run_drift(store: Store, options: Options) -> Result:
 
 
 def run_selection(store: Store, options: Options) -> Result:
-    """Make the best of several trained models the latest of a name of its own; its key and AUC.
+    """Let the best of several trained models count from its day on, by a name of its own; its key and AUC.
 
     Raises:
         CandidatesError: they are not results of training tasks.

@@ -59,8 +59,38 @@ class Store:
         return pointer
 
     def make_latest(self, name: str, pointer: dict[str, Any]) -> None:
-        """Let a name stand for a model that is there, in one request: a reader finds the old model or the new one."""
-        self._write(f"models/{self.team}/{name}/latest.json", json.dumps(pointer).encode())
+        """Let a name stand for a model that is there, from its day on; a reader finds the old model or the new one.
+
+        Training of a past day, as in a backfill, leaves the models of later days as they are.
+        """
+        content = json.dumps(pointer).encode()
+        self._write(f"{self._by_day(name)}{pointer['dt']}.json", content)
+        if pointer["dt"] == max(self._days(name)):
+            self._write(f"models/{self.team}/{name}/latest.json", content)
+
+    def of_day(self, name: str, day: date) -> dict[str, Any]:
+        """The pointer to the model that was the newest on a day; the oldest one for a day before all of them.
+
+        Raises:
+            UnreadableError: no model of this name has been trained.
+        """
+        days = self._days(name)
+        if not days:
+            # Of before models were kept by their days, or none.
+            return self.latest(name)
+        chosen = max((one for one in days if one <= str(day)), default=days[0])
+        pointer: dict[str, Any] = json.loads(self._read(f"{self._by_day(name)}{chosen}.json"))
+        return pointer
+
+    def _by_day(self, name: str) -> str:
+        return f"models/{self.team}/{name}/by-day/dt="
+
+    def _days(self, name: str) -> list[str]:
+        """The days of the models of a name, in order."""
+        prefix = self._by_day(name)
+        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return sorted(key.removeprefix(prefix).removesuffix(".json") for key in keys)
 
     def pointer(self, model: str) -> dict[str, Any]:
         """What was written with a model, given its key; of this team's alone.

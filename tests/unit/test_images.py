@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from feature_generation.features import MEASUREMENTS, RowsError, make_features
-from inference.drift import drift, expected_by_chance, stability_index
+from inference.drift import drift, expected_by_chance, stability_index, two_sample_test
 from inference.model import TableError, area_under_curve, predict, train
 from inference.selection import CandidatesError, best
 from jobyard_local.demo.data import land, raw_days
@@ -222,6 +222,24 @@ def test_few_rows_look_like_drift_as_much_as_is_said() -> None:
     assert np.mean(found) == pytest.approx(expected_by_chance(500, 300, 10), rel=0.15)
 
 
+def test_a_test_of_two_samples_says_how_likely_the_difference_is_by_chance() -> None:
+    random = np.random.default_rng(7)
+    names = [f"f{number}" for number in range(5)]
+
+    def drawn(rows: int) -> pd.DataFrame:
+        return pd.DataFrame(random.normal(size=(rows, 5)), columns=names)
+
+    by_chance = [two_sample_test(drawn(400), drawn(60), names) for _ in range(300)]
+    # About one in twenty: Bonferroni's bound is near for features that know nothing of each other.
+    assert 0.02 < np.mean(np.array(by_chance) < 0.05) < 0.08
+    table, moved = drawn(400), drawn(60).assign(f3=random.normal(1.0, size=60))
+    assert two_sample_test(table, moved, names) < 1e-4
+    assert two_sample_test(table, table, names) == 1
+    assert two_sample_test(table, table.assign(f1=np.nan), names) == 1
+    with pytest.raises(TableError, match="no rows"):
+        two_sample_test(table, table.head(0), names)
+
+
 def test_drift_names_the_feature_that_moved() -> None:
     features = make_features(raw())
     names = [name for name in features.columns if name not in ("patient_id", "label")]
@@ -244,7 +262,7 @@ def test_the_drift_of_days_is_from_the_days_that_the_model_learned_from(
         f"models/risk/quality/dt={before}/model.ubj"
     )
     same = result("drift", *common, "--date", before, "--days", "5")
-    assert (same["psi"], same["model_dt"]) == (0, before)
+    assert (same["psi"], same["ks_p"], same["model_dt"]) == (0, 1, before)
     few = result("drift", *common, "--date", str(TODAY), "--bins", "5")
     more = result("drift", *common, "--date", str(TODAY), "--days", "5", "--bins", "5")
     assert 0 < more["psi"] < few["psi"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from inference.drift import drift, expected_by_chance
+from inference.drift import drift, expected_by_chance, two_sample_test
 from inference.model import DEPTH, KEY, ROUNDS, TableError, predict, train
 from inference.selection import CandidatesError, best
 from inference.store import Store, UnreadableError
@@ -58,7 +58,7 @@ def run_prediction(store: Store, options: Options) -> Result:
 
 
 def run_drift(store: Store, options: Options) -> Result:
-    """Compare the features of the days up to the last with those that day's model learned from; the largest PSI.
+    """Compare the features of the days up to the last with those that day's model learned from; PSI and KS test.
 
     Raises:
         UnreadableError: there is no model yet, it does not say its days, or a day's feature table is missing.
@@ -77,6 +77,7 @@ def run_drift(store: Store, options: Options) -> Result:
         "psi": round(float(found.iloc[0]), 6),
         "feature": str(found.index[0]),
         "by_chance": round(chance, 6),
+        "ks_p": float(f"{two_sample_test(learned, rows, pointer['features']):.3g}"),
         "rows": len(rows),
         "model_dt": pointer["dt"],
     }

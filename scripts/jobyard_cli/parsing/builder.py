@@ -14,10 +14,11 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.events import (
     AliasEvent,
-    CollectionEndEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
     SequenceStartEvent,
 )
 from yaml.nodes import ScalarNode
@@ -115,20 +116,20 @@ class Builder:
             self.document.refuse(1, 1, "the file must not be empty")
 
     def _take(self, event: Any) -> None:
-        # The most frequent first.
-        match event:
-            case ScalarEvent():
-                self._scalar(event)
-            case MappingStartEvent():
-                self._start(event, {})
-            case SequenceStartEvent():
-                self._start(event, [])
-            case CollectionEndEvent():
-                self.open.pop()
-            case DocumentStartEvent():
-                self._start_document(event)
-            case AliasEvent():
-                self._refuse(event, f"aliases are not supported; write out the value of *{event.anchor}")
+        # The most frequent first. `match` would take twice as long.
+        kind = type(event)
+        if kind is ScalarEvent:
+            self._scalar(event)
+        elif kind is MappingStartEvent:
+            self._start(event, {})
+        elif kind is SequenceStartEvent:
+            self._start(event, [])
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            self.open.pop()
+        elif kind is DocumentStartEvent:
+            self._start_document(event)
+        elif kind is AliasEvent:
+            self._refuse(event, f"aliases are not supported; write out the value of *{event.anchor}")
 
     def _start_document(self, event: Any) -> None:
         self.documents += 1

@@ -56,7 +56,7 @@ def sync(
     airflow_url: AirflowUrl = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait until Airflow has the release.", min=0)
-    ] = 600,
+    ] = 600.0,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not call Airflow's API, and do not wait.")] = False,
     by: By = "",
     repo: TeamRepository = None,

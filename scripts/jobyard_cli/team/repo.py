@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,13 @@ PUBLISHED_JOBS = "values/published-jobs.yaml"
 list is not available."""
 ENVIRONMENTS = "values/platform"
 """A copy of the platform's `values/environments`; the team's own files in `values` are for its chart."""
+
+
+def _job_files(dags: Path) -> list[Path]:
+    """Return the jobs' files, sorted by the names of their folders."""
+    folders = os.listdir(dags) if dags.is_dir() else []
+    names = [name for name in sorted(folders) if os.path.exists(f"{dags}/{name}/job.yaml")]
+    return [Path(dags, name, "job.yaml") for name in names]
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -98,7 +106,7 @@ class TeamRepo:
             catalogue=load(root / "values/node-groups.yaml", "values/node-groups.yaml"),
             types=_optional(root, "values/task-types.yaml"),
             published=_optional(root, PUBLISHED_JOBS),
-            job_files=sorted((root / "dags").glob("*/job.yaml")),
+            job_files=_job_files(root / "dags"),
             platform=platform,
         )
 

@@ -37,13 +37,13 @@ class CheckedJob:
     """Warnings of what may not work, sorted."""
 
 
-def check_file(file: Path, repo: TeamRepo, *, sound: bool) -> CheckedJob:
-    """Return what the check finds in a job's file, which is in a folder of its name.
+def check_file(path: str, repo: TeamRepo, *, sound: bool) -> CheckedJob:
+    """Return what the check finds in a job's file, which is in a folder of its name; `path` is in the repository.
 
     It is compiled if nothing is found; never where `sound` is false, as something else than the file is wrong.
     """
-    name = file.parent.name
-    document = load(file, f"dags/{name}/job.yaml")
+    name = path.split("/")[-2]
+    document = load(repo.root / path, path)
     findings = list(check_job(document, repo))
     trust = list(check_trust(document, repo))
     if findings or not sound:

@@ -88,10 +88,11 @@ def check_jobs(repo: TeamRepo, only: Sequence[Path] = (), meanwhile: Callable[[]
     wrong = {finding.path for finding in findings}
     sound = wrong.isdisjoint(document.path for document in repo.documents)
 
-    def check(file: Path) -> CheckedJob:
-        return check_file(file, repo, sound=sound and f"dags/{file.parent.name}/{file.name}" not in wrong)
+    def check(path: str) -> CheckedJob:
+        return check_file(path, repo, sound=sound and path not in wrong)
 
-    jobs = share(_chosen(repo.job_files, only), check, meanwhile)
+    paths = [file.relative_to(repo.root).as_posix() for file in _chosen(repo.job_files, only)]
+    jobs = share(paths, check, meanwhile)
     return _together(repo, findings, jobs, whole=not only)
 
 

@@ -83,7 +83,10 @@ def test_another_process_that_is_killed_is_made_up_for(cores: int) -> None:
 
 
 def test_a_result_that_can_not_be_handed_over_is_made_here(cores: int) -> None:
-    assert [one() for one in share(MANY, lambda number: lambda: number)] == MANY
+    def work(number: int) -> Callable[[], int]:
+        return lambda: number
+
+    assert [one() for one in share(MANY, work)] == MANY
 
 
 def test_an_error_in_any_process_is_raised_here(cores: int) -> None:

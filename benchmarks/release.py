@@ -87,7 +87,7 @@ def section() -> str:
         [
             f"## The release of {JOBS:,} jobs of four tasks\n",
             "Wall time in seconds of the whole process, and the requests that the S3 server (versitygw, on this",
-            "machine) answered. `jobyard sync --no-wait` also checks all jobs and compiles them, each time anew;",
+            "machine) answered. `jobyard sync --no-wait` also checks all jobs and compiles them, in each round;",
             f"`aws s3 sync --delete` compares and copies the files of `dags/`. awscli {version('awscli')}\n",
             f"| {ROUNDS} rounds: changed | | median | least | most | requests |",
             "|---|---|---|---|---|---|",

@@ -55,7 +55,10 @@ def sync(
     endpoint_url: EndpointUrl = None,
     airflow_url: AirflowUrl = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long to wait until Airflow has the release.", min=0)
+        float,
+        typer.Option(
+            metavar="SECONDS", help="How long to wait until Airflow has the release.", show_default="600", min=0
+        ),
     ] = 600.0,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not call Airflow's API, and do not wait.")] = False,
     by: By = "",

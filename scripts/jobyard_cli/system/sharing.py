@@ -62,7 +62,7 @@ def _processes(items: int) -> int:
 
 
 def _numbers(count: int) -> int:
-    """Return a pipe to read the chunks' numbers from, a byte each: whoever reads one has the chunk to itself."""
+    """Return a pipe to read the chunks' numbers from, a byte each: the process that reads one has the chunk to itself."""
     reading, writing = os.pipe()
     os.write(writing, bytes(range(count)))
     os.close(writing)

@@ -110,6 +110,15 @@ def test_an_error_of_what_is_done_meanwhile_ends_the_others(cores: int) -> None:
 
 
 @pytest.mark.parametrize("cores", [4], indirect=True)
+def test_where_no_process_is_allowed_everything_happens_here(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert set(share(MANY, lambda _: os.getpid())) == {os.getpid()}
+
+
+@pytest.mark.parametrize("cores", [4], indirect=True)
 def test_few_items_are_not_shared(cores: int) -> None:
     assert set(share(MANY[: FEWEST - 1], lambda _: os.getpid())) == {os.getpid()}
 

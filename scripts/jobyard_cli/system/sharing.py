@@ -7,6 +7,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TypeVar
 
@@ -41,8 +42,12 @@ def share(
     size = max(_CHUNK, -(-len(items) // _NUMBERS))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     numbers = _numbers(len(chunks))
-    others = [_Other(numbers, chunks, work) for _ in range(count - 1)]
+    others: list[_Other] = []
     try:
+        # Where no more processes are allowed, there are fewer.
+        with suppress(OSError):
+            for _ in range(count - 1):
+                others.append(_Other(numbers, chunks, work))
         meanwhile()
         done = dict(_taken(numbers, chunks, work))
         for other in others:
@@ -62,7 +67,7 @@ def _processes(items: int) -> int:
 
 
 def _numbers(count: int) -> int:
-    """Return a pipe to read the chunks' numbers from, a byte each: the process that reads one has the chunk to itself."""
+    """Return a pipe to read the chunks' numbers from, a byte each: what one process reads, no other gets."""
     reading, writing = os.pipe()
     os.write(writing, bytes(range(count)))
     os.close(writing)

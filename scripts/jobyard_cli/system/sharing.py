@@ -44,7 +44,7 @@ def share(
     numbers = _numbers(len(chunks))
     others: list[_Other] = []
     try:
-        # Where no more processes are allowed, there are fewer.
+        # A machine may allow fewer processes.
         with suppress(OSError):
             for _ in range(count - 1):
                 others.append(_Other(numbers, chunks, work))

@@ -33,6 +33,8 @@ PROCESSES = (
     "etcd",
 )
 LINEAR = Target("at most", 1.25)
+ONE_MORE = Target("at most", 20, " s")
+FLAT = Target("at most", 1.5)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ def section() -> str:
     """Measure, and return the result as Markdown."""
     few, many = [_measure(count) for count in COUNTS]
     growth = (many.all_synced / few.all_synced) / (many.teams / few.teams)
+    later = many.one_more / few.one_more
+    more = f"One team more among {many.teams}: {ONE_MORE.verdict(many.one_more)}"
+    flat = f"That is {later:.2f} times as long as among {few.teams}. {FLAT.verdict(later)}"
     each = f"A team takes {growth:.2f} times as long among {many.teams} as among {few.teams}."
     rows = [f"| {title} | {' | '.join(cells)} |" for title, *cells in _rows(few, many)]
     return "\n".join(
@@ -57,13 +62,15 @@ def section() -> str:
             f"## {COUNTS[1]} teams\n",
             "A platform of its own without Airflow, once for each number of teams: from the push of all their files in",
             "`values/teams/` until each team's two Applications are Synced and Healthy; then one team more, on top of",
-            f"them. Argo CD polls every {POLL_SECONDS} s, its default; a webhook announces each push. Objects are",
-            "those that the API server has with the teams and did not have before.\n",
+            f"them. Argo CD polls every {POLL_SECONDS} s, its default; each push is announced as by a webhook, which",
+            "refreshes the Applications that it touches. Objects are those that the API server has with the teams and",
+            "did not have before.\n",
             f"| | {few.teams} teams | {many.teams} teams |",
             "|---|---|---|",
             *rows,
             "",
             f"{each} {LINEAR.verdict(growth)}\n",
+            f"{more} {flat}\n",
         ]
     )
 

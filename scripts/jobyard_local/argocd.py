@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,11 +163,25 @@ def refresh(kubectl: Kubectl, *applications: str) -> None:
     kubectl(*_ANNOTATE, "applications.argoproj.io", *applications, "argocd.argoproj.io/refresh=normal")
 
 
-def refresh_teams(kubectl: Kubectl) -> None:
-    """Ask Argo CD to look at the platform's repository now for files of teams, and for changes to each."""
+def announce(kubectl: Kubectl, changed: Collection[str]) -> None:
+    """Tell Argo CD of a push to the platform's repository that changed these files, as a git host's webhook does.
+
+    The ApplicationSet looks for files of teams. Of the Applications, only those are refreshed that have one of the
+    files in their `manifest-generate-paths`: the others are what they were, and looking at each takes longer.
+    """
     kubectl(*_ANNOTATE, "applicationsets.argoproj.io", "teams", "argocd.argoproj.io/application-set-refresh=true")
-    if bounds := [one.name for one in statuses(kubectl) if one.name.startswith("bounds-")]:
-        refresh(kubectl, *bounds)
+    items = kubectl.json("get", "applications.argoproj.io", "--namespace", NAMESPACE)["items"]
+    bounds = [item for item in items if item["metadata"]["name"].startswith("bounds-")]
+    if touched := [item["metadata"]["name"] for item in bounds if _is_touched(item, changed)]:
+        refresh(kubectl, *touched)
+
+
+def _is_touched(application: dict[str, Any], changed: Collection[str]) -> bool:
+    """Return whether one of the files is, or is in, one of the paths that an Application is rendered from."""
+    stated = application["metadata"]["annotations"]["argocd.argoproj.io/manifest-generate-paths"]
+    folder = f"/{application['spec']['source']['path']}"
+    paths = [os.path.normpath(os.path.join(folder, path)) for path in map(str.strip, stated.split(";"))]
+    return any(f"/{file}" == path or f"/{file}".startswith(f"{path}/") for file in changed for path in paths)
 
 
 def wait_settled(

@@ -340,7 +340,7 @@ class LocalPlatform:
         """Write these teams to the platform's repository, refresh Argo CD, and return the commit."""
         (self.state / "teams.json").write_text(json.dumps({team: dict(values) for team, values in teams.items()}))
         revision = self.push_platform()
-        argocd.refresh_teams(self.kubectl)
+        argocd.announce(self.kubectl, self.platform_repository.changed(revision))
         for application in self._own_applications():
             argocd.refresh(self.kubectl, application)
         return revision

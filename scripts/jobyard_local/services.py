@@ -171,6 +171,10 @@ class GitRepository:
             git(scratch, "commit", "--quiet", "--message", message)
         return self.push(scratch)
 
+    def changed(self, commit: str) -> list[str]:
+        """Return the files that a commit changed, by their path in the repository."""
+        return git(self.path, "diff-tree", "--root", "--no-commit-id", "--name-only", "-r", commit).splitlines()
+
 
 def git(tree: Path, *arguments: str) -> str:
     """Run git in a work tree, with a user name of its own, as a new machine has none; return its output."""

@@ -77,7 +77,7 @@ def test_no_damage_to_a_file_makes_the_check_fail_otherwise(add_job: AddJob, tea
         text[start : start + chance.randint(0, 5)] = written
     add_job("damaged", "".join(text))
     checked = check_repo(team_repo)
-    data = checked.jobs["damaged"].data
+    data = load(team_repo / checked.jobs["damaged"], checked.jobs["damaged"]).data
     assert not is_valid(SCHEMA, data) or not list(validator(SCHEMA).iter_errors(data))
     for finding in checked.findings:
         lines = "".join(text).splitlines() or [""]

@@ -113,6 +113,22 @@ def test_commands_work_from_any_folder_of_the_repository(
     assert jobyard("new", "train")[1].startswith("wrote dags/train/job.yaml;")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "--format=xml"], "xml"),
+        (["sync", "--timeout=soon"], "--timeout"),
+        (["sync", "--timeout=-1"], "greater than or equal to 0"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(
+    jobyard: Callable[..., tuple[int, str, str]], arguments: list[str], message: str
+) -> None:
+    code, out, err = jobyard(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
 def test_the_check_does_not_load_what_only_the_local_platform_needs(add_job: AddJob, team_repo: Path) -> None:
     add_job("score")
     program = (
@@ -120,7 +136,8 @@ def test_the_check_does_not_load_what_only_the_local_platform_needs(add_job: Add
         "from jobyard_cli.cli import main\n"
         "try: main.run()\n"
         "except SystemExit: pass\n"
-        "print(sorted(name for name in ('boto3', 'pandas', 'cryptography', 'sklearn') if name in sys.modules))"
+        "heavy = {'boto3', 'pandas', 'cryptography', 'pydantic', 'sklearn'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     ran = subprocess.run(

@@ -16,8 +16,8 @@ from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, RestTransport
 from jobyard_cli.aws.errors import StoreError
+from jobyard_cli.check import job as job_module
 from jobyard_cli.check import limits as limits_module
-from jobyard_cli.check import run as run_module
 from jobyard_cli.images.addresses_file import ImagesFileError, read_images
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.release import compile as compile_module
@@ -180,7 +180,7 @@ def test_a_sync_checks_and_compiles_each_job_once_and_writes_and_reads_its_relea
     counted(json, "loads", lambda _, text, *__: "{score: {" in str(text) and "{train: {" in str(text))
     counted(compile_module, "check_repo")
     counted(limits_module, "check_job")
-    counted(run_module, "check_job")
+    counted(job_module, "check_job")
     counted(entry_module, "_resources")
 
     sync(Target("risk", BUCKET, s3, None, Memory()), compile_release(team_repo, FIRST), "", lambda *_: False, 0, print)

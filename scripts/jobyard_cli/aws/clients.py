@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.errors import JobyardError
 
 if TYPE_CHECKING:
     from botocore.config import Config
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 6
@@ -68,15 +71,34 @@ def ecr(region: str | None = None) -> Any:
     return _client("ecr", region_name=region)
 
 
+def prepare_s3() -> None:
+    """Load what a client for S3 needs, so that making one is quick; this looks for no credentials."""
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    with suppress(AwsClientError):
+        _client("s3", _config().merge(Config(signature_version=UNSIGNED)), region_name="us-east-1")
+
+
 def _client(service: Any, config: Config | None = None, **arguments: Any) -> Any:
     # boto3 makes the same client of it, and takes half as long again for what nothing here uses.
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
     try:
-        return Session().create_client(service, config=config or _config(), **arguments)
+        session = Session()
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+        return session.create_client(service, config=config or _config(), **arguments)
     except (BotoCoreError, ValueError) as error:
         raise AwsClientError(f"no client for AWS's {service}: {error}") from error
+
+
+@cache
+def _loader(folders: str | None) -> Loader:
+    """Return what reads AWS's descriptions of its services, and keeps those that it has read for the next client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(folders)
 
 
 def _config(attempts: int = ATTEMPTS, connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> Config:

@@ -5,11 +5,11 @@ The library applies the same rules when it reads the release, so this finds what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 from jobyard.entries import Job
 from jobyard.rules import MisfitError
-from jobyard.validation import check_job, check_release
+from jobyard.validation import Counts, check_job, check_release
 
 from jobyard_cli.check.findings import Finding
 from jobyard_cli.check.parts import last_name
@@ -20,24 +20,23 @@ _RENAMED = {"arguments": "with"}
 _ADDED = frozenset(["items", "requests", "limits"])
 
 
-def check_limits(entries: Mapping[str, Job], documents: Mapping[str, Document], *, whole: bool) -> list[Finding]:
-    """Return a finding for each job that does not fit a release, and one if the jobs do not fit a release together.
+def check_limits(document: Document, entry: Job) -> Counts | Finding:
+    """Return how much of a release a job takes, or a finding if it does not fit one.
 
-    The documents must have no other findings. `whole` says whether they are all jobs of the repository.
+    The document must have no other findings.
     """
-    findings = []
-    counts = []
-    for name, entry in entries.items():
-        try:
-            counts.append(check_job(entry))
-        except MisfitError as misfit:
-            findings.append(_finding(documents[name], misfit))
-    if whole and not findings:
-        try:
-            check_release(counts)
-        except MisfitError as misfit:
-            findings.append(Finding("dags", 1, 1, str(misfit), "limit"))
-    return findings
+    try:
+        return check_job(entry)
+    except MisfitError as misfit:
+        return _finding(document, misfit)
+
+
+def check_all_limits(counts: Iterable[Counts]) -> Iterator[Finding]:
+    """Yield a finding if jobs, each of which fits a release, do not fit it together."""
+    try:
+        check_release(counts)
+    except MisfitError as misfit:
+        yield Finding("dags", 1, 1, str(misfit), "limit")
 
 
 def _finding(document: Document, misfit: MisfitError) -> Finding:

@@ -44,8 +44,16 @@ def _links(top: Path) -> Iterator[Path]:
     if top.is_symlink():
         yield top
         return
-    for folder, folders, files in os.walk(top):
-        for name in (*folders, *files):
-            path = f"{folder}{os.sep}{name}"
-            if os.path.islink(path):
-                yield Path(path)
+    yield from map(Path, _links_below(str(top)))
+
+
+def _links_below(folder: str) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            yield entry.path
+        elif entry.is_dir():
+            yield from _links_below(entry.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 
 from jobyard_cli.check.findings import Finding, printable
 from jobyard_cli.check.run import Checked
@@ -27,18 +28,15 @@ def _count(number: int, noun: str) -> str:
 
 def lines(checked: Checked, *, snippets: bool) -> Iterator[str]:
     """Yield a line for each finding, with `snippets` also the line of the file and a mark under the column."""
+    lines_of = cache(checked.lines_of)
     for finding in checked.reported:
         yield str(finding)
         if snippets:
-            yield from _snippet(checked, finding)
+            yield from _snippet(lines_of(finding.path), finding)
     yield summary(checked)
 
 
-def _snippet(checked: Checked, finding: Finding) -> Iterator[str]:
-    document = checked.documents.get(finding.path)
-    if document is None:
-        return
-    text = document.text.splitlines()
+def _snippet(text: list[str], finding: Finding) -> Iterator[str]:
     if finding.line <= len(text):
         yield f"{finding.line:>6} | {printable(text[finding.line - 1])}"
         yield f"{'':>6} | {' ' * (finding.column - 1)}^"

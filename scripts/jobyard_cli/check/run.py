@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobyard.contract import NAME, NAME_RULE
 from jobyard.entries import Job
 
 from jobyard_cli.check.findings import Finding
-from jobyard_cli.check.limits import check_limits
+from jobyard_cli.check.job import CheckedJob, check_file
+from jobyard_cli.check.limits import check_all_limits
 from jobyard_cli.check.links import check_links
 from jobyard_cli.check.loaders import doubt_loaders
-from jobyard_cli.check.meaning import check_meaning, doubts
-from jobyard_cli.check.other_jobs import check_trust
-from jobyard_cli.check.schema import check_schema
-from jobyard_cli.check.surprises import check_surprises
 from jobyard_cli.errors import UsageError
-from jobyard_cli.parsing.documents import Document, load
-from jobyard_cli.release.entry import job_entry
+from jobyard_cli.parsing.documents import load
+from jobyard_cli.system.sharing import nothing, share
 from jobyard_cli.team.repo import TeamRepo
 
 
 @dataclass
 class Checked:
-    """What a check read and found. `jobs` is by name; `findings` are sorted by file, line and column."""
+    """What a check read and found. `jobs` has each job's file by its name; `findings` are sorted by place."""
 
     repo: TeamRepo
-    jobs: dict[str, Document] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Job] = field(default_factory=dict)
     """What a release has of the jobs in whose file nothing was found, by name."""
     findings: list[Finding] = field(default_factory=list)
@@ -39,19 +36,10 @@ class Checked:
         """Findings and warnings, sorted by file, line and column."""
         return sorted([*self.findings, *self.warnings])
 
-    @property
-    def documents(self) -> dict[str, Document]:
-        """Every file that was read, by path."""
-        read = [*self.repo.documents, *self.jobs.values()]
-        return {document.path: document for document in read}
-
-    @property
-    def sound_jobs(self) -> dict[str, Document]:
-        """The jobs without findings, by name; none if a file that all jobs depend on has findings."""
-        wrong = {finding.path for finding in self.findings}
-        if any(document.path in wrong for document in self.repo.documents):
-            return {}
-        return {name: document for name, document in self.jobs.items() if document.path not in wrong}
+    def lines_of(self, path: str) -> list[str]:
+        """Return the lines of a file that was checked, to quote them; none of another."""
+        read = {*self.jobs.values(), *(document.path for document in self.repo.documents)}
+        return load(self.repo.root / path, path).text.splitlines() if path in read else []
 
 
 class NothingToCheckError(UsageError):
@@ -62,12 +50,17 @@ class NothingToCheckError(UsageError):
         super().__init__(f"{path}: {why}")
 
 
-def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = None) -> Checked:
+def check_repo(
+    root: Path,
+    only: Sequence[Path] = (),
+    platform: Path | None = None,
+    meanwhile: Callable[[], object] = nothing,
+) -> Checked:
     """Check the jobs of the repository whose top folder is `root`, and report every problem, not only the first.
 
     `only` limits the check to jobs in these files or folders; empty means all. The files that jobs depend on (values,
     catalogue) are always checked. Jobs of other teams are looked up in the platform's list: that of its current branch,
-    or of the work tree `platform`.
+    or of the work tree `platform`. `meanwhile` is called while other processes check already, where they do.
 
     Raises:
         NotATeamRepoError: the folder is not a team's repository.
@@ -76,16 +69,15 @@ def check_repo(root: Path, only: Sequence[Path] = (), platform: Path | None = No
     for path in only:
         if not path.exists():
             raise NothingToCheckError(path)
-    return check_jobs(TeamRepo.load(root, platform), only)
+    return check_jobs(TeamRepo.load(root, platform), only, meanwhile)
 
 
-def check_jobs(repo: TeamRepo, only: Sequence[Path] = ()) -> Checked:
+def check_jobs(repo: TeamRepo, only: Sequence[Path] = (), meanwhile: Callable[[], object] = nothing) -> Checked:
     """Check the jobs of a repository that has been read, as `check_repo` does.
 
     Raises:
         NothingToCheckError: a path of `only` has no job in it.
     """
-    checked = Checked(repo)
     misplaced = _misplaced(repo)
     for path in only:
         if not _chosen([*repo.job_files, *misplaced], [path]):
@@ -93,28 +85,37 @@ def check_jobs(repo: TeamRepo, only: Sequence[Path] = ()) -> Checked:
     findings = {*_shared_files(repo), *_conflicts(repo), *check_links(repo.root)}
     for file in _chosen(misplaced, only):
         findings.add(_misplaced_finding(repo, file))
-    for file in _chosen(repo.job_files, only):
-        document = load(file, file.relative_to(repo.root).as_posix())
-        checked.jobs[file.parent.name] = document
-        findings.update(check_job(document, repo))
-        checked.warnings += check_trust(document, repo)
-    checked.findings = sorted(findings)
-    _compile(checked, whole=not only)
-    return checked
+    wrong = {finding.path for finding in findings}
+    sound = wrong.isdisjoint(document.path for document in repo.documents)
+
+    def check(path: str) -> CheckedJob:
+        return check_file(path, repo, sound=sound and path not in wrong)
+
+    paths = [file.relative_to(repo.root).as_posix() for file in _chosen(repo.job_files, only)]
+    jobs = share(paths, check, meanwhile)
+    return _together(repo, findings, jobs, whole=not only)
 
 
-def _compile(checked: Checked, *, whole: bool) -> None:
-    """Compile the jobs that are right so far, keep those that fit a release, and add warnings of what they say."""
-    entries = {name: job_entry(document, checked.repo) for name, document in checked.sound_jobs.items()}
-    if entries:
-        misfits = check_limits(entries, checked.jobs, whole=whole)
-        checked.findings = sorted({*checked.findings, *misfits})
-    checked.entries = {name: entries[name] for name in checked.sound_jobs}
-    for name, entry in checked.entries.items():
-        # What the defaults say is doubted once, and not for each task.
-        checked.warnings += sorted(set(doubts(checked.jobs[name], entry, checked.repo)))
+def _together(repo: TeamRepo, findings: set[Finding], jobs: list[CheckedJob], *, whole: bool) -> Checked:
+    """Return what was found in each file and, if they are the `whole` repository, in all jobs together."""
+    entries: dict[str, Job] = {}
+    warnings: list[Finding] = []
+    for job in jobs:
+        findings.update(job.findings)
+        warnings += job.trust
+        if job.entry is not None:
+            entries[job.name] = job.entry
+    for job in jobs:
+        warnings += job.doubts
+    checked = Checked(repo, {job.name: job.path for job in jobs}, entries, warnings=warnings)
     if whole:
-        checked.warnings += doubt_loaders(checked.entries, checked.repo)
+        # Jobs that do not fit by themselves are reported first.
+        fitting = [job.counts for job in jobs if job.counts]
+        if not any(finding.rule == "limit" for finding in findings):
+            findings.update(check_all_limits(fitting))
+        checked.warnings += doubt_loaders(entries, repo)
+    checked.findings = sorted(findings)
+    return checked
 
 
 def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
@@ -123,29 +124,6 @@ def _chosen(files: Iterable[Path], only: Sequence[Path]) -> list[Path]:
         return list(files)
     paths = {path.absolute() for path in only}
     return [file for file in files if not paths.isdisjoint((file, *file.parents))]
-
-
-def check_job(document: Document, repo: TeamRepo) -> Iterator[Finding]:
-    """Yield a finding for each problem of one job."""
-    yield from document.findings
-    name = document.path.split("/")[-2]
-    if not NAME.fullmatch(name):
-        yield document.finding((), f"the folder of a job must have {NAME_RULE}; got '{name}'", "name")
-    if document.data is not None and repo.job_schema not in repo.conflicted:
-        yield from _values(document, repo.job_schema)
-    # If the team's values or the catalogue are unreadable, every name in a job would be unknown.
-    if not any(shared.findings for shared in repo.documents):
-        yield from check_meaning(document, repo)
-
-
-def _values(document: Document, schema: Path) -> Iterator[Finding]:
-    """Yield what the schema refuses, and, where it accepts a value, what YAML reads differently than it looks."""
-    refused = list(check_schema(document, schema))
-    yield from refused
-    positions = {(finding.line, finding.column) for finding in refused}
-    for finding in check_surprises(document):
-        if (finding.line, finding.column) not in positions:
-            yield finding
 
 
 def _shared_files(repo: TeamRepo) -> Iterator[Finding]:
@@ -173,10 +151,15 @@ def _conflicts(repo: TeamRepo) -> Iterator[Finding]:
 
 
 def _misplaced(repo: TeamRepo) -> list[Path]:
-    """Return files that look like jobs and would be ignored."""
-    jobs = set(repo.job_files)
-    files = sorted((repo.root / "dags").rglob("*.y*ml"))
-    return [file for file in files if file.suffix in (".yaml", ".yml") and file not in jobs]
+    """Return files that look like jobs and would be ignored, sorted."""
+    jobs = set(map(str, repo.job_files))
+    found = []
+    # Paths of a thousand jobs take longer than looking for them.
+    for folder, folders, files in os.walk(repo.root / "dags"):
+        for name in (*folders, *files):
+            if name.endswith((".yaml", ".yml")) and f"{folder}{os.sep}{name}" not in jobs:
+                found.append(Path(folder, name))
+    return sorted(found)
 
 
 def _misplaced_finding(repo: TeamRepo, file: Path) -> Finding:

@@ -15,11 +15,14 @@ _EXPONENT = re.compile(r"([-+]?[0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")
 # https://yaml.org/type/int.html: base 8 with a leading 0, base 60 with colons, underscores anywhere.
 _ODD_NUMBER = re.compile(r"[-+]?0[0-9]+|.*[:_xb].*")
 
+# Beginnings of numbers, and all that YAML 1.1 reads as true or false: no other text without quotes surprises.
+_SUSPECT = re.compile(r"[-+.0-9]|(y|n|yes|no|on|off|true|false)\Z", re.IGNORECASE)
+
 
 def check_surprises(document: Document) -> Iterator[Finding]:
     """Yield a finding for each such value, wherever it is in the document."""
     for path, text in document.plain.items():
-        if problem := _problem(text, _at(document.data, path)):
+        if _SUSPECT.match(text) and (problem := _problem(text, _at(document.data, path))):
             yield document.finding(path, problem, "yaml-surprise")
 
 

@@ -11,7 +11,7 @@ from inspect import getdoc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from jobyard_cli.errors import MissingExtraError
 
@@ -21,6 +21,37 @@ if TYPE_CHECKING:
 ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
+def _convert_when_needed(param: Any) -> None:
+    """Have a value reach the command without a conversion if it needs none.
+
+    Typer converts with pydantic, whose import takes as long as that of all else that a short command needs.
+    """
+    if "process_value" in vars(param):
+        return
+    annotation = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    convert = param.process_value
+
+    def process_value(context: Context, value: Any) -> Any:
+        if value is None and not param.required:
+            value = () if param.multiple or param.nargs == -1 else None
+        elif type(value) is not annotation:
+            return convert(context, value)
+        return param.callback(context, param, value) if param.callback else value
+
+    param.process_value = process_value
+
+
+class QuickCommand(TyperCommand):
+    """A command that loads pydantic only for what it needs to convert."""
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        """The command's parameters."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            _convert_when_needed(param)
+        return params
+
+
 class LazyGroup(TyperGroup):
     """A group of commands, each of which is imported when it is looked up."""
 
@@ -28,6 +59,13 @@ class LazyGroup(TyperGroup):
     """By panel of the help: each command's name and where it is, as `module:attribute` (a function or a Typer)."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Earlier names of commands, which work for one release more; the help does not show them."""
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        """The group's own parameters."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            _convert_when_needed(param)
+        return params
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Names of the commands in the order of the help."""
@@ -68,7 +106,9 @@ def _load(name: str, path: str, panel: str) -> Command:
     if isinstance(loaded, typer.Typer):
         app.add_typer(loaded, name=name, rich_help_panel=panel)
     else:
-        app.command(name, help=_help(loaded), rich_help_panel=panel, context_settings=settings)(loaded)
+        app.command(name, cls=QuickCommand, help=_help(loaded), rich_help_panel=panel, context_settings=settings)(
+            loaded
+        )
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     return group.commands[name]

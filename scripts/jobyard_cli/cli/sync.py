@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,8 +55,11 @@ def sync(
     endpoint_url: EndpointUrl = None,
     airflow_url: AirflowUrl = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long to wait until Airflow has the release.", min=0)
-    ] = 600,
+        float,
+        typer.Option(
+            metavar="SECONDS", help="How long to wait until Airflow has the release.", show_default="600", min=0
+        ),
+    ] = 600.0,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not call Airflow's API, and do not wait.")] = False,
     by: By = "",
     repo: TeamRepository = None,
@@ -66,18 +70,19 @@ def sync(
 
     Exit codes: 0 Airflow has this release or a later one, 1 it does not, 2 the command itself is wrong.
     """
-    from jobyard_cli.sync.run import go_back
-    from jobyard_cli.sync.target import Given, find_target
-    from jobyard_cli.team.repo import TeamRepo
-
     if commit and not rollback:
         raise UsageError(f"commit '{commit}' needs --rollback: a sync releases the commit that is checked out")
     exclusive(given={"--images": images, "--rollback": rollback}, why="an earlier release has its own images")
     root = team_root(repo)
-    given = Given(bucket or pipeline_bucket(environment), endpoint_url, airflow_url, not no_wait)
     # A mistake in the jobs is reported before any service is called.
     release = None if rollback else _release(root, images)
-    target = find_target(TeamRepo.load(root).team, team_environment(root, environment, platform), given)
+    from jobyard_cli.sync.run import go_back
+    from jobyard_cli.sync.target import Given, find_target
+    from jobyard_cli.team.repo import TeamRepo
+
+    team = release.content["team"] if release else TeamRepo.load(root).team
+    given = Given(bucket or pipeline_bucket(environment), endpoint_url, airflow_url, not no_wait)
+    target = find_target(team, team_environment(root, environment, platform), given)
     if release is None:
         _tell(go_back(target, commit, by, timeout, _say), target.bucket)
     else:
@@ -92,7 +97,17 @@ def _release(root: Path, images: Path | None) -> ReleaseFile:
     from jobyard_cli.release.compile import compile_release
     from jobyard_cli.system.git import commit
 
-    return compile_release(root, commit(root), read_images(images) if images else None)
+    addresses = read_images(images) if images else None
+    return compile_release(root, commit(root), addresses, meanwhile=_prepare)
+
+
+def _prepare() -> None:
+    """Load what comes after the check."""
+    from jobyard_cli.aws.clients import prepare_s3
+
+    import_module("jobyard_cli.sync.run")
+    import_module("jobyard_cli.sync.target")
+    prepare_s3()
 
 
 def _say(line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jobyard.contract import SCHEMA_VERSION
@@ -14,6 +14,7 @@ from jobyard_cli.check.report import lines
 from jobyard_cli.check.run import Checked, check_repo
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.release.file import ReleaseFile, dumped
+from jobyard_cli.system.sharing import nothing
 
 JOB_DIGEST = 12
 """Hexadecimal digits of a job's digest: enough to tell its versions apart."""
@@ -33,18 +34,20 @@ class ReleaseTooLargeError(JobyardError):
         super().__init__(f"Airflow can't read the release: {error}; nothing was released")
 
 
-def compile_release(root: Path, commit: str, images: Mapping[str, str] | None = None) -> ReleaseFile:
+def compile_release(
+    root: Path, commit: str, images: Mapping[str, str] | None = None, meanwhile: Callable[[], object] = nothing
+) -> ReleaseFile:
     """Return a release of all jobs of a team's repository: the same bytes for the same files, commit and images.
 
     `images` are the addresses of those that belong to the jobs, by digest, so that going back to this release goes
-    back to them too; they are part of the release's digest, the commit is not.
+    back to them too; they are part of the release's digest, the commit is not. `meanwhile` is as `check_repo` has it.
 
     Raises:
         NotATeamRepoError: the folder is not a team repository.
         InvalidJobsError: the check found something.
         ReleaseTooLargeError: Airflow would not read the release.
     """
-    return release_of(check_repo(root), commit, images)
+    return release_of(check_repo(root, meanwhile=meanwhile), commit, images)
 
 
 def release_of(checked: Checked, commit: str, images: Mapping[str, str] | None = None) -> ReleaseFile:

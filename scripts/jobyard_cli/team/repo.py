@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,13 @@ PUBLISHED_JOBS = "values/published-jobs.yaml"
 list is not available."""
 ENVIRONMENTS = "values/platform"
 """A copy of the platform's `values/environments`; the team's own files in `values` are for its chart."""
+
+
+def _job_files(dags: Path) -> list[Path]:
+    """Return the jobs' files, sorted by the names of their folders."""
+    folders = os.listdir(dags) if dags.is_dir() else []
+    names = [name for name in sorted(folders) if os.path.exists(f"{dags}/{name}/job.yaml")]
+    return [Path(dags, name, "job.yaml") for name in names]
 
 
 def _optional(root: Path, name: str) -> Document | None:
@@ -98,7 +106,7 @@ class TeamRepo:
             catalogue=load(root / "values/node-groups.yaml", "values/node-groups.yaml"),
             types=_optional(root, "values/task-types.yaml"),
             published=_optional(root, PUBLISHED_JOBS),
-            job_files=sorted((root / "dags").glob("*/job.yaml")),
+            job_files=_job_files(root / "dags"),
             platform=platform,
         )
 
@@ -116,7 +124,7 @@ class TeamRepo:
     def job_schema(self) -> Path:
         return self.root / "schemas" / "job.schema.json"
 
-    @property
+    @cached_property
     def team(self) -> str:
         return str(self._value("team") or "")
 
@@ -124,19 +132,19 @@ class TeamRepo:
     def namespace(self) -> str:
         return namespace(self.team)
 
-    @property
+    @cached_property
     def allowed_node_groups(self) -> list[str]:
         return _strings(self._value("allowedNodeGroups"))
 
-    @property
+    @cached_property
     def service_accounts(self) -> list[str]:
         return list(self._value("serviceAccounts") or {})
 
-    @property
+    @cached_property
     def priorities(self) -> dict[str, int]:
         return dict(self._value("priorities") or {})
 
-    @property
+    @cached_property
     def pools(self) -> list[str]:
         return list(self._value("pools") or {})
 
@@ -155,16 +163,16 @@ class TeamRepo:
             environments[file.stem] = _part(document, "environment")
         return environments
 
-    @property
+    @cached_property
     def task_types(self) -> dict[str, dict[str, Any]]:
         return _part(self.types, "taskTypes")
 
-    @property
+    @cached_property
     def shared_variables(self) -> list[str]:
         """The Airflow Variables that templates of every team may read."""
         return _strings(_value(self.types, "sharedVariables"))
 
-    @property
+    @cached_property
     def assets(self) -> list[str]:
         """What the team's jobs may update besides its own assets: prefixes, which end with a slash, and assets."""
         return _strings(self._value("assets"))
@@ -250,7 +258,7 @@ class TeamRepo:
             job = self.published_jobs.jobs.get(name)
         return dict(job) if isinstance(job, Mapping) else None
 
-    @property
+    @cached_property
     def node_groups(self) -> dict[str, dict[str, Any]]:
         return _part(self.catalogue, "nodeGroups")
 

@@ -29,7 +29,7 @@ Repeated = list[str] | None
 def run(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Name of the job: its folder in dags/.")],
     task: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="Task to run, alone.", show_default="all tasks")
+        str | None, typer.Argument(metavar="TASK", help="Task to run, alone.", show_default="all tasks")
     ] = None,
     day: Annotated[
         str | None,

@@ -80,7 +80,7 @@ class Containers(Backend):
             process = start(self.engine.command(container), output=log, environment=given, session=True)
 
         def end() -> None:
-            kill_tree(process.pid)
+            _end(process)
             self.engine.end(container)
 
         return Started(process, end)
@@ -123,7 +123,7 @@ class Processes(Backend):
             process = start(
                 made.words, output=log, environment=made.environment, cwd=made.folder, session=True, alone=True
             )
-        return Started(process, lambda: kill_tree(process.pid))
+        return Started(process, lambda: _end(process))
 
     def failure(self, task: Task, code: int) -> str:
         return f"its program was ended by signal {-code}" if code < 0 else f"its program ended with exit code {code}"
@@ -145,3 +145,10 @@ def check_images(images: Path, tasks: Mapping[str, Task], chosen: Sequence[str],
             problems.append(f"{name}: images/{image}/Dockerfile does not exist, so the image can't be built here")
     if problems:
         raise ImageSourceMissingError(problems)
+
+
+def _end(process: Running) -> None:
+    """Kill the process with all that it started, unless it has ended."""
+    if process.poll() is None:
+        kill_tree(process.pid)
+        process.wait()

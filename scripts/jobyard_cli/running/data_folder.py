@@ -145,8 +145,11 @@ def own_credentials(environment: Mapping[str, str]) -> tuple[dict[str, str], boo
 
 def _client(endpoint: str) -> S3Client:
     import boto3
+    from botocore.session import Session
 
-    return boto3.client(
+    # The person's profile, which may not exist here, has no say in it.
+    alone: dict[str, Any] = {"profile": (None, None, None, None)}
+    return boto3.Session(botocore_session=Session(session_vars=alone)).client(
         "s3",
         endpoint_url=endpoint,
         region_name=REGION,

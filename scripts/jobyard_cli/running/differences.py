@@ -14,7 +14,7 @@ from jobyard_cli.running.backends import Backend, Containers, Processes
 from jobyard_cli.running.engines import processor
 from jobyard_cli.running.prepare import Prepared
 
-ARCHITECTURE = "kubernetes.io/arch"
+GPU = "nvidia.com/gpu"
 RUN_ID = re.compile(r"\brun_id\b")
 EARLIER_RUNS = re.compile(r"\bprev_\w+_success\b")
 
@@ -35,6 +35,8 @@ def _place(prepared: Prepared, backend: Backend, why: str) -> Iterator[str]:
     tasks = [prepared.tasks[name] for name in prepared.pods]
     if isinstance(backend, Containers):
         yield from backend.engine.differences(tasks)
+        if any(GPU in task["resources"]["limits"] for task in tasks):
+            yield "containers get no GPU"
     if isinstance(backend, Processes) and tasks:
         yield f"tasks are processes of this machine, not containers ({why}): memory and processors are not limited"
         yield "/airflow/xcom and /scratch are folders of the run for Python's functions of files, and in arguments"
@@ -53,14 +55,6 @@ def _machines(prepared: Prepared, tasks: list[Task]) -> Iterator[str]:
             others[task["node_group"]] = there
     for group_name, there in sorted(others.items()):
         yield f"this machine's processor is {here}, that of node group {group_name} is {there}"
-    if any("nvidia.com/gpu" in task["resources"]["limits"] for task in tasks) and not _sees_gpus(tasks):
-        yield "no GPU is handed to the tasks"
-
-
-def _sees_gpus(tasks: list[Task]) -> bool:
-    """Whether tasks get this machine's GPUs: nothing here hands any on."""
-    del tasks
-    return False
 
 
 def _job(prepared: Prepared) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _one(clock: Clock, day: date, at: time | None, zone: ZoneInfo) -> Interval:
         raise NoSuchRunError(f"no run has a data interval that starts on {day} ({clock.words}); {_nearest(clock, day)}")
     chosen = [start for start in starts if at is None or start.time() == at]
     if not chosen:
-        raise NoSuchRunError(f"no data interval of {day} starts at {at:%H:%M}; --at {_listed(starts)}")
+        raise NoSuchRunError(f"no data interval of {day} starts at {at:%H:%M}; there is --at {_listed(starts)}")
     if len(chosen) > 1:
         raise NoSuchRunError(
             f"{day} has {len(starts)} runs; choose one by the start of its data interval: --at {_listed(starts)}"

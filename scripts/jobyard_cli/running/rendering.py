@@ -100,7 +100,7 @@ class Renderer:
             try:
                 return environment.render(text, names)
             except Exception as error:
-                raise RenderingError(f"{instance.label}: {place}", error) from error
+                raise RenderingError(place, error) from error
 
         def each(place: str, texts: list[str] | None) -> list[str] | None:
             if texts is None:

@@ -115,11 +115,23 @@ JobyardError
 
     -- programs, waiting and everything else
     GitError
+    LocalRunError
+        DataFolderError
+        EngineError
+        ImageSourceMissingError
+        InvalidOptionError (2)
+        MissingValuesError
+        NoProgramError
+        NoSuchRunError (2)
+        UnknownTaskError (2)
+    MissingVariableError
     NotYetError
+    OutputUnknownError
     ProgramError
         ProgramNotFoundError
         ProgramTimeoutError
         UnansweredError
+    RenderingError
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ params: {limit: 5, table: claims, exact: false}
 tasks:
   split:
     image: inference
-    command: [sh, -c, "echo '{{ ds }}'\\n", "{ plain }", "{% raw %}{{ not }}{% endraw %}"]
+    command: [sh, -c, "echo '{{ ds }}'\\n", "{ plain }", "{%% raw %%}{{ not }}{%% endraw %%}"]
     env: {DAY: "{{ day }}", EMPTY: "", NUMBER: "{{ params.limit * 2 }}", TABLE: "{{ params.table }}"}
     args:
       - "{{ ds }} {{ ds_nodash }} {{ ts }} {{ ts_nodash }} {{ ts_nodash_with_tz }} {{ day }}"
@@ -52,7 +52,8 @@ tasks:
       - "{{ macros.ds_add(ds, 7) }} {{ macros.ds_format(ds, '%%Y-%%m-%%d', '%%d.%%m.%%y') }}"
       - "{{ macros.datetime(2026, 1, 31) + macros.timedelta(days=1) }} {{ macros.json.dumps({'a': [1.5]}) }}"
       - "{{ ti.dag_id }} {{ ti.task_id }} {{ ti.map_index }} {{ ti.try_number }} {{ task_instance_key_str }}"
-      - "{{ prev_start_date_success is none }} {%% for n in range(3) %%}{{ n }}{%% if not loop.last %%},{%% endif %%}{%% endfor %%}"
+      - "{{ prev_start_date_success is none }} {%% if params.limit > 4 %%}many{%% endif %%}"
+      - "{%% for n in range(3) %%}{{ n }}{%% if not loop.last %%},{%% endif %%}{%% endfor %%}"
       - "{{ [3, 1] | sort | join('-') }} {{ 'ä' | upper }} {{ '%%05.1f' %% 2.25 }} {{ none | default('d', true) }}"
   train:
     needs: [split]
@@ -63,8 +64,11 @@ tasks:
   score:
     needs: [train, split]
     image: inference
-    args: ["{{ outputs['train'] | tojson }}", "{{ outputs.train | map(attribute='auc') | max }}", "{{ outputs['split'].days[1] }}"]
-""".replace("{% raw %}{{ not }}{% endraw %}", "{%% raw %%}{{ not }}{%% endraw %%}")
+    args:
+      - "{{ outputs['train'] | tojson }}"
+      - "{{ outputs.train | map(attribute='auc') | max }}"
+      - "{{ outputs['split'].days[1] }}"
+"""
 RUNS = [
     ("0 2 * * *", "UTC", date(2026, 11, 20), None),
     ("30 1 * * *", "Asia/Jakarta", date(2026, 11, 20), None),

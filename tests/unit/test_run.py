@@ -98,12 +98,12 @@ def run(jobyard: Jobyard, *arguments: str) -> tuple[int, str, str]:
 def test_a_task_gets_what_the_job_and_the_image_say(
     jobyard: Jobyard, add_job: AddJob, team_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OF_THE_PERSON", "not for tasks")
+    monkeypatch.setenv("MINE", "not for tasks")
     add_job(
         "score",
         job(
             "  one:\n    image: program\n    scratch: 1Gi\n"
-            '    args: ["{{ ds }}", show=DAY, show=TMPDIR, show=WORDS, show=PLAIN, show=OF_THE_PERSON, read, scratch=x]\n'
+            '    args: ["{{ ds }}", show=DAY, show=TMPDIR, show=WORDS, show=PLAIN, show=MINE, read, scratch=x]\n'
             '    env: {DAY: "{{ day }}", TMPDIR: /scratch}\n',
             more="timezone: Asia/Jakarta\n",
         ),
@@ -113,7 +113,7 @@ def test_a_task_gets_what_the_job_and_the_image_say(
     log = log_of(team_repo, "one")
     assert "started with ['2026-11-19'" in log  # In UTC it is still the day before.
     assert "DAY is 2026-11-20" in log
-    assert "OF_THE_PERSON is None" in log
+    assert "MINE is None" in log
     assert f"WORDS is {team_repo}/.jobyard/images/program/app/data/words.txt" in log
     assert "PLAIN is /usr/share" in log
     assert "some words" in log

@@ -79,7 +79,7 @@ def _tasks(prepared: Prepared) -> Iterator[str]:
     if any(task["retries"]["attempts"] for task in chosen.values()):
         yield "a task that fails is not tried again"
     if any(task.get("on_oom") for task in chosen.values()):
-        yield "a task that runs out of memory gets no more of it"
+        yield "a task that runs out of memory does not get more of it"
     if any(task.get("outputs") for task in chosen.values()):
         yield "no other job is started by the assets that tasks update"
     if any(task.get("scratch") for task in chosen.values()):

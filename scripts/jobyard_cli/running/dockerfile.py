@@ -131,7 +131,7 @@ def _command(image: Image, text: str) -> None:
 
 
 def _words(text: str) -> list[str]:
-    """The program and its arguments; a text that is no JSON list is a shell's."""
+    """The program and its arguments; a text that is not a JSON list is a shell's."""
     if text.startswith("["):
         return [str(word) for word in json.loads(text)]
     return ["/bin/sh", "-c", text]

@@ -240,7 +240,7 @@ def _problem(name: str) -> str | None:
         return f"{name} does not answer"
     if done.code == 0:
         return None
-    lines = done.complaint.splitlines() or ["it says no more"]
+    lines = done.complaint.splitlines() or ["it does not say why"]
     return f"{name} does not work ({lines[-1].strip()[:120]})"
 
 

@@ -102,7 +102,7 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
     """Return the run that the options ask for; `environment` are this command's variables.
 
     Raises:
-        NotATeamRepoError: the folder is no team's repository.
+        NotATeamRepoError: the folder is not a team's repository.
         UnknownJobError: the repository has no such job.
         UnknownTaskError: the job has no such task.
         InvalidJobsError: the check finds something in the job.

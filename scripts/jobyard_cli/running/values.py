@@ -98,7 +98,7 @@ def outputs_of(job: Job, texts: Sequence[str]) -> tuple[dict[str, Any], list[str
         if not steps:
             found[task] = _json_or_text(text)
         elif not _put(found.setdefault(task, {}), steps, _json_or_text(text)):
-            problems.append(f"--output {path}: {task} is given as a whole too, and is no mapping")
+            problems.append(f"--output {path}: {task} is given as a whole too, and is not a mapping")
     for task, value in found.items():
         try:
             plain(value)

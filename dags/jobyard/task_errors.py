@@ -7,7 +7,9 @@ exceptions of the same names stand for them.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING or find_spec("airflow") is not None:
+# Of a mere folder with that name on the path, there is no file.
+_AIRFLOW = find_spec("airflow")
+if TYPE_CHECKING or (_AIRFLOW is not None and _AIRFLOW.origin is not None):
     from jobyard.compat import AirflowException, AirflowFailException
 else:
 

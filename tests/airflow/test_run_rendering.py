@@ -46,7 +46,7 @@ tasks:
       - "{{ data_interval_start }} {{ data_interval_end.isoformat() }} {{ logical_date }}"
       - "{{ data_interval_start.timezone_name }} {{ data_interval_end.in_timezone('Asia/Tokyo') }}"
       - "{{ (data_interval_end - data_interval_start).in_hours() }} {{ logical_date.add(months=1) | ds_nodash }}"
-      - "{{ data_interval_end | ts }} {{ data_interval_start.format('YYYY/MM/DD HH') }} {{ logical_date.day_of_week }}"
+      - "{{ data_interval_end | ts }} {{ data_interval_start.format('YYYY/MM/DD HH') }} {{ logical_date.weekday() }}"
       - "{{ params.exact }} {{ params | tojson }} {{ dag_run.conf }} {{ dag_run.run_type }}"
       - "{{ var.value.jobyard_data_bucket }} {{ var.value.get('risk_none', 'x') }} {{ var.json.risk_limits.high + 1 }}"
       - "{{ macros.ds_add(ds, 7) }} {{ macros.ds_format(ds, '%%Y-%%m-%%d', '%%d.%%m.%%y') }}"
@@ -132,7 +132,8 @@ def test_a_task_gets_what_airflow_gives_it(
     here = rendered_here(made)
     assert set(here) == {"split 0", "train 0", "train 1", "score 0"}
     after = made.moments.start.astimezone(UTC).isoformat()
-    question = {"entry": entry, "after": after, "outputs": OUTPUTS, "variables": VARIABLES}
+    variables = {**VARIABLES, "jobyard_images_risk": '{"inference": "registry.example.com/risk/inference:1"}'}
+    question = {"entry": entry, "after": after, "outputs": OUTPUTS, "variables": variables}
     answers = workers(question)
     assert {version: answer["tasks"] for version, answer in answers.items()} == dict.fromkeys(VERSIONS, here)
     newest = {version: answer["run_id"] for version, answer in answers.items() if version.startswith("3.")}

@@ -22,7 +22,7 @@ from jobyard.quantities import parse_quantity
 
 from jobyard_cli.running.data_folder import LOOPBACK
 from jobyard_cli.running.errors import EngineError
-from jobyard_cli.running.rendering import Rendered
+from jobyard_cli.running.rendering import Rendered, words_of
 from jobyard_cli.running.store import Place
 from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import Report, finish, run, stream
@@ -126,7 +126,7 @@ class DockerLike(Engine):
         command = container.rendered.command
         if command:
             words += ["--entrypoint", command[0]]
-        return [*words, container.image, *(command or [])[1:], *(container.rendered.args or [])]
+        return [*words, container.image, *command[1:], *container.rendered.args]
 
     def _limits(self, task: Task) -> list[str]:
         """The bounds of the pod that an engine has too."""
@@ -187,13 +187,9 @@ class Buildah(Engine):
 
     def _program(self, container: Container) -> list[str]:
         """The program and its arguments, as Kubernetes puts them together: buildah itself takes none of the image."""
-        rendered = container.rendered
-        if rendered.command is not None:
-            return [*rendered.command, *(rendered.args or [])]
         text = run(["buildah", "inspect", "--type", "image", container.image], what="buildah inspect")
         image = json.loads(text)["OCIv1"]["config"]
-        arguments = image.get("Cmd", []) if rendered.args is None else rendered.args
-        return [*image.get("Entrypoint", []), *arguments]
+        return words_of(container.rendered, image.get("Entrypoint", []), image.get("Cmd", []))
 
     def differences(self, tasks: Sequence[Task]) -> list[str]:
         """What buildah can't bound."""

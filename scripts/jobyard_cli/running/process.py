@@ -18,7 +18,7 @@ from jobyard.contract import OUTPUT_PATH, SCRATCH_PATH
 from jobyard_cli.running import pod_paths
 from jobyard_cli.running.dockerfile import Copy, Image, read_dockerfile
 from jobyard_cli.running.errors import LocalRunError
-from jobyard_cli.running.rendering import Rendered
+from jobyard_cli.running.rendering import Rendered, words_of
 from jobyard_cli.running.store import Place
 from jobyard_cli.system.folders import cache_dir
 from jobyard_cli.system.locks import one_builder
@@ -114,11 +114,7 @@ class ProcessImage:
 
     def _words(self, rendered: Rendered) -> list[str]:
         """The program and its arguments, of task or image, as Kubernetes puts them together."""
-        if rendered.command is not None:
-            words = [*rendered.command, *(rendered.args or [])]
-        else:
-            arguments = self.image.command if rendered.args is None else rendered.args
-            words = [*self.image.entrypoint, *arguments]
+        words = words_of(rendered, self.image.entrypoint, self.image.command)
         if not words:
             raise NoProgramError(self.name)
         return words

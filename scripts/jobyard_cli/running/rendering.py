@@ -43,11 +43,21 @@ class OutputUnknownError(JobyardError):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A task as its container gets it. None stands for what the image has."""
+    """A task as its container gets it. To Kubernetes, an empty list is the same as none: the image's own counts."""
 
-    command: list[str] | None
-    args: list[str] | None
+    command: list[str]
+    args: list[str]
     env: dict[str, str]
+
+
+def words_of(rendered: Rendered, entrypoint: list[str], command: list[str]) -> list[str]:
+    """A container's program and arguments, as Kubernetes puts those of the task and those of the image together.
+
+    https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
+    """
+    if rendered.command:
+        return [*rendered.command, *rendered.args]
+    return [*entrypoint, *(rendered.args or command)]
 
 
 @dataclass(frozen=True)
@@ -102,10 +112,8 @@ class Renderer:
             except Exception as error:
                 raise RenderingError(place, error) from error
 
-        def each(place: str, texts: list[str] | None) -> list[str] | None:
-            if texts is None:
-                return None
-            return [rendered(f"{place}[{index}]", text) for index, text in enumerate(texts)]
+        def each(place: str, texts: list[str] | None) -> list[str]:
+            return [rendered(f"{place}[{index}]", text) for index, text in enumerate(texts or [])]
 
         return Rendered(
             command=each("command", task["command"]),

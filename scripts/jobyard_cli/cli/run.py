@@ -140,7 +140,6 @@ def _data(folder: Path | None, prepared: Prepared) -> Iterator[DataFolder | None
     from jobyard_cli.running.data_folder import served
 
     with served(folder.absolute(), prepared.bucket) as data:
-        data.load()
         yield data
 
 

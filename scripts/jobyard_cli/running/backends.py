@@ -11,11 +11,12 @@ from pathlib import Path
 from jobyard.contract import is_image_address
 from jobyard.entries import Task
 
-from jobyard_cli.running.engines import Container, Engine
-from jobyard_cli.running.errors import ImageSourceMissingError
+from jobyard_cli.running.engines import PROCESS, Container, Engine
+from jobyard_cli.running.errors import EngineError, ImageSourceMissingError
 from jobyard_cli.running.process import ProcessImage
 from jobyard_cli.running.rendering import Instance, Rendered
 from jobyard_cli.running.store import Place
+from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.system.programs import Report, Running, kill_tree, start
 
 KILLED_FOR_MEMORY = 137
@@ -66,8 +67,12 @@ class Containers(Backend):
         return self.engine.host
 
     def prepare(self, image: str, report: Report) -> None:
-        if not is_image_address(image):
+        if is_image_address(image):
+            return
+        try:
             self._built[image] = self.engine.build(self._images / image, report)
+        except ProgramError as error:
+            raise EngineError(f"{error}\n--engine {PROCESS} runs tasks without containers") from error
 
     def start(
         self, task: Task, instance: Instance, rendered: Rendered, place: Place, given: Mapping[str, str]

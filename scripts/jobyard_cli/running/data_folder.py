@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobyard_cli.errors import MissingExtraError
 from jobyard_cli.running.errors import DataFolderError
+from jobyard_cli.system.programs import Report
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,14 +50,13 @@ class DataFolder:
             **CREDENTIALS,
         }
 
-    def load(self) -> int:
-        """Put the folder's files into the bucket; how many there are."""
+    def load(self, report: Report) -> None:
+        """Put the folder's files into the bucket."""
         self._client.create_bucket(Bucket=self.bucket)
-        files = list(self._files())
-        for key, file in files:
+        for key, file in self._files():
+            report(key)
             self._client.upload_file(str(file), self.bucket, key)
         self._known = self._objects()
-        return len(files)
 
     def save(self) -> list[str]:
         """Write objects that have changed to the folder, and remove the files of those that are gone; the keys.

@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 CONTINUED = re.compile(r"\\[ \t]*\n(?:[ \t]*#[^\n]*\n)*")
 COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 PYTHON = re.compile(r"(?:^|/)python:(\d+\.\d+)")
-VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+EXPANDED = frozenset({"ENV", "WORKDIR", "COPY", "ADD"})
+"""Instructions in which a build puts the values of variables; in a program's words, its shell does."""
 ASSIGNMENT = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|'[^']*'|\S*)""")
 PIP = re.compile(r"\b(pip3?|uv pip)\s+install\b|^python\d?(\.\d+)?\s+-m\s+pip\s+install\b")
 REQUIREMENTS = re.compile(r"(?:-r|--requirement)[= ]?\s*(\S+)")
@@ -63,7 +65,9 @@ def read_dockerfile(file: Path) -> Image:
             name, _, value = text.partition("=")
             arguments[name] = value.strip("\"'")
         else:
-            _HANDLERS.get(instruction, _ignore)(image, _expanded(text, {**arguments, **image.env}))
+            values = {**arguments, **image.env}
+            shown = _expanded(text, values) if instruction in EXPANDED else text
+            _HANDLERS.get(instruction, _ignore)(image, shown)
     return image
 
 
@@ -76,7 +80,7 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _expanded(text: str, values: Mapping[str, str]) -> str:
-    return VARIABLE.sub(lambda found: values.get(found[1] or found[2], found[0]), text)
+    return VARIABLE.sub(lambda found: values.get(found[1] or found[3], found[2] or ""), text)
 
 
 def _without_options(text: str) -> str:

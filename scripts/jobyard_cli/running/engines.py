@@ -9,11 +9,13 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from jobyard.contract import OUTPUT_PATH, SCRATCH_PATH, is_image_address
@@ -32,6 +34,8 @@ ANSWER_SECONDS = 20.0
 PROCESS = "process"
 PROCESSORS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 ISOLATION = "BUILDAH_ISOLATION"
+VARIABLES = "/run/jobyard-variables"
+"""Where a container of buildah's has the file with the variables that it is given."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,16 @@ class Podman(DockerLike):
 
 
 class Buildah(Engine):
-    """buildah, on Linux: it makes a container of the image, and runs its program there."""
+    """buildah, on Linux: it makes a container of the image, and runs its program there.
+
+    It takes values of variables in its command alone, which everybody on the machine can read. So the image's shell
+    reads those that are given, from a file that nobody else can.
+    """
 
     program = "buildah"
+
+    def __init__(self) -> None:
+        self._files: dict[str, TemporaryDirectory[str]] = {}
 
     def has(self, image: str) -> bool:
         """Whether the image is there."""
@@ -175,6 +186,11 @@ class Buildah(Engine):
         limits = ["--memory", str(int(parse_quantity(memory)))] if memory else []
         finish(["buildah", "rm", container.name], deadline=120)
         run(["buildah", "from", "--quiet", "--name", container.name, *limits, container.image], what="buildah from")
+        if container.given:
+            # Of a folder that is closed to others; in the container, its user is another.
+            folder = self._files[container.name] = TemporaryDirectory(prefix="jobyard-run-")
+            lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in container.given.items())
+            Path(folder.name, "variables").write_text(lines, encoding="utf-8")
 
     def command(self, container: Container) -> list[str]:
         """As `Engine.command`."""
@@ -182,8 +198,19 @@ class Buildah(Engine):
         words += ["--volume", f"{container.place.written}:{OUTPUT_PATH}:rw"]
         if container.task["scratch"] is not None:
             words += ["--volume", f"{container.place.scratch}:{SCRATCH_PATH}:rw"]
-        words += container.variables
-        return [*words, container.name, "--", *self._program(container)]
+        for name, value in container.rendered.env.items():
+            words += ["--env", f"{name}={value}"]
+        program = self._program(container)
+        if container.name in self._files:
+            words += ["--volume", f"{self._files[container.name].name}/variables:{VARIABLES}:ro"]
+            program = ["/bin/sh", "-c", f'. {VARIABLES}; exec "$@"', "sh", *program]
+        return [*words, container.name, "--", *program]
+
+    def end(self, container: Container) -> None:
+        """Remove the container, running or not, and its file of variables."""
+        finish(["buildah", "rm", container.name], deadline=120)
+        if folder := self._files.pop(container.name, None):
+            folder.cleanup()
 
     def _program(self, container: Container) -> list[str]:
         """The program and its arguments, as Kubernetes puts them together: buildah itself takes none of the image."""

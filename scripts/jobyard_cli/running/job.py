@@ -104,11 +104,15 @@ class JobRun:
         """Run the tasks; how each ended.
 
         Raises:
-            ProgramError: an image can't be built, or its requirements not be installed.
+            EngineError: an image can't be built.
+            ProgramError: an image's requirements can't be installed.
             DataFolderError: what was written can't be files of the data's folder.
             KeyboardInterrupt: a person ended the run; so are its tasks.
         """
         self._prepared.store.make()
+        if self._data is not None:
+            with self._steps.step("data") as report:
+                self._data.load(lambda line: report(_plain(line)))
         for image in sorted({self._prepared.tasks[name]["image"] for name in self._prepared.pods}):
             with self._steps.step(f"image {image}") as report:
                 self._backend.prepare(image, lambda line, report=report: report(_plain(line)))  # type: ignore[misc]

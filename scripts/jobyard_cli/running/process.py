@@ -71,12 +71,16 @@ class ProcessImage:
         Raises:
             ProgramError: the requirements can't be installed.
         """
+        self.link()
+        self.python = _environment(self._requirements(), self.image.python, report)
+
+    def link(self) -> None:
+        """Link the files that the image has, where it has them, into the stage."""
         shutil.rmtree(self.stage, ignore_errors=True)
         self.stage.mkdir(parents=True)
         for copy in self.image.copies:
             _link(self.folder, self.stage, copy)
         self._here(self.image.workdir).mkdir(parents=True, exist_ok=True)
-        self.python = _environment(self._requirements(), self.image.python, report)
 
     @property
     def differences(self) -> list[str]:

@@ -40,7 +40,8 @@ def ask(key, **options):
     scope = os.environ["AWS_ACCESS_KEY_ID"] + "/20261120/us-east-1/s3/aws4_request"
     signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
     address = f"{os.environ['AWS_ENDPOINT_URL_S3']}/{sys.argv[2]}/{key}"
-    request = urllib.request.Request(address, headers={"Authorization": signed, "Content-Type": "text/plain"}, **options)
+    headers = {"Authorization": signed, "Content-Type": "text/plain"}
+    request = urllib.request.Request(address, headers=headers, **options)
     return urllib.request.urlopen(request).read().decode()
 
 pathlib.Path("/scratch/file").write_text("x")

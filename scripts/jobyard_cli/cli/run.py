@@ -159,8 +159,7 @@ def _credentials(data: DataFolder | None, folder: Path | None, backend: Backend)
 def _announce(prepared: Prepared, backend: Backend, why: str, data: str) -> None:
     from jobyard_cli.running.differences import differences
 
-    start, end = prepared.moments.start, prepared.moments.end
-    print(f"{prepared.repo.team}.{prepared.name}: data interval {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M %Z}")
+    print(f"{prepared.repo.team}.{prepared.name}: {prepared.moments.words}")
     print("unlike in production:")
     for line in differences(prepared, backend, why, data):
         print(f"  - {line}")

@@ -21,6 +21,7 @@ BY_ASSETS = "asset_triggered"
 SHOWN = 6
 """As many runs of a day are listed."""
 _SECOND = timedelta(seconds=1)
+_MINUTE = "%Y-%m-%d %H:%M"
 
 Interval = tuple[datetime, datetime]
 OtherJob = Callable[[str], Mapping[str, Any] | None]
@@ -38,6 +39,13 @@ class Moments:
     """The name of its folder: the day, and the time of day too where the day has other runs."""
     assumed: str = ""
     """What was assumed of the interval, in words, where nothing here says what it is in Airflow."""
+
+    @property
+    def words(self) -> str:
+        """The data interval in words, in the job's time zone."""
+        if self.start == self.end:
+            return f"data interval at {self.start:{_MINUTE} %Z}"
+        return f"data interval {self.start:{_MINUTE}} to {self.end:{_MINUTE} %Z}"
 
     @property
     def run_id(self) -> str:

@@ -111,6 +111,8 @@ class ProcessImage:
             **given,
             "PATH": f"{self.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONNOUSERSITE": "1",
+            # It would go beside the code, in the team's repository.
+            "PYTHONDONTWRITEBYTECODE": "1",
             pod_paths.VARIABLE: json.dumps(folders),
         }
         moved = [self._moved(word, folders) for word in words]

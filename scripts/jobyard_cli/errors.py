@@ -36,6 +36,20 @@ JobyardError
     UnreadableReleaseError
     UpgradeError
 
+    -- runs on this machine: run
+    LocalRunError
+        DataFolderError
+        EngineError
+        ImageSourceMissingError
+        InvalidOptionError (2)
+        MissingValuesError
+        MissingVariableError
+        NoProgramError
+        NoSuchRunError (2)
+        OutputUnknownError
+        RenderingError
+        UnknownTaskError (2)
+
     -- platform repository and IAM
     AirflowRolesError
     IamRolesError
@@ -115,23 +129,11 @@ JobyardError
 
     -- programs, waiting and everything else
     GitError
-    LocalRunError
-        DataFolderError
-        EngineError
-        ImageSourceMissingError
-        InvalidOptionError (2)
-        MissingValuesError
-        NoProgramError
-        NoSuchRunError (2)
-        UnknownTaskError (2)
-    MissingVariableError
     NotYetError
-    OutputUnknownError
     ProgramError
         ProgramNotFoundError
         ProgramTimeoutError
         UnansweredError
-    RenderingError
 """
 
 from __future__ import annotations

@@ -418,6 +418,24 @@ def test_mistakes_in_the_command(
     assert message in " ".join(err.replace("│", "").split())
 
 
+def test_programs_that_cannot_be_started(jobyard: Jobyard, add_job: AddJob, image: Path) -> None:
+    tasks = (
+        "  missing: {image: program, command: [no-such-program]}\n"
+        "  closed: {image: program, command: [/app/data/words.txt]}\n"
+        "  silent: {image: inference}\n"
+    )
+    add_job("score", job(tasks))
+    code, _, err = run(jobyard)
+    assert code == 1
+    closed, missing, silent = sorted(err.splitlines())
+    assert closed.startswith("closed: [Errno 13] Permission denied: ")
+    assert missing == "missing: `no-such-program` is not installed on this machine"
+    assert silent == (
+        "silent: images/inference/Dockerfile has neither ENTRYPOINT nor CMD, and the task no command; without a "
+        "container, nothing says which program to run"
+    )
+
+
 def test_a_job_with_findings_is_not_run(jobyard: Jobyard, add_job: AddJob, team_repo: Path) -> None:
     add_job("score", job("  one: {image: programs}\n"))
     code, _, err = run(jobyard)

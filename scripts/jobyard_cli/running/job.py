@@ -14,14 +14,15 @@ from jobyard.entries import Task
 from jobyard.errors import GateError, OutputError
 from jobyard.output_values import Condition, read_list, read_output, read_unneeded
 
+from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.running.backends import Backend, Started
 from jobyard_cli.running.data_folder import DataFolder
 from jobyard_cli.running.prepare import Prepared, chosen_items
-from jobyard_cli.running.rendering import Instance, RenderingError
+from jobyard_cli.running.rendering import Instance
 from jobyard_cli.running.store import Place
 from jobyard_cli.running.trigger_rules import State, decide
-from jobyard_cli.system.errors import ProgramError, tail
+from jobyard_cli.system.errors import tail
 from jobyard_cli.system.programs import exit_code
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class JobRun:
         try:
             rendered = self._prepared.renderer.render(instance, self._prepared.outputs)
             started = self._backend.start(task, instance, rendered, place, given)
-        except (RenderingError, ProgramError) as error:
+        except (JobyardError, OSError) as error:
             raise FailedError(str(error)) from error
         with ExitStack() as stack:
             stack.callback(started.end)

@@ -23,6 +23,7 @@ from jobyard_cli.running.moments import Moments, find_moments
 from jobyard_cli.running.rendering import Instance, Renderer, RenderingError, local_image
 from jobyard_cli.running.store import Store
 from jobyard_cli.running.values import (
+    Given,
     SecretsFile,
     all_params,
     missing_secrets,
@@ -115,28 +116,17 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
     job = _job(repo, options.job)
     chosen = _chosen(job, options.task)
     moments = find_moments(job, options.day, options.at, now, repo.other_job)
-    params, wrong_params = params_of(job, options.params)
-    variables, wrong_variables = variables_of(options.variables, environment)
-    outputs, wrong_outputs = outputs_of(job, options.outputs)
-    wrong = [*wrong_params, *wrong_variables, *wrong_outputs, *_wrong_outputs(outputs, chosen, job)]
-    if options.data is not None and not options.data.is_dir():
-        wrong.append(f"--data must be a folder; got {options.data}")
-    if options.items and (options.task is None or not job["tasks"][options.task].get("foreach")):
-        wrong.append("--item needs a TASK that has a foreach")
-    if wrong:
-        raise InvalidOptionError(wrong)
-    bucket = variables.get(BUCKET_VARIABLE) or _bucket(repo, options)
-    if bucket:
-        variables[BUCKET_VARIABLE] = bucket
+    given = _given(job, chosen, options, environment)
+    bucket = given.variables.get(BUCKET_VARIABLE) or _bucket(repo, options)
     renderer = Renderer(
         team=repo.team,
         name=options.job,
         job=job,
         moments=moments,
-        params=all_params(job, params),
-        conf=params,
+        params=all_params(job, given.params),
+        conf=given.params,
         shared_variables=frozenset(repo.shared_variables),
-        variables=variables,
+        variables={**given.variables, **({BUCKET_VARIABLE: bucket} if bucket else {})},
         images=local_image,
     )
     prepared = Prepared(
@@ -151,9 +141,24 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
         bucket=bucket or DEFAULT_BUCKET,
         items=list(options.items),
     )
-    _fill_outputs(prepared, outputs)
+    _fill_outputs(prepared, given.outputs)
     _raise_missing(prepared, environment)
     return prepared
+
+
+def _given(job: Job, chosen: Sequence[str], options: Options, environment: Mapping[str, str]) -> Given:
+    """What the options give; all that is wrong with them is raised at once."""
+    params, wrong_params = params_of(job, options.params)
+    variables, wrong_variables = variables_of(options.variables, environment)
+    outputs, wrong_outputs = outputs_of(job, options.outputs)
+    wrong = [*wrong_params, *wrong_variables, *wrong_outputs, *_wrong_outputs(outputs, chosen, job)]
+    if options.data is not None and not options.data.is_dir():
+        wrong.append(f"--data must be a folder; got {options.data}")
+    if options.items and (options.task is None or not job["tasks"][options.task].get("foreach")):
+        wrong.append("--item needs a TASK that has a foreach")
+    if wrong:
+        raise InvalidOptionError(wrong)
+    return Given(params, variables, outputs)
 
 
 def _job(repo: TeamRepo, name: str) -> Job:

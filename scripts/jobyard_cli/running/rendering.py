@@ -11,13 +11,13 @@ from typing import Any
 from jobyard.contract import is_image_address
 from jobyard.entries import Job
 
-from jobyard_cli.errors import JobyardError
+from jobyard_cli.running.errors import LocalRunError
 from jobyard_cli.running.moments import Moments
 
 FUNCTION = "jobyard_image"
 
 
-class RenderingError(JobyardError):
+class RenderingError(LocalRunError):
     """A template of a task can't be rendered; in Airflow the task would fail."""
 
     def __init__(self, place: str, error: Exception) -> None:
@@ -25,7 +25,7 @@ class RenderingError(JobyardError):
         super().__init__(f"{place}: {error}{kind}")
 
 
-class MissingVariableError(JobyardError):
+class MissingVariableError(LocalRunError):
     """A template uses an Airflow Variable of which nothing here says the value."""
 
     def __init__(self, name: str) -> None:
@@ -33,7 +33,7 @@ class MissingVariableError(JobyardError):
         super().__init__(f"no value for the Airflow Variable {name}: give it with --variable {name}=…")
 
 
-class OutputUnknownError(JobyardError):
+class OutputUnknownError(LocalRunError):
     """A template uses the output of a task that has left none yet."""
 
     def __init__(self, task: str) -> None:

@@ -26,7 +26,7 @@ class Given:
     params: Mapping[str, Any]
     variables: Mapping[str, str]
     outputs: Mapping[str, Any]
-    """By `<task>`, or `<task>.<name>` as `values_of` has put together."""
+    """Outputs of tasks that are not run, by task."""
 
 
 def pairs(option: str, texts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -182,14 +182,13 @@ def missing_secrets(
     tasks: Mapping[str, Task], chosen: Iterable[str], file: SecretsFile, environment: Mapping[str, str]
 ) -> list[str]:
     """A line for each secret of the tasks that has no value here."""
-    missing: dict[str, str] = {}
+    missing: list[str] = []
     for name in chosen:
         for variable, key in tasks[name].get("secrets", {}).items():
             secret = f"{key['secret']}/{key['key']}"
             if file.find(variable, secret, environment) is None:
-                missing.setdefault(
+                missing.append(
                     f"{name}: no value for the secret {secret}: set {variable} in the environment, or write "
-                    f"{variable}=… into a file and give it with --secrets",
-                    variable,
+                    f"{variable}=… into a file and give it with --secrets"
                 )
-    return list(missing)
+    return missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -27,10 +27,12 @@ NOW = datetime(2026, 11, 27, 17, 30, tzinfo=UTC)
 DAY = date(2026, 11, 20)
 
 
-def moments(schedule: Any, zone: str = "UTC", day: date | None = DAY, at: str = "", **others: Any) -> Moments:
+def moments(
+    schedule: Any, zone: str = "UTC", day: date | None = DAY, at: str = "", others: Mapping[str, Any] | None = None
+) -> Moments:
     job = cast(Job, {"schedule": schedule, "timezone": zone})
     chosen = datetime.strptime(at, "%H:%M").time() if at else None
-    return find_moments(job, day, chosen, NOW, others.get)
+    return find_moments(job, day, chosen, NOW, (others or {}).get)
 
 
 def span(found: Moments) -> str:
@@ -63,12 +65,12 @@ def test_without_a_day_it_is_the_last_interval_that_is_over() -> None:
 
 def test_after_other_jobs_it_spans_their_intervals() -> None:
     others = {"a.x": {"schedule": "0 1 * * *"}, "a.y": {"schedule": "0 3 * * *", "timezone": "Asia/Jakarta"}}
-    found = moments({"after": ["a.x", "a.y"]}, **others)
+    found = moments({"after": ["a.x", "a.y"]}, others=others)
     assert span(found) == "2026-11-20T01:00+0000 2026-11-21T20:00+0000"
     assert found.assumed == ""
     # On that day in UTC, the interval of the other time zone starts at 20:00.
-    assert span(moments({"after": ["a.y"]}, **others)) == "2026-11-20T20:00+0000 2026-11-21T20:00+0000"
-    unknown = moments({"after": ["a.x", "a.z"]}, **others)
+    assert span(moments({"after": ["a.y"]}, others=others)) == "2026-11-20T20:00+0000 2026-11-21T20:00+0000"
+    unknown = moments({"after": ["a.x", "a.z"]}, others=others)
     assert span(unknown) == "2026-11-20T00:00+0000 2026-11-21T00:00+0000"
     assert "taken to be one day" in unknown.assumed
 

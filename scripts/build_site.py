@@ -24,6 +24,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job",),
     "How-to guides": (
         "install",
+        "run",
         "import-crontab",
         "import-dag-factory",
         "local-platform",

@@ -21,6 +21,7 @@ AREAS = {
     "jobyard_cli.team": "team repository: check, chart, plan, upgrade, usage",
     "jobyard_cli.usage": "team repository: check, chart, plan, upgrade, usage",
     "jobyard_cli.importing": "team repository: check, chart, plan, upgrade, usage",
+    "jobyard_cli.running": "runs on this machine: run",
     "jobyard_cli.platform": "platform repository and IAM",
     "jobyard_cli.iam": "platform repository and IAM",
     "jobyard_cli.images": "images",

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from jobyard.compat import AirflowException, AirflowFailException
 from jobyard.limits import REASON
 from jobyard.rules import shown, storable
+from jobyard.task_errors import AirflowException, AirflowFailException
 
 
 class JobyardError(AirflowException):

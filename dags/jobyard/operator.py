@@ -33,7 +33,8 @@ from jobyard.interval import send_data_interval
 from jobyard.limits import MEMORY_STEPS
 from jobyard.measured import numbers
 from jobyard.memory import more_memory
-from jobyard.outputs import Gate, push_output, read_list, read_output, read_unneeded
+from jobyard.output_values import read_list, read_output, read_unneeded
+from jobyard.outputs import Gate, push_output
 from jobyard.platform import has_plugin
 from jobyard.pod import environment
 from jobyard.pods import Pods

@@ -37,6 +37,20 @@ JobyardError
     UnreadableReleaseError
     UpgradeError
 
+    -- runs on this machine: run
+    LocalRunError
+        DataFolderError
+        EngineError
+        ImageSourceMissingError
+        InvalidOptionError (2)
+        MissingValuesError
+        MissingVariableError
+        NoProgramError
+        NoSuchRunError (2)
+        OutputUnknownError
+        RenderingError
+        UnknownTaskError (2)
+
     -- platform repository and IAM
     AirflowRolesError
     IamRolesError

@@ -7,7 +7,8 @@ from fake_cluster import FakeCluster
 from jobyard.compat import AirflowFailException
 from jobyard.contract import GATE_TESTS
 from jobyard.errors import GateError
-from jobyard.outputs import TESTS, Gate
+from jobyard.output_values import TESTS
+from jobyard.outputs import Gate
 from support import Bucket, context, job, run, states, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"

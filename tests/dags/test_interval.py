@@ -7,7 +7,7 @@ from typing import Any
 import pendulum
 import pytest
 from jobyard.interval import data_interval, send_data_interval
-from jobyard.templates import times
+from jobyard.template_names import times
 from support import context
 
 NONE = {"data_interval_start": None, "data_interval_end": None, "logical_date": None}

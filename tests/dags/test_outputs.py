@@ -8,7 +8,7 @@ from fake_cluster import FakeCluster, ended
 from jobyard.compat import AirflowFailException
 from jobyard.errors import OutputError
 from jobyard.operator import JobPodOperator
-from jobyard.outputs import read_list, read_output
+from jobyard.output_values import read_list, read_output
 from support import Bucket, job, run, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"

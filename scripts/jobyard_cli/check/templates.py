@@ -1,7 +1,7 @@
 """Analyse an Airflow template: does it parse, is it within the limits, and what does it use.
 
-The names are those that `dags/jobyard/templates.py` provides on every version of Airflow. The library's own modules
-decide what a template may contain, and constant parts are rendered here as the library does it.
+The names are those that `dags/jobyard/template_names.py` provides on every version of Airflow. The library's own
+modules decide what a template may contain, and constant parts are rendered here as the library does it.
 """
 
 from __future__ import annotations

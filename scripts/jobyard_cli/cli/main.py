@@ -22,6 +22,7 @@ class Commands(LazyGroup):
             "check": f"{HERE}.check:check",
             "new": f"{HERE}.new:new",
             "import": f"{HERE}.import_from:app",
+            "run": f"{HERE}.run:run",
             "plan": f"{HERE}.plan:plan",
             "render": f"{HERE}.render:render",
             "test-chart": f"{HERE}.test_chart:test_chart",

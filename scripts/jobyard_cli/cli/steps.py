@@ -68,6 +68,10 @@ class Steps:
             self._progress.remove_task(task)
         self._print(f"[green]✓[/green] {title} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
+    def note(self, line: str) -> None:
+        """Print a line, in Rich's markup, above the running steps."""
+        self._print(line)
+
     def _print(self, line: str) -> None:
         with self._lock:
             self.console.print(line, highlight=False, soft_wrap=True)

@@ -5,7 +5,7 @@
 | `run`, `finish` | yes | a program whose output is wanted |
 | `stream` | none | a build whose lines a person or a pipeline's log sees as they come |
 | `attach` | none | a program that prints to the person's own terminal |
-| `start` | none | a program that goes on until its caller ends it |
+| `start` | none | a program that goes on until its caller ends it; `exit_code` looks whether it has ended |
 """
 
 from __future__ import annotations
@@ -160,11 +160,12 @@ def start(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     session: bool = False,
+    alone: bool = False,
 ) -> Running:
     """Start a program that goes on until the caller ends it.
 
     `output` gets what it writes: standard output where it is `PIPE`, else both streams. In a `session` of its own it
-    outlives this command.
+    outlives this command. `environment` is added to ours, or where it is `alone` is all that the program gets.
 
     Raises:
         ProgramNotFoundError: it is not installed.
@@ -178,7 +179,16 @@ def start(
         environment=environment,
         cwd=cwd,
         session=session,
+        alone=alone,
     )
+
+
+def exit_code(process: Running, seconds: float) -> int | None:
+    """Return the exit code of a program that ends within so many seconds; None if it goes on."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def kill_tree(pid: int) -> None:

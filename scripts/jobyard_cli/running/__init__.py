@@ -1,0 +1,1 @@
+"""`jobyard run`: a job's tasks on this machine, as production renders them."""

@@ -107,7 +107,7 @@ def _played(pool: Object) -> Object:
 
 def _machines(scenario: Scenario) -> Object:
     played = node_class()
-    return {**played, "spec": {"nodeRegistrationDelay": f"{1000 * START_SECONDS // scenario.speed}ms"}}
+    return {**played, "spec": {"nodeRegistrationDelay": f"{START_SECONDS // scenario.speed}s"}}
 
 
 def _tuned(process: Process, layout: Layout) -> Process:
@@ -149,7 +149,9 @@ def _kueue(layout: Layout, queues: kueue.Kueue) -> Process:
     process = kueue.process(layout, queues)
     file = queues.folder / "configuration.yaml"
     configuration: dict[str, Any] = yaml.safe_load(file.read_text())
-    file.write_text(yaml.safe_dump({**configuration, "clientConnection": {"qps": 500, "burst": 500}}))
+    concurrency = {"groupKindConcurrency": {"Pod": 5, "Workload.kueue.x-k8s.io": 5}}
+    more = {"clientConnection": {"qps": 500, "burst": 500}, "controller": concurrency}
+    file.write_text(yaml.safe_dump({**configuration, **more}))
     return process
 
 

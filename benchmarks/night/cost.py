@@ -67,8 +67,12 @@ class Machines:
         """
         for name in self.known if names is None else names:
             price = hourly(self.prices, name, capacity_type)
-            if price is not None and not name.startswith("t"):
-                yield self._offer(name, price)
+            if price is None or name.startswith("t"):
+                continue
+            offer = self._offer(name, price)
+            # Of the smallest the daemons leave nothing.
+            if offer.cpu > 0 and offer.memory > 0:
+                yield offer
 
     def _offer(self, name: str, price: int) -> Offer:
         machine = self.known[name]

@@ -22,7 +22,7 @@ from night.workload import Job, Task
 
 HANDS = 8
 """Requests at one time."""
-LONGEST = 14 * 3600
+LONGEST = 8 * 3600
 """Seconds of the night after which something hangs."""
 PODS, CLAIMS, NODES = "/api/v1/pods", "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
 CREATED_BY_US = {"labelSelector": QUEUE_LABEL}
@@ -93,6 +93,8 @@ class Night:
         self._open = 0
         self._tries = 0
         self._over = False
+        self._shown = -1
+        self._error: Exception | None = None
         self._began = time.monotonic()
 
     def play(self, jobs: Sequence[Job]) -> Record:
@@ -117,10 +119,16 @@ class Night:
     def _step(self) -> bool:
         """Make the pods that are due, and wait for the next one, or for a change; whether the night goes on."""
         with self._changed:
+            if self._error is not None:
+                raise self._error
             while self._due and self._due[0][0] <= self.now():
                 due, _name, _number, tasks = heapq.heappop(self._due)
                 self._hands.submit(self._make, due, tasks)
             there = any(machine.gone is None for machine in self.record.machines.values())
+            if int(self.now()) // 1800 != self._shown:
+                self._shown = int(self.now()) // 1800
+                done = sum(pod.ended is not None for pod in self.record.pods.values())
+                print(f"{self.now() / 3600:.1f} h: {done} of {len(self.record.pods)} pods ended", flush=True)
             if self.now() > LONGEST:
                 raise AssertionError(f"{self._open} jobs are open, and there are machines: {there}")
             if not self._open and not there:
@@ -201,13 +209,19 @@ class Night:
     def _watch(self, path: str, take: Any) -> None:
         session, url = self._new_session(), f"{self._cluster.url}{path}"
         parameters = {"watch": "true", **(CREATED_BY_US if path == PODS else {})}
-        while not self._over:
-            with session.get(url, params=parameters, stream=True, timeout=(30, None)) as answer:
-                for kind, found in _events(answer):
-                    take(kind, found)
+        try:
+            while not self._over:
+                with session.get(url, params=parameters, stream=True, timeout=(30, None)) as answer:
+                    for kind, found in _events(answer):
+                        take(kind, found)
+        except Exception as error:
+            self._error = error
+            raise
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
+        # Else a bundle of the environment's would be trusted instead.
+        session.trust_env = False
         session.cert, session.verify = self._cluster.certificate, self._cluster.authority
         session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=2 * HANDS))
         return session

@@ -17,7 +17,7 @@ JOBS = 10
 """Of each team."""
 SHARES = {"score": 60, "report": 15, "join": 10, "train": 10, "neural": 5}
 """Of a hundred jobs."""
-HOURS = {0: 20, 1: 25, 2: 30, 3: 25}
+HOURS = {0: 45, 1: 55}
 """Of a hundred jobs that start in the night."""
 MINUTES = {0: 50, 30: 15, 15: 8, 45: 6}
 """Of a hundred; of the rest half start at another multiple of five minutes, and half at any minute."""
@@ -48,8 +48,8 @@ SHAPES = {
     "inference": Shape("default", (250, 500, 1000), (2 * GIB, 4 * GIB), 240, 0.6, 45, 1200),
     "report": Shape("default", (250, 500, 1000), (2 * GIB, 4 * GIB), 240, 0.6, 45, 1200),
     "join": Shape("high-memory", (2000, 4000), (8 * GIB,), 600, 0.5, 120, 2400),
-    "training": Shape("high-cpu", (4000, 8000), (2 * GIB,), 2700, 0.5, 1200, 7200),
-    "neural": Shape("gpu", (4000,), (4 * GIB,), 2400, 0.5, 900, 5400, gpu=1),
+    "training": Shape("high-cpu", (4000, 8000), (2 * GIB,), 2700, 0.4, 1200, 4500),
+    "neural": Shape("gpu", (4000,), (4 * GIB,), 1800, 0.4, 900, 3600, gpu=1),
 }
 JOB_TASKS = {
     "score": ("features", "inference"),

@@ -198,7 +198,7 @@ def test_a_group_with_other_machines_has_room_for_a_pod_of_the_largest(node_grou
     assert (code, err) == (0, "")
     assert out == (
         "updated graviton\n"
-        "  instanceTypes: [m7g.2xlarge, m8g.2xlarge, m6g.2xlarge] -> [m7g.2xlarge, m7g.4xlarge, c7g.4xlarge]\n"
+        "  instanceTypes: [m7g.2xlarge, m8g.2xlarge, m6g.2xlarge] -> [m7g.4xlarge, m7g.2xlarge, c7g.4xlarge]\n"
         '  capacity: {cpu: "8", memory: 32Gi, ephemeralStorage: 100Gi} -> '
         '{cpu: "16", memory: 64Gi, ephemeralStorage: 100Gi}\n'
         "  allocatable: {cpu: 7700m, memory: 28Gi, ephemeralStorage: 88Gi} -> "

@@ -72,7 +72,10 @@ def test_each_group_has_a_machine_of_its_own_when_a_pod_needs_it(cluster: Karpen
     for group, described in CATALOGUE.items():
         labels = machines[str(cluster.machine_of(group))]
         assert labels["jobyard.dev/node-group"] == group
-        assert labels["node.kubernetes.io/instance-type"] in described["instanceTypes"]
+        # The pods are small, and the types are in the order of their sizes.
+        instance_type, smallest = labels["node.kubernetes.io/instance-type"], described["instanceTypes"][-1]
+        assert instance_type in described["instanceTypes"]
+        assert instance_type.partition(".")[2] == smallest.partition(".")[2]
         assert labels["kubernetes.io/arch"] == described["architecture"]
         assert labels["karpenter.sh/capacity-type"] == described["capacityType"]
     cluster.remove(*CATALOGUE)
@@ -110,7 +113,7 @@ def test_a_pod_that_may_not_use_a_group_gets_no_machine(cluster: KarpenterCluste
     untolerated, other, large = pod("untolerated", "high-cpu"), pod("other", "high-cpu"), pod("large", "default")
     untolerated["spec"]["tolerations"] = []
     other["spec"]["nodeSelector"]["kubernetes.io/arch"] = "arm64"
-    large["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "3"
+    large["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "9"
     before = cluster.machines().keys()
     cluster.add(untolerated, other, large)
     stays_so(lambda: cluster.machines().keys() <= before)

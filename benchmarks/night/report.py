@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from measure import Target
+
 from night.cluster import START_SECONDS
 from night.cost import DAY, HOUR, Machines, bound, dollars, team_machines
 from night.outcome import Outcome, Waits
-from night.workload import Job
+from night.workload import Job, draw
 
 COSTS = "| | teams | dollars | times the bound | of its own types | machines | machine hours | moved pods |"
 WASTE = "| | starting | empty | not filled | lost with moved pods |"
+GROWN = "| teams | jobs | bound, dollars | a machine a team: all day | in the night alone |"
 WAITS = "| | pods | p50 | p95 | p99 | most | p95 in machine starts |"
 
 
@@ -129,14 +132,14 @@ def verdicts(side: Side) -> str:
     return "\n".join(f"- {name}: {line}" for name, line in lines.items())
 
 
-def speeds(sides: Mapping[str, Side]) -> str:
-    """Return the same night at several speeds, side by side: what playing it fast distorts."""
-    head = "| speed | dollars | machine hours | machines | p50 | p95 | moved pods | made late, p95 |"
-    return table(head, [_speed_row(name, side.outcome) for name, side in sides.items()])
+def grown(groups: Mapping[str, Any], machines: Machines, teams: Iterable[int]) -> str:
+    """Return the bound, and what a machine a team costs, for several numbers of teams."""
+    return table(GROWN, [_grown_row(groups, machines, number) for number in teams])
 
 
-def _speed_row(name: str, outcome: Outcome) -> list[str]:
-    found = outcome.waits()
-    seconds = [f"{found.at(50):.0f}", f"{found.at(95):.0f}"]
-    counts = [dollars(outcome.cost), f"{outcome.machine_hours:.1f}", str(len(outcome.record.machines)), *seconds]
-    return [name, *counts, str(outcome.moved), f"{outcome.lag().at(95):.0f}"]
+def _grown_row(groups: Mapping[str, Any], machines: Machines, teams: int) -> list[str]:
+    jobs = draw(teams)
+    hourly = sum(one.price for one in team_machines(jobs, groups, machines))
+    night = Fraction(hourly * max(job.end for job in jobs), HOUR)
+    amounts = [bound(jobs, groups, machines, own=False), Fraction(hourly * DAY), night]
+    return [str(teams), f"{len(jobs):,}", *map(dollars, amounts)]

@@ -84,6 +84,11 @@ class Job:
     start: int
     tasks: tuple[Task, ...]
 
+    @property
+    def end(self) -> int:
+        """When its last task ends if none waits."""
+        return self.start + sum(task.seconds for task in self.tasks)
+
 
 def draw(teams: int, seed: int = SEED) -> list[Job]:
     """Return the jobs of a night by their start; those of a team are the same however many teams there are."""

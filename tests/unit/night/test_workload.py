@@ -15,8 +15,9 @@ def jobs() -> list[Job]:
 
 def test_a_seed_gives_exactly_this_night() -> None:
     first, *others = draw(2)
-    features = Task("t001-2-features", "t001", "high-cpu", 4000, 4096, 0, 387, 1800)
-    assert first == Job(0, (features, Task("t001-2-inference", "t001", "default", 500, 1024, 0, 213, 600)))
+    features = Task("t001-0-features", "t001", "high-cpu", 8000, 16384, 0, 386, 1800)
+    assert first == Job(0, (features, Task("t001-0-inference", "t001", "default", 250, 512, 0, 369, 1800)))
+    assert first.end == 386 + 369
     assert len(others) == 2 * JOBS - 1
 
 

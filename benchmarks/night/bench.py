@@ -23,7 +23,7 @@ SPEED = int(os.environ.get("SPEED", "20"))
 KEEP = os.environ.get("KEEP") == "1"
 """Write the report again of the nights that were played last, and play only those that were not."""
 GROWN = (10, 40, 200)
-PICTURE = ROOT / "docs" / "pictures" / "night.svg"
+PICTURE = ROOT / "docs" / "pictures" / "night.png"
 BEFORE, AFTER, MOVING = "one type", "several sizes", "several sizes, pods moved"
 
 TEXT = f"""\

@@ -214,9 +214,9 @@ class Night:
                 with session.get(url, params=parameters, stream=True, timeout=(30, None)) as answer:
                     for kind, found in _events(answer):
                         take(kind, found)
-        except Exception as error:
+        except (requests.RequestException, KeyError, ValueError) as error:
+            # At the end the API server goes away.
             self._error = error
-            raise
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()

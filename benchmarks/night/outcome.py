@@ -77,6 +77,10 @@ class Outcome:
         """From a pod's creation until its queue lets it go."""
         return Waits.of(one.admitted - one.created for one in self._started(None))
 
+    def for_machines(self) -> Waits:
+        """From when the queue has let a pod go until it runs."""
+        return Waits.of(one.running - one.admitted for one in self._started(None))
+
     def lag(self) -> Waits:
         """From when a pod was due until it was made: what the measurement itself adds."""
         return Waits.of(one.created - one.due for one in self._started(None))

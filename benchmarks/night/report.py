@@ -57,6 +57,11 @@ class Side:
         return self.outcome.waits().at(95) / START_SECONDS
 
     @property
+    def machine_starts(self) -> float:
+        """The same of the waits after the queue."""
+        return self.outcome.for_machines().at(95) / START_SECONDS
+
+    @property
     def teams(self) -> int:
         """How many there are."""
         return self.outcome.record.scenario.teams
@@ -97,7 +102,11 @@ def _part(amount: Fraction, whole: Fraction) -> str:
 def waits(side: Side) -> str:
     """Return how long the pods of one side waited, by node group, and for what."""
     outcome = side.outcome
-    rows: dict[str, Waits] = {"all": outcome.waits(), "of it in the queue": outcome.queued()}
+    rows: dict[str, Waits] = {
+        "all": outcome.waits(),
+        "of it in the queue": outcome.queued(),
+        "of it for a machine": outcome.for_machines(),
+    }
     used = {pod.task.group for pod in outcome.pods}
     rows |= {f"`{name}`": outcome.waits(name) for name in outcome.record.scenario.groups if name in used}
     return table(WAITS, [_wait_row(name, found) for name, found in rows.items()])
@@ -128,6 +137,7 @@ def verdicts(side: Side) -> str:
         "Of a machine a team, all day": Target("at most", 1 / 3).verdict(of_day),
         "Of a machine a team, in the night alone": f"measured {of_night:.2f}.",
         "Wait, p95, in machine starts": Target("at most", 2).verdict(side.starts),
+        "Wait for a machine alone, p95, in machine starts": f"measured {side.machine_starts:.2f}.",
     }
     return "\n".join(f"- {name}: {line}" for name, line in lines.items())
 

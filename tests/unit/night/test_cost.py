@@ -46,7 +46,7 @@ def test_an_offer_has_what_pods_get_of_the_machine() -> None:
     assert found["m9.large"].sizes == (*LARGE, 0)
     assert found["g9.large"].sizes == (*LARGE, 4)
     assert found["m9.small"].price == 400_000_000
-    # Processors that are shared are no match for those that are not.
+    # Its processors are shared.
     assert "t9.large" not in found
     assert [one.name for one in MACHINES.offers("spot")] == ["m9.small", "m9g.small"]
 

@@ -61,6 +61,7 @@ def test_waits_are_from_creation_to_running(record: Record) -> None:
     outcome = Outcome(record, MACHINES)
     assert outcome.waits().seconds == [10, 69, 70]
     assert outcome.queued().seconds == [0, 1, 1]
+    assert outcome.for_machines().seconds == [10, 68, 69]
     assert outcome.lag().seconds == [1, 1, 1]
     assert outcome.waits("plain").at(50) == 69
 

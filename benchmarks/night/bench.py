@@ -39,13 +39,17 @@ bound is each task's share of the cheapest machine, while it runs.
 
 {{machine_a_team}}
 
-Where the dollars went that no pod asked for:
+Where the dollars went that no pod asked for. What a task requests is at the price of the machine that it got, so the
+rest of the difference to the bound is machines with a higher price for the same:
 
 {{waste}}
 
-How long pods waited with `{AFTER}`, in seconds of the night, from creation until they ran. The queue's part
-includes the processor time of the control plane, which is {{speed}} times as long in a night that passes so fast. From
-a pod's leaving the queue, it waits for a machine.
+A pod is lost where Karpenter found its machine empty while the pod was on its way there: it looks {{speed}} times as
+often, and the API server answers no faster. Such a pod runs again.
+
+How long pods waited with `{AFTER}`, in seconds of the night, from creation until they ran. There was room in
+every queue. Queue and machine both have the processor time of the control plane in them, {{speed}} times as long in a
+night that passes so fast: these waits say more of the machine that played the night than of a real one.
 
 {{waits}}
 

@@ -34,7 +34,7 @@ class Waste:
     starting: Fraction  # before a machine takes pods
     empty: Fraction  # without a pod
     unused: Fraction  # with pods that do not fill it
-    lost: Fraction  # of pods that were moved, and began again
+    lost: Fraction  # of pods that ended with their machine, and began again
 
 
 class Outcome:
@@ -50,8 +50,8 @@ class Outcome:
         return [pod for pod in self.record.pods.values() if pod.running is not None]
 
     @property
-    def moved(self) -> int:
-        """Pods that Karpenter ended to fill fewer machines."""
+    def lost(self) -> int:
+        """Pods that ended with their machine, and were made again."""
         return sum(not pod.succeeded for pod in self.record.pods.values())
 
     @cached_property
@@ -104,8 +104,8 @@ class Outcome:
             empty += hourly * max(alone, Fraction(0))
             taken = sum((share(requests(pod.task), offer) * _exact(_time(pod)) for pod in on_it), start=Fraction(0))
             unused += hourly * (busy - taken)
-            moved = [pod for pod in on_it if not pod.succeeded]
-            lost += hourly * sum((share(requests(pod.task), offer) * _exact(_time(pod)) for pod in moved), Fraction(0))
+            ended = [pod for pod in on_it if not pod.succeeded]
+            lost += hourly * sum((share(requests(pod.task), offer) * _exact(_time(pod)) for pod in ended), Fraction(0))
         return Waste(starting, empty, unused, lost)
 
     def _offer(self, machine: Machine) -> Offer:

@@ -15,8 +15,8 @@ from night.cost import DAY, HOUR, Machines, bound, dollars, team_machines
 from night.outcome import Outcome, Waits
 from night.workload import Job, draw
 
-COSTS = "| | teams | dollars | times the bound | of its own types | machines | machine hours | moved pods |"
-WASTE = "| | starting | empty | not filled | lost with moved pods |"
+COSTS = "| | teams | dollars | times the bound | of its own types | machines | machine hours | pods lost |"
+WASTE = "| | starting | empty | not filled | lost with pods |"
 GROWN = "| teams | jobs | bound, dollars | a machine a team: all day | in the night alone |"
 WAITS = "| | pods | p50 | p95 | p99 | most | p95 in machine starts |"
 
@@ -82,7 +82,7 @@ def _cost_rows(side: Side) -> Iterable[list[str]]:
     outcome = side.outcome
     own = float(outcome.cost / side.own_bound)
     numbers = [f"{side.times:.2f}", f"{own:.2f}", str(len(outcome.record.machines)), f"{outcome.machine_hours:.1f}"]
-    yield [side.title, str(side.teams), dollars(outcome.cost), *numbers, str(outcome.moved)]
+    yield [side.title, str(side.teams), dollars(outcome.cost), *numbers, str(outcome.lost)]
 
 
 def waste(sides: Iterable[Side]) -> str:
@@ -134,7 +134,7 @@ def verdicts(side: Side) -> str:
     of_night = float(side.outcome.cost * HOUR / Fraction(side.hourly) / round(side.outcome.end))
     lines = {
         "Times the bound": Target("at most", 1.3).verdict(side.times),
-        "Of a machine a team, all day": Target("at most", 1 / 3).verdict(of_day),
+        "Of a machine a team, all day": Target("at most", 0.33).verdict(of_day),
         "Of a machine a team, in the night alone": f"measured {of_night:.2f}.",
         "Wait, p95, in machine starts": Target("at most", 2).verdict(side.starts),
         "Wait for a machine alone, p95, in machine starts": f"measured {side.machine_starts:.2f}.",

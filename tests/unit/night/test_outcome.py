@@ -25,7 +25,7 @@ HALF = Task("t000-1-features", "t000", "plain", 1850, 1024, 0, 300, 600)
 
 @pytest.fixture
 def record() -> Record:
-    """A machine with a pod that fills it, then one that fills half of it and is moved to another machine."""
+    """A machine with a pod that fills it, then one that fills half of it, is lost, and runs on another machine."""
     scenario = Scenario("test", {"plain": {}}, "WhenEmpty", 120, 1, 40)
     pods = {
         "one": Pod(TASK, 0, 1, 2, 70, 71, 371, True, "a"),
@@ -44,7 +44,7 @@ def test_a_night_costs_what_its_machines_are_billed(record: Record) -> None:
     outcome = Outcome(record, MACHINES)
     assert outcome.cost == (600 + 380) * SECOND
     assert outcome.machine_hours == 980 / HOUR
-    assert (outcome.moved, outcome.end) == (2, 881)
+    assert (outcome.lost, outcome.end) == (2, 881)
 
 
 def test_what_is_wasted_is_told_apart(record: Record) -> None:

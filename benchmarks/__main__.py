@@ -16,6 +16,7 @@ import largest
 import memory
 import merge_request
 import metrics
+import night.bench
 import page
 import parse
 import pods
@@ -39,6 +40,7 @@ SECTIONS = {
     "advice": advice.section,
     "token": credential.section,
     "pods": pods.section,
+    "night": night.bench.section,
 }
 
 

@@ -18,6 +18,7 @@ import yaml
 from jobyard.quantities import parse_quantity
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.files import node_groups
+from jobyard_cli.platform.machines import of_the_largest_size, read_machines
 from jobyard_cli.platform.node_groups import eksctl_config
 from jobyard_cli.system.folders import cache_dir
 
@@ -132,7 +133,7 @@ def test_karpenter_refuses_a_wrong_one(
 
 def test_eksctl_takes_the_node_groups(upstream: Path) -> None:
     schema = json.loads((upstream / "eksctl.schema.json").read_text())
-    config = eksctl_config(CATALOGUE, "jobyard-prod", "eu-central-1")
+    config = eksctl_config(CATALOGUE, read_machines(ROOT), "jobyard-prod", "eu-central-1")
     jsonschema.Draft7Validator(schema).validate(config)
     assert [group["name"] for group in config["managedNodeGroups"]] == list(CATALOGUE)
     config["managedNodeGroups"][0]["taints"] = [{"key": "a", "effects": "NoSchedule"}]
@@ -145,7 +146,8 @@ def test_karpenter_starts_a_machine_for_a_pod_that_asks_for_all_that_is_allocata
     """It would start none for a pod that is larger than what it reckons with, and the pod would wait for ever."""
     group = CATALOGUE[name]
     limits = (upstream / "vpclimits.go").read_text()
-    reckoned = [_reckoned(group, _pods(limits, instance_type)) for instance_type in group["instanceTypes"]]
+    largest = of_the_largest_size(read_machines(ROOT), group["instanceTypes"])
+    reckoned = [_reckoned(group, _pods(limits, instance_type)) for instance_type in largest]
     steps = {"cpu": "100m", "memory": "1Gi", "ephemeralStorage": "1Gi"}
     for resource, step in steps.items():
         spare = min(one[resource] for one in reckoned) - float(parse_quantity(group["allocatable"][resource]))

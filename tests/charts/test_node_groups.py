@@ -19,6 +19,7 @@ import yaml
 from jobyard.quantities import parse_quantity
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups
+from jobyard_cli.platform.machines import read_machines
 from jobyard_cli.platform.node_groups import eksctl_config
 from jobyard_local.processes import Process, Supervisor
 from jobyard_local.simulated_nodes import simulated_node
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 Machines = Callable[[str, int], Object]
 CATALOGUE = node_groups(ROOT / "values")
+KNOWN = read_machines(ROOT)
 GROUPS = ["default", "gpu", "graviton", "high-cpu", "high-memory"]
 TAINTED = ["gpu", "graviton", "high-cpu", "high-memory"]
 ALLOWED = {"odd": GROUPS[0::2], "even": GROUPS[1::2]}
@@ -212,7 +214,7 @@ def karpenter(render_chart: Callable[..., list[Object]]) -> Machines:
 
 def eksctl(group: str, number: int) -> Object:
     """A machine as EKS starts it for a managed node group that eksctl made."""
-    groups = {one["name"]: one for one in eksctl_config(CATALOGUE, "prod", "eu-central-1")["managedNodeGroups"]}
+    groups = {one["name"]: one for one in eksctl_config(CATALOGUE, KNOWN, "prod", "eu-central-1")["managedNodeGroups"]}
     managed = groups[group]
     # Amazon names the families of its own, Arm, processors so.
     arm = re.match(r"[a-z]+[0-9]+g", managed["instanceTypes"][0])
@@ -223,7 +225,7 @@ def eksctl(group: str, number: int) -> Object:
 def autoscaler(group: str, number: int) -> Object:
     """The machine that the cluster autoscaler reckons with for such a node group while it has none: from its tags."""
     real = eksctl(group, number)
-    groups = {one["name"]: one for one in eksctl_config(CATALOGUE, "prod", "eu-central-1")["managedNodeGroups"]}
+    groups = {one["name"]: one for one in eksctl_config(CATALOGUE, KNOWN, "prod", "eu-central-1")["managedNodeGroups"]}
     tags: dict[str, str] = groups[group]["tags"]
     prefix = "k8s.io/cluster-autoscaler/node-template"
     labels = {key.removeprefix(f"{prefix}/label/"): value for key, value in tags.items() if "/label/" in key}

@@ -54,12 +54,13 @@ def node_groups(
     if environment is None:
         raise UsageError("give --environment, whose cluster the node groups are for, or a command: add, update")
     from jobyard_cli.platform.environments import load_environment, load_node_groups
+    from jobyard_cli.platform.machines import read_machines
     from jobyard_cli.platform.node_groups import eksctl_text
 
     chosen, groups = load_environment(repo, environment), load_node_groups(repo)
     match output:
         case NodeGroupFormat.eksctl:
-            print(eksctl_text(chosen, groups), end="")
+            print(eksctl_text(chosen, groups, read_machines(repo)), end="")
 
 
 @app.command()

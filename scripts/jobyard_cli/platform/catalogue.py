@@ -16,7 +16,7 @@ from jobyard.quantities import parse_quantity
 
 from jobyard_cli.errors import UsageError
 from jobyard_cli.platform.environments import CATALOGUE, load_node_groups
-from jobyard_cli.platform.machines import Machine, choose, largest, read_machines
+from jobyard_cli.platform.machines import Machine, choose, largest_first, read_machines
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
@@ -123,9 +123,10 @@ def _problems(group: NewGroup, groups: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_machines(machines: Sequence[Machine], disk: int) -> dict[str, Any]:
-    most = largest(machines)
+    ordered = largest_first(machines)
+    most = ordered[0]
     return {
-        "instanceTypes": [machine.name for machine in machines],
+        "instanceTypes": [machine.name for machine in ordered],
         "capacity": most.capacity(disk),
         "allocatable": most.allocatable(disk),
     }

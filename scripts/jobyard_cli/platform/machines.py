@@ -129,6 +129,33 @@ def _differences(what: str, values: Mapping[str, object]) -> Iterator[str]:
         yield f"the machines of a node group must have the same {what}; {shown}"
 
 
+def largest_first(machines: Sequence[Machine]) -> list[Machine]:
+    """Return the machines in their order, but one of the largest size before all others.
+
+    The first is what a machine stands for that is not Karpenter's, such as one of the local platform.
+
+    Raises:
+        MachinesError: no machine has the most of everything.
+    """
+    first = largest(machines)
+    return [first, *(machine for machine in machines if machine != first)]
+
+
+def of_the_largest_size(known: Mapping[str, Machine], names: Sequence[str]) -> list[str]:
+    """Return those of a node group's machines that are as large as the first, for what starts one size alone.
+
+    A machine that is not in the list counts as smaller, as nobody knows its size.
+    """
+    first = known.get(names[0])
+    return [name for name in names if name == names[0] or _as_large(known.get(name), first)]
+
+
+def _as_large(machine: Machine | None, first: Machine | None) -> bool:
+    if machine is None or first is None:
+        return False
+    return (machine.cpu, machine.memory) == (first.cpu, first.memory)
+
+
 def largest(machines: Sequence[Machine]) -> Machine:
     """Return the machine that has room for every pod of the group: no other has more of anything.
 

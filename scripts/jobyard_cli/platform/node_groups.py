@@ -11,6 +11,7 @@ from jobyard.quantities import parse_quantity
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.environments import ENVIRONMENTS, Environment
+from jobyard_cli.platform.machines import Machine, of_the_largest_size
 
 AUTOSCALER = "k8s.io/cluster-autoscaler"
 TEMPLATE = f"{AUTOSCALER}/node-template"
@@ -27,8 +28,10 @@ class MissingClusterError(JobyardError):
         )
 
 
-def eksctl_text(environment: Environment, groups: Mapping[str, Written]) -> str:
+def eksctl_text(environment: Environment, groups: Mapping[str, Written], known: Mapping[str, Machine]) -> str:
     """Return a file for `eksctl create nodegroup --config-file`, for the environment's cluster.
+
+    `known` are the machines of values/prices.yaml.
 
     Raises:
         MissingClusterError: the environment's file does not name its cluster and region.
@@ -37,24 +40,29 @@ def eksctl_text(environment: Environment, groups: Mapping[str, Written]) -> str:
     if cluster is None or region is None:
         raise MissingClusterError(environment.name)
     head = f"# Made from values/node-groups.yaml by `jobyard node-groups --environment {environment.name}`.\n"
-    return head + yaml.safe_dump(eksctl_config(groups, cluster["name"], region), sort_keys=False, width=120)
+    return head + yaml.safe_dump(eksctl_config(groups, known, cluster["name"], region), sort_keys=False, width=120)
 
 
-def eksctl_config(groups: Mapping[str, Written], cluster: str, region: str) -> dict[str, Any]:
-    """Return eksctl's ClusterConfig with one managed node group for each group of the catalogue."""
+def eksctl_config(
+    groups: Mapping[str, Written], known: Mapping[str, Machine], cluster: str, region: str
+) -> dict[str, Any]:
+    """Return eksctl's ClusterConfig with one managed node group for each group of the catalogue.
+
+    Its machines are those of the largest size: the cluster autoscaler reckons with one size for all of a group.
+    """
     return {
         "apiVersion": "eksctl.io/v1alpha5",
         "kind": "ClusterConfig",
         "metadata": {"name": cluster, "region": region},
-        "managedNodeGroups": [_managed(name, group, cluster) for name, group in groups.items()],
+        "managedNodeGroups": [_managed(name, group, known, cluster) for name, group in groups.items()],
     }
 
 
-def _managed(name: str, group: Written, cluster: str) -> dict[str, object]:
+def _managed(name: str, group: Written, known: Mapping[str, Machine], cluster: str) -> dict[str, object]:
     return {
         "name": name,
         "amiFamily": "AmazonLinux2023",
-        "instanceTypes": list(group["instanceTypes"]),
+        "instanceTypes": of_the_largest_size(known, group["instanceTypes"]),
         "spot": group["capacityType"] == "spot",
         "minSize": group["minNodes"],
         "desiredCapacity": group["minNodes"],

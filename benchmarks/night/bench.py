@@ -1,0 +1,92 @@
+"""What a night of many teams costs on the platform, and how long their pods wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from jobyard_cli.cli.steps import Steps, new_console
+
+from night import picture, report
+from night.cluster import START_SECONDS
+from night.cost import Machines
+from night.outcome import Outcome
+from night.playing import play, played
+from night.report import Side
+from night.scenario import ONE_TYPE, ROOT, Scenario, catalogue, of_types
+from night.series import series
+from night.workload import JOBS, draw
+
+TEAMS = int(os.environ.get("TEAMS", "10"))
+SPEED = int(os.environ.get("SPEED", "20"))
+"""A divisor of 60, as Karpenter and kwok take whole seconds alone."""
+KEEP = os.environ.get("KEEP") == "1"
+"""Write the report again of the nights that were played last, and play only those that were not."""
+GROWN = (10, 40, 200)
+PICTURE = ROOT / "docs" / "pictures" / "night.png"
+BEFORE, AFTER = "one type", "several sizes"
+
+TEXT = f"""\
+## A night of {{jobs}} jobs of {{teams}} teams
+
+The real scheduler, Kueue and Karpenter, with machines and pods that kwok plays, {{speed}} times as fast;
+[docs/night.md](../docs/night.md) has the workload, the sides and how it is played. A machine takes pods {START_SECONDS}
+s after its launch. `{BEFORE}`: one instance type a node group, and a machine goes when it has been empty for 2 minutes.
+`{AFTER}`: the catalogue's, and a machine goes when it has been empty for a minute. Dollars are of the whole night; the
+bound is each task's share of the cheapest machine, while it runs.
+
+{{costs}}
+
+{{machine_a_team}}
+
+Where the dollars went that no pod asked for. What a task requests is at the price of the machine that it got, so the
+rest of the difference to the bound is machines with a higher price for the same:
+
+{{waste}}
+
+A pod is lost where Karpenter found its machine empty while the pod was on its way there: it looks {{speed}} times as
+often, and the API server answers no faster. Such a pod runs again.
+
+How long pods waited with `{AFTER}`, in seconds of the night, from creation until they ran. There was room in
+every queue. Queue and machine both have the processor time of the control plane in them, {{speed}} times as long in a
+night that passes so fast: these waits say more of the machine that played the night than of a real one.
+
+{{waits}}
+
+{{verdicts}}
+
+### The same with more teams
+
+What a machine a team and the bound come to needs no cluster.
+
+{{grown}}
+"""
+
+
+def section() -> str:
+    """Play the nights, and return the result as Markdown; the picture goes into the documentation."""
+    machines, jobs = Machines.read(ROOT), draw(TEAMS)
+    sides: dict[str, Side] = {}
+    with Steps(new_console()) as steps:
+        for title, scenario in _scenarios():
+            with steps.step(f"a night with {title}") as step:
+                record = (played(scenario) if KEEP else None) or play(scenario, jobs, step)
+            sides[title] = Side(title, Outcome(record, machines), jobs, machines)
+    picture.draw({title: series(sides[title].outcome.record) for title in (BEFORE, AFTER)}, PICTURE)
+    side = sides[AFTER]
+    return TEXT.format(
+        jobs=TEAMS * JOBS,
+        teams=TEAMS,
+        speed=SPEED,
+        costs=report.costs(sides.values()),
+        machine_a_team=report.a_machine_a_team(side),
+        waste=report.waste(sides.values()),
+        waits=report.waits(side),
+        verdicts=report.verdicts(side),
+        grown=report.grown(catalogue(), machines, GROWN),
+    )
+
+
+def _scenarios() -> Iterator[tuple[str, Scenario]]:
+    yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, TEAMS, SPEED)
+    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, TEAMS, SPEED)

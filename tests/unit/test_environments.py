@@ -584,12 +584,12 @@ def test_a_teams_pools_are_a_part_of_its_slots(platform_repo: Path, lines: str, 
             "'queue.nodeGroups.high-cpu.cpu' is 65, more than the team's quota (64)",
         ),
         (
-            "default: {cpu: '35'}",
-            "'queue.nodeGroups.default.cpu' is 35, more than the group's machines have together (34)",
+            "default: {cpu: '39'}",
+            "'queue.nodeGroups.default.cpu' is 39, more than the group's machines have together (38500m)",
         ),
         (
-            "default: {lend: {memory: 121Gi}}",
-            "'queue.nodeGroups.default.lend.memory' is 121Gi, more than the team has there (120Gi)",
+            "default: {lend: {memory: 141Gi}}",
+            "'queue.nodeGroups.default.lend.memory' is 141Gi, more than the team has there (140Gi)",
         ),
         (
             "default: {memory: 1Gi, lend: {memory: 2Gi}}",

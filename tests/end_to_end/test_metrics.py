@@ -11,18 +11,25 @@ import requests
 from botocore.exceptions import ClientError
 from jobyard_local import airflow, metrics, services
 from jobyard_local.demo.commands import FinishedDemo
-from jobyard_local.demo.story import SCORING, TRAINING
+from jobyard_local.demo.story import LARGE, SCORING, TRAINING
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.platform import LocalPlatform
 
 from tests.end_to_end.following import day_before, run_to_its_end
 
 TASKS = {(TRAINING, "features"), (TRAINING, "train"), (SCORING, "features"), (SCORING, "inference")}
+LARGE_TASKS = 6
+"""Instances of the demo's job for large machines. These are simulated, and no kubelet has its pods."""
 
 
 def read(platform: LocalPlatform, name: str) -> bytes:
     body: bytes = platform.s3().get_object(Bucket=metrics.BUCKET, Key=f"metrics/{name}")["Body"].read()
     return body
+
+
+def of_real_machines(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of the team's jobs but for that for large machines."""
+    return table.filter(pl.col("team") == TEAM, pl.col("job") != LARGE)
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +45,17 @@ def tables(demo: FinishedDemo) -> dict[str, pl.DataFrame]:
 
 def test_every_task_of_the_demo_has_its_run_try_and_pod(tables: dict[str, pl.DataFrame]) -> None:
     runs = tables["runs"].filter(pl.col("team") == TEAM)
-    assert sorted(runs.select("job", "state").rows()) == [(SCORING, "success"), (TRAINING, "success")]
+    assert set(runs.select("job", "state").rows()) == {(job, "success") for job in (LARGE, SCORING, TRAINING)}
+    assert runs.height == 3
     for name in ("tries", "pods"):
-        rows = tables[name].filter(pl.col("team") == TEAM)
+        rows = of_real_machines(tables[name])
         assert set(rows.select("job", "task").rows()) == TASKS, name
         assert rows.height == len(TASKS), name
+        assert tables[name].filter(pl.col("job") == LARGE).height == LARGE_TASKS, name
     assert tables["replaced_pods"].filter(pl.col("team") == TEAM).height == 0
     # Also where the triggerer follows the pod: from before its container started until after it has ended.
     lives = tables["tries"].join(tables["pods"], on=["team", "job", "run_id", "task", "map_index", "try_number"])
-    assert lives.filter(pl.col("team") == TEAM).select(
+    assert of_real_machines(lives).select(
         whole=(pl.col("started") < pl.col("started_right")) & (pl.col("ended") >= pl.col("ended_right")),
         queued=pl.col("queued").is_null() | (pl.col("queued") <= pl.col("started")),
     ).rows() == [(True, True)] * len(TASKS)
@@ -55,7 +64,7 @@ def test_every_task_of_the_demo_has_its_run_try_and_pod(tables: dict[str, pl.Dat
 def test_the_peaks_are_those_of_the_kernel(demo: FinishedDemo, tables: dict[str, pl.DataFrame]) -> None:
     """Beside what the demo read from the kubelets' cgroups ten times a second."""
     watched = {pod.uid: pod for pod in demo.pods}
-    pods = tables["pods"].filter(pl.col("team") == TEAM)
+    pods = of_real_machines(tables["pods"])
     assert all(samples >= 1 for samples in pods["samples"])
     assert all(seconds > 0 for seconds in pods["cpu_seconds"])
     peaks = {uid: (peak, watched[uid].peak_bytes) for uid, peak in pods.select("uid", "memory_peak").rows()}
@@ -64,6 +73,13 @@ def test_the_peaks_are_those_of_the_kernel(demo: FinishedDemo, tables: dict[str,
     assert all(peak <= kernel for peak, kernel in peaks.values()), peaks
     near = [uid for uid, (peak, kernel) in peaks.items() if peak >= 0.98 * kernel]
     assert len(near) >= len(TASKS) - 1, peaks
+
+
+def test_pods_that_no_kubelet_had_are_counted_and_have_no_usage(tables: dict[str, pl.DataFrame]) -> None:
+    pods = tables["pods"].filter(pl.col("job") == LARGE)
+    assert set(pods["samples"]) == {0}
+    assert pods["memory_peak"].null_count() == LARGE_TASKS
+    assert set(pods["node_group"]) == {"high-memory"}
 
 
 def test_what_the_machines_cost_is_what_pods_cost_and_what_was_idle(tables: dict[str, pl.DataFrame]) -> None:

@@ -35,7 +35,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "adding-a-field",
     ),
     "Reference": ("job", "values", "rules", "plan", "sync", "usage", "sampling", "iam", "glossary"),
-    "Explanation": ("pods", "bounds", "threat-model", "scanners"),
+    "Explanation": ("pods", "bounds", "threat-model", "scanners", "night"),
     "Project": ("CONTRIBUTING", "CHANGELOG", "SECURITY"),
 }
 """Section to its pages, in order."""

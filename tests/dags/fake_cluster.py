@@ -9,9 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 PENDING = {"phase": "Pending"}
 RUNNING = {"phase": "Running", "containerStatuses": []}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def container(**state: Any) -> dict[str, Any]:
@@ -121,7 +124,7 @@ class FakeCluster:
         if method == "POST":
             self.created.append(body)
             name = body["metadata"]["name"]
-            served = {"uid": f"uid-of-{name}", "resourceVersion": "1", "creationTimestamp": NOW}
+            served = {"uid": f"uid-of-{name}", "resourceVersion": "1", "creationTimestamp": _now()}
             pod = {**body, "metadata": {**body["metadata"], **served}, "status": PENDING}
             if self.gates:
                 pod["spec"] = {**body["spec"], "schedulingGates": self.gates}

@@ -128,7 +128,7 @@ def test_a_pod_that_writes_too_much_is_left_to_a_worker_with_no_line_lost_or_twi
     ending = triggerer(act)
     assert ending.kind is Kind.BEHIND and not ending.log_complete
     live = log.text.splitlines()
-    assert live == written[: len(live)] and 60 < len(live) < 120
+    assert live == written[: len(live)] and 60 < len(live) < len(written)
     server.status("a", **ended())
     rest = replace(target(kubeconfig), log=ending.log)
     assert follow_here(rest, log).kind is Kind.SUCCEEDED

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local import airflow, machine
 
-from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS
+from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS, AskAll, StartWorkers, airflow_workers
 
 HERE = Path(__file__).parent
 PARTS = {"library": ["--ignore=tests/dags/live", "tests/dags"], "scheduler": ["tests/dags/live"]}
@@ -31,6 +32,22 @@ RUNNING: set[subprocess.Popen[str]] = set()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What has begun with the first test here is asked for last."""
     items.sort(key=lambda item: item.path.name == "test_supported_versions.py" and item.path.parent == HERE)
+
+
+@pytest.fixture(scope="module")
+def start_workers(
+    shown: Callable[[], AbstractContextManager[Steps]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartWorkers]:
+    """Start the workers of a script for this platform data, while a step of this title is shown."""
+    with ExitStack() as stack:
+
+        def start(script: str, title: str, platform: Mapping[str, Any]) -> AskAll:
+            with shown() as steps, steps.step(title) as report:
+                return stack.enter_context(
+                    airflow_workers(script, tmp_path_factory.mktemp("workers"), platform, report)
+                )
+
+        yield start
 
 
 @pytest.fixture(scope="session", autouse=True)

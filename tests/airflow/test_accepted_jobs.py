@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from jobyard_cli.check.run import check_repo
-from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
 
 from tests.airflow.random_jobs import jobs
-from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, airflow_workers
+from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, StartWorkers
 from tests.support.paths import FIXTURES
 
 EXAMPLES = int(os.environ.get("JOBYARD_RANDOM_JOBS", "120"))
@@ -38,17 +36,11 @@ AddJob = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def builders(
-    shown: Callable[[], AbstractContextManager[Steps]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AskAll]:
+def builders(start_workers: StartWorkers) -> AskAll:
     """Ask why a job can't be built there: None where it can."""
     types = task_types(SOURCE.values)
     platform = platform_data(node_groups(SOURCE.values), "dev", task_types=types, teams=TEAMS)
-    with ExitStack() as stack:
-        with shown() as steps, steps.step("a builder of jobs on each Airflow") as report:
-            folder = tmp_path_factory.mktemp("builders")
-            asked = stack.enter_context(airflow_workers("build_worker.py", folder, platform, report))
-        yield asked
+    return start_workers("build_worker.py", "a builder of jobs on each Airflow", platform)
 
 
 def released(repo: Path) -> dict[str, Any] | None:

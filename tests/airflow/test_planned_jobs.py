@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,14 +14,13 @@ import pytest
 from jobyard.contract import KUEUE
 from jobyard.entries import Job
 from jobyard.platform_entries import PodLimits
-from jobyard_cli.cli.steps import Steps
 from jobyard_cli.plan.pods import pod
 from jobyard_cli.plan.runs import upcoming
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
 
-from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, airflow_workers
+from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, StartWorkers
 from tests.support.paths import FIXTURES
 
 INTERVALS = 12
@@ -64,15 +62,9 @@ AddJob = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def workers(
-    shown: Callable[[], AbstractContextManager[Steps]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AskAll]:
+def workers(start_workers: StartWorkers) -> AskAll:
     """Ask what a job becomes there: its pods and its intervals."""
-    with ExitStack() as stack:
-        with shown() as steps, steps.step("plans beside each Airflow") as report:
-            folder = tmp_path_factory.mktemp("workers")
-            asked = stack.enter_context(airflow_workers("plan_worker.py", folder, PLATFORM, report))
-        yield asked
+    return start_workers("plan_worker.py", "plans beside each Airflow", PLATFORM)
 
 
 def entry_of(team_repo: Path, add_job: AddJob, text: str) -> Job:

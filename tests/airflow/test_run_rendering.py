@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jobyard.entries import Job
-from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import node_groups, task_types
 from jobyard_cli.release.compile import compile_release
@@ -19,7 +17,7 @@ from jobyard_cli.running.moments import find_moments
 from jobyard_cli.running.rendering import Instance, Renderer
 from jobyard_cli.running.values import all_params
 
-from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, airflow_workers
+from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, StartWorkers
 
 VARIABLES = {"jobyard_data_bucket": "s3-data", "risk_table": "claims", "risk_limits": '{"high": 5}'}
 TEAMS = {"risk": {"costCenter": "4711", "assets": [], "pools": {}}}
@@ -84,15 +82,9 @@ AddJob = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def workers(
-    shown: Callable[[], AbstractContextManager[Steps]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AskAll]:
+def workers(start_workers: StartWorkers) -> AskAll:
     """Ask what a job's templates become there."""
-    with ExitStack() as stack:
-        with shown() as steps, steps.step("templates beside each Airflow") as report:
-            folder = tmp_path_factory.mktemp("workers")
-            asked = stack.enter_context(airflow_workers("render_worker.py", folder, PLATFORM, report))
-        yield asked
+    return start_workers("render_worker.py", "templates beside each Airflow", PLATFORM)
 
 
 def renderer(job: Job, day: date, at: str | None) -> Renderer:

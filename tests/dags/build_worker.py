@@ -4,20 +4,17 @@ An answer is a line of JSON after `MARK`: null, or why Airflow would not have th
 """
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from jobyard.compat import AIRFLOW_3
 from jobyard.contract import BROKEN_TAG
 from support import Bucket
+from worker import answer_all
 
 if AIRFLOW_3:
     from airflow.serialization.serialized_objects import DagSerialization as Serialization
 else:
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
-
-MARK = "answer: "
 
 
 def problem(bucket: Bucket, entry: dict[str, Any]) -> str | None:
@@ -36,13 +33,5 @@ def problem(bucket: Bucket, entry: dict[str, Any]) -> str | None:
     return None
 
 
-def main() -> None:
-    """Answer until the other process closes the input."""
-    bucket = Bucket(Path(sys.argv[1]))
-    bucket.write("jobyard/platform.json", json.loads(sys.argv[2]))
-    for line in sys.stdin:
-        print(MARK + json.dumps(problem(bucket, json.loads(line))), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_all(problem)

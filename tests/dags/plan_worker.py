@@ -3,19 +3,16 @@
 An answer is a line of JSON after `MARK`: the pod of each task, and the first data intervals since the start_date.
 """
 
-import json
 import re
-import sys
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from airflow.timetables.base import TimeRestriction
 from jobyard.template_guard import unguarded
 from kubernetes.client import ApiClient
 from support import Bucket, context, core_dag
+from worker import answer_all
 
-MARK = "answer: "
 INTERVALS = 12
 # What Airflow adds for itself.
 OWN_LABELS = ("airflow_version", "airflow_kpo_in_cluster", "kubernetes_pod_operator")
@@ -78,21 +75,16 @@ def _intervals(dag: Any) -> Any:
         yield last.start, last.end
 
 
-def main() -> None:
-    """Answer until the other process closes the input."""
-    bucket = Bucket(Path(sys.argv[1]))
-    bucket.write("jobyard/platform.json", json.loads(sys.argv[2]))
-    for line in sys.stdin:
-        entry = json.loads(line)
-        dag = bucket.dag(entry)
-        on_clock = isinstance(entry["schedule"], str) and entry["schedule"] not in ("@once", "@continuous")
-        answer = {
-            "pods": pods(dag, entry),
-            "sent": sent(dag, entry),
-            "intervals": intervals(core_dag(dag)) if on_clock else [],
-        }
-        print(MARK + json.dumps(answer), flush=True)
+def answer(bucket: Bucket, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what Airflow makes of the job."""
+    dag = bucket.dag(entry)
+    on_clock = isinstance(entry["schedule"], str) and entry["schedule"] not in ("@once", "@continuous")
+    return {
+        "pods": pods(dag, entry),
+        "sent": sent(dag, entry),
+        "intervals": intervals(core_dag(dag)) if on_clock else [],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    answer_all(answer)

@@ -5,11 +5,8 @@ the `variables` of Airflow. An answer is a line of JSON after `MARK`: the run's 
 its `foreach`, the command, arguments and environment with which its pod is made.
 """
 
-import json
 import os
-import sys
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +16,8 @@ from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
 from jobyard.plain import encode
 from support import AIRFLOW_3, Bucket, core_dag
+from worker import answer_all
 
-MARK = "answer: "
 PREFIX = "AIRFLOW_VAR_"
 
 
@@ -97,13 +94,5 @@ def answer(bucket: Bucket, question: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Answer until the other process closes the input."""
-    bucket = Bucket(Path(sys.argv[1]))
-    bucket.write("jobyard/platform.json", json.loads(sys.argv[2]))
-    for line in sys.stdin:
-        print(MARK + json.dumps(answer(bucket, json.loads(line))), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_all(answer)

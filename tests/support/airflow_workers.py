@@ -26,6 +26,8 @@ MARK = "answer: "
 
 AskAll = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Ask every worker about a job's entry; the answers by Airflow's version."""
+StartWorkers = Callable[[str, str, Mapping[str, Any]], AskAll]
+"""Start the workers of a script, under the title of a step, for this platform data."""
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def names_of(commands: Sequence[Command], clocks: Sequence[str]) -> list[str]:
         if len(numbers) > 1:
             names = _told_apart([telling[number] for number in numbers], [clocks[number] for number in numbers])
         wanted.update(zip(numbers, names, strict=True))
-    return _numbered([wanted[number] for number in range(len(commands))])
+    return numbered([wanted[number] for number in range(len(commands))])
 
 
 def _told_apart(telling: Sequence[Sequence[str]], clocks: Sequence[str]) -> list[str]:
@@ -69,16 +69,16 @@ def _told_apart(telling: Sequence[Sequence[str]], clocks: Sequence[str]) -> list
     return [slug(f"{name[: limits.NAME - 5]} {clock}") if often[name] > 1 else name for name, clock in timed]
 
 
-def _numbered(wanted: Sequence[str]) -> list[str]:
+def numbered(wanted: Sequence[str]) -> list[str]:
     """Return the names with a number where an earlier one is the same."""
     next_number: dict[str, int] = {}
     names: dict[str, None] = {}
     for name in wanted:
-        numbered = name
-        while numbered in names:
+        unique = name
+        while unique in names:
             number = next_number[name] = next_number.get(name, 1) + 1
-            numbered = f"{name[: limits.NAME - len(str(number)) - 1].rstrip('-')}-{number}"
-        names[numbered] = None
+            unique = f"{name[: limits.NAME - len(str(number)) - 1].rstrip('-')}-{number}"
+        names[unique] = None
     return list(names)
 
 

@@ -178,20 +178,25 @@ def _secret_lines(imported: Imported) -> Iterator[str]:
         yield f"  line {secret.line}: {secret.name}"
 
 
-def _file_lines(report: Report) -> Iterator[str]:
-    if not report.written:
+def file_lines(written: Sequence[Written], findings: Sequence[Finding] | None, *, dry_run: bool) -> Iterator[str]:
+    """Yield what became of each file, and what the check says of the jobs; None where it was not asked."""
+    if not written:
         return
     yield ""
-    yield "Files (nothing was written: --dry-run):" if report.dry_run else "Files:"
-    for written in report.written:
-        yield f"  {written.path}: {_STATES.get(written.state, written.state)}"
-    if report.kept:
+    yield "Files (nothing was written: --dry-run):" if dry_run else "Files:"
+    for one in written:
+        yield f"  {one.path}: {_STATES.get(one.state, one.state)}"
+    if any(one.state == "kept" for one in written):
         yield "  --overwrite replaces the files that differ"
-    if report.checked:
+    if findings is not None:
         yield ""
-        yield f"`jobyard check` of these jobs: {counted(len(report.findings), 'problem')}"
-        for finding in report.findings:
+        yield f"`jobyard check` of these jobs: {counted(len(findings), 'problem')}"
+        for finding in findings:
             yield f"  {finding}"
+
+
+def _file_lines(report: Report) -> Iterator[str]:
+    return file_lines(report.written, report.findings if report.checked else None, dry_run=report.dry_run)
 
 
 def _step_lines(report: Report) -> Iterator[str]:

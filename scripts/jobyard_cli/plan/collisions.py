@@ -9,7 +9,7 @@ from jobyard.entries import Job
 
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.plan.model import Caution, Jobs
-from jobyard_cli.plan.phrases import quoted
+from jobyard_cli.plan.phrases import shortened
 from jobyard_cli.plan.quota import NOTHING, Amount, at_start
 from jobyard_cli.plan.runs import upcoming_starts
 
@@ -54,14 +54,7 @@ def _excess(names: list[str], requests: Mapping[str, Amount], quota: Amount) -> 
 def _together(name: str, names: list[str], moment: datetime) -> str:
     others = names.copy()
     others.remove(name)
-    return f"it starts together with {_shortened(others)} at {moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _shortened(names: list[str]) -> str:
-    listed = quoted(names[:MOST_NAMES])
-    if len(names) <= MOST_NAMES:
-        return listed
-    return f"{listed} and {len(names) - MOST_NAMES} more"
+    return f"it starts together with {shortened(others, MOST_NAMES)} at {moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _starts(jobs: Jobs, now: datetime) -> dict[datetime, list[str]]:

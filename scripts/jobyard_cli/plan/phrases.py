@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from jobyard.entries import OnOom
 
@@ -16,6 +16,12 @@ def prefixed(prefix: str, lines: Iterable[str]) -> Iterator[str]:
 def quoted(names: Iterable[str]) -> str:
     """Return `'a', 'b'`."""
     return ", ".join(f"'{name}'" for name in names)
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """Return `'a', 'b' and 3 more`, where there are more than `most`."""
+    listed = quoted(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
 
 
 def counted(number: int, noun: str) -> str:

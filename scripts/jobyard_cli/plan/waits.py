@@ -20,7 +20,7 @@ from jobyard.entries import Job, Task
 from jobyard_cli.check.timing import has_clock
 from jobyard_cli.parsing.durations import duration_text
 from jobyard_cli.plan.model import Caution, Jobs
-from jobyard_cli.plan.phrases import quoted
+from jobyard_cli.plan.phrases import shortened
 from jobyard_cli.plan.quota import NOTHING, Amount, Shares, instances, of_task
 from jobyard_cli.plan.runs import upcoming_starts
 from jobyard_cli.usage.advice import Advice
@@ -45,13 +45,13 @@ class Wait:
 
 
 def waits(
-    changed: set[str], jobs: Jobs, quotas: Mapping[str, Amount], advice: Mapping[str, Advice], now: datetime
+    changed: set[str], jobs: Jobs, shares: Mapping[str, Shares], advice: Mapping[str, Advice], now: datetime
 ) -> Iterator[Caution]:
-    """Yield a warning for the longest wait of each changed job in the next days, in each environment with queues.
+    """Yield a warning for the longest wait of each changed job in the next days, in each of these environments.
 
-    Environments of which no advice says how long tasks last are left out.
+    `shares` are those that `foreseen` returns.
     """
-    for environment, quota in foreseen(quotas, advice).items():
+    for environment, quota in shares.items():
         found: defaultdict[str, list[Wait]] = defaultdict(list)
         for wait in _simulated(jobs, changed, quota, _durations(advice[environment]), now):
             if wait.job in changed and wait.time >= LEAST:
@@ -77,10 +77,7 @@ def _words(of_job: Sequence[Wait]) -> str:
     longest = max(of_job, key=lambda wait: wait.time)
     minutes = round(longest.time.total_seconds() / 60)
     days = len({wait.begin.astimezone(UTC).date() for wait in of_job if wait.task == longest.task})
-    names = sorted(longest.running)
-    shown = quoted(names[:MOST_NAMES])
-    if len(names) > MOST_NAMES:
-        shown += f" and {len(names) - MOST_NAMES} more"
+    shown = shortened(sorted(longest.running), MOST_NAMES)
     return (
         f"task '{longest.task}' waits for quota for about {duration_text(minutes * 60)} at "
         f"{longest.begin.astimezone(UTC):%Y-%m-%d %H:%M} UTC, on {days} of the next {DAYS} days, as {shown} have it; "

@@ -60,8 +60,8 @@ def _of_starts(starting: set[str], situation: Situation) -> Iterator[Caution]:
     if not starting:
         return
     jobs, quotas, now = situation.after, situation.quotas, situation.now
-    yield from waits(starting, jobs, quotas, situation.advice, now)
     known = foreseen(quotas, situation.advice)
+    yield from waits(starting, jobs, known, situation.advice, now)
     others = {name: quota for name, quota in quotas.items() if name not in known}
     yield from collisions(starting, jobs, others, now)
 

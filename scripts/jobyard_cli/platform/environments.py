@@ -234,8 +234,9 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
 def _karpenter_findings(document: Document, repo: Path) -> Iterator[Finding]:
     karpenter = mapping(document.data["environment"].get("karpenter"))
     place = ("environment", "karpenter")
-    for number, group in enumerate(karpenter.get("fixedNodeGroups", [])):
-        known = mapping(mapping(_load(repo, CATALOGUE).data).get("nodeGroups"))
+    fixed = karpenter.get("fixedNodeGroups", [])
+    known = mapping(mapping(_load(repo, CATALOGUE).data).get("nodeGroups")) if fixed else {}
+    for number, group in enumerate(fixed):
         if group not in known:
             message = unknown("node group", group, sorted(known), f"in {CATALOGUE}")
             yield document.finding((*place, "fixedNodeGroups", number), message, "node-group")

@@ -11,10 +11,17 @@ from jobyard import limits
 from jobyard_cli.importing.dag_factory import values
 from jobyard_cli.importing.dag_factory.account import Account, Section
 from jobyard_cli.importing.dag_factory.graph import Graph, Node
-from jobyard_cli.importing.dag_factory.pods import Known, common_fields, explain_rest, pod_fields
+from jobyard_cli.importing.dag_factory.pods import (
+    Known,
+    common_fields,
+    duration_of,
+    explain_callbacks,
+    explain_rest,
+    pod_fields,
+)
 from jobyard_cli.importing.dag_factory.reading import Keyed, plain
 from jobyard_cli.importing.model import TODO
-from jobyard_cli.importing.names import slug
+from jobyard_cli.importing.names import numbered, slug
 
 PODS = ("KubernetesPodOperator", "EksPodOperator", "GKEStartPodOperator")
 EMPTY = ("EmptyOperator", "DummyOperator")
@@ -63,10 +70,11 @@ def convert(dag: str, name: str, source: Keyed, known: Known, jobs: Mapping[str,
     """Return the DAG as a job of this name; `jobs` has the names of all DAGs as jobs, with their team's."""
     account = Account()
     section = Section(account, source, (), source.data, "")
-    fields = _timing(section)
-    _limits(section, fields)
     arguments = source.data.get("default_args")
     defaults = section.below("default_args", arguments if isinstance(arguments, Mapping) else {})
+    fields = _timing(section)
+    _dates(section, defaults, fields)
+    _limits(section, fields)
     _owner(section, defaults, fields)
     common = common_fields(defaults, known)
     if common:
@@ -80,10 +88,7 @@ def convert(dag: str, name: str, source: Keyed, known: Known, jobs: Mapping[str,
         if key in section:
             section.todo(key, advice)
     explain_rest(defaults)
-    for key in ("on_success_callback", "on_failure_callback"):
-        for stated in (key, f"{key}_name", f"{key}_file"):
-            if stated in section:
-                section.todo(stated, "Airflow runs no code of a team's; say in `alerts` who hears of it")
+    explain_callbacks(section, ("on_success_callback", "on_failure_callback"))
     section.rest(_LEFT_OUT, "a job has no such field")
     todos = {task: account.todos(f"tasks.{written}") for written, task in tasks.names.items()}
     own = [one for one in account.outcomes if one.fate == "to do" and not one.key.startswith("tasks.")]
@@ -100,20 +105,22 @@ def _timing(section: Section) -> dict[str, Any]:
     if "timezone" in section:
         fields["timezone"] = str(section.get("timezone"))
         section.imported("timezone", "timezone")
-    arguments = section.get("default_args")
-    inner = arguments if isinstance(arguments, Mapping) else {}
-    for key in ("start_date", "end_date"):
-        stated = section.get(key) or inner.get(key)
-        if stated is None:
-            continue
-        if date := values.day(stated):
-            fields[key] = date
-        place = section if key in section else None
-        if place and key in fields:
-            place.imported(key, f"{key}: {date}")
-        elif place:
-            place.todo(key, f"write the day itself; '{stated}' is counted from now")
     return fields
+
+
+def _dates(section: Section, defaults: Section, fields: dict[str, Any]) -> None:
+    """What the DAG says of its first and its last day; else what is in `default_args`."""
+    for key in ("start_date", "end_date"):
+        places = [place for place in (section, defaults) if key in place]
+        if not places:
+            continue
+        if date := values.day(places[0].get(key)):
+            fields[key] = date
+        for place in places:
+            if date:
+                place.imported(key, f"{key}: {date}")
+            else:
+                place.todo(key, f"write the day itself; '{place.get(key)}' is counted from now")
 
 
 def _schedule(section: Section) -> Any:
@@ -146,13 +153,8 @@ def _limits(section: Section, fields: dict[str, Any]) -> None:
     if "concurrency" in section and "max_active_tasks" not in fields:
         fields["max_active_tasks"] = section.get("concurrency")
         section.imported("concurrency", "max_active_tasks")
-    key = section.first("dagrun_timeout", "dagrun_timeout_sec", "dagrun_timeout_secs")
-    if key:
-        if time := values.duration(plain(section.get(key))):
-            fields["timeout"] = time
-            section.imported(key, f"timeout: {time}")
-        else:
-            section.todo(key, "set `timeout`, such as 6h")
+    if time := duration_of(section, ("dagrun_timeout", "dagrun_timeout_sec", "dagrun_timeout_secs"), "timeout", "6h"):
+        fields["timeout"] = time
     if tags := values.strings(section.get("tags") or []):
         kept = [tag for tag in tags if not tag.lower().startswith(("team:", "owner:"))]
         if kept:
@@ -181,12 +183,6 @@ def _owner(section: Section, defaults: Section, fields: dict[str, Any]) -> None:
         defaults.imported("owner", "owner")
     elif owner:
         defaults.left_out("owner", f"the owner of a job is an e-mail address, and not '{owner}'")
-    for key in ("start_date", "end_date"):
-        if key in defaults:
-            if key in fields:
-                defaults.imported(key, f"{key}: {fields[key]}")
-            else:
-                defaults.todo(key, f"write the day itself; '{defaults.get(key)}' is counted from now")
     addresses = values.strings(plain(defaults.get("email")))
     if not addresses:
         return
@@ -214,7 +210,7 @@ class _Tasks:
         tasks = {name: _node(one, "task_group_name") for name, one in self._sections.items()}
         groups = {name: _node(one, "parent_group_name") for name, one in self._groups.items()}
         self._graph = Graph(tasks, groups)
-        self.names = dict(_unique(self._sections))
+        self.names = unique_names(self._sections, "task")
 
     def made(self) -> dict[str, dict[str, Any]]:
         """Return the fields of each task."""
@@ -327,19 +323,6 @@ def _node(section: Section, group: str) -> Node:
     return Node(values.strings(section.get("dependencies") or []) or [], str(section.get(group) or ""))
 
 
-def _unique(names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each name with one that a job allows; all differ."""
-    used: set[str] = set()
-    for name in names:
-        wanted = chosen = slug(name) or "task"
-        number = 1
-        while chosen in used:
-            number += 1
-            chosen = f"{wanted[: limits.NAME - 4]}-{number}"
-        used.add(chosen)
-        yield name, chosen
-
-
-def unique_names(names: Collection[str]) -> dict[str, str]:
-    """Return for each name one that a job allows; all differ."""
-    return dict(_unique(names))
+def unique_names(names: Collection[str], otherwise: str) -> dict[str, str]:
+    """Return for each name one that a job allows, or `otherwise` where it has no letter; all differ."""
+    return dict(zip(names, numbered([slug(name) or otherwise for name in names]), strict=True))

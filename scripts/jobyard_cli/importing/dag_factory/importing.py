@@ -59,7 +59,7 @@ def import_dag_factory(files: Sequence[str], team: TeamRepo | None) -> FactoryIm
         beside = defaults_beside(file)
         others += _notes(source, beside)
         found += [(file, dag, keyed) for dag, keyed in _dags(source, beside)]
-    names = unique_names([dag for _, dag, _ in found])
+    names = unique_names([dag for _, dag, _ in found], "task")
     prefix = f"{team.team}." if team else ""
     dag_ids = {dag: prefix + name for dag, name in names.items()}
     known = known_of(team)

@@ -140,11 +140,29 @@ def explain_rest(section: Section, otherwise: str = "a task has no such field") 
     for key, advice in NOT_MOVED.items():
         if key in section and section.get(key) is not False:
             section.todo(key, advice)
-    for key in _CALLBACKS:
+    explain_callbacks(section, _CALLBACKS)
+    section.rest(LEFT_OUT, otherwise)
+
+
+def explain_callbacks(section: Section, keys: Sequence[str]) -> None:
+    """Say of these callbacks, however the file names them, what takes their place."""
+    for key in keys:
         for name in (key, f"{key}_name", f"{key}_file"):
             if name in section:
                 section.todo(name, "Airflow runs no code of a team's; say in `alerts` who hears of it")
-    section.rest(LEFT_OUT, otherwise)
+
+
+def duration_of(section: Section, keys: Sequence[str], field: str, example: str) -> str | None:
+    """Return the time of the first of the keys, which becomes that field of the job; None without one."""
+    found = section.first(*keys)
+    if not found:
+        return None
+    time = values.duration(plain(section.get(found)))
+    if time:
+        section.imported(found, f"{field}: {time}")
+    else:
+        section.todo(found, f"set `{field}`, such as {example}")
+    return time
 
 
 def _retries(section: Section, fields: dict[str, Any]) -> None:
@@ -153,14 +171,8 @@ def _retries(section: Section, fields: dict[str, Any]) -> None:
         retries["attempts"] = section.get("retries")
         section.imported("retries", "retries.attempts")
     for key, name in (("retry_delay", "delay"), ("max_retry_delay", "max_delay")):
-        found = section.first(key, f"{key}_sec", f"{key}_secs")
-        if not found:
-            continue
-        if time := values.duration(plain(section.get(found))):
+        if time := duration_of(section, (key, f"{key}_sec", f"{key}_secs"), f"retries.{name}", "5m"):
             retries[name] = time
-            section.imported(found, f"retries.{name}: {time}")
-        else:
-            section.todo(found, f"set `retries.{name}`, such as 5m")
     if "retry_exponential_backoff" in section:
         if section.get("retry_exponential_backoff"):
             retries["backoff"] = "exponential"
@@ -177,14 +189,8 @@ def _durations(section: Section, fields: dict[str, Any]) -> None:
         "startup_timeout": ("startup_timeout_seconds",),
     }
     for name, keys in names.items():
-        found = section.first(*keys)
-        if not found:
-            continue
-        if time := values.duration(plain(section.get(found))):
+        if time := duration_of(section, keys, name, "2h"):
             fields[name] = time
-            section.imported(found, f"{name}: {time}")
-        else:
-            section.todo(found, f"set `{name}`, such as 2h")
 
 
 def _node_group(section: Section, fields: dict[str, Any], known: Known) -> None:

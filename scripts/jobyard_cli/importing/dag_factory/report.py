@@ -10,7 +10,7 @@ from jobyard_cli.check.findings import Finding, printable
 from jobyard_cli.importing.dag_factory.account import Fate, Outcome
 from jobyard_cli.importing.dag_factory.dags import FactoryJob
 from jobyard_cli.importing.dag_factory.importing import FactoryImport
-from jobyard_cli.importing.report import Written
+from jobyard_cli.importing.report import Written, file_lines
 from jobyard_cli.plan.phrases import counted
 
 _MARKS = {Fate.todo: "!"}
@@ -55,7 +55,7 @@ def _lines(report: FactoryReport) -> Iterator[str]:
         yield ""
         yield f"{job.dag}: dags/{job.name}/job.yaml"
         yield from map(_outcome, sorted(job.account.outcomes, key=lambda one: (one.file, one.line)))
-    yield from _files(report)
+    yield from file_lines(report.written, report.findings if report.checked else None, dry_run=report.dry_run)
     yield from _steps(report)
 
 
@@ -64,22 +64,6 @@ def _outcome(outcome: Outcome) -> str:
     name = f"{outcome.key}: " if outcome.key else ""
     as_what = " as " if outcome.fate is Fate.imported else ", as " if outcome.fate is Fate.left_out else ": "
     return f"{outcome.file}:{outcome.line}:{mark} {name}{outcome.fate}{as_what}{outcome.words}"
-
-
-def _files(report: FactoryReport) -> Iterator[str]:
-    if report.written:
-        yield ""
-        yield "Files (nothing was written: --dry-run):" if report.dry_run else "Files:"
-    for written in report.written:
-        state = "exists and differs: it was not changed" if written.state == "kept" else written.state
-        yield f"  {written.path}: {state}"
-    if report.kept:
-        yield "  --overwrite replaces the files that differ"
-    if report.checked:
-        yield ""
-        yield f"`jobyard check` of these jobs: {counted(len(report.findings), 'problem')}"
-        for finding in report.findings:
-            yield f"  {finding}"
 
 
 def _steps(report: FactoryReport) -> Iterator[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTEST = str(Path(sys.executable).with_name("pytest"))
-ALL_OTHERS = tuple(f"tests/{name}" for name in ("unit", "iam", "template", "charts", "metrics"))
+ALL_OTHERS = tuple(f"tests/{name}" for name in ("unit", "iam", "template", "charts", "metrics", "night"))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def tables(
     tries = pods.Tries([*airflow.others, *airflow.tries])
     cluster = pods.Cluster(usage, tries, by_name, start, until, replaced_pods.causes(airflow))
     ran = frame("pods", pods.rows(cluster))
-    ran, machines = cost.apply(ran, machines, sources.prices)
+    ran, machines = cost.apply(ran, nodes.extended(machines, ran), sources.prices)
     frames = {
         "runs": frame("runs", _runs(airflow, released)),
         "tries": frame("tries", map(_try_row, airflow.tries)),

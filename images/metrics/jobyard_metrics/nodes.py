@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from jobyard_metrics.pods import SCRAPE
+import polars as pl
+
+from jobyard_metrics.pods import LOST_REASON, SCRAPE
 from jobyard_metrics.sources.prometheus import Node, Usage
 from jobyard_metrics.sources.prometheus_api import Labels
 from jobyard_metrics.values import from_epoch, rounded
@@ -29,7 +31,8 @@ def rows(usage: Usage, start: datetime, end: datetime) -> Iterator[dict[str, Any
     """Yield a row for each node, without price, cost and idle; times are clipped to [start, end)."""
     for name, node in usage.nodes.items():
         created = from_epoch(_value(node, "kube_node_created")) or start
-        seen = from_epoch(node.seen) or end
+        # A node without this was gone before the next step of the query.
+        seen = from_epoch(node.seen) or created
         ended = end if seen >= end - SCRAPE else seen
         if not name or created >= end or ended <= start:
             continue
@@ -47,6 +50,18 @@ def rows(usage: Usage, start: datetime, end: datetime) -> Iterator[dict[str, Any
             "cost": None,
             "idle": None,
         }
+
+
+def extended(nodes: pl.DataFrame, pods: pl.DataFrame) -> pl.DataFrame:
+    """Return the nodes, each until the last of its pods ended whose end its kubelet reported.
+
+    What Prometheus scraped of a node may end before that. A pod that was lost may be there for longer than its node.
+    """
+    is_reported = pl.col("reason").is_not_null() & (pl.col("reason") != LOST_REASON)
+    last_pods = pods.filter(is_reported).group_by("node").agg(last_pod=pl.col("ended").max())
+    with_last_pods = nodes.join(last_pods, on="node", how="left", maintain_order="left")
+    # Of a node without such pods it is null, which max_horizontal skips.
+    return with_last_pods.with_columns(ended=pl.max_horizontal("ended", "last_pod")).drop("last_pod")
 
 
 def _value(node: Node, metric: str) -> float | None:

@@ -18,7 +18,7 @@ SHARED = ("__init__.py", "kubeconfig.yaml", "token_plugin.py")
 # What the scheduler stores of each DAG, and by which Airflow 3, having sorted it, tells versions apart. Airflow is
 # loaded once; the library is loaded for each answer, in a process of its own.
 SERIALISE = """
-import json, os, runpy, sys
+import importlib, json, os, runpy, sys
 try:
     from airflow.serialization.serialized_objects import DagSerialization as Serialised
 except ImportError:
@@ -26,9 +26,12 @@ except ImportError:
 assert "jobyard" not in sys.modules
 for line in sys.stdin:
     if os.fork():
-        os.wait()
+        if os.wait()[1]:
+            sys.exit("the loader has failed")
         continue
     loader = line.rstrip()
+    # Python remembers that the bucket was not there, if it looked before the bucket was made.
+    importlib.invalidate_caches()
     # The bucket first, as Airflow has it: the library is the one that is there.
     sys.path.insert(0, os.path.dirname(loader))
     dags = runpy.run_path(loader)

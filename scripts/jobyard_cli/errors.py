@@ -125,7 +125,9 @@ JobyardError
         PlatformBusyError
         ProcessDiedError
         ProcessNotReadyError
+        TeamRefusedError
         TookTooLongError
+        UnknownTeamError
         UnsupportedError
 
     -- programs, waiting and everything else

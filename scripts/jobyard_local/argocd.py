@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ OURS = {"jobyard.dev/local-platform": "true"}
 """Label of the namespace where the local platform made it, and with it Argo CD's kinds."""
 POLL_SECONDS = 10
 LOOK_AGAIN_SECONDS = 5
+WOULD_EMPTY = "auto-sync will wipe out all resources"
+"""What Argo CD says of an Application whose files are gone; it deletes nothing by itself."""
 
 
 def processes(layout: Layout, poll_seconds: int = POLL_SECONDS) -> list[Process]:
@@ -208,3 +212,47 @@ def wait_settled(
         raise NotYetError(str(found))
 
     return until(look, timeout, TookTooLongError.of(f"Argo CD's sync of {application}", timeout))
+
+
+def exists(kubectl: Kubectl, application: str) -> bool:
+    """Return whether there is an Application of this name, be it on its way out."""
+    return any(status.name == application for status in statuses(kubectl))
+
+
+def remove(kubectl: Kubectl, application: str, timeout: float = PATIENCE_SECONDS) -> None:
+    """Delete an Application, from whose repository the files are gone already, with all that it made.
+
+    As `argocd app delete` and then `argocd app confirm-deletion` do, which `docs/bounds.md` asks of a person.
+
+    Raises:
+        TookTooLongError: it, or something that it made, is still there.
+    """
+    if not exists(kubectl, application):
+        return
+    # An ApplicationSet that has not seen the commit without the files would make the Application again.
+    _wait_emptied(kubectl.once, application, timeout)
+    there = ("--namespace", NAMESPACE, "application", application)
+    patch = json.dumps({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}})
+    kubectl("patch", *there, "--type=merge", "--patch", patch)
+    kubectl("delete", *there, "--wait=false", "--ignore-not-found")
+    # Argo CD wants a word given after the deletion.
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kubectl(*_ANNOTATE, "applications.argoproj.io", application, f"argocd.argoproj.io/deletion-approved={now}")
+
+    def look() -> None:
+        if exists(kubectl.once, application):
+            raise NotYetError("it is still there")
+
+    until(look, timeout, TookTooLongError.of(f"the removal of {application}", timeout))
+
+
+def _wait_emptied(kubectl: Kubectl, application: str, timeout: float) -> None:
+    """Wait until Argo CD has seen that the Application would have nothing, or somebody is deleting it already."""
+
+    def look() -> None:
+        item = kubectl.json("get", "--namespace", NAMESPACE, "application", application)
+        messages = " ".join(_status(item).messages)
+        if "deletionTimestamp" not in item["metadata"] and WOULD_EMPTY not in messages:
+            raise NotYetError(messages or "it says nothing")
+
+    until(look, timeout, TookTooLongError.of(f"Argo CD's look at {application} without its files", timeout))

@@ -14,13 +14,14 @@ from jobyard_cli.system.folders import cache_dir, state_dir
 from rich.console import Console
 from rich.table import Table
 
-from jobyard_local import argocd, metrics
+from jobyard_local import argocd, metrics, team_commands
 from jobyard_local.cluster import node_groups
 from jobyard_local.errors import NotRunningError
 from jobyard_local.platform import Existing, LocalPlatform, build
 from jobyard_local.settings import Source
 
 app = typer.Typer(no_args_is_help=True, help="A whole platform on this machine: Kubernetes, Argo CD, S3 and Airflow.")
+app.add_typer(team_commands.app, name="team")
 
 Name = Annotated[str, typer.Option(help="Name of the platform; each has its own state directory.")]
 
@@ -89,7 +90,7 @@ def status(
         show_applications(applications, console)
         show_addresses(platform, console)
     else:
-        console.print(str(NotRunningError()))
+        console.print(str(NotRunningError(name)), soft_wrap=True)
     if not processes or not all(processes.values()):
         raise typer.Exit(1)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jobyard_cli.check.findings import did_you_mean
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.system.errors import tail
 
@@ -41,8 +42,26 @@ class NotMeasuredError(LocalPlatformError):
 class NotRunningError(LocalPlatformError):
     """A command needs a running platform, and none runs."""
 
-    def __init__(self) -> None:
-        super().__init__("the local platform is not running; start it with `jobyard local up`")
+    def __init__(self, name: str = "local", ended: Sequence[str] = ()) -> None:
+        """`ended` are processes of it that do not run, where others do."""
+        option = "" if name == "local" else f" --name {name}"
+        state = f"not complete, as {', '.join(ended)} ended" if ended else "not running"
+        super().__init__(f"the local platform is {state}; start it with `jobyard local up{option}`")
+
+
+class TeamRefusedError(LocalPlatformError):
+    """A team can't be put on the platform as it is; the message has every problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join([*problems, "nothing was pushed"]))
+
+
+class UnknownTeamError(LocalPlatformError):
+    """The platform has no team of this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        hint = did_you_mean(name, known) or f"it has {', '.join(known) or 'no team'}"
+        super().__init__(f"the local platform has no team '{name}' ({hint})")
 
 
 class PlatformBusyError(LocalPlatformError):

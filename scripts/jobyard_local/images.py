@@ -66,14 +66,21 @@ class Builder:
         self._run("config", "--cmd", "python3", "--env", "LANG=C.UTF-8", container)
         self._run("commit", "--quiet", "--rm", container, BASE_IMAGE)
 
-    def build(self, context: Path, tag: str, report: Report) -> None:
-        """Build the Dockerfile in a folder.
+    def build(self, context: Path, tag: str, report: Report, *, pull: bool = False) -> None:
+        """Build the Dockerfile in a folder; with `pull`, a base image that is not here is fetched from its registry.
 
         Raises:
             ProgramError: a step failed; the message ends with that step's output.
         """
         report(f"building {context.name}")
-        options = ["--isolation=chroot", "--pull=never", "--layers", "--quiet", f"--tag={tag}"]
+        # buildah's `false` pulls what is missing, and nothing else.
+        options = [
+            "--isolation=chroot",
+            f"--pull={'false' if pull else 'never'}",
+            "--layers",
+            "--quiet",
+            f"--tag={tag}",
+        ]
         volumes = [f"--volume={host}:{inside}:ro" for host, inside in pip_files()]
         self._run("build", *options, *volumes, str(context))
 

@@ -107,7 +107,7 @@ class LocalPlatform:
         """Raises: NotRunningError where `up` has not been here."""
         layout = Layout.load(self.state)
         if layout is None:
-            raise NotRunningError
+            raise NotRunningError(self.state.name)
         return layout
 
     @cached_property

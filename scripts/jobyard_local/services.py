@@ -148,13 +148,14 @@ class GitRepository:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             run(["git", "init", "--quiet", "--bare", "--initial-branch=main", self.path], what="git init")
 
-    def push(self, tree: Path) -> str:
+    def push(self, tree: Path, *, force: bool = False) -> str:
         """Push what is checked out in a work tree to main, and return the commit.
 
         Raises:
-            ProgramError: git refused.
+            ProgramError: git refused, as without `force` it does where main is not among the commit's ancestors.
         """
-        git(tree, "push", "--quiet", str(self.path), "HEAD:main")
+        options = ["--force"] if force else []
+        git(tree, "push", "--quiet", *options, str(self.path), "HEAD:main")
         return git(tree, "rev-parse", "HEAD").strip()
 
     def replace(self, files: dict[str, Path | str], message: str, scratch: Path) -> str:

@@ -15,14 +15,14 @@ from jobyard_cli.errors import JobyardError
 from jobyard_cli.platform.teams import PLATFORM_TEAM
 from jobyard_cli.system.waiting import NotYetError, until
 
-from jobyard_local import argocd, cluster, metrics
+from jobyard_local import cluster, metrics
 from jobyard_local.demo import data, team_repo
 from jobyard_local.demo.team_repo import TEAM
 from jobyard_local.errors import TookTooLongError
 from jobyard_local.images import Builder
 from jobyard_local.machine_watcher import MachineWatcher
-from jobyard_local.platform import AIRFLOW_BUCKET, DATA_BUCKET, LocalPlatform
-from jobyard_local.services import GitRepository
+from jobyard_local.platform import DATA_BUCKET, LocalPlatform
+from jobyard_local.teams import LocalTeam, build_images, grant, push_image
 from jobyard_local.usage import UsageWatcher
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ HISTORY_DAYS = 20
 SECONDS = 900.0
 """For each of what Airflow does by itself: seconds on a free machine, minutes on a busy one."""
 IMAGES = ("feature-generation", "inference")
-GRANT: Mapping[str, Any] = {
-    "revision": "main",
-    "allowedNodeGroups": ["default", "high-cpu", "high-memory"],
-    "priorityBand": {"min": 1000, "max": 9999},
-    "quota": {"pods": 20, "cpu": "16", "memory": "32Gi", "ephemeralStorage": "100Gi"},
-}
+GRANT: Mapping[str, Any] = grant(["default", "high-cpu", "high-memory"])
 """What the platform gives the team: the content of its file in `values/teams/`."""
 
 
@@ -54,6 +49,7 @@ class Story:
         self.platform = platform
         self.steps = steps
         self.builder = Builder(cache)
+        self.team = LocalTeam(platform, TEAM)
         self.work = platform.state / "demo"
         self.today = datetime.now(UTC).date()
 
@@ -70,36 +66,23 @@ class Story:
     def build_images(self, tree: Path) -> None:
         """Build the two images from the Dockerfiles in the team's repository, and the platform's own."""
         with self.steps.step("images of the jobs, from their Dockerfiles") as report:
-            self.builder.ensure_base(report)
-            for name in IMAGES:
-                self.builder.build(tree / "images" / name, f"localhost/{TEAM}/{name}", report)
+            build_images(self.builder, TEAM, tree, report)
             own = self.platform.source.root / "images" / metrics.IMAGE
             self.builder.build(own, f"localhost/{PLATFORM_TEAM}/{metrics.IMAGE}", report)
 
     def join_platform(self, tree: Path) -> None:
         """Register the team, push its repository, and wait until Argo CD has made what its chart says."""
         with self.steps.step("Argo CD syncs the team's bounds and the team's chart"):
-            repository = GitRepository(self.platform.layout, team_repo.NAME)
-            repository.create()
-            revision = repository.push(tree)
-            self.platform.add_team(TEAM, {"repo": repository.url, **GRANT})
-            argocd.wait_settled(self.platform.kubectl, f"team-{TEAM}", revision)
+            self.team.join(tree, GRANT)
 
     def publish_images(self) -> dict[str, str]:
         """Push the images, and tell Airflow where they are, by digest."""
         with self.steps.step("images pushed, their URLs in an Airflow Variable") as report:
-            urls = {}
-            for name in IMAGES:
-                report(f"pushing {name}")
-                urls[name] = self._push(f"{TEAM}/{name}")
-            self.platform.airflow.set_variable(f"jobyard_images_{TEAM}", json.dumps(urls))
+            urls = self.team.publish_images(IMAGES, self.builder, report)
             report(f"pushing {metrics.IMAGE}")
-            self.platform.release_metrics(self._push(f"{PLATFORM_TEAM}/{metrics.IMAGE}"))
+            own = push_image(self.platform, self.builder, f"{PLATFORM_TEAM}/{metrics.IMAGE}")
+            self.platform.release_metrics(own)
             return urls
-
-    def _push(self, name: str) -> str:
-        """Push an image that was built; return its address in the platform's registry, by digest."""
-        return self.builder.push(f"localhost/{name}", f"{self.platform.layout.registry}/{name}:latest")
 
     def land_data(self) -> int:
         """Put the raw rows of the last days, today's included, on S3."""
@@ -123,9 +106,8 @@ class Story:
     def _add(self, tree: Path, job: str, write: Callable[[], object]) -> str:
         with self.steps.step(f"merge request: {job}; the release goes to S3, the DAG comes up in Airflow"):
             answer = team_repo.merge_request(tree, job, write)
-            GitRepository(self.platform.layout, team_repo.NAME).push(tree)
-            airflow = ("--airflow-url", self.platform.layout.airflow_url)
-            self.with_bucket(tree, "sync", *airflow)
+            self.team.repository.push(tree)
+            self.team.sync(tree)
             return answer
 
     def publish(self, tree: Path) -> None:
@@ -142,10 +124,7 @@ class Story:
         Raises:
             ProgramError: it exited with another code than 0.
         """
-        layout, key = self.platform.layout, self.platform.root_credentials
-        environment = {"AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret_key}
-        bucket = ("--bucket", AIRFLOW_BUCKET, "--endpoint-url", layout.s3_url)
-        return team_repo.jobyard(tree, *command, *bucket, environment=environment)
+        return self.team.with_bucket(tree, *command)
 
     def watch(self) -> UsageWatcher:
         """A watcher of the team's pods."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from jobyard_cli.system.programs import run
 
 from jobyard_local.services import git
+from jobyard_local.teams import jobyard as jobyard
 
 TEAM = "risk"
 NAME = f"{TEAM}-jobs"
@@ -38,20 +38,6 @@ def commit(tree: Path, message: str) -> str:
     git(tree, "add", "--all")
     git(tree, "commit", "--quiet", "--message", message)
     return git(tree, "rev-parse", "HEAD").strip()
-
-
-def jobyard(tree: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """The `jobyard` command, as a person or the pipeline runs it in the team's repository.
-
-    Raises:
-        ProgramError: it exited with another code than 0.
-    """
-    return run(
-        [sys.executable, "-m", "jobyard_cli", *arguments],
-        what=f"jobyard {arguments[0]}",
-        cwd=tree,
-        environment={"PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1", **(environment or {})},
-    )
 
 
 def merge_request(tree: Path, job: str, write: Callable[[], object]) -> str:

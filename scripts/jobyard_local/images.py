@@ -74,13 +74,8 @@ class Builder:
         """
         report(f"building {context.name}")
         # buildah's `false` pulls what is missing, and nothing else.
-        options = [
-            "--isolation=chroot",
-            f"--pull={'false' if pull else 'never'}",
-            "--layers",
-            "--quiet",
-            f"--tag={tag}",
-        ]
+        policy = "false" if pull else "never"
+        options = ["--isolation=chroot", f"--pull={policy}", "--layers", "--quiet", f"--tag={tag}"]
         volumes = [f"--volume={host}:{inside}:ro" for host, inside in pip_files()]
         self._run("build", *options, *volumes, str(context))
 

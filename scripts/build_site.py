@@ -21,7 +21,7 @@ SETTINGS = ROOT / "scripts" / "site"
 TARGET = ROOT / "build" / "site"
 PICTURES = ROOT / "docs" / "pictures"
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    "Tutorial": ("first-job",),
+    "Tutorial": ("first-job", "tutorial"),
     "How-to guides": (
         "install",
         "run",

@@ -17,7 +17,7 @@ from jobyard.contract import images_variable
 from jobyard_cli.check.run import check_jobs
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.parsing.documents import Document, parse
-from jobyard_cli.platform.teams import PLATFORM_TEAM, TEAMS, TeamFiles, team_findings
+from jobyard_cli.platform.teams import TEAMS, TeamFiles, team_findings
 from jobyard_cli.system.programs import Report, run
 from jobyard_cli.team.repo import TeamRepo
 
@@ -188,7 +188,7 @@ class LocalTeam:
         return self.name in self.platform.teams()
 
     def is_from(self, tree: Path) -> bool:
-        """Return whether what was pushed for the team so far, if anything, is of the same history as this work tree."""
+        """Return whether what was pushed for the team so far, if anything, shares its history with this work tree."""
         before = self.platform.teams().get(self.name)
         if before is not None and before["repo"] != self.repository.url:
             return False
@@ -328,13 +328,10 @@ def _git_top(tree: Path) -> Path | None:
 
 def _problems_of_grant(team: LocalTeam, granted: Mapping[str, Any]) -> Iterator[str]:
     """What the platform's check says of the team's file."""
-    if team.name == PLATFORM_TEAM:
-        yield f"team '{PLATFORM_TEAM}' is the platform's own; give the team another name"
-        return
     document = Document(f"{TEAMS}/{team.name}.yaml")
     parse(document, yaml.safe_dump({"repo": f"https://localhost/{team.name}.git", **granted}, sort_keys=False))
     for finding in team_findings(TeamFiles(document, {}), [ENVIRONMENT], team.platform.source.root):
-        yield f"the team's grant: {finding.message}"
+        yield finding.message
 
 
 def _findings(repo: TeamRepo) -> list[str]:

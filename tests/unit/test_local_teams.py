@@ -1,4 +1,4 @@
-"""`jobyard local team`: what is refused, and what is done in which order, on a platform whose parts are stood in for."""
+"""`jobyard local team`: what it refuses and what it does, on a platform with stand-ins for its parts."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class FakePlatform:
         self.puts += 1
 
     def s3(self) -> Any:
-        return SimpleNamespace(delete_object=lambda Bucket, Key: self.deleted.append(Key))  # noqa: N803
+        return SimpleNamespace(delete_object=lambda Bucket, Key: self.deleted.append(Key))
 
 
 @pytest.fixture
@@ -231,18 +231,22 @@ class TestRefused:
     def test_findings_uncommitted_changes_and_bad_options(self, add: Add, team_repo: Path, add_job: AddJob) -> None:
         commit_all(team_repo)
         add_job("score", "apiVersion: jobyard/v1\nschedule: null\ntasks: {score: {image: inferense}}\n")
-        lines = refused(add, node_groups=["gpu-huge"], quota={"cpu": "many"}, secrets={"db": Path("no-file")})
+        lines = refused(add, quota={"cpu": "many"}, secrets={"db": Path("no-file")})
         short = git(team_repo, "log", "-1", "--format=%h")
         assert lines[0] == (
-            f"{team_repo} has uncommitted changes: dags/; only commits are pushed, the last is '{short} All': commit or "
-            "stash the changes"
+            f"{team_repo} has uncommitted changes: dags/; only commits are pushed, the last is '{short} All': commit "
+            "or stash the changes"
         )
         text = "\n".join(lines[1:])
-        assert "unknown node group 'gpu-huge'" in text
-        assert "'many'" in text
+        assert "'cpu' must be a number of cores in canonical form, such as 4 or 250m; got 'many'" in text
         assert "dags/score/job.yaml:3:24: unknown image 'inferense' (did you mean 'inference'?" in text
         assert "--secret: there is no file no-file" in text
         assert lines[-1] == "nothing was pushed"
+
+    def test_a_node_group_that_the_platform_lacks(self, add: Add, team_repo: Path) -> None:
+        commit_all(team_repo)
+        problem, _ = refused(add, node_groups=["default", "high-cpus"])
+        assert problem.startswith("unknown node group 'high-cpus' (did you mean 'high-cpu'?")
 
     def test_many_changes_are_counted(self, add: Add, team_repo: Path) -> None:
         commit_all(team_repo)
@@ -278,7 +282,7 @@ class TestRefused:
         values = team_repo / "values" / "team.yaml"
         values.write_text(values.read_text().replace("team: risk", "team: platform"))
         commit_all(team_repo)
-        assert "team 'platform' is the platform's own; give the team another name" in refused(add)
+        assert refused(add)[0].startswith("'platform' is reserved for the platform")
 
 
 def test_another_repository_of_the_same_team(add: Add, platform: Any, team_repo: Path) -> None:

@@ -1,4 +1,4 @@
-"""Running a page's blocks: what tests of pages rest on, so that one of them can fail."""
+"""Running a page's blocks: the tests of pages depend on it to find differences."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_blocks_run_in_one_shell_with_the_files_of_the_page(tmp_path: Path) -> N
 def test_other_output_is_a_difference(tmp_path: Path) -> None:
     code, (found,) = outcome(PAGE.replace("…\nend", "…\nanother end"), tmp_path)
     assert code == 0
-    assert found.startswith("line 26: 'another end' was not printed, or not in this order; the commands printed\n")
+    assert found.startswith("line 25: 'another end' was not printed, or not in this order; the commands printed\n")
 
 
 def test_a_line_too_many_is_a_difference(tmp_path: Path) -> None:

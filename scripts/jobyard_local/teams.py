@@ -39,7 +39,8 @@ def grant(
     node_groups: Sequence[str], priorities: Mapping[str, int] | None = None, quota: Mapping[str, Any] = QUOTA
 ) -> dict[str, Any]:
     """Return what the platform gives a team: the content of its file in `values/teams/`, but for its address."""
-    levels = dict(priorities or {})
+    # The check reports what is no number.
+    levels = {name: value for name, value in (priorities or {}).items() if isinstance(value, int)}
     band = {"min": min([BAND[0], *levels.values()]), "max": max([BAND[1], *levels.values()])}
     own = {"priorities": levels} if levels else {}
     return {
@@ -178,11 +179,12 @@ class LocalTeam:
         Raises:
             ProgramError: a line of a file is not of this form, or the API server refused.
         """
-        kubectl, there = self.platform.kubectl, f"--namespace={cluster.namespace(self.name)}"
+        kubectl, namespace = self.platform.kubectl, cluster.namespace(self.name)
         for name, file in files.items():
             # The values are in no command line, where every user of this machine could read them.
             source = f"--from-env-file={file.absolute()}"
-            kubectl.apply(kubectl.json("create", "secret", "generic", name, there, source, "--dry-run=client"))
+            made = kubectl.json("create", "secret", "generic", name, source, "--dry-run=client")
+            kubectl.apply({**made, "metadata": {**made["metadata"], "namespace": namespace}})
 
     def is_registered(self) -> bool:
         return self.name in self.platform.teams()

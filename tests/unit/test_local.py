@@ -295,7 +295,7 @@ class TestCertificates:
 
 class TestPlatform:
     def test_one_that_was_never_started_says_how_to(self, tmp_path: Path) -> None:
-        with pytest.raises(NotRunningError, match="start it with `jobyard local up`"):
+        with pytest.raises(NotRunningError, match="start it with `jobyard local up --name state`"):
             _ = LocalPlatform(tmp_path / "state", Source.find()).layout
 
     def test_two_commands_cannot_have_it_at_once(self, tmp_path: Path) -> None:

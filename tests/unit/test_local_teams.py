@@ -49,8 +49,8 @@ class FakeKubectl:
 
     def json(self, *arguments: str) -> Any:
         match arguments:
-            case ["create", "secret", "generic", name, there, source, _]:
-                return {"kind": "Secret", "name": name, "there": there, "source": source}
+            case ["create", "secret", "generic", name, source, _]:
+                return {"kind": "Secret", "metadata": {"name": name}, "source": source}
             case ["get", "applications.argoproj.io", *_]:
                 return {"items": [self._application(name) for name in self.applications]}
             case [*_, name]:
@@ -186,7 +186,8 @@ def test_all_that_a_merge_does(
         "quota": QUOTA,
     }
     (secret,) = platform.kubectl.applied
-    assert (secret["name"], secret["there"]) == ("db", "--namespace=team-risk")
+    assert secret["metadata"] == {"name": "db", "namespace": "team-risk"}
+    assert secret["source"] == f"--from-env-file={team_repo / 'values' / 'team.yaml'}"
     (sync,) = synced
     assert sync == (
         *("sync", "--airflow-url", "http://airflow"),

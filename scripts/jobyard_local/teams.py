@@ -39,7 +39,7 @@ def grant(
     node_groups: Sequence[str], priorities: Mapping[str, int] | None = None, quota: Mapping[str, Any] = QUOTA
 ) -> dict[str, Any]:
     """Return what the platform gives a team: the content of its file in `values/teams/`, but for its address."""
-    # The check reports what is no number.
+    # The check reports a level without a number.
     levels = {name: value for name, value in (priorities or {}).items() if isinstance(value, int)}
     band = {"min": min([BAND[0], *levels.values()]), "max": max([BAND[1], *levels.values()])}
     own = {"priorities": levels} if levels else {}

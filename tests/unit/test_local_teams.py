@@ -21,6 +21,7 @@ from jobyard_local.team_commands import _secrets
 from jobyard_local.teams import QUOTA, Asked
 from rich.console import Console
 
+from tests.support.command import Jobyard
 from tests.support.git import commit_all, git
 
 AddJob = Callable[..., Path]
@@ -347,3 +348,14 @@ def test_secrets_are_given_as_names_with_files() -> None:
     assert dict(_secrets(["shop=../shop.env", "a.b=c=d"])) == {"shop": Path("../shop.env"), "a.b": Path("c=d")}
     with pytest.raises(UsageError, match="such as shop=shop.env; got 'Shop=x'"):
         dict(_secrets(["Shop=x"]))
+
+
+def test_the_command_on_a_platform_that_was_never_started(
+    jobyard: Jobyard, team_repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBYARD_STATE", str(tmp_path / "state"))
+    code, _, error = jobyard("local", "team", "add", str(team_repo))
+    assert (code, error) == (1, "the local platform is not running; start it with `jobyard local up`\n")
+    code, _, error = jobyard("local", "team", "remove", "risk")
+    assert (code, error) == (1, "the local platform is not running; start it with `jobyard local up`\n")
+    assert jobyard("local", "team", "add", str(team_repo), "--secret", "db")[0] == 2

@@ -159,6 +159,9 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         "logging.trigger_log_server_port": str(layout.ports["airflow-trigger-log"]),
         "logging.worker_log_server_port": str(layout.ports["airflow-log"]),
         "usage_data_collection.enabled": "False",
+        # On a busy machine the API server's first answer may take longer than the default of 5; after a few of these a
+        # task fails before it has begun, and waits for its retry.
+        "workers.execution_api_timeout": "60",
     }
     path = os.pathsep.join([str(installed / "bin"), os.environ["PATH"]])
     return {"AIRFLOW_HOME": str(home), "PATH": path, **_variables(options)}

@@ -56,6 +56,20 @@ def test_out_of_time_a_wait_says_what_it_saw_last(hands: Hands, reason: JobyardE
     assert 300 <= hands.time < 302
 
 
+@pytest.mark.parametrize(("seconds", "pause"), [(0.0, 0.5), (0.1, 0.5), (0.4, 1.2), (30.0, 2.0)])
+def test_a_wait_whose_looks_take_long_looks_less_often(hands: Hands, seconds: float, pause: float) -> None:
+    began: list[float] = []
+
+    def look() -> None:
+        began.append(hands.time)
+        hands.sleep(seconds)
+        if len(began) < 3:
+            raise NotYetError("half done")
+
+    until(look, 300, RefusedError, clock=hands.clock)
+    assert [later - earlier for earlier, later in pairwise(began)] == pytest.approx([seconds + pause] * 2)
+
+
 def test_a_wait_looks_at_least_once(hands: Hands) -> None:
     assert until(answering(hands, 0, NotYetError("")), 0, RefusedError, clock=hands.clock) == "answer"
 

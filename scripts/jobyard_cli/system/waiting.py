@@ -20,6 +20,7 @@ PATIENCE_SECONDS = 300.0
 REPORT_SECONDS = 15.0
 """How often a long wait says how far it is."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_LONGEST_PAUSE_FOR_LOOKS = 2.0
 
 T = TypeVar("T")
 
@@ -80,17 +81,28 @@ def until(
 ) -> T:
     """Return what `look` returns, as soon as it raises neither `NotYetError` nor `Unavailable`.
 
+    Between two looks pass `pause` seconds, and more where a look takes long.
+
     Raises:
         JobyardError: what `late` makes of the text of the last of these, once `seconds` have passed.
     """
     deadline = Deadline(seconds, clock)
     while True:
+        start = clock.now()
         try:
             return look()
         except (NotYetError, UnavailableError) as error:
             if deadline.is_over:
                 raise late(str(error)) from error
-        deadline.pause(pause)
+        deadline.pause(max(pause, _pause_after(clock.now() - start)))
+
+
+def _pause_after(look_seconds: float) -> float:
+    """Return the seconds to wait after a look, so that looking takes a quarter of the time at most.
+
+    A look is often a program that starts, and what is waited for needs the same processors.
+    """
+    return min(3 * look_seconds, _LONGEST_PAUSE_FOR_LOOKS)
 
 
 def insist(

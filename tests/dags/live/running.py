@@ -215,6 +215,8 @@ def _settings_3(url: str, secret: str) -> dict[str, str]:
         "dag_processor.dag_file_processor_timeout": str(BOUND_SECONDS),
         "dag_processor.min_file_process_interval": "60",
         "dag_processor.parsing_processes": "1",
+        # A task of which the API server does not answer in time fails before it has begun.
+        "workers.execution_api_timeout": str(BOUND_SECONDS),
     }
 
 

@@ -48,7 +48,8 @@ def follow_log(
         UnknownTaskOfRunError: the task was taken out of the run.
         AirflowError: Airflow stays away, or refuses.
     """
-    current, shown, waiting = 0, 0, ""
+    current, waiting = 0, ""
+    shown: list[str] = []
     while True:
         # Before the log, so that of a task that has ended every line is shown.
         task = patiently(partial(airflow.task, run, task.task, task.map_index), report, clock)
@@ -56,17 +57,22 @@ def follow_log(
         if wanted != current:
             if current:
                 report(f"{task.label}: try {wanted}")
-            current, shown = wanted, 0
+            current, shown = wanted, []
         lines = patiently(partial(_lines, airflow, run, task, wanted), report, clock)
-        for line in lines[shown:]:
+        for line in _new(lines, shown):
             show(line)
-        shown = max(shown, len(lines))
+        shown = lines or shown
         if _is_over(task, wanted):
             return task
         if not lines and task.state != waiting:
             waiting = task.state
             report(f"{task.label}: {waiting}")
         clock.sleep(PAUSE_SECONDS)
+
+
+def _new(lines: list[str], shown: list[str]) -> list[str]:
+    """The lines that were not shown; all of them, where what was shown was why the log could not be read."""
+    return lines[len(shown) :] if lines[: len(shown)] == shown else lines
 
 
 def _lines(airflow: TeamAirflow, run: Run, task: TaskRun, attempt: int) -> list[str]:

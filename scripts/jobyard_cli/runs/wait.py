@@ -52,7 +52,7 @@ def follow_days(
             if seen.get(run.id) != run.state:
                 seen[run.id] = run.state
                 report(f"{run.id} {run.state}")
-        if len(runs) == len(logical) and all(run.is_finished for run in runs):
+        if {run.logical for run in runs} == set(logical) and all(run.is_finished for run in runs):
             return runs
         clock.sleep(PAUSE_SECONDS)
 

@@ -29,7 +29,7 @@ def clear(
 ) -> None:
     """Clear tasks of a run, so that Airflow runs them again. It first says which, and asks.
 
-    Exit codes: 0 they are cleared, or none had to be; 1 the answer was no, or they can't be cleared; 2 the command
+    Exit codes: 0 they are cleared, or none had to be; 1 you declined, or they can't be cleared; 2 the command
     itself is wrong.
     """
     from jobyard_cli.errors import UsageError
@@ -64,7 +64,7 @@ def _ask(count: int) -> None:
 
     Raises:
         NeedsYesError: nobody can answer.
-        Abort: the answer is no.
+        Abort: the person declined.
     """
     from jobyard_cli.runs.errors import NeedsYesError
 

@@ -35,8 +35,8 @@ def logs(
 ) -> None:
     """Show the log of a task in Airflow.
 
-    Exit codes: 0 it is shown, and with --follow the task has not failed; 1 the task has failed, or the log can't be
-    had; 2 the command itself is wrong.
+    Exit codes: 0 it is shown, and with --follow the task has not failed; 1 the task has failed, or its log is not
+    available; 2 the command itself is wrong.
     """
     from jobyard_cli.runs.logs import follow_log, log_of
     from jobyard_cli.runs.model import TASK_FAILED

@@ -59,7 +59,7 @@ class Backfill:
 
 
 def plan(airflow: TeamAirflow, dag: Dag, job: Job, days: Days, reprocess: Reprocess, now: datetime) -> Backfill:
-    """Return what a backfill of these days would do.
+    """Return what a backfill would do for these days.
 
     Raises:
         NoClockError: the job has no cron schedule.

@@ -46,11 +46,12 @@ def run_words(run: Run, zone: tzinfo) -> str:
 
 def backfill_lines(backfill: Backfill) -> Iterator[str]:
     """Yield what becomes of each day."""
-    zone = backfill.days.zone
-    for day in backfill.planned:
-        yield f"{_at(day.logical, zone)}  {printable(day.words)}"
+    words = [(day.logical, day.words) for day in backfill.planned]
     for run in backfill.skipped:
-        yield f"{_at(run.logical, zone)}  stays as it is: run {printable(run.id)} ({run.state})"
+        if run.logical:
+            words.append((run.logical, f"stays as it is: run {run.id} ({run.state})"))
+    for logical, becomes in sorted(words):
+        yield f"{_at(logical, backfill.days.zone)}  {printable(becomes)}"
 
 
 def runs_json(runs: Sequence[Run], now: datetime) -> str:

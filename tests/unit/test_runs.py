@@ -225,6 +225,29 @@ def test_a_log_is_followed_through_its_tries_until_the_task_has_failed(airflow: 
     assert err.splitlines() == ["train: try 2", "train: failed"]
 
 
+def test_a_log_that_was_not_there_at_first_is_shown_whole(airflow: FakeAirflow, ask: Jobyard) -> None:
+    (task,) = [task for task in airflow.tasks[RUN] if task["task_id"] == "train"]
+    task.update(state="running", try_number=1)
+    key = (RUN, "train", -1, 1)
+    airflow.logs[key] = ["the worker does not answer"]
+
+    def end() -> None:
+        task.update(state="success")
+        airflow.logs[key] = ["epoch 0", "epoch 1"]
+
+    log = airflow.answer
+
+    def after_the_first(method: str, path: str, query: object, body: object) -> object:
+        answered = log(method, path, query, body)  # type: ignore[arg-type]
+        if "/logs/" in path:
+            end()
+        return answered
+
+    airflow.answer = after_the_first  # type: ignore[method-assign, assignment]
+    code, out, _ = ask("logs", "score", "train", "--follow")
+    assert (code, out.splitlines()) == (0, ["the worker does not answer", "epoch 0", "epoch 1"])
+
+
 def test_a_run_of_a_day_is_started_with_its_interval_and_typed_params(airflow: FakeAirflow, ask: Jobyard) -> None:
     code, out, err = ask("trigger", "score", "--day", "2026-11-20", "--param", "full=true", "--param", "rows=5")
     assert (code, err) == (0, "")

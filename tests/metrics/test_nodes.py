@@ -29,7 +29,7 @@ def one_node(created: datetime, seen: datetime | None) -> pl.DataFrame:
     node.facts["kube_node_created"] = [({}, created.timestamp())]
     node.facts["kube_node_labels"] = [(LABELS, 1.0)]
     node.facts["kube_node_status_allocatable"] = [({"resource": "cpu"}, 4.0)]
-    node.seen = seen and seen.timestamp()
+    node.seen = seen.timestamp() if seen else None
     return frame("nodes", nodes.rows(usage, START, END))
 
 

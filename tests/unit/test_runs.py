@@ -181,7 +181,12 @@ def test_an_airflow_that_is_away_is_named(jobyard: Jobyard, monkeypatch: pytest.
         (["runs", "score"], "dagRuns/list", "can_read on DAGs, DAG Runs, Task Instances and Task Logs", "Viewer"),
         (["runs", "score"], "dags/risk.score", "can_read on DAGs", "Viewer"),
         (["trigger", "hand"], "risk.hand/dagRuns", "can_create on DAG Runs and can_edit on the DAG", "User"),
-        (["clear", "score", "--run", RUN], "clearTaskInstances", "can_edit on Task Instances and on the DAG", "User"),
+        (
+            ["clear", "score", "--run", RUN],
+            "clearTaskInstances",
+            "can_edit on DAG Runs, on Task Instances and on the DAG",
+            "User",
+        ),
     ],
 )
 def test_what_is_not_permitted_is_named(

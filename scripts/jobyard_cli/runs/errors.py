@@ -99,8 +99,8 @@ class RefusedError(RunsError):
 
     def __init__(self, refusal: str, permission: str, role: str) -> None:
         super().__init__(
-            f"{refusal}\nthis needs the Airflow permission {permission}, which Airflow's role {role} has for all DAGs, "
-            "and a team's role for the team's (docs/iam.md). On MWAA, IAM must allow airflow:InvokeRestApi on "
+            f"{refusal}\nthis needs the Airflow permission {permission}, which Airflow's role {role} has for all DAGs "
+            "(docs/runs.md has what a team's role has). On MWAA, IAM must allow airflow:InvokeRestApi on "
             f"role/<environment>/{role}, or on role/<environment>/Public for a person with the team's role"
         )
 

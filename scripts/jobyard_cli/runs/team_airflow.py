@@ -33,7 +33,7 @@ VIEWER, USER = "Viewer", "User"
 READ = ("can_read on DAGs, DAG Runs, Task Instances and Task Logs", VIEWER)
 EDIT = ("can_edit on the DAG", USER)
 START = ("can_create on DAG Runs and can_edit on the DAG", USER)
-CLEAR = ("can_edit on Task Instances and on the DAG", USER)
+CLEAR = ("can_edit on DAG Runs, on Task Instances and on the DAG", USER)
 SAFE = ":+~"
 """Of a run's id: what a path has as it is."""
 

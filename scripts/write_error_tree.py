@@ -22,6 +22,7 @@ AREAS = {
     "jobyard_cli.usage": "team repository: check, chart, plan, upgrade, usage",
     "jobyard_cli.importing": "team repository: check, chart, plan, upgrade, usage",
     "jobyard_cli.running": "runs on this machine: run",
+    "jobyard_cli.runs": "runs in Airflow: runs, logs, trigger, backfill, clear",
     "jobyard_cli.platform": "platform repository and IAM",
     "jobyard_cli.iam": "platform repository and IAM",
     "jobyard_cli.images": "images",

@@ -51,6 +51,23 @@ JobyardError
         RenderingError
         UnknownTaskError (2)
 
+    -- runs in Airflow: runs, logs, trigger, backfill, clear
+    RunsError
+        AnswerLostError
+        ConflictError
+        DayError (2)
+        NeedsYesError (2)
+        NoClockError (2)
+        NoRunsError
+        NotReleasedError
+        NotStartedError
+        PausedJobError
+        RefusedError
+        RunExistsError
+        UnknownJobInAirflowError (2)
+        UnknownRunError (2)
+        UnknownTaskOfRunError (2)
+
     -- platform repository and IAM
     AirflowRolesError
     IamRolesError

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from jobyard_cli.airflow.mwaa import MwaaTransport
 from jobyard_cli.airflow.transport import AirflowError, AirflowPermissionError, Login, RestTransport
 from jobyard_cli.platform.airflow_roles import make_roles
 from jobyard_cli.platform.pools import default_pool_slots, make_pools, wanted_pools
+from jobyard_cli.runs.clear import Clearing, clear, to_clear
+from jobyard_cli.runs.errors import NotReleasedError, RunExistsError, UnknownJobInAirflowError
+from jobyard_cli.runs.model import TaskRun
+from jobyard_cli.runs.team_airflow import TeamAirflow
+from jobyard_cli.runs.trigger import Order, start
 from jobyard_cli.sync.run import go_back
 from jobyard_cli.sync.target import Target
 from jobyard_cli.sync.variables import AirflowVariable
@@ -201,6 +207,27 @@ def take_a_job_away(team: Team) -> None:
     assert team.client.call("GET", "dags/risk.train")["is_paused"]
 
 
+def start_and_clear_a_run(team: Team) -> None:
+    """The job is paused, so that nothing of it runs."""
+    airflow = TeamAirflow(team.client, "risk", ["score", "late"])
+    dag = airflow.dag("score")
+    order = Order(datetime(2026, 11, 20, tzinfo=UTC))
+    run = start(airflow, dag, order)
+    assert dag.is_paused
+    assert run.id == order.run_id == airflow.newest("score").id == airflow.again(run).id
+    with pytest.raises(RunExistsError, match=re.escape(run.id)):
+        start(airflow, dag, order)
+    clearing = Clearing(run, "train", downstream=True)
+    assert [task.label for task in airflow.tasks(run)] == ["train"] == [*map(_label, to_clear(airflow, clearing))]
+    clear(airflow, clearing)
+    with pytest.raises(NotReleasedError):
+        airflow.dag("late")
+
+
+def _label(task: TaskRun) -> str:
+    return task.label
+
+
 def break_the_platform(team: Team) -> None:
     """Airflow then can't read the team's file at all."""
     file = team.file("score")
@@ -262,6 +289,18 @@ def give_the_teams_roles(team: Team) -> None:
     with pytest.raises(AirflowPermissionError):
         ann.call("PATCH", "dags/care.score", {"is_paused": True})
     ann.call("PATCH", "dags/risk.score", {"is_paused": True})
+    own = TeamAirflow(ann, "risk", ["score"])
+    run = start(own, own.dag("score"), Order(datetime(2026, 11, 21, tzinfo=UTC)))
+    assert own.runs(own.jobs(), 1) == [run]
+    clear(own, Clearing(run))
+    # The rights to change runs and task instances are of all DAGs, and the right to edit DAGs is of the team's alone.
+    whole = Clearing(run).body(dry_run=False)
+    with pytest.raises(AirflowPermissionError):
+        ann.call("POST", "dags/care.score/clearTaskInstances", {**whole, "dag_run_id": None})
+    with pytest.raises(AirflowPermissionError):
+        ann.call("PATCH", "dags/care.score/dagRuns/any", {"state": "failed"})
+    with pytest.raises(UnknownJobInAirflowError):
+        TeamAirflow(ann, "care", []).dag("score")
     assert team.client.import_errors() == {}
 
 
@@ -281,6 +320,7 @@ STEPS = (
     fall_behind,
     break_a_job,
     take_a_job_away,
+    start_and_clear_a_run,
     break_the_platform,
     copy_nothing,
     give_the_teams_roles,

@@ -46,6 +46,7 @@ def test_roles_are_made_where_this_airflow_has_them(path: str) -> None:
     assert airflow.roles[1]["actions"] == [
         {"action": {"name": "can_read"}, "resource": {"name": "DAG Runs"}},
         {"action": {"name": "can_create"}, "resource": {"name": "DAG Runs"}},
+        {"action": {"name": "can_edit"}, "resource": {"name": "DAG Runs"}},
         {"action": {"name": "can_edit"}, "resource": {"name": "Task Instances"}},
     ]
     assert make_roles(AirflowClient(airflow), ["risk", "care"]) == []

@@ -46,6 +46,15 @@ class AirflowClient:
         """Return this Airflow with each call made once: for waits that have a deadline of their own."""
         return AirflowClient(self._transport, 0, self._clock)
 
+    def within(self, seconds: float) -> AirflowClient:
+        """Return this Airflow with calls that are repeated for so many seconds while it does not answer."""
+        return AirflowClient(self._transport, seconds, self._clock)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock by which calls are repeated."""
+        return self._clock
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the parsed answer of one call, or None if it has no content. A POST is not repeated.
 
@@ -97,6 +106,28 @@ class AirflowClient:
             seen += len(page[key])
             if not page[key] or seen >= page["total_entries"]:
                 return
+
+    def found(self, path: str, key: str, body: Mapping[str, Any], page: int = PAGE) -> Iterator[dict[str, Any]]:
+        """Yield every entry of a list that is asked for by a POST, page by page. It only reads, so it is repeated.
+
+        Raises:
+            AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
+        """
+        seen = 0
+        while True:
+            answer = self.look(path, {**body, "page_limit": page, "page_offset": seen})
+            yield from answer[key]
+            seen += len(answer[key])
+            if not answer[key] or seen >= answer["total_entries"]:
+                return
+
+    def look(self, path: str, body: Any) -> Any:
+        """Return the answer of a POST that changes nothing, and so is repeated.
+
+        Raises:
+            AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
+        """
+        return insist(partial(self._transport.call, "POST", path, None, body), self.patience, clock=self._clock)
 
     def by_name(self, path: str, key: str) -> dict[str, dict[str, Any]]:
         """Return every entry of a list by its `name`.

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, refusal
-from jobyard_cli.aws.errors import explain, may_pass
+from jobyard_cli.airflow.transport import (
+    AirflowBusyError,
+    AirflowError,
+    AirflowNotFoundError,
+    AirflowPermissionError,
+    refusal,
+)
+from jobyard_cli.aws.errors import code, explain, may_pass
 
 _HINTS = {
     "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
     "ResourceNotFoundException": "check `airflow` and `region` in the environment's file",
 }
+_DENIED = "AccessDeniedException"
+_ROLES = "look at the Airflow role that the policy for airflow:InvokeRestApi names, and at the roles of that user"
+LONGEST_PATH = 64
+"""Characters, by MWAA's reference of InvokeRestApi."""
 
 
 class MwaaTransport:
@@ -57,8 +67,12 @@ class MwaaTransport:
         """Airflow's own answer where it gave one, else AWS's."""
         response = error.response
         if status := response.get("RestApiStatusCode"):
-            return refusal(self.address, call, int(status), str(response.get("RestApiResponse")))
+            return refusal(self.address, call, int(status), str(response.get("RestApiResponse")), _ROLES)
         message = f"{self.address}: {call}: {explain(error, _HINTS)}"
         if may_pass(error):
             return AirflowBusyError(message)
+        if code(error) == _DENIED:
+            return AirflowPermissionError(message)
+        if code(error) == "ValidationException" and len(call.partition(" ")[2]) >= LONGEST_PATH:
+            message += f" (MWAA takes paths of at most {LONGEST_PATH} characters: use Airflow's page for this)"
         return AirflowError(message)

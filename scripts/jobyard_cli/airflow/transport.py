@@ -79,13 +79,13 @@ _REFUSALS: Mapping[int, type[AirflowError]] = {
 """Errors of a kind of their own, by the answer's status."""
 
 
-def refusal(address: str, call: str, status: int, words: str) -> AirflowError:
-    """Return the error for an answer with status 400 or above."""
+def refusal(address: str, call: str, status: int, words: str, rights: str = "") -> AirflowError:
+    """Return the error for an answer with status 400 or above; `rights` says where to look if that is 401 or 403."""
     message = f"Airflow at {address} refused {call} ({status}): {words[:500]}"
     if _is_busy(status):
         return AirflowBusyError(message)
     if status in (401, 403):
-        message += f" ({_rights()})"
+        message += f" ({rights or _rights()})"
     return _REFUSALS.get(status, AirflowError)(message)
 
 

@@ -54,12 +54,15 @@ def ssm(region: str | None = None) -> Any:
 
 
 def mwaa(region: str | None = None) -> Any:
-    """Return a client for MWAA.
+    """Return a client for MWAA, which sends each call once, as some start runs; `AirflowClient` repeats the others.
 
     Raises:
         AwsClientError: the profile or the region can't be used.
     """
-    return _client("mwaa", region_name=region)
+    from botocore.config import Config
+
+    once: Any = {"mode": "standard", "total_max_attempts": 1}
+    return _client("mwaa", _config().merge(Config(retries=once)), region_name=region)
 
 
 def ecr(region: str | None = None) -> Any:

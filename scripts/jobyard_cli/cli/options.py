@@ -54,6 +54,15 @@ AirflowUrl = Annotated[
     str | None,
     typer.Option("--airflow-url", help="URL of Airflow's REST API.", show_default="from the environment's file"),
 ]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job: its folder in dags/.")]
+RunId = Annotated[
+    str | None, typer.Option("--run", help="Id of the run, as `jobyard runs` shows it.", show_default="the newest")
+]
+WaitForIt = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait until it has ended, and show each change of state; exit with 1 if it fails."),
+]
+Unpause = Annotated[bool, typer.Option("--unpause", help="Unpause the job in Airflow, if it is paused.")]
 Output = Annotated[Path | None, typer.Option("--output", help="File to write.", show_default="standard output")]
 BuildPlatforms = Annotated[
     str,

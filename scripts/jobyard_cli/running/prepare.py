@@ -113,7 +113,7 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
         MissingValuesError: Variables, secrets or outputs are missing.
     """
     repo = TeamRepo.load(root)
-    job = _job(repo, options.job)
+    job = checked_job(repo, options.job)
     chosen = _chosen(job, options.task)
     moments = find_moments(job, options.day, options.at, now, repo.other_job)
     given = _given(job, chosen, options, environment)
@@ -161,13 +161,19 @@ def _given(job: Job, chosen: Sequence[str], options: Options, environment: Mappi
     return Given(params, variables, outputs)
 
 
-def _job(repo: TeamRepo, name: str) -> Job:
+def checked_job(repo: TeamRepo, name: str, outcome: str = "nothing was run") -> Job:
+    """Return a job of the repository, complete; `outcome` is what a message says became of the command.
+
+    Raises:
+        UnknownJobError: the repository has no such job.
+        InvalidJobsError: the check finds something in the job.
+    """
     files = {file.parent.name: file for file in repo.job_files}
     if name not in files:
         raise UnknownJobError(name, files)
     checked: Checked = check_jobs(repo, [files[name]])
     if checked.findings:
-        raise InvalidJobsError(checked, "nothing was run")
+        raise InvalidJobsError(checked, outcome)
     return checked.entries[name]
 
 

@@ -33,7 +33,10 @@ OF_A_DAG = frozenset(
 OF_A_PERSON = frozenset({"My Password", "My Profile", "Website"})
 MENUS = frozenset({"Browse", "DAG Runs", "DAGs", "Task Instances"})
 ADDED = (("can_create", "DAG Runs"), ("can_edit", "DAG Runs"), ("can_edit", "Task Instances"))
-"""With the right to edit their own DAGs, the team's people may start runs and clear tasks of those: Airflow wants both."""
+"""With the right to edit their own DAGs, the team's people may start runs and clear tasks of those.
+
+Airflow asks for both rights to edit before it clears a task.
+"""
 
 
 class AirflowRolesError(JobyardError):

@@ -170,6 +170,25 @@ def test_a_chain_is_proposed_and_joined_only_on_request(jobyard: Jobyard, team_r
     assert joined["tasks"]["shop-inference"]["needs"] == ["shop-features"]
 
 
+def test_joined_tasks_that_name_the_same_file_are_to_be_looked_at(
+    jobyard: Jobyard, team_repo: Path, crontab: Write
+) -> None:
+    crontab(
+        "# Features of the day\n0 2 * * * cd /x && python features.py --out data/day.json\n"
+        "# Needs the features\n0 3 * * * cd /x && python score.py --in data/day.json --out s3://b/scores.csv\n"
+        "# Last\n0 4 * * * cd /x && python report.py s3://b/scores.csv\n"
+    )
+    command = ["import", "crontab", "../crontab", "--image", "inference"]
+    assert "share no disk" not in jobyard(*command, "--dry-run")[1]
+    _, out, _ = jobyard(*command, "--chain", "features,score,report")
+    look = "task 'features' names data/day.json, too, and the pods of two tasks share no disk"
+    assert out.count("share no disk") == 1
+    assert f"! {look}" in out
+    text = (team_repo / "dags" / "features-to-report" / "job.yaml").read_text()
+    assert f"    # Look at this: {look}" in text
+    assert job_of(team_repo, "features-to-report")["description"] == "Features of the day. Needs the features. Last."
+
+
 def test_no_secret_is_copied_anywhere(jobyard: Jobyard, team_repo: Path, crontab: Write) -> None:
     values = ["hunter2hunter2", "tok-11112222", "pw5551212", "basic777pw"]
     crontab(

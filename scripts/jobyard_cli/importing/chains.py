@@ -158,7 +158,7 @@ def _link(first: Step, second: Step, all_steps: Sequence[Step]) -> Link | None:
     if gap is None or first.days != second.days or first.zone != second.zone:
         return None
     reasons: list[tuple[int, str]] = []
-    shared = _shared_file(first, second)
+    shared = shared_file(first.text, second.text)
     if shared:
         reasons.append((3, f"both name {shared}"))
     if said := _said(first, second):
@@ -189,9 +189,10 @@ def _gap(first: Step, second: Step) -> int | None:
     return gap if not gaps and 0 < gap <= longest else None
 
 
-def _shared_file(first: Step, second: Step) -> str:
-    files = set(_PATHS.findall(first.text)) & set(_PATHS.findall(second.text))
-    return min(files) if files else ""
+def shared_file(first: str, second: str) -> str:
+    """Return a file of data that two commands name, or "" if there is none that both do."""
+    files = set(_PATHS.findall(first)) & set(_PATHS.findall(second))
+    return min(files, default="")
 
 
 def _said(first: Step, second: Step) -> str:

@@ -292,7 +292,25 @@ def _drafts(state: _Import) -> Iterator[JobDraft]:
         names = chain_of.get(name, (name,))
         done.update(names)
         members = [tasks[member] for member in names] if len(names) > 1 else [task]
-        yield jobs.draft(_chain_name(names), members, state.source.name)
+        yield jobs.draft(_chain_name(names), list(_with_shared_files(members)), state.source.name)
+
+
+def _with_shared_files(members: Sequence[TaskDraft]) -> Iterator[TaskDraft]:
+    """Yield the tasks of a job; what to look at in one says which file it names that an earlier one names, too."""
+    for number, task in enumerate(members):
+        looks = list(_shared_files(members[:number], task))
+        yield replace(task, command=replace(task.command, doubts=(*task.command.doubts, *looks)))
+
+
+def _shared_files(earlier: Sequence[TaskDraft], task: TaskDraft) -> Iterator[str]:
+    for other in earlier:
+        file = chains.shared_file(other.command.whole, task.command.whole)
+        # An address on S3 is found without the bucket.
+        if file and not file.startswith("//"):
+            yield (
+                f"task '{other.name}' names {file}, too, and the pods of two tasks share no disk: pass it on S3, or as "
+                f"the output of '{other.name}'"
+            )
 
 
 def _chain_name(names: Sequence[str]) -> str:
@@ -325,14 +343,18 @@ def _named(outcomes: Sequence[Outcome], drafts: Sequence[JobDraft]) -> Iterator[
     """Yield the outcomes with the jobs' names, where a chain has become one job."""
     job_of: dict[int, str] = {}
     described: dict[int, str] = {}
+    doubts: dict[int, tuple[str, ...]] = {}
     for job in drafts:
         job_of.update(dict.fromkeys(job.lines, job.name))
         for task in job.tasks:
             described.update(dict.fromkeys(task.comment_lines, job.name))
+            doubts[task.line] = task.command.doubts
     for outcome in outcomes:
         if name := described.get(outcome.number):
             outcome = replace(outcome, reason=f"in the description of {name}")
-        yield replace(outcome, job=job_of.get(outcome.number, ""))
+        # Some are known only once entries are joined.
+        looks = tuple(dict.fromkeys((*outcome.looks, *doubts.get(outcome.number, ()))))
+        yield replace(outcome, job=job_of.get(outcome.number, ""), looks=looks)
 
 
 def _safe(outcome: Outcome, vault: Vault) -> Outcome:

@@ -29,7 +29,7 @@ def _lines(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
     yield from _origin(tasks, source)
     first = tasks[0]
     yield "apiVersion: jobyard/v1"
-    if description := " ".join(task.comment for task in tasks if task.comment):
+    if description := _description(tasks):
         yield from fields_of({"description": description[: limits.DESCRIPTION]})
     if first.schedule.problem:
         yield from comment(f"TODO: {first.schedule.problem}.")
@@ -45,6 +45,14 @@ def _lines(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:
     for number, task in enumerate(tasks):
         needs = [tasks[number - 1].name] if number else []
         yield from _task(task, needs, alone=len(tasks) == 1)
+
+
+def _description(tasks: Sequence[TaskDraft]) -> str:
+    """Return the comments of the tasks, each as a sentence where there are several."""
+    comments = [task.comment for task in tasks if task.comment]
+    if len(comments) < 2:
+        return "".join(comments)
+    return " ".join(comment if comment.endswith((".", "!", "?", ":")) else f"{comment}." for comment in comments)
 
 
 def _origin(tasks: Sequence[TaskDraft], source: str) -> Iterator[str]:

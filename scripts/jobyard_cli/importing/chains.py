@@ -190,7 +190,7 @@ def _gap(first: Step, second: Step) -> int | None:
 
 
 def shared_file(first: str, second: str) -> str:
-    """Return a file of data that two commands name, or "" if there is none that both do."""
+    """Return a file of data that two commands name; "" where they share no file."""
     files = set(_PATHS.findall(first)) & set(_PATHS.findall(second))
     return min(files, default="")
 

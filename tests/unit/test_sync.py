@@ -14,7 +14,13 @@ import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from jobyard_cli.airflow.api import AirflowClient
 from jobyard_cli.airflow.mwaa import MwaaTransport
-from jobyard_cli.airflow.transport import AirflowBusyError, AirflowError, AirflowNotFoundError, RestTransport
+from jobyard_cli.airflow.transport import (
+    AirflowBusyError,
+    AirflowError,
+    AirflowNotFoundError,
+    AirflowPermissionError,
+    RestTransport,
+)
 from jobyard_cli.aws.errors import StoreError
 from jobyard_cli.check import job as job_module
 from jobyard_cli.check import limits as limits_module
@@ -329,7 +335,7 @@ class Refusing:
         ({"RestApiStatusCode": 503, "RestApiResponse": "away"}, AirflowBusyError, r"refused GET dags \(503\): away"),
         (
             {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}},
-            AirflowError,
+            AirflowPermissionError,
             r"MWAA's prod: GET dags: AccessDeniedException: not authorized \(the role needs airflow:InvokeRestApi",
         ),
         ({"Error": {"Code": "InternalServerException", "Message": ""}}, AirflowBusyError, "InternalServerException"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import advice
 import check
 import credential
+import crowd
 import large
 import largest
 import memory
@@ -41,6 +42,7 @@ SECTIONS = {
     "token": credential.section,
     "pods": pods.section,
     "night": night.bench.section,
+    "crowd": crowd.section,
 }
 
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import urllib3
 import yaml
 from jobyard_cli.cli.steps import Steps, new_console
 from jobyard_cli.system.folders import cache_dir
 from jobyard_cli.system.waiting import NotYetError, until
 from jobyard_local import tools
 from jobyard_local.errors import TookTooLongError
-from kubernetes import client
-from kubernetes.config import new_client_from_config
+from kubernetes import client  # type: ignore[import-untyped]
+from kubernetes.config import new_client_from_config  # type: ignore[import-untyped]
 from measure import Target
 
 from tests.charts.conftest import running
@@ -70,6 +71,8 @@ class Crowd:
     """The teams' pods on an API server with Kueue."""
 
     def __init__(self, kueue: RunningKueue) -> None:
+        # Its certificate is signed by an authority of its own.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._kubectl = kueue.kubectl
         self._api = client.CoreV1Api(new_client_from_config(str(kueue.server.kubeconfig)))
         self._left: Counter[str] = Counter()
@@ -90,7 +93,7 @@ class Crowd:
     def settle(self) -> Round:
         """Wait until all places are taken."""
         waiting, start = self.waiting, time.monotonic()
-        places = until(self._all_taken, LONGEST, lambda last: TookTooLongError(f"places after {LONGEST} s: {last}"))
+        places = until(self._all_taken, LONGEST, TookTooLongError.of("taking all places", LONGEST))
         self._left -= places
         return Round(places, waiting, time.monotonic() - start)
 

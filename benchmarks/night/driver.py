@@ -6,15 +6,17 @@ import heapq
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import requests
 from jobyard.contract import QUEUE, QUEUE_LABEL
 from jobyard.pod_parts import CONTAINER_SECURITY, DO_NOT_DISRUPT, LONG_SECONDS, POD_SECURITY
+from jobyard_cli.errors import JobyardError
 
 from night.cluster import SECONDS, Cluster
 from night.scenario import Object, Scenario
@@ -22,10 +24,15 @@ from night.workload import Job, Task
 
 HANDS = 8
 """Requests at one time."""
+TRIES = 5
 LONGEST = 8 * 3600
 """Seconds of the night after which something hangs."""
 PODS, CLAIMS, NODES = "/api/v1/pods", "/apis/karpenter.sh/v1/nodeclaims", "/api/v1/nodes"
 CREATED_BY_US = {"labelSelector": QUEUE_LABEL}
+
+
+class NightError(JobyardError):
+    """A night can't be played to its end."""
 
 
 @dataclass
@@ -94,7 +101,7 @@ class Night:
         self._tries = 0
         self._over = False
         self._shown = -1
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._began = time.monotonic()
 
     def play(self, jobs: Sequence[Job]) -> Record:
@@ -123,7 +130,7 @@ class Night:
                 raise self._error
             while self._due and self._due[0][0] <= self.now():
                 due, _name, _number, tasks = heapq.heappop(self._due)
-                self._hands.submit(self._make, due, tasks)
+                self._submit(self._make, due, tasks)
             there = any(machine.gone is None for machine in self.record.machines.values())
             if int(self.now()) // 1800 != self._shown:
                 self._shown = int(self.now()) // 1800
@@ -149,11 +156,32 @@ class Night:
             name = f"{task.name}-{self._tries}"
             self.record.pods[name] = Pod(task, due)
             self._rest[name] = tasks
-        pod = pod_of(task, name, self._scenario)
-        answer = self._session.post(f"{self._cluster.url}/api/v1/namespaces/team-{task.team}/pods", json=pod)
-        if not answer.ok:
-            print(answer.text, flush=True)
+        self._create(pod_of(task, name, self._scenario), f"/api/v1/namespaces/team-{task.team}/pods")
         self.record.pods[name].created = self.now()
+
+    def _create(self, pod: Object, path: str) -> None:
+        answer = self._ask("POST", path, pod)
+        # Where the answer was lost, the pod is there already.
+        if not answer.ok and answer.status_code != HTTPStatus.CONFLICT:
+            raise NightError(f"pod {pod['metadata']['name']}: {answer.status_code} {answer.text}")
+
+    def _ask(self, method: str, path: str, body: Object | None = None) -> requests.Response:
+        """Make a request, again where a connection that was idle is closed meanwhile."""
+        for _ in range(TRIES):
+            try:
+                return self._session.request(method, f"{self._cluster.url}{path}", json=body)
+            except requests.ConnectionError as error:
+                last = error
+        raise NightError(f"{method} {path}: no answer: {last}")
+
+    def _submit(self, work: Callable[..., object], *arguments: object) -> None:
+        """Have a hand do it; what it raises ends the night, which would wait for its pod for ever."""
+
+        def done(future: Future[object]) -> None:
+            if error := future.exception():
+                self._error = error
+
+        self._hands.submit(work, *arguments).add_done_callback(done)
 
     def _pod(self, kind: str, pod: Object) -> None:
         name, spec, status = pod["metadata"]["name"], pod["spec"], pod.get("status", {})
@@ -185,7 +213,7 @@ class Night:
             self._changed.notify()
         if pod.succeeded:
             path = f"/api/v1/namespaces/team-{pod.task.team}/pods/{name}?gracePeriodSeconds=0"
-            self._hands.submit(self._session.delete, f"{self._cluster.url}{path}")
+            self._submit(self._ask, "DELETE", path)
 
     def _claim(self, kind: str, claim: Object) -> None:
         name, labels = claim["metadata"]["name"], claim["metadata"].get("labels", {})

@@ -44,7 +44,7 @@ class AirflowClient:
     @property
     def once(self) -> AirflowClient:
         """Return this Airflow with each call made once: for waits that have a deadline of their own."""
-        return AirflowClient(self._transport, 0, self._clock)
+        return self.within(0)
 
     def within(self, seconds: float) -> AirflowClient:
         """Return this Airflow with calls that are repeated for so many seconds while it does not answer."""
@@ -94,32 +94,20 @@ class AirflowClient:
         return insist(attempt, self.patience, clock=self._clock)
 
     def listed(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield every entry of a list, page by page.
+        """Return an iterator over every entry of a list, which asks page by page.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
         """
-        seen = 0
-        while True:
-            page = self._ask("GET", path, {**query, "limit": PAGE, "offset": seen})
-            yield from page[key]
-            seen += len(page[key])
-            if not page[key] or seen >= page["total_entries"]:
-                return
+        return _entries(key, lambda seen: self._ask("GET", path, {**query, "limit": PAGE, "offset": seen}))
 
     def found(self, path: str, key: str, body: Mapping[str, Any], page: int = PAGE) -> Iterator[dict[str, Any]]:
-        """Yield every entry of a list that is asked for by a POST, page by page. It only reads, so it is repeated.
+        """Return the same for a list that is asked for by a POST. It only reads, so it is repeated.
 
         Raises:
             AirflowError: unreachable, or an answer of 400 and above, with Airflow's own words.
         """
-        seen = 0
-        while True:
-            answer = self.look(path, {**body, "page_limit": page, "page_offset": seen})
-            yield from answer[key]
-            seen += len(answer[key])
-            if not answer[key] or seen >= answer["total_entries"]:
-                return
+        return _entries(key, lambda seen: self.look(path, {**body, "page_limit": page, "page_offset": seen}))
 
     def look(self, path: str, body: Any) -> Any:
         """Return the answer of a POST that changes nothing, and so is repeated.
@@ -280,3 +268,14 @@ def _words(line: Any) -> Iterator[str]:
     yield str(line.get("event", line))
     for error in line.get("error_detail") or []:
         yield f"{error['exc_type']}: {error['exc_value']}"
+
+
+def _entries(key: str, ask: Callable[[int], Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a list; `ask` returns its page after so many of them."""
+    seen = 0
+    while True:
+        page = ask(seen)
+        yield from page[key]
+        seen += len(page[key])
+        if not page[key] or seen >= page["total_entries"]:
+            return

@@ -13,11 +13,11 @@ from jobyard_cli.airflow.transport import (
 )
 from jobyard_cli.aws.errors import code, explain, may_pass
 
+_DENIED = "AccessDeniedException"
 _HINTS = {
-    "AccessDeniedException": "the role needs airflow:InvokeRestApi on this environment",
+    _DENIED: "the role needs airflow:InvokeRestApi on this environment",
     "ResourceNotFoundException": "check `airflow` and `region` in the environment's file",
 }
-_DENIED = "AccessDeniedException"
 _ROLES = "look at the Airflow role that the policy for airflow:InvokeRestApi names, and at the roles of that user"
 LONGEST_PATH = 64
 """Characters, by MWAA's reference of InvokeRestApi."""

@@ -50,6 +50,7 @@ def backfill(
     """
     from datetime import UTC, datetime
 
+    from jobyard_cli.plan.phrases import counted
     from jobyard_cli.running.prepare import checked_job
     from jobyard_cli.runs.backfill import carry_out, plan
     from jobyard_cli.runs.days import days_of
@@ -62,7 +63,7 @@ def backfill(
     planned = plan(airflow, dag, entry, days_of(entry, first, last), reprocess, datetime.now(UTC))
     for line in backfill_lines(planned):
         say(line)
-    runs = "1 run" if len(planned.planned) == 1 else f"{len(planned.planned)} runs"
+    runs = counted(len(planned.planned), "run")
     if dry_run or not planned.planned:
         say(f"{runs} to start" if dry_run else "nothing to run")
         return

@@ -55,6 +55,15 @@ AirflowUrl = Annotated[
     typer.Option("--airflow-url", help="URL of Airflow's REST API.", show_default="from the environment's file"),
 ]
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job: its folder in dags/.")]
+RunDay = Annotated[
+    str | None,
+    typer.Option(
+        help="Day on which the run's data interval starts, in the job's time zone.",
+        show_default="that of the last interval that is over",
+    ),
+]
+RunTime = Annotated[str | None, typer.Option(help="Time at which it starts, where the day has several runs.")]
+Parameters = Annotated[list[str] | None, typer.Option(help="Value of a parameter, NAME=VALUE. Repeatable.")]
 RunId = Annotated[
     str | None, typer.Option("--run", help="Id of the run, as `jobyard runs` shows it.", show_default="the newest")
 ]

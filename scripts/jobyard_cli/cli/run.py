@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobyard_cli.cli.options import TeamRepository, team_root
+from jobyard_cli.cli.options import JobName, Parameters, RunDay, RunTime, TeamRepository, team_root
 
 if TYPE_CHECKING:
     from jobyard_cli.running.backends import Backend
@@ -27,18 +27,12 @@ Repeated = list[str] | None
 
 
 def run(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of the job: its folder in dags/.")],
+    job: JobName,
     task: Annotated[
         str | None, typer.Argument(metavar="TASK", help="Task to run, alone.", show_default="all tasks")
     ] = None,
-    day: Annotated[
-        str | None,
-        typer.Option(
-            help="Day on which the run's data interval starts, in the job's time zone.",
-            show_default="that of the last interval that is over",
-        ),
-    ] = None,
-    at: Annotated[str | None, typer.Option(help="Time at which it starts, where the day has several runs.")] = None,
+    day: RunDay = None,
+    at: RunTime = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder that stands for the data bucket.", show_default="the bucket, with your own rights"),
@@ -53,7 +47,7 @@ def run(
             show_default="the first that works, else process",
         ),
     ] = "",
-    param: Annotated[Repeated, typer.Option(help="Value of a parameter, NAME=VALUE. Repeatable.")] = None,
+    param: Parameters = None,
     variable: Annotated[Repeated, typer.Option(help="Value of an Airflow Variable, NAME=VALUE. Repeatable.")] = None,
     output: Annotated[
         Repeated,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,7 +10,10 @@ from jobyard_cli.cli.options import (
     AirflowUrl,
     JobName,
     OptionalEnvironmentName,
+    Parameters,
     PlatformWorkTree,
+    RunDay,
+    RunTime,
     TeamRepository,
     Unpause,
     WaitForIt,
@@ -25,15 +28,9 @@ if TYPE_CHECKING:
 def trigger(
     job: JobName,
     environment: OptionalEnvironmentName = None,
-    day: Annotated[
-        str | None,
-        typer.Option(
-            help="Day on which the run's data interval starts, in the job's time zone.",
-            show_default="that of the last interval that is over",
-        ),
-    ] = None,
-    at: Annotated[str | None, typer.Option(help="Time at which it starts, where the day has several runs.")] = None,
-    param: Annotated[list[str] | None, typer.Option(help="Value of a parameter, NAME=VALUE. Repeatable.")] = None,
+    day: RunDay = None,
+    at: RunTime = None,
+    param: Parameters = None,
     wait: WaitForIt = False,
     unpause: Unpause = False,
     airflow_url: AirflowUrl = None,

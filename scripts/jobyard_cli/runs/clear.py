@@ -7,7 +7,7 @@ from typing import Any
 
 from jobyard_cli.airflow.transport import AirflowBusyError
 from jobyard_cli.runs.errors import AnswerLostError
-from jobyard_cli.runs.model import Run, TaskRun
+from jobyard_cli.runs.model import TASK_FAILED, Run, TaskRun
 from jobyard_cli.runs.team_airflow import CLEAR, TeamAirflow, permitted
 
 
@@ -54,7 +54,7 @@ def to_clear(airflow: TeamAirflow, clearing: Clearing) -> list[TaskRun]:
     if instances:
         return [task for task in tasks if (task.task, task.map_index) in instances]
     if clearing.failed_only:
-        return [task for task in tasks if task.state in ("failed", "upstream_failed")]
+        return [task for task in tasks if task.state in TASK_FAILED]
     return tasks
 
 

@@ -256,7 +256,8 @@ def add(platform: LocalPlatform, folder: Path, asked: Asked, builder: Builder, s
     granted = _granted(team, repo, asked)
     with steps.step("jobyard check"):
         problems = [*_problems_of_git(team, tree), *_problems_of_grant(team, granted), *_findings(repo)]
-    problems += [f"--secret: there is no file {file}" for file in asked.secrets.values() if not file.is_file()]
+    missing = [file for file in asked.secrets.values() if not file.is_file()]
+    problems += [f"--secret must name a file that exists; got {file}" for file in missing]
     if problems:
         raise TeamRefusedError(problems)
     with steps.step("images, from their Dockerfiles") as report:

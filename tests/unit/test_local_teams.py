@@ -242,7 +242,7 @@ class TestRefused:
         text = "\n".join(lines[1:])
         assert "'cpu' must be a number of cores in canonical form, such as 4 or 250m; got 'many'" in text
         assert "dags/score/job.yaml:3:24: unknown image 'inferense' (did you mean 'inference'?" in text
-        assert "--secret: there is no file no-file" in text
+        assert "--secret must name a file that exists; got no-file" in text
         assert lines[-1] == "nothing was pushed"
 
     def test_a_node_group_that_the_platform_lacks(self, add: Add, team_repo: Path) -> None:

@@ -1,10 +1,11 @@
 """`make test`: all tests, in three lanes at once, as those of two lanes mostly wait for what they started.
 
-The lines of the other lanes are marked with the lane's name. The last lines say how long each lane took.
+Each line is marked with its lane's name. The last lines name the tests that failed, and say how long each lane took.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTEST = str(Path(sys.executable).with_name("pytest"))
+# Also of the pytest that a test has started in an environment with Airflow, which its own failure quotes.
+FAILURE = re.compile(r"\b(?:FAILED|ERROR) tests/\S+::.*")
 ALL_OTHERS = tuple(f"tests/{name}" for name in ("unit", "iam", "template", "charts", "metrics", "night"))
 
 
@@ -33,6 +36,7 @@ class Finished:
     name: str
     code: int
     seconds: float
+    failures: Sequence[str] = ()
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(self.seconds), 60)
@@ -40,31 +44,30 @@ class Finished:
 
 
 def lanes() -> tuple[Lane, ...]:
-    """The lane on the terminal, then the others: these wait for a platform, and for the schedulers of Airflows."""
+    """The tests that compute, then those that wait: for a platform, and for the schedulers of Airflows."""
     return (
-        Lane("all others", [PYTEST, *ALL_OTHERS]),
+        _lane("all others", *ALL_OTHERS),
         # The browser comes after the hostile images: as root it has processes without rights, whose folders a step of
         # an image's build may look into.
-        _beside("end to end", "tests/end_to_end", "tests/page"),
-        _beside("airflow", "tests/airflow", "tests/sync"),
+        _lane("end to end", "--verbose", "tests/end_to_end", "tests/page"),
+        _lane("airflow", "--verbose", "tests/airflow", "tests/sync"),
     )
 
 
-def _beside(name: str, *folders: str) -> Lane:
-    # A cache of its own, as each run rewrites it. One line a test, as lines are what is passed on.
+def _lane(name: str, *arguments: str) -> Lane:
+    # A cache of its own, as each run rewrites it.
     cache = f"--override-ini=cache_dir=.pytest_cache/{name.replace(' ', '_')}"
-    return Lane(name, [PYTEST, "--verbose", cache, *folders])
+    return Lane(name, [PYTEST, cache, *arguments])
 
 
-def run(first: Lane, *beside: Lane) -> int:
+def run(*lanes: Lane) -> int:
     """Run the lanes at once; return 0 if all passed, or else the code of the first that failed.
 
     SIGTERM and Ctrl-C end the lanes, each of which stops what it has started.
     """
     # `timeout` and pipelines end a command with SIGTERM; by default Python would leave the lanes running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    processes = [_start(first), *(_start(lane, stdout=subprocess.PIPE) for lane in beside)]
-    lanes = [first, *beside]
+    processes = [_start(lane) for lane in lanes]
     with ThreadPoolExecutor(len(lanes)) as pool:
         try:
             finished = list(pool.map(_follow, lanes, processes))
@@ -72,23 +75,33 @@ def run(first: Lane, *beside: Lane) -> int:
             for process in processes:
                 process.terminate()
             raise
-    print()
-    for lane in finished:
-        print(lane)
+    _summarize(finished)
     return next((lane.code for lane in finished if lane.code), 0)
 
 
-def _start(lane: Lane, stdout: int | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(lane.command, stdout=stdout, stderr=stdout and subprocess.STDOUT, text=True)
+def _summarize(finished: Sequence[Finished]) -> None:
+    print()
+    for lane in finished:
+        for failure in lane.failures:
+            print(f"{lane.name} │ {failure}")
+    for lane in finished:
+        print(lane)
+
+
+def _start(lane: Lane) -> subprocess.Popen[str]:
+    return subprocess.Popen(lane.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def _follow(lane: Lane, process: subprocess.Popen[str]) -> Finished:
-    """Pass on the lines of a lane that does not write to the terminal itself, until it ends."""
+    """Pass on the lines of a lane until it ends."""
     start = time.monotonic()
+    failures: dict[str, None] = {}  # each once, in their order
     with process:
         for line in process.stdout or ():
             print(f"{lane.name} │ {line}", end="", flush=True)
-    return Finished(lane.name, process.returncode, time.monotonic() - start)
+            if failure := FAILURE.search(line):
+                failures[failure[0]] = None
+    return Finished(lane.name, process.returncode, time.monotonic() - start, list(failures))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,18 @@ def test_all_lanes_run_and_a_failure_is_the_result(capfd: pytest.CaptureFixture[
     code = run(lane("first", "print('one')"), lane("second", "print('two'); exit(3)"), lane("third", "print('three')"))
     lines = capfd.readouterr().out.splitlines()
     assert code == 3
-    assert {"one", "second │ two", "third │ three"} <= set(lines)
+    assert {"first │ one", "second │ two", "third │ three"} <= set(lines)
     assert [line.split()[:2] for line in lines[-3:]] == [["first", "passed"], ["second", "failed"], ["third", "passed"]]
+
+
+def test_the_last_lines_name_what_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    quoted = "E   FAILED tests/dags/test_b.py::test_two - assert 1 == 2"
+    said = ["tests/a.py::test_one FAILED [ 5%]", quoted, "FAILED tests/a.py::test_one - AssertionError", quoted]
+    run(lane("first", f"print({chr(10).join(said)!r}); exit(1)"), lane("second", "print('two')"))
+    assert capfd.readouterr().out.splitlines()[-4:-2] == [
+        "first │ FAILED tests/dags/test_b.py::test_two - assert 1 == 2",
+        "first │ FAILED tests/a.py::test_one - AssertionError",
+    ]
 
 
 def test_a_time_is_in_minutes_and_seconds() -> None:

@@ -152,7 +152,6 @@ def _environment(layout: Layout, installed: Path) -> dict[str, str]:
         # The page listens on loopback alone, so everyone who reaches it may do everything.
         "core.simple_auth_manager_all_admins": "True",
         "dag_processor.bundle_refresh_check_interval": "2",
-        "dag_processor.min_file_process_interval": "5",
         "dag_processor.parsing_processes": "1",
         "dag_processor.refresh_interval": "3",
         "database.sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",

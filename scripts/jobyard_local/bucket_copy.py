@@ -1,10 +1,12 @@
 """Copies the bucket's `dags/` into Airflow's dags folder again and again, as MWAA does.
 
-Like MWAA's own copying it takes one file after the other, so a reader may see some files new and others old.
+Like MWAA's own copying it takes one file after the other, so a reader may see some files new and others old. Unlike
+there, Airflow parses at once after a change, and not when `min_file_process_interval` is over.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "dags/"
+PARSE_SECONDS = 5.0
 
 
 def copy_once(client: S3Client, bucket: str, target: Path, known: dict[str, str]) -> dict[str, str]:
@@ -35,6 +38,17 @@ def copy_once(client: S3Client, bucket: str, target: Path, known: dict[str, str]
     return found
 
 
+def request_parse(target: Path) -> None:
+    """Make Airflow parse its files of Python again: a loader reads a release, which is another file.
+
+    The DAG processor parses a file at once if it was modified after the end of its last parse. As a parse that has begun
+    may have read the old release, the file's time is ahead by about what a parse takes.
+    """
+    modified = time.time() + PARSE_SECONDS
+    for loader in target.glob("*.py"):
+        os.utime(loader, (modified, modified))
+
+
 def _copy(client: S3Client, bucket: str, name: str, target: Path) -> None:
     path = target / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +61,13 @@ def main(bucket: str, target: str, seconds: str) -> None:
     """Copy for ever; a failed round is reported and tried again."""
     client = boto3.client("s3")
     known: dict[str, str] = {}
+    folder = Path(target)
     while True:
         try:
-            known = copy_once(client, bucket, Path(target), known)
+            found = copy_once(client, bucket, folder, known)
+            if found != known:
+                request_parse(folder)
+            known = found
         except (BotoCoreError, ClientError) as error:
             print(f"copying {bucket} failed, trying again: {error}", flush=True)
         time.sleep(float(seconds))

@@ -20,7 +20,7 @@ from tests.support.airflow_workers import SOURCE, TEST_PACKAGES, VERSIONS, AskAl
 HERE = Path(__file__).parent
 PARTS = {"library": ["--ignore=tests/dags/live", "tests/dags"], "scheduler": ["tests/dags/live"]}
 """Each a process of its own. The schedulers come last: one that waits for its turn uses the processor all the same."""
-AT_ONCE = 1 + (os.cpu_count() or 1)
+AT_ONCE = os.cpu_count() or 1
 """More processes than that only slow each other down, until schedulers miss their heartbeats."""
 
 Ran = subprocess.CompletedProcess[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from jobyard_cli.platform.files import (
 )
 from jobyard_cli.platform.loader import loader_source
 from jobyard_cli.platform.loader_counts import loader_counts
-from jobyard_local.bucket_copy import copy_once
+from jobyard_local.bucket_copy import copy_once, request_parse
 
 from tests.support.paths import ROOT
 
@@ -110,6 +111,16 @@ def test_the_copy_brings_what_is_new_and_takes_away_what_is_gone(s3: S3Client, t
     s3.delete_object(Bucket=BUCKET, Key="dags/risk.py")
     copy_once(s3, BUCKET, tmp_path, known)
     assert not (tmp_path / "risk.py").exists()
+
+
+def test_after_a_change_a_loader_is_newer_than_a_parse_that_has_begun(tmp_path: Path) -> None:
+    (tmp_path / "risk.py").touch()
+    (tmp_path / "risk").mkdir()
+    (release := tmp_path / "risk" / "jobs.json").touch()
+    unchanged = release.stat().st_mtime
+    request_parse(tmp_path)
+    assert (tmp_path / "risk.py").stat().st_mtime > time.time()
+    assert release.stat().st_mtime == unchanged
 
 
 def test_values_that_cannot_be_used_are_named(tmp_path: Path) -> None:

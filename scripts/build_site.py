@@ -31,6 +31,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "local-platform",
         "one-team",
         "queues",
+        "secrets",
         "pipelines",
         "metrics",
         "adding-a-field",

@@ -41,8 +41,8 @@ def copy_once(client: S3Client, bucket: str, target: Path, known: dict[str, str]
 def request_parse(target: Path) -> None:
     """Make Airflow parse its files of Python again: a loader reads a release, which is another file.
 
-    The DAG processor parses a file at once if it was modified after the end of its last parse. As a parse that has begun
-    may have read the old release, the file's time is ahead by about what a parse takes.
+    The DAG processor parses a file at once if it was modified after the end of its last parse. As a parse that has
+    begun may have read the old release, the file's time is ahead by about what a parse takes.
     """
     modified = time.time() + PARSE_SECONDS
     for loader in target.glob("*.py"):

@@ -408,15 +408,14 @@ class ApiServer:
 
     async def _serve(self, response: web.StreamResponse, stream: Stream, seconds: float) -> web.StreamResponse:
         self._streams.add(stream)
-        end = self._loop.time() + seconds
         try:
-            while (left := end - self._loop.time()) > 0:
-                with suppress(TimeoutError, ConnectionError):
-                    line = await asyncio.wait_for(stream.queue.get(), left)
-                    if line is None:
-                        break
-                    if line:
-                        await response.write(line)
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with a line, and the stream
+            # would outlive its client.
+            with suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(seconds):
+                    while (line := await stream.queue.get()) is not None:
+                        if line:
+                            await response.write(line)
         finally:
             self._streams.discard(stream)
         return response

@@ -41,6 +41,7 @@ SECTIONS_WITH_METRICS = {
     "Team's merge requests, with metrics": "jobyard-<team>-plan",
 }
 """Each has what its role has besides, in an environment with metrics."""
+SECTIONS_WITH_SECRETS = {"External Secrets operator": "jobyard-secrets", "Team's secrets": "jobyard-<team>-secrets"}
 Right = tuple[str, list[str], list[str]]
 
 
@@ -62,6 +63,13 @@ def with_metrics() -> dict[str, Role]:
     other = replace(environment, values={**values, "account": "<other account>"})
     address = "https://git.example.com/platform/jobyard.git"
     return {role.name: role for role in all_roles(environment, address, others=[other]).roles}
+
+
+@pytest.fixture(scope="module")
+def with_secrets() -> dict[str, Role]:
+    """The roles of such an environment with the External Secrets operator."""
+    environment = Environment("<environment>", {**VALUES, "externalSecrets": True}, {"<team>": TEAM})
+    return {role.name: role for role in all_roles(environment, "https://git.example.com/platform/jobyard.git").roles}
 
 
 def told(section: str) -> list[Right]:
@@ -102,10 +110,19 @@ def test_a_section_tells_what_a_role_has_besides_with_metrics(
     )
 
 
-def test_every_role_has_a_section(written: dict[str, Role], with_metrics: dict[str, Role]) -> None:
+@pytest.mark.parametrize("section", SECTIONS_WITH_SECRETS)
+def test_a_section_tells_all_rights_of_a_role_for_secrets(with_secrets: dict[str, Role], section: str) -> None:
+    statements = with_secrets[SECTIONS_WITH_SECRETS[section]].statements
+    assert told(section) == [had(statement) for statement in statements]
+
+
+def test_every_role_has_a_section(
+    written: dict[str, Role], with_metrics: dict[str, Role], with_secrets: dict[str, Role]
+) -> None:
     assert sorted(SECTIONS.values()) == sorted(written)
+    assert set(with_secrets) - set(written) == set(SECTIONS_WITH_SECRETS.values())
     assert set(with_metrics) - set(written) == {"jobyard-platform-metrics", "jobyard-platform"}
-    assert re.findall(r"^### (.*)$", PAGE, re.M) == [*SECTIONS, *SECTIONS_WITH_METRICS]
+    assert re.findall(r"^### (.*)$", PAGE, re.M) == [*SECTIONS, *SECTIONS_WITH_METRICS, *SECTIONS_WITH_SECRETS]
 
 
 def test_the_page_tells_what_a_token_is_for() -> None:

@@ -622,6 +622,13 @@ def test_what_a_team_has_of_a_node_group_makes_sense_in_each_environment(platfor
     load_environment(platform_repo, "prod")
 
 
+def test_the_secrets_operator_needs_to_know_where_it_is(platform_repo: Path) -> None:
+    change(platform_repo, "environments/prod.yaml", "^  bucket:", "  externalSecrets: true\n  bucket:")
+    load_environment(platform_repo, "prod")
+    change(platform_repo, "environments/prod.yaml", "^  (account|region): .*\n", "")
+    assert [line.partition(": ")[2] for line in problems(platform_repo)] == ["needs `account` and `region`"]
+
+
 def test_quota_is_taken_back_only_where_there_are_queues(platform_repo: Path) -> None:
     change(platform_repo, "environments/prod.yaml", "^  bucket:", "  reclaim: preempt\n  bucket:")
     assert [line.partition(": ")[2] for line in problems(platform_repo)] == ["'preempt' needs `queueing: kueue`"]

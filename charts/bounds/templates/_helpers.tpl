@@ -27,6 +27,13 @@ three from the lowest of its band up, as its repository is made with.
 {{- .priorities | default $usual | toJson }}
 {{- end }}
 
+{{/* The ARN of an IAM role in the environment's account (call with environment, name). */}}
+{{- define "jobyard.roleArn" -}}
+{{- $region := .environment.region | default "" }}
+{{- $partition := ternary "aws-cn" (ternary "aws-us-gov" "aws" (hasPrefix "us-gov-" $region)) (hasPrefix "cn-" $region) }}
+{{- printf "arn:%s:iam::%s:role/%s" $partition (required "an IAM role needs environment.account" .environment.account) .name }}
+{{- end }}
+
 {{/*
 Values of charts/team for the reserved team (call with root, bounds): it has no repository whose files would say so. Its pods
 get their role by an annotation where IAM knows the cluster's issuer, and otherwise by EKS Pod Identity.
@@ -36,9 +43,7 @@ get their role by an annotation where IAM knows the cluster's issuer, and otherw
 {{- $account := dict }}
 {{- $roles := dig "iamRoles" "serviceAccounts" list .bounds }}
 {{- if and $roles $environment.account (dig "cluster" "oidcIssuer" "" $environment) }}
-{{- $region := $environment.region | default "" }}
-{{- $partition := ternary "aws-cn" (ternary "aws-us-gov" "aws" (hasPrefix "us-gov-" $region)) (hasPrefix "cn-" $region) }}
-{{- $account = dict "roleArn" (printf "arn:%s:iam::%s:role/%s" $partition $environment.account (first $roles)) }}
+{{- $account = dict "roleArn" (include "jobyard.roleArn" (dict "environment" $environment "name" (first $roles))) }}
 {{- end }}
 {{- $own := dict "team" "platform" "serviceAccounts" (dict "jobs" $account) }}
 {{- $groups := dict "viewerGroups" (.bounds.viewerGroups | default list) "allowedNodeGroups" .bounds.allowedNodeGroups }}

@@ -25,6 +25,11 @@ jobyard.dev/team: {{ . | quote }}
 {{- ternary "kueue" "" (eq (dig "queueing" "none" (.Values.environment | default dict)) "kueue") }}
 {{- end }}
 
+{{/* Not empty where the External Secrets operator brings secrets, as far as a chart knows the environment. */}}
+{{- define "jobyard.externalSecrets" -}}
+{{- ternary "external-secrets" "" (dig "externalSecrets" false (.Values.environment | default dict)) }}
+{{- end }}
+
 {{/* A node group of the catalogue, as JSON. Fails if the catalogue lacks it (call with root, name, at: the value that names it). */}}
 {{- define "jobyard.nodeGroup" -}}
 {{- $groups := .root.Values.nodeGroups }}

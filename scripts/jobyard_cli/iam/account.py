@@ -47,6 +47,8 @@ class Account:
     prometheus_workspace: str = ""
     """Of Amazon Managed Service for Prometheus; "" where the environment has another Prometheus."""
     teams_read: str = "own"
+    external_secrets: bool = False
+    """Whether the External Secrets operator reads the teams' secrets."""
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in the environment's region and account."""
@@ -115,4 +117,5 @@ def account(environment: Environment) -> Account:
         metrics_prefix=metrics_prefix(values),
         prometheus_workspace=metrics.get("prometheusWorkspace", ""),
         teams_read=metrics.get("teamsRead", "own"),
+        external_secrets=values.get("externalSecrets", False),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobyard.contract import release_path
+from jobyard.contract import namespace, release_path
 
 from jobyard_cli.iam.account import Account
 from jobyard_cli.iam.metrics_reading import lists_metrics
+from jobyard_cli.iam.pods import trusts_pods
 from jobyard_cli.iam.role import Role, Statement, allow, key
-from jobyard_cli.iam.team_roles import launcher, trusts_pods
+from jobyard_cli.iam.team_roles import launcher
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.files import PRICES
 from jobyard_cli.platform.kubeconfig import launcher_name
@@ -29,7 +30,7 @@ def metrics_roles(account: Account, values: Written) -> Iterator[Role]:
             PLATFORM_TEAM,
             name,
             "the platform's own job, which collects metrics",
-            list(trusts_pods(account, PLATFORM_TEAM)),
+            list(trusts_pods(account, namespace(PLATFORM_TEAM))),
             list(_collects(account)),
             [] if account.metrics_bucket else [NO_BUCKET],
         )

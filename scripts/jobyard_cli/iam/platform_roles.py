@@ -12,6 +12,7 @@ from jobyard_cli.iam.git_hosts import Project, trusts
 from jobyard_cli.iam.metrics_roles import metrics_roles
 from jobyard_cli.iam.pipeline_roles import Images, releases_own_jobs
 from jobyard_cli.iam.role import Role, Statement, allow, deny
+from jobyard_cli.iam.secrets_roles import operator_role
 from jobyard_cli.iam.team_roles import AIRFLOW, airflow_name
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.kubeconfig import launcher_name
@@ -54,6 +55,8 @@ def platform_roles(
         [trusts(account, project, "StringEquals", **project.branch_claims(branch))],
         list(_lists_jobs(account, teams)),
     )
+    if account.external_secrets:
+        yield operator_role(account, teams)
     if own:
         yield from metrics_roles(account, own.team)
 

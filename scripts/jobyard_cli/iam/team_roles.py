@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from jobyard.contract import namespace
 
 from jobyard_cli.iam.account import Account
-from jobyard_cli.iam.git_hosts import Project, release_branch, trusts_tokens
+from jobyard_cli.iam.git_hosts import Project, release_branch
 from jobyard_cli.iam.pipeline_roles import Images, release_role, review_role
+from jobyard_cli.iam.pods import trusts_pods
 from jobyard_cli.iam.role import Role, Statement, allow, key
+from jobyard_cli.iam.secrets_roles import team_secrets_role
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.data import AREAS
 from jobyard_cli.platform.kubeconfig import launcher_name
@@ -33,6 +35,8 @@ def team_roles(account: Account, team: str, values: Written, project: Project, i
     yield launcher(account, team, launcher_name(values, team))
     for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
         yield _jobs(account, team, name, number)
+    if account.external_secrets:
+        yield team_secrets_role(account, team)
 
 
 def launcher(account: Account, team: str, name: str) -> Role:
@@ -64,31 +68,10 @@ def _jobs(account: Account, team: str, name: str, number: int) -> Role:
         team,
         name,
         f"jobs of team {team}",
-        list(trusts_pods(account, team)),
+        list(trusts_pods(account, namespace(team))),
         list(_data(account, team)),
         notes,
     )
-
-
-def trusts_pods(account: Account, team: str) -> Iterator[Statement]:
-    """Yield who may be the role of a team's pods.
-
-    Service accounts of the team's namespace: with EKS Pod Identity, and with a token where the issuer is known.
-    """
-    pod = {
-        "aws:SourceAccount": account.number,
-        "aws:RequestTag/eks-cluster-name": account.cluster,
-        "aws:RequestTag/kubernetes-namespace": namespace(team),
-    }
-    yield {
-        "Effect": "Allow",
-        "Principal": {"Service": "pods.eks.amazonaws.com"},
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEquals": pod},
-    }
-    if account.issuer:
-        service_accounts = f"system:serviceaccount:team-{team}:*"
-        yield trusts_tokens(account, account.issuer, "sts.amazonaws.com", "StringLike", sub=service_accounts)
 
 
 def _data(account: Account, team: str) -> Iterator[Statement]:

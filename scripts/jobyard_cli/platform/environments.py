@@ -225,6 +225,9 @@ def _environment_findings(document: Document, name: str, repo: Path) -> Iterator
     values = document.data["environment"]
     if values.get("reclaim") == "preempt" and values.get("queueing", NO_QUEUEING) == NO_QUEUEING:
         yield document.finding(("environment", "reclaim"), "'preempt' needs `queueing: kueue`", "enum")
+    missing = [field for field in ("account", "region") if field not in values]
+    if values.get("externalSecrets") and missing:
+        yield document.finding(("environment", "externalSecrets"), f"needs `{'` and `'.join(missing)}`", "required")
     yield from _karpenter_findings(document, repo)
     if (stated := values["name"]) != name:
         message = f"the environment's name must be the file's, '{name}', not '{stated}'"

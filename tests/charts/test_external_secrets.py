@@ -231,7 +231,8 @@ class SecretsManager:
     def client(self, service: str, **credentials: str) -> Any:
         """Boto3's client."""
         keys = {"aws_access_key_id": "operator", "aws_secret_access_key": "any", **credentials}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **keys)
+        make: Any = boto3.client
+        return make(service, region_name=REGION, endpoint_url=self.url, **keys)
 
     def put(self, name: str, **values: str) -> None:
         """Make a secret, or give it another version."""

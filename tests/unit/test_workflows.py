@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,10 +19,12 @@ import xgboost as xgb
 from inference.blend import Blend, learn_weights
 from inference.evaluation import compare
 from inference.model import TableError
+from jobyard_cli.check.run import check_repo
 from jobyard_cli.running.trigger_rules import State
-from jobyard_cli.team.scaffold import new_job
+from jobyard_cli.team.scaffold import examples, new_job
 from jobyard_local.demo.data import land
 
+from tests.support.paths import ROOT
 from tests.support.whole_job import run_job
 
 if TYPE_CHECKING:
@@ -102,16 +105,16 @@ def scored_by(s3: S3Client, day: date) -> str:
 
 def test_a_candidate_is_promoted_if_it_is_better(team_repo: Path, data: S3Client, run: Run) -> None:
     file = new_job(team_repo, "promote", "promote-if-better")
-    states, outputs, log = run("promote", back(1))
+    states, outputs, log = run("promote", back(2))
     assert set(map(tuple, states.values())) == {(State.SUCCESS,)}
     assert "no champion yet, so chance: 0.5000; gain +0.4" in log
     first = champion(data)
-    assert (first["dt"], first["days"][-1]) == (str(back(1)), str(back(4)))
+    assert (first["dt"], first["days"][-1]) == (str(back(2)), str(back(5)))
     assert first["candidate"] == outputs["train"]["model"]
     assert outputs["promote"] == {"model": first["model"], "auc": first["auc"]}
 
     # As good as the champion is not better.
-    states, outputs, log = run("promote", TODAY)
+    states, outputs, log = run("promote", back(1))
     assert (states["evaluate"], states["promote"]) == ([State.SUCCESS], [State.SKIPPED])
     assert "the gate is closed: evaluate.promote is False, wanted: equals True" in log
     assert outputs["evaluate"]["gain_low"] <= 0
@@ -121,25 +124,25 @@ def test_a_candidate_is_promoted_if_it_is_better(team_repo: Path, data: S3Client
     before = read(data, first["model"])
     settings = file.read_text()
     file.write_text(settings.replace('"--days", "7"]', '"--days", "7", "--depth", "1", "--rounds", "1"]'))
-    states, outputs, _ = run("promote", back(1))
+    states, outputs, _ = run("promote", back(2))
     assert (states["promote"], outputs["evaluate"]["gain_high"] < 0) == ([State.SKIPPED], True)
     assert (champion(data), read(data, first["model"])) == (first, before)
     assert read(data, str(first["candidate"])) != before
 
     # The first run again: as before.
     file.write_text(settings)
-    states, _, log = run("promote", back(1))
+    states, _, log = run("promote", back(2))
     assert "the candidate is the champion already" in log
     assert (states["promote"], champion(data), read(data, first["model"])) == ([State.SUCCESS], first, before)
-    assert champion_days(data) == [str(back(1))]
+    assert champion_days(data) == [str(back(2))]
 
     # A day before all champions, as in a backfill: a champion of its own, and the later one stays the latest.
     states, _, log = run("promote", back(5))
     assert "no champion yet" in log
     assert (states["promote"], champion(data)) == ([State.SUCCESS], first)
-    assert champion_days(data) == [str(back(5)), str(back(1))]
-    days = [back(number) for number in (0, 1, 2, 5)]
-    assert [scored_by(data, day) for day in days] == [str(back(number)) for number in (1, 1, 5, 5)]
+    assert champion_days(data) == [str(back(5)), str(back(2))]
+    days = [back(number) for number in (1, 2, 3, 5)]
+    assert [scored_by(data, day) for day in days] == [str(back(number)) for number in (2, 2, 5, 5)]
 
 
 def test_models_of_several_kinds_are_blended_and_the_blend_scores(team_repo: Path, data: S3Client, run: Run) -> None:
@@ -321,3 +324,19 @@ def test_too_few_patients_of_a_diagnosis_are_not_compared(malignant: int) -> Non
     labels = np.array([1] * malignant + [0] * (5 - malignant))
     with pytest.raises(TableError, match=f"there are {malignant} malignant and {5 - malignant} benign ones"):
         compare(labels, np.zeros(5), np.zeros(5), 0.95)
+
+
+def test_the_pages_examples_exist_and_its_jobs_pass_the_check(team_repo: Path) -> None:
+    page = (ROOT / "docs" / "workflows.md").read_text()
+    named = set(re.findall(r"jobyard new [a-z-]+ --like ([a-z-]+)", page))
+    assert named <= set(examples())
+    assert {"promote-if-better", "ensemble"} < named
+    team = team_repo / "values" / "team.yaml"
+    team.write_text(team.read_text().replace("[default,", "[default, gpu,"))
+    jobs = re.findall(r"```yaml\n(apiVersion.*?)```", page, re.DOTALL)
+    assert len(jobs) == 2
+    for number, job in enumerate(jobs):
+        file = team_repo / "dags" / f"job-{number}" / "job.yaml"
+        file.parent.mkdir()
+        file.write_text(job)
+    assert list(map(str, check_repo(team_repo).findings)) == []

@@ -111,16 +111,12 @@ def run_promotion(store: Store, options: Options) -> Result:
 
 def _check_alike(pointers: Sequence[Pointer]) -> None:
     first = pointers[0]
-    for pointer in pointers[1:]:
-        for what, of_first, found in (
-            ("days", learned_days(first), learned_days(pointer)),
-            ("features", first["features"], pointer["features"]),
-        ):
-            if of_first != found:
-                raise CandidatesError(
-                    f"all candidates must be trained on the same {what}; "
-                    f"{pointer['model']} has others than {first['model']}"
-                )
+    for what in ("days", "features"):
+        other = next((pointer for pointer in pointers if pointer.get(what) != first.get(what)), None)
+        if other is not None:
+            raise CandidatesError(
+                f"all candidates must be trained on the same {what}; {other['model']} has others than {first['model']}"
+            )
 
 
 def _unseen(days: list[date], pointers: Sequence[Pointer]) -> list[date]:

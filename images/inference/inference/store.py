@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -215,5 +216,6 @@ def _reason(error: ClientError) -> str:
     return str(error.response["Error"].get("Message", error))
 
 
+@functools.cache
 def _client() -> Any:
     return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))

@@ -165,7 +165,11 @@ def test_models_of_several_kinds_are_blended_and_the_blend_scores(team_repo: Pat
     assert states["inference"] == [State.SUCCESS]
     assert f"predictions with the model of {TODAY}" in log
     assert outputs["inference"]["malignant"] > 0
-    assert scored_by(data, back(9)) == str(TODAY)
+    # A day of before it is scored by the model of then, also if that was trained later.
+    train(QUALITY, back(7), "--rounds", "3", days=3)
+    days = [back(number) for number in (0, 1, 7)]
+    assert [scored_by(data, day) for day in days] == [str(TODAY), str(back(7)), str(back(7))]
+    assert champion(data)["dt"] == str(TODAY)
 
 
 def test_a_candidate_that_is_better_than_a_poor_champion_replaces_it(data: S3Client, run: Run, team_repo: Path) -> None:

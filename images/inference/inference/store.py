@@ -186,7 +186,7 @@ class Store:
         """The booster that a pointer points to.
 
         Raises:
-            UnreadableError: it is gone, or it is no single booster.
+            UnreadableError: it is gone, or several are blended in it.
         """
         if pointer["model"].endswith(BLEND):
             raise UnreadableError(f"the model must be a single one; got the blend {pointer['model']}")

@@ -24,7 +24,7 @@ class Blend:
     def predict(self, data: xgb.DMatrix) -> np.ndarray:
         """The probability for each row, as a booster's own."""
         scores = np.array([member.predict(data) for member in self.members])
-        return np.asarray(self.weights) @ scores
+        return np.asarray(np.asarray(self.weights) @ scores)
 
     def save(self) -> bytes:
         """The members and their weights as one object, so that no reader sees half of them; the same each time."""

@@ -42,7 +42,7 @@ def compare(labels: np.ndarray, scores: np.ndarray, other: np.ndarray, confidenc
 
     def gain(some: np.ndarray, others: np.ndarray, axis: int) -> np.ndarray:
         drawn = np.concatenate([some, others], axis=axis)
-        return _areas(scores[drawn], some.shape[axis]) - _areas(other[drawn], some.shape[axis])
+        return np.asarray(_areas(scores[drawn], some.shape[axis]) - _areas(other[drawn], some.shape[axis]))
 
     interval = bootstrap(
         (positives, negatives),

@@ -173,8 +173,8 @@ def test_models_of_several_kinds_are_blended_and_the_blend_scores(team_repo: Pat
 
 
 def test_a_candidate_that_is_better_than_a_poor_champion_replaces_it(data: S3Client, run: Run, team_repo: Path) -> None:
-    features(8, back(3))
-    poor = train(f"{QUALITY}-old", back(4), "--depth", "1", "--rounds", "1")
+    features(3, back(4))
+    poor = train(f"{QUALITY}-old", back(4), "--depth", "1", "--rounds", "1", days=3)
     assert inference("promote", "--model", QUALITY, "--candidate", poor, "--date", str(back(3))) == 0
     new_job(team_repo, "promote", "promote-if-better")
     states, outputs, log = run("promote", TODAY)
@@ -189,10 +189,10 @@ def test_a_candidate_that_is_better_than_a_poor_champion_replaces_it(data: S3Cli
 def test_models_are_compared_on_the_days_that_neither_has_learned_from(
     data: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features(10)
+    features(6)
     # As batch-training does: up to the day itself.
-    train(QUALITY, back(1), "--rounds", "3")
-    candidate = train("candidate", back(3), "--rounds", "3", days=6)
+    train(QUALITY, back(1), "--rounds", "3", days=4)
+    candidate = train("candidate", back(3), "--rounds", "3", days=3)
     evaluate = ["--model", QUALITY, "--table", "consultations", "--candidate", candidate]
     assert inference("evaluate", *evaluate, "--date", str(TODAY), "--days", "3") == 0
     rows = len(pd.read_parquet(io.BytesIO(read(data, f"feature-store/risk/consultations/dt={TODAY}/features.parquet"))))
@@ -218,23 +218,23 @@ def test_a_champion_whose_features_are_gone_is_as_good_as_chance(
         assert inference("evaluate", *evaluate, "--date", str(TODAY)) == 0
         return capsys.readouterr().out
 
-    features(10)
-    train(QUALITY, back(2), "--rounds", "3")
+    features(5)
+    train(QUALITY, back(2), "--rounds", "3", days=3)
     # One feature more: the champion scores without it.
-    for number in range(10):
+    for number in range(5):
         change(back(number), lambda table: table.assign(added=1.0))
-    assert f"the champion of {back(2)}: 0.9" in evaluated(train("candidate", back(2), "--rounds", "3"))
-    for number in range(10):
+    assert f"the champion of {back(2)}: 0.9" in evaluated(train("candidate", back(2), "--rounds", "3", days=3))
+    for number in range(5):
         change(back(number), lambda table: table.drop(columns=["mean_area", "worst_area"]))
-    words = evaluated(train("candidate", back(2), "--rounds", "3"))
+    words = evaluated(train("candidate", back(2), "--rounds", "3", days=3))
     assert f"the champion of {back(2)} needs mean_area, worst_area, so chance: 0.5000" in words
 
 
 def test_a_candidate_is_promoted_from_its_last_day_on_at_the_earliest(
     data: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features(7, back(3))
-    candidate = train("candidate", back(3), "--rounds", "1")
+    features(3, back(3))
+    candidate = train("candidate", back(3), "--rounds", "1", days=3)
     promote = ["--model", QUALITY, "--candidate", candidate]
     assert inference("promote", *promote, "--date", str(back(4))) == 1
     message = f"inference: --date must be {back(3)} or later, the last day that the candidate learned from\n"
@@ -245,8 +245,8 @@ def test_a_candidate_is_promoted_from_its_last_day_on_at_the_earliest(
 def test_models_that_learned_from_other_days_or_of_a_blend_are_not_blended(
     data: S3Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features(8)
-    keys = [train(f"of-{days}", back(1), "--rounds", "1", days=days) for days in (5, 6)]
+    features(5)
+    keys = [train(f"of-{days}", back(1), "--rounds", "1", days=days) for days in (3, 4)]
 
     def refused(*models: str) -> str:
         candidates = json.dumps([{"model": model, "auc": 0.9} for model in models])

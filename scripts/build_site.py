@@ -24,6 +24,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Tutorial": ("first-job", "tutorial"),
     "How-to guides": (
         "install",
+        "workflows",
         "run",
         "runs",
         "import-crontab",

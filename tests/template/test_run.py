@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from jobyard_cli.system.folders import cache_dir
-from jobyard_local.demo.data import TABLE, raw_days
+from jobyard_local.demo.data import TABLE, write
 
 from tests.support.command import jobyard_in
 
@@ -21,10 +21,7 @@ RUN = ("--day", str(DAY), "--engine", "process")
 def sample(tmp_path: Path) -> Path:
     """The raw rows of ten days, as a folder."""
     folder = tmp_path / "sample"
-    for day, text in raw_days(DAY, 10):
-        file = folder / "raw" / "risk" / TABLE / f"dt={day}" / "rows.csv"
-        file.parent.mkdir(parents=True)
-        file.write_text(text)
+    write(folder, "risk", DAY, 10)
     return folder
 
 

@@ -18,7 +18,7 @@ from feature_generation.features import MEASUREMENTS, RowsError, make_features
 from inference.drift import drift, expected_by_chance, stability_index, two_sample_test
 from inference.model import TableError, area_under_curve, predict, train
 from inference.selection import CandidatesError, best
-from jobyard_local.demo.data import land, raw_days
+from jobyard_local.demo.data import land, main, raw_days
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +38,16 @@ def test_the_demos_data_is_every_patient_once_the_same_each_time() -> None:
     assert table["patient_id"].is_unique
     assert list(raw_days(TODAY, 10)) == list(raw_days(TODAY, 10))
     assert [day for day, _ in raw_days(TODAY, 3)] == [TODAY - timedelta(days=back) for back in (2, 1, 0)]
+
+
+def test_the_demos_data_can_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--team", "fraud", "--last", str(TODAY), "--days", "3"]) == 0
+    folder = tmp_path / "raw" / "fraud" / "consultations"
+    files = {file.parent.name: file.read_text() for file in folder.glob("*/rows.csv")}
+    assert files == {f"dt={day}": text for day, text in raw_days(TODAY, 3)}
+    assert capsys.readouterr().out == f"wrote 3 files, the last one {folder}/dt={TODAY}/rows.csv\n"
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--days", "0"])
 
 
 def test_features_are_the_measurements_and_what_is_made_of_them() -> None:

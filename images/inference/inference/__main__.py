@@ -1,19 +1,20 @@
-"""The job: train a model on several days' features, predict for one day, look for drift, choose the best model."""
+"""The job: train a model on several days' features, choose, blend, promote, predict for one day, look for drift."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from inference.days import days_of, rows_of, rows_of_model
 from inference.drift import drift, expected_by_chance, two_sample_test
-from inference.model import DEPTH, KEY, ROUNDS, TableError, predict, train
+from inference.evaluation import CONFIDENCE
+from inference.model import BOOSTING, DEPTH, KINDS, ROUNDS, TableError, predict, train
+from inference.promotion import run_blending, run_evaluation, run_promotion
 from inference.selection import CandidatesError, best
 from inference.store import Store, UnreadableError
 
@@ -31,8 +32,8 @@ def run_training(store: Store, options: Options) -> Result:
         UnreadableError: a day's feature table is missing.
         TableError: the tables can't be learned from.
     """
-    days = _days(options)
-    trained = train(_rows(store, options.table, days), options.depth, options.rounds)
+    days = days_of(options.date, options.days)
+    trained = train(rows_of(store, options.table, days), options.depth, options.rounds, options.kind)
     pointer = store.write_model(options.model, days, trained)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in trained.metrics.items())
     print(f"trained on {len(days)} days up to {days[-1]}: {shown} -> {pointer['model']}", flush=True)
@@ -50,7 +51,7 @@ def run_prediction(store: Store, options: Options) -> Result:
     if pointer["dt"] > str(day):
         print(f"no model {options.model!r} is of {day} or before: the oldest scores, of {pointer['dt']}", flush=True)
     table = store.features(options.table, day)
-    predictions = predict(store.booster(pointer), pointer["features"], table).assign(model_dt=pointer["dt"])
+    predictions = predict(store.model(pointer), pointer["features"], table).assign(model_dt=pointer["dt"])
     address = store.write_predictions(options.table, day, predictions)
     print(f"{day}: {len(predictions)} predictions with the model of {pointer['dt']} -> {address}", flush=True)
     print(predictions.head().to_string(index=False), flush=True)
@@ -65,10 +66,8 @@ def run_drift(store: Store, options: Options) -> Result:
         TableError: the features are not the model's.
     """
     pointer = store.of_day(options.model, options.date)
-    if "days" not in pointer:
-        raise UnreadableError(f"the model of {pointer['dt']} does not say which days it was trained on; train it again")
-    learned = _rows(store, options.table, map(date.fromisoformat, pointer["days"]))
-    rows = _rows(store, options.table, _days(options))
+    learned = rows_of_model(store, options.table, pointer)
+    rows = rows_of(store, options.table, days_of(options.date, options.days))
     found = drift(learned, rows, pointer["features"], options.bins)
     chance = expected_by_chance(len(learned), len(rows), options.bins)
     print(f"{len(rows)} rows beside {len(learned)} of the model of {pointer['dt']}; PSI by chance: {chance:.2g}")
@@ -109,35 +108,52 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _days(options: Options) -> list[date]:
-    return [options.date - timedelta(days=back) for back in reversed(range(options.days))]
-
-
-def _rows(store: Store, table: str, days: Iterable[date]) -> pd.DataFrame:
-    # A patient may come on several days: the newest measurements count.
-    tables = [store.features(table, day) for day in days]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(KEY, keep="last")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inference", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    jobs = {"train": run_training, "predict": run_prediction, "drift": run_drift, "select": run_selection}
-    made = {name: commands.add_parser(name) for name in jobs}
+    made = {name: commands.add_parser(name) for name in COMMANDS}
     for name, command in made.items():
-        command.set_defaults(run=jobs[name])
+        command.set_defaults(run=COMMANDS[name])
         for option in ("--bucket", "--team", "--model"):
             command.add_argument(option, required=True)
-        if name != "select":
-            command.add_argument("--table", required=True)
-            command.add_argument("--date", required=True, type=date.fromisoformat, help="the (last) day, YYYY-MM-DD")
-    made["train"].add_argument("--days", type=_at_least(1), default=1, help="how many days to learn from")
+    for name in ("train", "predict", "drift", "blend", "evaluate"):
+        made[name].add_argument("--table", required=True)
+    for name in ("train", "predict", "drift", "blend", "evaluate", "promote"):
+        made[name].add_argument("--date", required=True, type=date.fromisoformat, help="the (last) day, YYYY-MM-DD")
+    days = {"train": "learn from", "drift": "compare", "blend": "compare models on", "evaluate": "compare models on"}
+    for name, what in days.items():
+        made[name].add_argument("--days", type=_at_least(1), default=1, help=f"how many days to {what}")
+    for name in ("select", "blend"):
+        made[name].add_argument("--candidates", required=True, help="JSON: a list of what `train` left")
+    for name in ("evaluate", "promote"):
+        made[name].add_argument("--candidate", required=True, help="the candidate's key, `model` of what a task left")
+    made["train"].add_argument("--kind", choices=KINDS, default=BOOSTING, help="the kind of the model")
     made["train"].add_argument("--depth", type=_at_least(1), default=DEPTH, help="how deep a tree may be")
-    made["train"].add_argument("--rounds", type=_at_least(1), default=ROUNDS, help="how many trees")
-    made["drift"].add_argument("--days", type=_at_least(1), default=1, help="how many days to compare")
+    made["train"].add_argument("--rounds", type=_at_least(1), default=ROUNDS, help="how many trees, or passes")
     made["drift"].add_argument("--bins", type=_at_least(2), default=10, help="how many parts each feature is cut into")
-    made["select"].add_argument("--candidates", required=True, help="JSON: a list of what `train` left")
+    made["evaluate"].add_argument(
+        "--margin", type=float, default=0.0, help="how much AUC the lower end of the gain's interval has to be above"
+    )
+    made["evaluate"].add_argument("--confidence", type=_share, default=CONFIDENCE, help="of the gain's interval")
     return parser
+
+
+COMMANDS: dict[str, Callable[[Store, Options], Result]] = {
+    "train": run_training,
+    "predict": run_prediction,
+    "drift": run_drift,
+    "select": run_selection,
+    "blend": run_blending,
+    "evaluate": run_evaluation,
+    "promote": run_promotion,
+}
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share
 
 
 def _at_least(least: int) -> Callable[[str], int]:

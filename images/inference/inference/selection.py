@@ -16,6 +16,16 @@ def best(candidates: str) -> dict[str, Any]:
     Raises:
         CandidatesError: it is not such a list, or it is empty.
     """
+    chosen: dict[str, Any] = max(results_of(candidates), key=lambda result: result["auc"])
+    return chosen
+
+
+def results_of(candidates: str) -> list[dict[str, Any]]:
+    """The results in a JSON list of what `train` leaves.
+
+    Raises:
+        CandidatesError: it is not such a list, or it is empty.
+    """
     try:
         results = json.loads(candidates)
     except ValueError as error:
@@ -27,8 +37,7 @@ def best(candidates: str) -> dict[str, Any]:
             raise CandidatesError(
                 f"candidate {number} must have a 'model' (a string) and an 'auc' (a number); got {result}"
             )
-    chosen: dict[str, Any] = max(results, key=lambda result: result["auc"])
-    return chosen
+    return results
 
 
 def _is_number(value: object) -> bool:

@@ -121,8 +121,7 @@ class Table:
 
     def count(self, time_column: str, day: date) -> int:
         """Return how many rows a day has."""
-        query = sql.SQL("SELECT count(*) FROM {table} WHERE {time} >= %s AND {time} < %s")
-        found = self.connection.execute(self._filled(query, time_column), interval(day)).fetchone()
+        found = self.connection.execute(self._of_day(sql.SQL("count(*)"), time_column, day)).fetchone()
         assert found is not None
         return int(found[0])
 
@@ -130,19 +129,25 @@ class Table:
         self, columns: Sequence[Chosen], time_column: str, day: date, batch_rows: int
     ) -> Iterator[Sequence[Row]]:
         """Yield the rows of a day, at most `batch_rows` at a time: the database holds the rest."""
-        query = self._filled(
-            sql.SQL("SELECT {columns} FROM {table} WHERE {time} >= %s AND {time} < %s"),
-            time_column,
-            columns=sql.SQL(", ").join(map(_selected, columns)),
-        )
+        selected = sql.SQL(", ").join(map(_selected, columns))
         with self.connection.cursor(name="ingestion") as cursor:
-            cursor.execute(query, interval(day))
+            cursor.execute(self._of_day(selected, time_column, day))
             while rows := cursor.fetchmany(batch_rows):
                 yield rows
 
-    def _filled(self, query: sql.SQL, time_column: str, **parts: sql.Composable) -> sql.Composed:
-        table = sql.Identifier(self.schema, self.name)
-        return query.format(table=table, time=sql.Identifier(time_column), **parts)
+    def _of_day(self, selected: sql.Composable, time_column: str, day: date) -> sql.Composed:
+        """Return a query of a day's rows.
+
+        The times are literals and no parameters, as psycopg would look for more of those in names with a percent sign.
+        """
+        start, end = map(sql.Literal, interval(day))
+        return sql.SQL("SELECT {selected} FROM {table} WHERE {time} >= {start} AND {time} < {end}").format(
+            selected=selected,
+            table=sql.Identifier(self.schema, self.name),
+            time=sql.Identifier(time_column),
+            start=start,
+            end=end,
+        )
 
 
 def _selected(column: Chosen) -> sql.Composable:
@@ -198,7 +203,7 @@ def _no_connection(text: str) -> str:
         return "wrong user or password"
     if "no password supplied" in text:
         return "no password is given (PGPASSWORD)"
-    if "timeout" in text:
+    if "timeout" in text or "timed out" in text:
         return "no answer in time; a NetworkPolicy (`egress` in the team's file) or a security group may not admit it"
     return text
 

@@ -87,4 +87,3 @@ def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
             return
         time.sleep(0.1)
     raise TimeoutError(f"PostgreSQL does not answer:\n{log.read_text(errors='replace')}")
-

@@ -26,7 +26,7 @@ COUNTED_DAYS = 3
 class Request:
     """What is copied: a day, and `late_days` before it that are compared with what the bucket has.
 
-    `accepted` are the columns that may be gone or have another type. `run` names the run, the same in each of its tries.
+    `accepted` are the columns that may be gone or have another type. `run` is the name that the run has in each try.
     """
 
     day: date

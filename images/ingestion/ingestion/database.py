@@ -28,7 +28,7 @@ HOST = re.compile(r"[A-Za-z0-9._:,/-]*")
 PORT = re.compile(r"[0-9,]*")
 NO_URL = (
     f"{URL} is not an address: it must be postgresql://user:password@host:port/database, and special characters of the "
-    "password must be percent-encoded (@ is %40, / is %2F, : is %3A, # is %23, ? is %3F)"
+    "password must be percent-encoded (@ is %40, / is %2F, % is %25)"
 )
 COLUMNS = """
 SELECT a.attname, coalesce(b.typname, t.typname),

@@ -85,6 +85,5 @@ def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise IngestionError(
-            f"a value of column {field.name!r} does not fit {field.type}: {error}; --as-text {field.name} keeps it as text"
-        ) from error
+        what = f"a value of column {field.name!r} does not fit {field.type}: {error}"
+        raise IngestionError(f"{what}; --as-text {field.name} keeps the text") from error

@@ -26,6 +26,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "install",
         "run",
         "runs",
+        "ingestion",
         "import-crontab",
         "import-dag-factory",
         "local-platform",

@@ -78,7 +78,8 @@ def test_a_role_that_may_write_raw_rows_is_one_of_the_jobs(platform: Path, iam: 
     write_team(platform, "risk", iamRoles={"serviceAccounts": ["risk-ingestion"], "writeRaw": ["risk-ingest"]})
     code, out, err = iam()
     assert (code, out) == (1, "")
-    assert "values/teams/risk.yaml: iamRoles.writeRaw: unknown role 'risk-ingest' (did you mean 'risk-ingestion'?" in err
+    where = "values/teams/risk.yaml: iamRoles.writeRaw: "
+    assert f"{where}unknown role 'risk-ingest' (did you mean 'risk-ingestion'?" in err
 
 
 def test_rights_that_are_not_bounded_to_one_team_are_told(platform: Path, iam: Run) -> None:

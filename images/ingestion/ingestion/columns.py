@@ -143,7 +143,7 @@ def schema(columns: Iterable[Chosen]) -> pa.Schema:
 
 
 def differences(before: pa.Schema, now: pa.Schema) -> Iterator[Difference]:
-    """Yield the columns of `before` that are gone or have another type; new columns are no difference."""
+    """Yield the columns of `before` that are gone or have another type; a new column is not a difference."""
     for field in before:
         index = now.get_field_index(field.name)
         if index < 0:

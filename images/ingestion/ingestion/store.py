@@ -42,7 +42,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Footer:
-    """What a day's file says of itself; `content` and `run` are empty where something else has written it."""
+    """The footer of a day's file; `content` and `run` are empty where something else has written it."""
 
     schema: pa.Schema
     rows: int
@@ -93,7 +93,7 @@ class Store:
         return max((one for one in self.days if one < day), default=None)
 
     def footer(self, day: date) -> Footer:
-        """Return what the file of a day says of itself; its rows are not read.
+        """Return the footer of a day's file; its rows are not read.
 
         Raises:
             IngestionError: it can't be read, is not Parquet, or was replaced since the list was made.

@@ -32,18 +32,18 @@ def postgresql(rules: Sequence[str] = ()) -> Iterator[str]:
         TimeoutError: the server did not answer.
     """
     folder = Path(tempfile.mkdtemp(prefix="jobyard-postgresql-"))
-    user = _unprivileged(folder)
+    data, user = str(folder / "data"), _unprivileged(folder)
     (port,) = free_ports(1)
     try:
-        initialise = [_program("initdb"), "-D", folder / "data", "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
+        initialise = [_program("initdb"), "-D", data, "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
         subprocess.run([*initialise, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, user=user)
-        _prepend(folder / "data" / "pg_hba.conf", rules)
+        _prepend(Path(data, "pg_hba.conf"), rules)
         options = [part for option in OPTIONS for part in ("-c", option)]
         address = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
         with (
             open(folder / "log", "wb") as log,
             subprocess.Popen(
-                [_program("postgres"), "-D", folder / "data", *address, *options],
+                [_program("postgres"), "-D", data, *address, *options],
                 stdout=log,
                 stderr=log,
                 cwd=folder,

@@ -17,6 +17,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ingestion.store import Store
 from jobyard_cli.cli.steps import Steps
 from jobyard_local import machine
 from moto import mock_aws
@@ -139,6 +140,8 @@ def place(
     monkeypatch.setattr(job, "XCOM", output)
     with psycopg.connect(f"postgresql://airflow@{server}/{DATABASE}", autocommit=True) as owner, mock_aws():
         client = boto3.client("s3")
+        # One for all runs of a test: making a client takes longer than most runs.
+        monkeypatch.setattr(Store, "_client", client)
         client.create_bucket(Bucket=BUCKET)
         client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         place = Place(owner, client, output, capsys)

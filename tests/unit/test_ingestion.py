@@ -99,14 +99,17 @@ def test_a_footer_may_be_longer_than_what_is_read_first(s3: S3Client, tmp_path: 
     assert Store("data", "risk", "wide").footer(DAY).schema == wide
 
 
-@pytest.mark.parametrize("body", [b"", b"PAR1", b"x" * 100, b"x" * 100 + b"\xff\xff\xff\x7fPAR1"])
-def test_what_is_no_parquet_file_is_named(s3: S3Client, body: bytes) -> None:
+def test_what_is_no_parquet_file_is_named(s3: S3Client) -> None:
     store = Store("data", "risk", "odd")
-    s3.put_object(Bucket="data", Key=store.key(DAY), Body=body)
-    with pytest.raises(
-        IngestionError, match="^s3://data/raw/risk/odd/dt=2026-03-01/rows.parquet is not a Parquet file"
-    ):
-        store.footer(DAY)
+    bodies = [b"", b"PAR1", b"x" * 100, b"x" * 100 + b"\xff\xff\xff\x7fPAR1"]
+    days = with_days_before(DAY, len(bodies) - 1)
+    for day, body in zip(days, bodies, strict=True):
+        s3.put_object(Bucket="data", Key=store.key(day), Body=body)
+    for day in days:
+        with pytest.raises(
+            IngestionError, match=f"^s3://data/raw/risk/odd/dt={day}/rows.parquet is not a Parquet file"
+        ):
+            store.footer(day)
 
 
 def test_the_last_day_before_is_of_this_table_alone(s3: S3Client) -> None:

@@ -27,6 +27,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "workflows",
         "run",
         "runs",
+        "ingestion",
         "import-crontab",
         "import-dag-factory",
         "local-platform",

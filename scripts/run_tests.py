@@ -50,7 +50,7 @@ def lanes() -> tuple[Lane, ...]:
         # The browser comes after the hostile images: as root it has processes without rights, whose folders a step of
         # an image's build may look into.
         _lane("end to end", "--verbose", "tests/end_to_end", "tests/page"),
-        _lane("airflow", "--verbose", "tests/airflow", "tests/sync"),
+        _lane("airflow", "--verbose", "tests/airflow", "tests/sync", "tests/ingestion"),
     )
 
 

@@ -38,7 +38,11 @@ TEAMS: dict[str, Any] = {
     },
     "risk": {
         "repo": "https://git.example.com/risk/risk-jobs.git",
-        "iamRoles": {"serviceAccounts": ["batch/risk-jobs"], "launcher": "batch/risk-starts"},
+        "iamRoles": {
+            "serviceAccounts": ["batch/risk-jobs", "risk-ingestion"],
+            "writeRaw": ["risk-ingestion"],
+            "launcher": "batch/risk-starts",
+        },
     },
     # Its name begins with another team's.
     "risk-eu": {"repo": "https://git.example.com/risk/risk-jobs-eu.git", "revision": "v1.4.0"},

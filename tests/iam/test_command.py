@@ -74,6 +74,14 @@ def test_only_a_teams_roles_are_printed_where_that_is_asked(platform: Path, iam:
     assert list(json.loads(out)) == ["jobyard-risk-ci", "jobyard-risk-plan", "jobyard-risk"]
 
 
+def test_a_role_that_may_write_raw_rows_is_one_of_the_jobs(platform: Path, iam: Run) -> None:
+    write_team(platform, "risk", iamRoles={"serviceAccounts": ["risk-ingestion"], "writeRaw": ["risk-ingest"]})
+    code, out, err = iam()
+    assert (code, out) == (1, "")
+    where = "values/teams/risk.yaml: iamRoles.writeRaw: "
+    assert f"{where}unknown role 'risk-ingest' (did you mean 'risk-ingestion'?" in err
+
+
 def test_rights_that_are_not_bounded_to_one_team_are_told(platform: Path, iam: Run) -> None:
     write_team(platform, "risk")
     write_environment(platform, {name: value for name, value in VALUES.items() if name != "variablesPrefix"})

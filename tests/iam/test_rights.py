@@ -21,7 +21,7 @@ CI, PLAN, PLATFORM, LISTER, MWAA, JOBS = (
     "jobyard-mwaa",
     "risk-jobs",
 )
-CARE_CI = "jobyard-care-ci"
+CARE_CI, INGESTION = "jobyard-care-ci", "risk-ingestion"
 Try = tuple[str, str, str]
 OURS = {"AWS": "arn:aws:iam::111122223333:root"}
 TRUSTING = document([{"Effect": "Allow", "Principal": OURS, "Action": "*", "Resource": "*"}])
@@ -61,6 +61,8 @@ ALLOWED: list[Try] = [
     (MWAA, "sts:AssumeRole", f"{IAM}/batch/risk-starts"),
     (MWAA, "sts:AssumeRole", f"{IAM}/jobyard-care"),
     (JOBS, "s3:GetObject", f"{DATA}/raw/risk/claims/dt=2026-11-01/rows.csv"),
+    (INGESTION, "s3:PutObject", f"{DATA}/raw/risk/claims/dt=2026-11-01/rows.parquet"),
+    (INGESTION, "s3:PutObject", f"{DATA}/feature-store/risk/claims/dt=2026-11-01/features.parquet"),
     (JOBS, "s3:PutObject", f"{DATA}/feature-store/risk/claims/dt=2026-11-01/features.parquet"),
     (JOBS, "s3:PutObject", f"{DATA}/models/risk/quality/latest.json"),
     (JOBS, "s3:GetObject", f"{DATA}/models/risk/quality/latest.json"),
@@ -122,6 +124,8 @@ FORBIDDEN: list[Try] = [
     (JOBS, "s3:GetObject", f"{DATA}/raw/care/risk/rows.csv"),
     (JOBS, "s3:GetObject", f"{DATA}/raw/risk-eu/claims/rows.csv"),
     (JOBS, "s3:PutObject", f"{DATA}/raw/risk/claims/rows.csv"),
+    (INGESTION, "s3:PutObject", f"{DATA}/raw/care/claims/dt=2026-11-01/rows.parquet"),
+    (INGESTION, "s3:PutObject", f"{DATA}/raw/risk-eu/claims/dt=2026-11-01/rows.parquet"),
     (JOBS, "s3:PutObject", f"{DATA}/models/care/quality/latest.json"),
     (JOBS, "s3:GetObject", f"{S3}/dags/risk/jobs.json"),
 ]  # fmt: skip

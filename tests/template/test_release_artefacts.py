@@ -129,6 +129,14 @@ def test_the_wheel_works_in_a_teams_repository(
     assert installed("check", cwd=repo).returncode == 1
 
 
+def test_the_wheel_has_the_image_of_an_example(dist: Path) -> None:
+    # In the sources it is a link.
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        dockerfile = archive.read("jobyard_cli/team/examples/ingestion/images/ingestion/Dockerfile")
+    assert dockerfile == (ROOT / "images" / "ingestion" / "Dockerfile").read_bytes()
+
+
 def test_the_wheel_has_airflows_plugin(
     installed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

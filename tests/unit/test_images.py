@@ -326,6 +326,22 @@ def test_what_is_missing_ends_a_job_with_one_line(
     assert error.count("\n") == 1
 
 
+def test_features_are_made_of_parquet_where_a_day_has_it(s3: S3Client) -> None:
+    rows = raw(1)
+    days = [TODAY, TODAY - timedelta(days=2)]
+    for day in days:
+        body = rows.to_parquet(index=False)
+        s3.put_object(Bucket=BUCKET, Key=f"raw/risk/consultations/dt={day}/rows.parquet", Body=body)
+        s3.put_object(Bucket=BUCKET, Key=f"raw/risk/consultations/dt={day}/rows.csv", Body=b"old")
+    assert generation_job.main([*COMMON[:-2], "--dates", ",".join(map(str, days))]) == 0
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="feature-store/")["Contents"]
+    assert [one["Key"] for one in listed] == [
+        f"feature-store/risk/consultations/dt={day}/features.parquet" for day in sorted(days)
+    ]
+    found = pd.read_parquet(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=listed[0]["Key"])["Body"].read()))
+    assert len(found) == len(rows)
+
+
 def test_rows_that_are_no_table_end_a_job_with_one_line(s3: S3Client, capsys: pytest.CaptureFixture[str]) -> None:
     key = f"raw/risk/consultations/dt={TODAY}/rows.csv"
     for body in (b"", b"patient_id\np1\n", ",".join(["patient_id", *MEASUREMENTS]).encode() + b"\n"):

@@ -15,6 +15,7 @@ from jobyard_cli.release.releases import OlderReleaseError, StoreError, publish
 from jobyard_cli.team.scaffold import NewJobError, examples, new_job
 
 from tests.support.golden import assert_golden
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -215,10 +216,20 @@ def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_rep
 
 @pytest.mark.parametrize("example", examples())
 def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: str) -> None:
-    file = new_job(team_repo, "mine", example)
+    file, *_ = new_job(team_repo, "mine", example)
     assert file == team_repo / "dags" / "mine" / "job.yaml"
     assert "TEAM" not in file.read_text()
     assert list(compiled(team_repo)["jobs"]) == ["mine"]
+
+
+def test_an_example_brings_its_image_and_never_replaces_one(team_repo: Path) -> None:
+    image = team_repo / "images" / "ingestion"
+    assert new_job(team_repo, "mine", "ingestion") == [team_repo / "dags" / "mine" / "job.yaml", image]
+    assert (image / "Dockerfile").read_bytes() == (ROOT / "images" / "ingestion" / "Dockerfile").read_bytes()
+    assert not list(image.rglob("__pycache__"))
+    (image / "Dockerfile").write_text("FROM scratch\n")
+    assert new_job(team_repo, "other", "ingestion") == [team_repo / "dags" / "other" / "job.yaml"]
+    assert (image / "Dockerfile").read_text() == "FROM scratch\n"
 
 
 def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:

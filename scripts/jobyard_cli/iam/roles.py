@@ -13,6 +13,7 @@ from jobyard_cli.iam.pipeline_roles import Images
 from jobyard_cli.iam.platform_roles import PLATFORM, OwnJobs, platform_roles
 from jobyard_cli.iam.role import POLICIES, Role, policies
 from jobyard_cli.iam.team_roles import team_roles
+from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.teams import TEAMS
 
@@ -88,6 +89,7 @@ class _Draft:
         for team, repository in self._team_projects(environment).items():
             self.issuers[repository.issuer] = repository.audience
             images = _images(self.account, team, environment, others)
+            self.problems += _unknown_writers(team, environment.teams[team])
             try:
                 self.roles += team_roles(self.account, team, environment.teams[team], repository, images)
             except UnknownPipelinesError as error:
@@ -101,6 +103,15 @@ class _Draft:
             except UnknownPipelinesError as error:
                 self.problems.append(f"{TEAMS}/{team}.yaml: repo {error}")
         return projects
+
+
+def _unknown_writers(team: str, values: Written) -> Iterator[str]:
+    names = values.get("iamRoles", {})
+    known = names.get("serviceAccounts", [])
+    for name in names.get("writeRaw", []):
+        if name not in known:
+            problem = unknown("role", name, known, "iamRoles.serviceAccounts has")
+            yield f"{TEAMS}/{team}.yaml: iamRoles.writeRaw: {problem}"
 
 
 def only(roles: Roles, parts: Sequence[str]) -> Roles:

@@ -18,7 +18,7 @@ from jobyard_cli.platform.kubeconfig import launcher_name
 
 AIRFLOW = "Airflow"
 """Key of the role that Airflow has."""
-READ_DATA = ("raw",)
+RAW = ("raw",)
 WRITE_DATA = AREAS
 """First parts of a team's keys in the data bucket, `<part>/<team>/…`, as the example images have them."""
 NO_DATA = "No rights: the environment's file names no `dataBucket`."
@@ -33,10 +33,15 @@ def team_roles(account: Account, team: str, values: Written, project: Project, i
     yield release_role(account, team, project, release_branch(values.get("revision", "main")), images)
     yield review_role(account, team, project)
     yield launcher(account, team, launcher_name(values, team))
-    for number, name in enumerate(values.get("iamRoles", {}).get("serviceAccounts", []), start=1):
-        yield _jobs(account, team, name, number)
+    names = values.get("iamRoles", {})
+    for number, name in enumerate(names.get("serviceAccounts", []), start=1):
+        yield _jobs(account, team, name, number, writable=(*_raw(name, names), *WRITE_DATA))
     if account.external_secrets:
         yield team_secrets_role(account, team)
+
+
+def _raw(name: str, names: Written) -> tuple[str, ...]:
+    return RAW if name in names.get("writeRaw", []) else ()
 
 
 def launcher(account: Account, team: str, name: str) -> Role:
@@ -59,7 +64,7 @@ def airflow_name() -> str:
     return "jobyard-mwaa"
 
 
-def _jobs(account: Account, team: str, name: str, number: int) -> Role:
+def _jobs(account: Account, team: str, name: str, number: int, writable: Iterable[str]) -> Role:
     notes = []
     if not account.data_bucket:
         notes.append(NO_DATA)
@@ -69,16 +74,16 @@ def _jobs(account: Account, team: str, name: str, number: int) -> Role:
         name,
         f"jobs of team {team}",
         list(trusts_pods(account, namespace(team))),
-        list(_data(account, team)),
+        list(_data(account, team, writable)),
         notes,
     )
 
 
-def _data(account: Account, team: str) -> Iterator[Statement]:
+def _data(account: Account, team: str, writable_parts: Iterable[str]) -> Iterator[Statement]:
     if not account.data_bucket:
         return
     bucket = account.data_bucket
-    readable, writable = _keys(team, (*READ_DATA, *WRITE_DATA)), account.object_arns(bucket, _keys(team, WRITE_DATA))
+    readable, writable = _keys(team, (*RAW, *WRITE_DATA)), account.object_arns(bucket, _keys(team, writable_parts))
     yield allow("ReadData", ["s3:GetObject"], account.object_arns(bucket, readable))
     yield allow("WriteData", ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], writable)
     yield allow("ListData", ["s3:ListBucket"], [account.bucket_arn(bucket)], StringLike={"s3:prefix": readable})

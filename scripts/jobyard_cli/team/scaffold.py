@@ -1,7 +1,9 @@
-"""Create a job from an example."""
+"""Create a job from an example, with the images that only this example has."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from jobyard.contract import NAME, NAME_RULE
@@ -23,8 +25,10 @@ def examples() -> list[str]:
     return sorted(folder.name for folder in EXAMPLES.iterdir() if (folder / "job.yaml").exists())
 
 
-def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
-    """Write `dags/<name>/job.yaml` and return its path. An existing job is never changed.
+def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> list[Path]:
+    """Write `dags/<name>/job.yaml`, and the example's own images that the repository lacks; return what was written.
+
+    The job is first, then the images' folders. An existing job or image is never changed.
 
     Raises:
         NotATeamRepoError: the folder is not a team's repository.
@@ -41,4 +45,13 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> Path:
     text = (EXAMPLES / example / "job.yaml").read_text(encoding="utf-8")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text.replace("TEAM", repo.team), encoding="utf-8")
-    return file
+    return [file, *_copy_images(EXAMPLES / example / "images", repo.root / "images")]
+
+
+def _copy_images(source: Path, target: Path) -> Iterator[Path]:
+    """Copy the images that are missing in `target`; yield their folders there."""
+    for folder in sorted(source.glob("*/")):
+        copy = target / folder.name
+        if not copy.exists():
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            yield copy

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 from live import releases
-from live.postgresql import postgresql
 from live.running import LiveAirflow
 from live.stand_ins import ScriptedCluster, Webhook
 from support import PLATFORM, Bucket, kubeconfig
+
+from tests.support.postgresql import postgresql
 
 # Not less: Airflow may start a sensor's next look before it has taken note of the end of the last one.
 LOOK_SECONDS = 10

@@ -14,7 +14,8 @@ from urllib.request import urlopen
 
 import psycopg2
 from jobyard.compat import AIRFLOW_3
-from live.postgresql import free_port
+
+from tests.support.ports import free_ports
 
 LOG_LINES = 40
 # Generous, as the machine may have more to do; nothing waits longer than it has to.
@@ -31,7 +32,7 @@ class LiveAirflow:
         self.home = home
         self._processes: list[subprocess.Popen[bytes]] = []
         self._database = f"postgresql://airflow@{database}"
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
         self._environment = {**inherited, **variables, **_settings(home, self.url, database)}
 
@@ -63,7 +64,7 @@ class LiveAirflow:
             TimeoutError: it did not answer.
             RuntimeError: a process has failed.
         """
-        port = str(free_port())
+        port = str(free_ports(1)[0])
         # Everyone who reaches it on loopback may read everything.
         (self.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
         self.command(["api-server", "--apps", "core", "--port", port] if AIRFLOW_3 else ["webserver", "--port", port])

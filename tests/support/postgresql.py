@@ -1,16 +1,17 @@
-"""A PostgreSQL server of its own: the database that MWAA has, which refuses much that SQLite takes."""
+"""A PostgreSQL server of its own: the database that MWAA has, and that images/ingestion reads."""
+
+from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
+from tests.support.ports import free_ports
 
 # Debian has the programs that are not for users here, in a folder for each version.
 DEBIAN = Path("/usr/lib/postgresql")
@@ -21,24 +22,28 @@ OPTIONS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_c
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(rules: Sequence[str] = ()) -> Iterator[str]:
     """Run a server with an empty database; yields the address of that, for any of Python's drivers.
+
+    The user `airflow` may do everything, and needs no password, nor does any other. `rules` are lines of pg_hba.conf
+    that come before that.
 
     Raises:
         TimeoutError: the server did not answer.
     """
     folder = Path(tempfile.mkdtemp(prefix="jobyard-postgresql-"))
-    user = _unprivileged(folder)
-    port = free_port()
+    data, user = str(folder / "data"), _unprivileged(folder)
+    (port,) = free_ports(1)
     try:
-        initialise = [_program("initdb"), "-D", folder / "data", "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
+        initialise = [_program("initdb"), "-D", data, "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N"]
         subprocess.run([*initialise, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, user=user)
+        _prepend(Path(data, "pg_hba.conf"), rules)
         options = [part for option in OPTIONS for part in ("-c", option)]
         address = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
         with (
             open(folder / "log", "wb") as log,
             subprocess.Popen(
-                [_program("postgres"), "-D", folder / "data", *address, *options],
+                [_program("postgres"), "-D", data, *address, *options],
                 stdout=log,
                 stderr=log,
                 cwd=folder,
@@ -58,7 +63,7 @@ def postgresql() -> Iterator[str]:
 def _program(name: str) -> str:
     folders = sorted(DEBIAN.glob("*/bin"), key=lambda folder: float(folder.parent.name))
     found = shutil.which(name, path=os.pathsep.join([*map(str, reversed(folders)), os.environ["PATH"]]))
-    assert found, "PostgreSQL is not installed; tests/airflow/test_supported_versions.py installs it"
+    assert found, "PostgreSQL is not installed; tests/airflow and tests/ingestion install it"
     return found
 
 
@@ -70,18 +75,15 @@ def _unprivileged(folder: Path) -> str | None:
     return "postgres"
 
 
-def _wait(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _prepend(file: Path, lines: Sequence[str]) -> None:
+    file.write_text("".join(f"{line}\n" for line in lines) + file.read_text())
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    ask = [_program("pg_isready"), "--quiet", "-h", "127.0.0.1", "-p", str(port)]
     end = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < end:
-        with suppress(psycopg2.OperationalError):
-            psycopg2.connect(host="127.0.0.1", port=port, user="airflow", dbname="postgres").close()
+        if subprocess.run(ask, check=False).returncode == 0:
             return
         time.sleep(0.1)
     raise TimeoutError(f"PostgreSQL does not answer:\n{log.read_text(errors='replace')}")
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -31,7 +31,7 @@ def read(file: Path) -> nbformat.NotebookNode:
     try:
         notebook = nbformat.read(file, as_version=4)
         nbformat.validate(notebook)
-    except (NotJSONError, nbformat.ValidationError, ValueError, AttributeError, KeyError) as error:
+    except (NotJSONError, nbformat.ValidationError, ValueError, TypeError, LookupError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotebookFileError(f"the file must be a notebook as Jupyter writes it: {reason}") from error
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
@@ -76,19 +76,18 @@ def output(notebook: nbformat.NotebookNode, address: str) -> str:
             f"the cell tagged '{OUTPUT_TAG}' must end with JSON({{...}}), after from IPython.display import JSON"
         )
     text = _text(value)
+    size = len(text.encode())
+    if size >= OUTPUT_BYTES:
+        raise OutputError(f"the output must be smaller than {OUTPUT_BYTES} bytes; it has {size}: store it in S3")
     with_address = _text({"notebook": address, **value}) if isinstance(value, dict) else text
     return with_address if len(with_address.encode()) < OUTPUT_BYTES else text
 
 
 def _text(value: Any) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise OutputError(f"the output must have neither NaN nor infinity; got {value!r:.200}") from error
-    size = len(text.encode())
-    if size >= OUTPUT_BYTES:
-        raise OutputError(f"the output must be smaller than {OUTPUT_BYTES} bytes; it has {size}: store it in S3")
-    return text
 
 
 def _tagged(notebook: nbformat.NotebookNode, tag: str) -> Iterator[Any]:

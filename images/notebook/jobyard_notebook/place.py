@@ -18,15 +18,15 @@ SUFFIX = ".ipynb"
 CONSOLE = "https://console.aws.amazon.com/s3/object/"
 OTHER_SERVER = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables that lead boto3 to an S3 server that AWS's console knows nothing of."""
-FOLDERS = {
-    "HOME": "home",
+OWN = {
     "IPYTHONDIR": "ipython",
     "JUPYTER_CONFIG_DIR": "jupyter/config",
     "JUPYTER_DATA_DIR": "jupyter/data",
     "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
-    "MPLCONFIGDIR": "matplotlib",
 }
-"""Variables of the folders that Jupyter, IPython and matplotlib write to; a pod's user has no home."""
+"""Variables of the folders that Jupyter and IPython write to. A person's own settings and kernels would be in them."""
+AT_HOME = {"HOME": "home", "MPLCONFIGDIR": "matplotlib"}
+"""The same, of the rest. A pod's user has no home; a person's has the credentials for S3."""
 
 
 def check(address: str) -> None:
@@ -75,9 +75,10 @@ class Objects:
 
 
 def folders(temporary: Path) -> dict[str, str]:
-    """Make the folders that Jupyter needs, and return their variables."""
+    """Make the folders that a kernel writes to, and return their variables."""
+    names = OWN if os.access(Path.home(), os.W_OK) else {**OWN, **AT_HOME}
     made = {}
-    for variable, name in FOLDERS.items():
+    for variable, name in names.items():
         folder = temporary / name
         folder.mkdir(parents=True, exist_ok=True)
         made[variable] = str(folder)

@@ -25,6 +25,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "How-to guides": (
         "install",
         "run",
+        "notebook",
         "runs",
         "import-crontab",
         "import-dag-factory",

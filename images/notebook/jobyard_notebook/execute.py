@@ -57,8 +57,8 @@ def execute(file: Path, to: str, parameters: Mapping[str, Any]) -> nbformat.Note
             raise CellError(f"{_failure(error)}; executed notebook: {place.shown(to)}") from error
         except DeadKernelError as error:
             raise CellError(
-                "the kernel died, most likely as it used more memory than the task's limit; the cells that ended are in "
-                f"the executed notebook: {place.shown(to)}"
+                "the kernel died, most likely as it used more memory than the task's limit; executed notebook, with "
+                f"the cells that ended: {place.shown(to)}"
             ) from error
         except OSError as error:
             raise StoreError(f"can't write the executed notebook to {to}: {error}") from error
@@ -86,7 +86,7 @@ def _jupyter_folders() -> Iterator[None]:
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True) as folder:
         os.environ.update(place.folders(Path(folder)))
-        # The kernel is no debugger's: without this it warns of it.
+        # Without this, the kernel warns that a debugger could miss breakpoints.
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
         try:
             yield

@@ -44,7 +44,7 @@ def check(address: str) -> None:
 def shown(address: str) -> str:
     """Return what leads a person to the notebook: the page of AWS's console, or the address where it has none.
 
-    The page asks for a login and has only what the person may read. A signed link would open it to whoever has the log.
+    The page asks for a login and has only what the person may read; a signed link would open it to the log's readers.
     """
     if not address.startswith(S3) or any(os.environ.get(name) for name in OTHER_SERVER):
         return address

@@ -41,7 +41,7 @@ def execute(file: Path, to: str, parameters: Mapping[str, Any]) -> nbformat.Note
     papermill_io.register(place.S3, place.Objects)
     with _jupyter_folders():
         try:
-            return papermill.execute_notebook(
+            executed: nbformat.NotebookNode = papermill.execute_notebook(
                 _literal(str(file)),
                 _literal(to),
                 dict(parameters),
@@ -62,6 +62,7 @@ def execute(file: Path, to: str, parameters: Mapping[str, Any]) -> nbformat.Note
             ) from error
         except OSError as error:
             raise StoreError(f"can't write the executed notebook to {to}: {error}") from error
+    return executed
 
 
 def _literal(path: str) -> str:

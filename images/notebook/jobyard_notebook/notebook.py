@@ -29,7 +29,7 @@ def read(file: Path) -> nbformat.NotebookNode:
         there = ", ".join(sorted(found.name for found in file.parent.glob("*.ipynb"))) or "no notebooks"
         raise NotebookFileError(f"the file does not exist; {file.parent.absolute()} has: {there}")
     try:
-        notebook = nbformat.read(file, as_version=4)
+        notebook: nbformat.NotebookNode = nbformat.read(file, as_version=4)
         nbformat.validate(notebook)
     except (NotJSONError, nbformat.ValidationError, ValueError, TypeError, LookupError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -14,7 +14,9 @@ from jobyard_cli.release.compile import InvalidJobsError, compile_release
 from jobyard_cli.release.releases import OlderReleaseError, StoreError, publish
 from jobyard_cli.team.scaffold import NewJobError, examples, new_job
 
+from tests.support.command import Jobyard
 from tests.support.golden import assert_golden
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -219,6 +221,21 @@ def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: s
     assert file == team_repo / "dags" / "mine" / "job.yaml"
     assert not [written for written in (file, *images) if "TEAM" in written.read_text()]
     assert list(compiled(team_repo)["jobs"]) == ["mine"]
+
+
+def test_an_examples_image_is_completed_and_none_of_its_files_replaced(team_repo: Path, jobyard: Jobyard) -> None:
+    image = team_repo / "images" / "notebook"
+    image.mkdir()
+    (image / "Dockerfile").write_text("FROM ours\n")
+    wrote = "wrote dags/one/job.yaml; change it, then run `jobyard check`\n"
+    assert jobyard("new", "one", "--like", "notebook") == (0, f"wrote images/notebook\n{wrote}", "")
+    assert (image / "Dockerfile").read_text() == "FROM ours\n"
+    assert 'team = \\"risk\\"' in (image / "notebooks" / "quality.ipynb").read_text()
+    files = {file.relative_to(image) for file in image.rglob("*") if file.is_file()}
+    source = ROOT / "images" / "notebook"
+    assert files == {file.relative_to(source) for file in source.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    assert not any(file.is_symlink() for file in image.rglob("*"))
+    assert jobyard("new", "two", "--like", "notebook") == (0, wrote.replace("one", "two"), "")
 
 
 def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:

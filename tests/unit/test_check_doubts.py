@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jobyard import limits
@@ -269,7 +270,8 @@ def test_a_release_that_is_large_for_its_loaders(add_job: AddJob, team_repo: Pat
 def test_outputs_are_seen_however_a_notebook_is_written(team_repo: Path) -> None:
     folder = team_repo / "images" / "inference" / "notebooks"
     (folder / ".ipynb_checkpoints").mkdir(parents=True)
-    full, empty = {"outputs": [{"text": "p1"}]}, {"outputs": []}
+    full: dict[str, Any] = {"outputs": [{"text": "p1"}]}
+    empty: dict[str, Any] = {"outputs": []}
     text = {"source": '"outputs": [1]'}
     for name, cells, indent in (
         ("compact", [empty, full, full], None),

@@ -26,6 +26,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "install",
         "workflows",
         "run",
+        "notebook",
         "runs",
         "ingestion",
         "import-crontab",

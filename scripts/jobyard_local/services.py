@@ -132,6 +132,10 @@ def redis_process(layout: Layout) -> Process:
     return Process("redis", command, listens("127.0.0.1", port))
 
 
+SOURCE = "jobyard.source"
+"""Key in the configuration of a bare repository."""
+
+
 class GitRepository:
     """A bare repository that Argo CD reads by its file:// address, and a person pushes to."""
 
@@ -157,6 +161,16 @@ class GitRepository:
         options = ["--force"] if force else []
         git(tree, "push", "--quiet", *options, str(self.path), "HEAD:main")
         return git(tree, "rev-parse", "HEAD").strip()
+
+    def note_source(self, tree: Path) -> None:
+        """Note the folder that it is pushed from."""
+        git(self.path, "config", SOURCE, str(tree.resolve()))
+
+    def source(self) -> str:
+        """Return the folder that it was last pushed from; "" if that was not noted."""
+        if not self.path.exists():
+            return ""
+        return git(self.path, "config", "--default", "", "--get", SOURCE).strip()
 
     def replace(self, files: dict[str, Path | str], message: str, scratch: Path) -> str:
         """Make these files (path in the repository -> a file, a folder or a text) the whole content of main."""

@@ -13,11 +13,15 @@ from jobyard_cli.cli.steps import Steps, new_console
 from jobyard_cli.errors import UsageError
 from jobyard_cli.system.folders import cache_dir, state_dir
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from jobyard_local import teams
 from jobyard_local.images import Builder
 from jobyard_local.platform import LocalPlatform
 from jobyard_local.settings import Source
+from jobyard_local.team_states import team_states
+from jobyard_local.teams import SHOWN
 
 app = typer.Typer(no_args_is_help=True, help="Your own teams on the local platform.")
 
@@ -69,6 +73,23 @@ def remove(
     platform = LocalPlatform(state_dir(name), Source.find())
     with platform.claim(), Steps(new_console()) as steps:
         teams.remove(platform, team, steps)
+
+
+@app.command("list")
+def list_teams(name: Name = "local") -> None:
+    """List the teams: where each is from, what Argo CD has synced, and the jobs that are released."""
+    states = team_states(LocalPlatform(state_dir(name), Source.find()))
+    console = new_console()
+    if not states:
+        console.print("no team yet; `jobyard local team add FOLDER` adds one")
+        return
+    table = Table("team", "folder or repository", "namespace", "commit", "Argo CD", "jobs released", box=None)
+    for state in states:
+        jobs = str(len(state.jobs)) + (f": {', '.join(state.jobs[:SHOWN])}" if state.jobs else "")
+        more = ", …" if len(state.jobs) > SHOWN else ""
+        commit, stands = state.commit[:12] or "none yet", escape("\n".join(state.argocd))
+        table.add_row(state.team, escape(state.source), state.namespace, commit, stands, jobs + more)
+    console.print(table, highlight=False)
 
 
 def _secrets(given: Iterable[str]) -> Iterable[tuple[str, Path]]:

@@ -129,6 +129,7 @@ class LocalTeam:
         """
         self.repository.create()
         revision = self.repository.push(tree, force=force)
+        self.repository.note_source(tree)
         self.platform.add_team(self.name, {"repo": self.repository.url, **granted})
         # The bounds have the team's Application. It may have looked at the repository before this push.
         argocd.refresh(self.platform.kubectl, f"team-{self.name}")

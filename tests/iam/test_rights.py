@@ -66,6 +66,7 @@ ALLOWED: list[Try] = [
     (JOBS, "s3:PutObject", f"{DATA}/feature-store/risk/claims/dt=2026-11-01/features.parquet"),
     (JOBS, "s3:PutObject", f"{DATA}/models/risk/quality/latest.json"),
     (JOBS, "s3:GetObject", f"{DATA}/models/risk/quality/latest.json"),
+    (JOBS, "s3:PutObject", f"{DATA}/notebooks/risk/report/dt=2026-11-01/run.ipynb"),
     (JOBS, "s3:DeleteObject", f"{DATA}/predictions/risk/claims/dt=2026-11-01/predictions.parquet"),
 ]
 FORBIDDEN: list[Try] = [

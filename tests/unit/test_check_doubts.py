@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jobyard import limits
@@ -264,3 +265,26 @@ def test_a_release_that_is_large_for_its_loaders(add_job: AddJob, team_repo: Pat
     ]
     # Of a few jobs alone nobody can say how many there are.
     assert check_repo(team_repo, [team_repo / "dags" / "job-1"]).warnings == []
+
+
+def test_outputs_are_seen_however_a_notebook_is_written(team_repo: Path) -> None:
+    folder = team_repo / "images" / "inference" / "notebooks"
+    (folder / ".ipynb_checkpoints").mkdir(parents=True)
+    full: dict[str, Any] = {"outputs": [{"text": "p1"}]}
+    empty: dict[str, Any] = {"outputs": []}
+    text = {"source": '"outputs": [1]'}
+    for name, cells, indent in (
+        ("compact", [empty, full, full], None),
+        ("indented", [full, empty], 2),
+        ("cleared", [empty, text], 1),
+        (".ipynb_checkpoints/compact", [full], None),
+    ):
+        (folder / f"{name}.ipynb").write_text(json.dumps({"cells": cells}, indent=indent))
+    (folder / "linked.ipynb").symlink_to("compact.ipynb")
+    (folder / "broken.ipynb").write_bytes(b"\xff{")
+    checked = check_repo(team_repo)
+    assert checked.findings == []
+    assert [str(warning).partition(", which")[0] for warning in checked.warnings] == [
+        "images/inference/notebooks/compact.ipynb:1:30: warning: the notebook has outputs of 2 cells",
+        "images/inference/notebooks/indented.ipynb:4:7: warning: the notebook has outputs of 1 cell",
+    ]

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from jobyard_cli.cli.steps import Steps
 from jobyard_cli.errors import UsageError
+from jobyard_cli.release.compile import compile_release
 from jobyard_cli.system.errors import ProgramError
 from jobyard_cli.team.repo import NotATeamRepoError
-from jobyard_local import argocd, teams
+from jobyard_local import argocd, team_commands, teams
 from jobyard_local.errors import NotRunningError, TeamRefusedError, UnknownTeamError
 from jobyard_local.settings import Source
 from jobyard_local.team_commands import _secrets
+from jobyard_local.team_states import TeamState, team_states
 from jobyard_local.teams import QUOTA, Asked
 from rich.console import Console
 
@@ -88,6 +90,21 @@ class FakeBuilder:
         return f"{destination.rpartition(':')[0]}@{DIGEST}"
 
 
+class FakeS3:
+    """Has releases by their keys, and notes what is deleted."""
+
+    exceptions = SimpleNamespace(NoSuchKey=KeyError)
+
+    def __init__(self, releases: dict[str, str], deleted: list[str]) -> None:
+        self.releases, self.deleted = releases, deleted
+
+    def get_object(self, *, Bucket: str, Key: str) -> Any:
+        return {"Body": io.BytesIO(self.releases[Key].encode())}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:
+        self.deleted.append(Key)
+
+
 class FakePlatform:
     """A platform that is up; Argo CD has synced what was pushed once the team is registered."""
 
@@ -104,6 +121,7 @@ class FakePlatform:
         self.alive = {"etcd": True, "airflow-scheduler": True}
         self.deleted: list[str] = []
         self.puts = 0
+        self.releases: dict[str, str] = {}
 
     def processes(self) -> dict[str, bool]:
         return self.alive
@@ -124,7 +142,7 @@ class FakePlatform:
         self.puts += 1
 
     def s3(self) -> Any:
-        return SimpleNamespace(delete_object=lambda Bucket, Key: self.deleted.append(Key))
+        return FakeS3(self.releases, self.deleted)
 
 
 @pytest.fixture
@@ -331,6 +349,48 @@ def test_a_team_is_removed_with_its_objects_repository_and_dags(add: Add, platfo
         teams.remove(platform, "risk", steps())
 
 
+def test_the_list_has_each_teams_folder_commit_and_jobs(
+    add: Add, platform: Any, team_repo: Path, add_job: AddJob
+) -> None:
+    add_job("train")
+    add_job("score")
+    commit = commit_all(team_repo)
+    add()
+    platform.releases["dags/risk/jobs.json"] = compile_release(team_repo, commit).body.decode()
+    # One that is registered, and that Argo CD has not seen.
+    platform.registered["care"] = {"repo": "https://git.example.com/care.git"}
+    care, risk = team_states(platform)
+    assert care == TeamState(
+        team="care",
+        source="https://git.example.com/care.git",
+        namespace="team-care",
+        commit="",
+        argocd=["bounds-care: not made yet", "team-care: not made yet"],
+        jobs=[],
+    )
+    assert risk == TeamState(
+        team="risk",
+        source=str(team_repo),
+        namespace="team-risk",
+        commit=commit,
+        argocd=["Synced, Healthy"],
+        jobs=["score", "train"],
+    )
+
+
+def test_the_list_is_a_table(jobyard: Jobyard, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = TeamState("risk", "/a[b]", "team-risk", "c0ffee" * 7, ["Synced, Healthy"], list("abcdefg"))
+    found = [state]
+    monkeypatch.setattr(team_commands, "team_states", lambda _: found)
+    code, out, _ = jobyard("local", "team", "list")
+    assert code == 0
+    title, row = (line.split() for line in out.splitlines())
+    assert " ".join(title) == "team folder or repository namespace commit Argo CD jobs released"
+    assert " ".join(row) == ("risk /a[b] team-risk c0ffeec0ffee Synced, Healthy 7: a, b, c, d, e, …")
+    found.clear()
+    assert jobyard("local", "team", "list")[1] == "no team yet; `jobyard local team add FOLDER` adds one\n"
+
+
 def test_a_removal_that_was_interrupted_goes_on(platform: Any) -> None:
     platform.kubectl.applications["bounds-risk"] = ""
     platform.kubectl.message = argocd.WOULD_EMPTY
@@ -355,6 +415,8 @@ def test_the_command_on_a_platform_that_was_never_started(
 ) -> None:
     monkeypatch.setenv("JOBYARD_STATE", str(tmp_path / "state"))
     code, _, error = jobyard("local", "team", "add", str(team_repo))
+    assert (code, error) == (1, "the local platform is not running; start it with `jobyard local up`\n")
+    code, _, error = jobyard("local", "team", "list")
     assert (code, error) == (1, "the local platform is not running; start it with `jobyard local up`\n")
     code, _, error = jobyard("local", "team", "remove", "risk")
     assert (code, error) == (1, "the local platform is not running; start it with `jobyard local up`\n")

@@ -15,7 +15,8 @@ NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/-]|
 """A path from the top folder; one with a placeholder in it is none."""
 TEST = re.compile(r"(?<![\w/])(test_[a-z0-9_]+\.py)\b")
 MADE = re.compile(
-    r"dags/(risk|fraud|a|jobyard/(platform\.json|loaders\.json|prices\.yaml)|score|score-records|train-model|ingest-consultations|JOB)\b.*"
+    r"dags/(risk|fraud|a|jobyard/(platform\.json|loaders\.json|prices\.yaml)|check-day|score|score-records|train-model"
+    r"|ingest-consultations|JOB)\b.*"
     r"|(dags|images)/(features|features-to-inference|inference|rates|shop)\b.*"
     r"|values/(published-jobs(\.yaml|/.*)?|team\.yaml|teams/(fraud|NAME)\.yaml|environments/staging\.yaml)"
 )

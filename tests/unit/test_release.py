@@ -14,6 +14,7 @@ from jobyard_cli.release.compile import InvalidJobsError, compile_release
 from jobyard_cli.release.releases import OlderReleaseError, StoreError, publish
 from jobyard_cli.team.scaffold import NewJobError, examples, new_job
 
+from tests.support.command import Jobyard
 from tests.support.golden import assert_golden
 from tests.support.paths import ROOT
 
@@ -216,20 +217,33 @@ def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_rep
 
 @pytest.mark.parametrize("example", examples())
 def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: str) -> None:
-    file, *_ = new_job(team_repo, "mine", example)
+    file, *images = new_job(team_repo, "mine", example)
     assert file == team_repo / "dags" / "mine" / "job.yaml"
-    assert "TEAM" not in file.read_text()
+    assert not [written for written in (file, *images) if "TEAM" in written.read_text()]
     assert list(compiled(team_repo)["jobs"]) == ["mine"]
 
 
-def test_an_example_brings_its_image_and_never_replaces_one(team_repo: Path) -> None:
+def test_an_examples_image_is_completed_and_none_of_its_files_replaced(team_repo: Path, jobyard: Jobyard) -> None:
+    image = team_repo / "images" / "notebook"
+    image.mkdir()
+    (image / "Dockerfile").write_text("FROM ours\n")
+    wrote = "wrote dags/one/job.yaml; change it, then run `jobyard check`\n"
+    assert jobyard("new", "one", "--like", "notebook") == (0, f"wrote images/notebook\n{wrote}", "")
+    assert (image / "Dockerfile").read_text() == "FROM ours\n"
+    assert 'team = \\"risk\\"' in (image / "notebooks" / "quality.ipynb").read_text()
+    files = {file.relative_to(image) for file in image.rglob("*") if file.is_file()}
+    source = ROOT / "images" / "notebook"
+    assert files == {file.relative_to(source) for file in source.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    assert not any(file.is_symlink() for file in image.rglob("*"))
+    assert jobyard("new", "two", "--like", "notebook") == (0, wrote.replace("one", "two"), "")
+
+
+def test_an_image_that_the_repository_lacks_is_a_copy(team_repo: Path, jobyard: Jobyard) -> None:
     image = team_repo / "images" / "ingestion"
-    assert new_job(team_repo, "mine", "ingestion") == [team_repo / "dags" / "mine" / "job.yaml", image]
+    wrote = "wrote dags/one/job.yaml; change it, then run `jobyard check`\n"
+    assert jobyard("new", "one", "--like", "ingestion") == (0, f"wrote images/ingestion\n{wrote}", "")
     assert (image / "Dockerfile").read_bytes() == (ROOT / "images" / "ingestion" / "Dockerfile").read_bytes()
     assert not list(image.rglob("__pycache__"))
-    (image / "Dockerfile").write_text("FROM scratch\n")
-    assert new_job(team_repo, "other", "ingestion") == [team_repo / "dags" / "other" / "job.yaml"]
-    assert (image / "Dockerfile").read_text() == "FROM scratch\n"
 
 
 def test_a_new_job_never_replaces_one(add_job: AddJob, team_repo: Path) -> None:

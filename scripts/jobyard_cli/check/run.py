@@ -14,6 +14,7 @@ from jobyard_cli.check.job import CheckedJob, check_file
 from jobyard_cli.check.limits import check_all_limits
 from jobyard_cli.check.links import check_links
 from jobyard_cli.check.loaders import doubt_loaders
+from jobyard_cli.check.notebooks import doubt_notebooks
 from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.system.sharing import nothing, share
@@ -114,6 +115,7 @@ def _together(repo: TeamRepo, findings: set[Finding], jobs: list[CheckedJob], *,
         if not any(finding.rule == "limit" for finding in findings):
             findings.update(check_all_limits(fitting))
         checked.warnings += doubt_loaders(entries, repo)
+        checked.warnings += doubt_notebooks(repo.root)
     checked.findings = sorted(findings)
     return checked
 

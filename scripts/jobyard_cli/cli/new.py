@@ -14,11 +14,11 @@ def new(
     like: Annotated[str, typer.Option(help="Example to start from.")] = "batch-inference",
     repo: TeamRepository = None,
 ) -> None:
-    """Create dags/JOB/job.yaml from an example, and the example's image if images/ lacks it."""
+    """Create dags/JOB/job.yaml from an example, and the images of the example's own, as far as images/ lacks them."""
     from jobyard_cli.team.scaffold import new_job
 
     root = team_root(repo)
     file, *images = new_job(root, job, like)
-    for image in images:
-        print(f"wrote {image.relative_to(root)}, the image of the example")
+    for image in sorted({written.relative_to(root).parts[1] for written in images}):
+        print(f"wrote images/{image}")
     print(f"wrote {file.relative_to(root)}; change it, then run `jobyard check`")

@@ -18,7 +18,7 @@ from jobyard.platform_entries import (
 from jobyard_cli.parsing.documents import Written
 from jobyard_cli.platform.teams import PLATFORM_TEAM
 
-AREAS = ("feature-store", "models", "predictions")
+AREAS = ("feature-store", "models", "notebooks", "predictions")
 """Parts of a data bucket in which each team may write below its own name, as the jobs' roles have it."""
 ANY_PRIORITY: Mapping[str, int] = {"min": 1, "max": 1_000_000_000}
 

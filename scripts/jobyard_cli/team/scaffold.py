@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,10 @@ from jobyard_cli.team.repo import TeamRepo
 
 EXAMPLES = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE = "batch-inference"
+TEAM = "TEAM"
+"""Stands for the team's name in the text of an example."""
+NOT_SOURCE = frozenset({"__pycache__", ".ipynb_checkpoints"})
+"""Folders that Python and Jupyter leave beside what people write."""
 
 
 class NewJobError(UsageError):
@@ -26,9 +29,9 @@ def examples() -> list[str]:
 
 
 def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> list[Path]:
-    """Write `dags/<name>/job.yaml`, and the example's own images that the repository lacks; return what was written.
+    """Write `dags/<name>/job.yaml` and the example's images, if it has any; return what was written, the job first.
 
-    The job is first, then the images' folders. An existing job or image is never changed.
+    An existing file is never changed: of an image that the repository has, only missing files are written.
 
     Raises:
         NotATeamRepoError: the folder is not a team's repository.
@@ -42,16 +45,25 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> list[Path]
     file = repo.root / "dags" / name / "job.yaml"
     if file.exists():
         raise NewJobError(f"dags/{name}/job.yaml already exists; it was not changed")
-    text = (EXAMPLES / example / "job.yaml").read_text(encoding="utf-8")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text.replace("TEAM", repo.team), encoding="utf-8")
-    return [file, *_copy_images(EXAMPLES / example / "images", repo.root / "images")]
+    source = EXAMPLES / example
+    _write(file, source / "job.yaml", repo.team)
+    return [file, *_new_images(source / "images", repo)]
 
 
-def _copy_images(source: Path, target: Path) -> Iterator[Path]:
-    """Copy the images that are missing in `target`; yield their folders there."""
-    for folder in sorted(source.glob("*/")):
-        copy = target / folder.name
-        if not copy.exists():
-            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
-            yield copy
+def _new_images(source: Path, repo: TeamRepo) -> Iterator[Path]:
+    """Write and yield the files of the example's images that the repository lacks."""
+    if not source.is_dir():
+        return
+    for image in sorted(source.iterdir()):
+        # Each may be a link to a folder, into which a search of the folder above does not go.
+        for found in sorted(image.rglob("*")):
+            target = repo.root / "images" / found.relative_to(source)
+            if found.is_file() and NOT_SOURCE.isdisjoint(found.parts) and not target.exists():
+                _write(target, found, repo.team)
+                yield target
+
+
+def _write(target: Path, source: Path, team: str) -> None:
+    text = source.read_text(encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text.replace(TEAM, team), encoding="utf-8")

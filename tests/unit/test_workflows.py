@@ -104,7 +104,7 @@ def scored_by(s3: S3Client, day: date) -> str:
 
 
 def test_a_candidate_is_promoted_if_it_is_better(team_repo: Path, data: S3Client, run: Run) -> None:
-    file = new_job(team_repo, "promote", "promote-if-better")
+    file, *_ = new_job(team_repo, "promote", "promote-if-better")
     states, outputs, log = run("promote", back(2))
     assert set(map(tuple, states.values())) == {(State.SUCCESS,)}
     assert "no champion yet, so chance: 0.5000; gain +0.4" in log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,17 +66,23 @@ def s3_process(layout: Layout, root: Credentials) -> Process:
 
 
 def s3_client(layout: Layout, credentials: Credentials) -> S3Client:
-    """Return a client for the platform's S3 server."""
+    """Return a client for the platform's S3 server; one for all, as threads may share it."""
+    return _client(layout.s3_url, credentials.access_key, credentials.secret_key)
+
+
+@cache
+def _client(url: str, access_key: str, secret_key: str) -> S3Client:
     import boto3
     from botocore.config import Config
 
-    return boto3.client(
+    # A session of its own: threads may not make clients of boto3's default session at once.
+    return boto3.session.Session().client(
         "s3",
         config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}),
-        endpoint_url=layout.s3_url,
+        endpoint_url=url,
         region_name=REGION,
-        aws_access_key_id=credentials.access_key,
-        aws_secret_access_key=credentials.secret_key,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
     )
 
 

@@ -14,6 +14,7 @@ from jobyard_cli.cli.steps import Steps
 from jobyard_cli.platform.data import platform_data
 from jobyard_cli.platform.files import task_types
 from jobyard_cli.release.compile import compile_jobs
+from jobyard_cli.team.scaffold import examples, new_job
 from jobyard_local.pod_identity import policies
 
 from tests.airflow.test_planned_jobs import EVERYTHING
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tests.charts.conftest import Cluster
 
 Object = dict[str, Any]
-EXAMPLES = SOURCE.root / "scripts" / "jobyard_cli" / "team" / "examples"
 ANY_IMAGE = "registry.example.com/risk/any@sha256:" + 64 * "0"
 SHAPES = """\
 apiVersion: jobyard/v1
@@ -70,8 +70,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     values = team_repo / "values" / "team.yaml"
     everywhere = "allowedNodeGroups: [default, gpu, graviton, high-cpu, high-memory]"
     values.write_text(values.read_text().replace("allowedNodeGroups: [default, high-cpu, high-memory]", everywhere))
-    files = [*sorted(FIXTURES.glob("valid/*/job.yaml")), *sorted(EXAMPLES.glob("*/job.yaml"))]
-    texts = {file.parent.name: file.read_text("utf-8-sig") for file in files}
+    for example in examples():
+        new_job(team_repo, f"like-{example}", example)
+    texts = {file.parent.name: file.read_text("utf-8-sig") for file in sorted(FIXTURES.glob("valid/*/job.yaml"))}
     for name, text in {**texts, "everything": EVERYTHING, "shapes": SHAPES}.items():
         file = team_repo / "dags" / name / "job.yaml"
         file.parent.mkdir()

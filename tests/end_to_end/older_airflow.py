@@ -17,6 +17,8 @@ from tests.support.waiting import wait_until
 
 RUN_JOBS = "tests/dags/run_jobs.py"
 MARK = "ended: "
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
+"""Read here, as pytest changes its own variable for each test, and a thread that reads all of them then fails."""
 Ended = list[dict[str, list[object]]]
 """Of each run that came to its end: task to state and number of tries."""
 
@@ -53,9 +55,8 @@ class OlderAirflow:
         self._python = installed / "bin" / "python"
         self._home = home
         copy_bucket(platform, home / "dags")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
         self._environment = {
-            **inherited,
+            **INHERITED,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

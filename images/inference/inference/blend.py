@@ -11,6 +11,10 @@ import numpy as np
 import xgboost as xgb
 from scipy.optimize import nnls
 
+from inference.model import Model
+
+BOOSTER, BLEND = ".ubj", ".zip"
+"""How the name of a model's object ends: one booster, or several blended."""
 WEIGHTS = "weights.json"
 
 
@@ -43,6 +47,11 @@ class Blend:
             weights = json.loads(archive.read(WEIGHTS))
             members = [load_booster(archive.read(f"{number}.ubj")) for number in range(len(weights))]
         return cls(members, weights)
+
+
+def load_model(key: str, content: bytes) -> Model:
+    """The model in an object's content: several blended or a single one, as the object's key says."""
+    return Blend.load(content) if key.endswith(BLEND) else load_booster(content)
 
 
 def load_booster(content: bytes) -> xgb.Booster:

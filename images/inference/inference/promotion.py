@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from inference.blend import Blend, learn_weights
+from inference.blend import Blend, learn_weights, load_model
 from inference.days import days_of, learned_days, rows_of, rows_of_model
 from inference.evaluation import CONFIDENCE, Comparison, compare
 from inference.model import LABEL, Model, check_features, check_labels, is_held_out
@@ -72,10 +72,11 @@ def run_evaluation(store: Store, options: Options) -> Result:
     candidate, champion = store.pointer(options.candidate), store.newest(options.model, options.date)
     days = _unseen(days_of(options.date, options.days), [candidate, champion] if champion else [candidate])
     rows = _labelled(store, options.table, days, candidate["features"])
-    scores = _scores(store.model(candidate), candidate["features"], rows)
-    champion_scores, champion_words = _of_champion(store, champion, rows)
+    content, champion_content = store.content(candidate), store.content(champion) if champion else b""
+    scores = _scores(load_model(candidate["model"], content), candidate["features"], rows)
+    champion_scores, champion_words = _of_champion(champion, champion_content, rows)
     found = compare(rows[LABEL].to_numpy(), scores, champion_scores, options.confidence)
-    is_champion = champion is not None and store.content(champion) == store.content(candidate)
+    is_champion = content == champion_content
     print(f"{_words(rows, days)}: AUC {found.auc:.4f}; {champion_words}: {found.other_auc:.4f}; {_gain(found)}")
     if is_champion:
         print("the candidate is the champion already", flush=True)
@@ -156,7 +157,7 @@ def _about(pointers: Sequence[Pointer], blend: Blend, auc: float, rows: int) -> 
     }
 
 
-def _of_champion(store: Store, champion: Pointer | None, rows: pd.DataFrame) -> tuple[np.ndarray, str]:
+def _of_champion(champion: Pointer | None, content: bytes, rows: pd.DataFrame) -> tuple[np.ndarray, str]:
     """What the champion gives the rows, and what it is, in words."""
     if champion is None:
         return np.zeros(len(rows)), "no champion yet, so chance"
@@ -164,7 +165,8 @@ def _of_champion(store: Store, champion: Pointer | None, rows: pd.DataFrame) -> 
     if missing:
         return np.zeros(len(rows)), f"the champion of {champion['dt']} needs {', '.join(missing)}, so chance"
     # Features that are new to the champion do not keep it from scoring.
-    return _scores(store.model(champion), champion["features"], rows), f"the champion of {champion['dt']}"
+    model = load_model(champion["model"], content)
+    return _scores(model, champion["features"], rows), f"the champion of {champion['dt']}"
 
 
 def _scores(model: Model, features: list[str], rows: pd.DataFrame) -> np.ndarray:

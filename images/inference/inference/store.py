@@ -16,11 +16,8 @@ import xgboost as xgb
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from inference.blend import Blend, load_booster
+from inference.blend import BLEND, BOOSTER, Blend, load_booster, load_model
 from inference.model import Model, Trained
-
-BOOSTER, BLEND = ".ubj", ".zip"
-"""How the name of a model's object ends: one booster, or several blended."""
 
 
 class UnreadableError(Exception):
@@ -178,9 +175,7 @@ class Store:
         Raises:
             UnreadableError: it is gone.
         """
-        if pointer["model"].endswith(BLEND):
-            return Blend.load(self.content(pointer))
-        return self.booster(pointer)
+        return load_model(pointer["model"], self.content(pointer))
 
     def booster(self, pointer: dict[str, Any]) -> xgb.Booster:
         """The booster that a pointer points to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -85,5 +86,7 @@ def folders(temporary: Path) -> dict[str, str]:
     return made
 
 
+@functools.cache
 def _client() -> Any:
+    # One for all, as the notebook is written before and after each cell.
     return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))

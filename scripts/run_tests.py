@@ -45,10 +45,9 @@ class Finished:
 
 def lanes() -> tuple[Lane, ...]:
     """The tests that compute, then those that wait: for a platform, and for the schedulers of Airflows."""
-    others = _lane("all others", *ALL_OTHERS)
     return (
-        # What the others wait for goes first; in between there is time enough.
-        Lane(others.name, ["nice", "-n", "5", *others.command]),
+        # Behind the two that wait, which leave it time enough.
+        _lane("all others", *ALL_OTHERS, niceness=5),
         # The browser comes after the hostile images: as root it has processes without rights, whose folders a step of
         # an image's build may look into.
         _lane("end to end", "--verbose", "tests/end_to_end", "tests/page"),
@@ -56,10 +55,10 @@ def lanes() -> tuple[Lane, ...]:
     )
 
 
-def _lane(name: str, *arguments: str) -> Lane:
+def _lane(name: str, *arguments: str, niceness: int = 0) -> Lane:
     # A cache of its own, as each run rewrites it.
     cache = f"--override-ini=cache_dir=.pytest_cache/{name.replace(' ', '_')}"
-    return Lane(name, [PYTEST, cache, *arguments])
+    return Lane(name, ["nice", "-n", str(niceness), PYTEST, cache, *arguments])
 
 
 def run(*lanes: Lane) -> int:

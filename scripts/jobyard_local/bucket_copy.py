@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "dags/"
 PARSE_SECONDS = 5.0
+"""About what a parse of the loaders takes."""
 
 
 def copy_once(client: S3Client, bucket: str, target: Path, known: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ the module name those that are registered, so that what is built is what runs, i
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 from jobyard_cli.go import toolchain
 from jobyard_cli.system.locks import one_builder
 from jobyard_cli.system.programs import Report, run
+
+from tests.charts.upstream_files import download
 
 PINS = Path(__file__).parent / "external-secrets"
 MODULE = "github.com/external-secrets/external-secrets"
@@ -47,7 +48,8 @@ def _build(target: Path, report: Report) -> None:
     (partial / "kinds").mkdir(parents=True)
     report("External Secrets, from source")
     go = toolchain.go_command(report)
-    module = _download(go)
+    # By itself, as it is replaced in the build.
+    module = download(go, MODULE, _version(), PINS)
     for file in (module / KINDS).glob("*external-secrets.io_*.yaml"):
         shutil.copyfile(file, partial / "kinds" / file.name)
     copy = partial / "module"
@@ -61,13 +63,10 @@ def _build(target: Path, report: Report) -> None:
     partial.rename(target)
 
 
-def _download(go: list[str]) -> Path:
-    """The module's folder. By itself, as it is replaced in the build."""
-    version = re.search(rf"{re.escape(MODULE)} (v\S+)", (PINS / "go.mod").read_text())
-    assert version
-    command = [*go, "mod", "download", "-json", f"{MODULE}@{version[1]}"]
-    answer = run(command, what="fetching External Secrets", cwd=PINS, environment=toolchain.ENVIRONMENT)
-    return Path(json.loads(answer)["Dir"])
+def _version() -> str:
+    found = re.search(rf"{re.escape(MODULE)} (v\S+)", (PINS / "go.mod").read_text())
+    assert found
+    return found[1]
 
 
 def _copy(module: Path, copy: Path) -> None:

@@ -38,7 +38,7 @@ def upstream_files(cache: Path, report: Report) -> Path:
     partial.mkdir(parents=True)
     report("fetching what Karpenter and eksctl accept")
     go = toolchain.go_command(report)
-    modules = {path: _download(go, path, version) for path, version in _pins()}
+    modules = {path: download(go, path, version, PINS) for path, version in _pins()}
     for name, (module, file) in FILES.items():
         shutil.copyfile(modules[module] / file, partial / name)
     partial.rename(target)
@@ -57,9 +57,13 @@ def _pins() -> Iterator[tuple[str, str]]:
         yield found[1], found[2]
 
 
-def _download(go: list[str], path: str, version: str) -> Path:
-    """Where Go puts one module's files; with its version given, none of what it depends on is read."""
+def download(go: list[str], path: str, version: str, pins: Path) -> Path:
+    """Where Go puts one module's files; with its version given, none of what it depends on is read.
+
+    Raises:
+        ProgramError: the download failed, or what came has another checksum than go.sum in `pins` has.
+    """
     command = [*go, "mod", "download", "-json", f"{path}@{version}"]
     environment = {"GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    answer = json.loads(run(command, what=f"fetching {path}", cwd=PINS, environment=environment))
+    answer = json.loads(run(command, what=f"fetching {path}", cwd=pins, environment=environment))
     return Path(answer["Dir"])

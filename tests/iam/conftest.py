@@ -108,14 +108,12 @@ def simulator() -> Iterator[Callable[[Mapping[str, Any]], str]]:
         requests.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    """What IAM says where an identity does something: Allowed, ImplicitlyDenied or ExplicitlyDenied."""
-    return simulated(roles, simulator)
+    """What IAM says where an identity does something: Allowed, ImplicitlyDenied or ExplicitlyDenied.
 
-
-def simulated(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    """`may` of some roles."""
+    The roles are the module's own where it has a fixture of that name.
+    """
 
     def ask(
         identity: str,
@@ -140,14 +138,9 @@ def simulated(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], s
     return ask
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
     """What IAM says where somebody wants to be an identity, with a token's claims or with what AWS says of it."""
-    return simulated_trust(roles, simulator)
-
-
-def simulated_trust(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    """`may_be` of some roles."""
 
     def ask(principal: str, action: str, identity: str, context: Mapping[str, str]) -> str:
         trust, claims = json.dumps(document(roles[identity].trust)), dict(context)

@@ -14,7 +14,7 @@ from jobyard_cli.iam.template import cloudformation
 from jobyard_cli.platform.environments import Environment
 from jobyard_cli.platform.metrics import store_problems
 
-from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES, Simulate, simulated, simulated_trust
+from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES
 from tests.iam.test_template import lint
 
 JOB, PLATFORM, LAUNCHER, MWAA = "jobyard-platform-metrics", "jobyard-platform-ci", "jobyard-platform", "jobyard-mwaa"
@@ -39,16 +39,6 @@ def with_metrics(**metrics: str) -> Environment:
 def roles() -> dict[str, Role]:
     """The roles of an environment with metrics, in place of those that the other tests share."""
     return {role.short_name: role for role in all_roles(with_metrics(), PLATFORM_REPO).roles}
-
-
-@pytest.fixture(scope="module")
-def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    return simulated(roles, simulator)
-
-
-@pytest.fixture(scope="module")
-def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    return simulated_trust(roles, simulator)
 
 
 ALLOWED: list[Try] = [

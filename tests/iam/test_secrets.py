@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jobyard_cli.iam.role import Role
@@ -12,7 +10,7 @@ from jobyard_cli.iam.roles import all_roles
 from jobyard_cli.iam.template import cloudformation
 from jobyard_cli.platform.environments import Environment
 
-from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES, Simulate, simulated, simulated_trust
+from tests.iam.conftest import PLATFORM_REPO, TEAMS, VALUES, Simulate
 from tests.iam.test_template import lint
 
 OPERATOR, RISK, CARE = "jobyard-secrets", "jobyard-risk-secrets", "jobyard-care-secrets"
@@ -32,16 +30,6 @@ def environment() -> Environment:
 def roles(environment: Environment) -> dict[str, Role]:
     """The roles of an environment with the operator, in place of those that the other tests share."""
     return {role.short_name: role for role in all_roles(environment, PLATFORM_REPO).roles}
-
-
-@pytest.fixture(scope="module")
-def may(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    return simulated(roles, simulator)
-
-
-@pytest.fixture(scope="module")
-def may_be(roles: dict[str, Role], simulator: Callable[[Mapping[str, Any]], str]) -> Simulate:
-    return simulated_trust(roles, simulator)
 
 
 ALLOWED: list[Try] = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from jobyard_cli.system.folders import cache_dir
 from jobyard_local.processes import Process, Supervisor, answers
 from moto.server import ThreadedMotoServer
@@ -323,12 +324,25 @@ def test_a_secret_that_is_missing_is_seen_by_its_team(
     assert content(running, "missing") == {}
 
 
-def test_a_secret_that_was_rotated_comes_with_the_next_look(running: Cluster, secrets_manager: SecretsManager) -> None:
+def test_a_secret_that_was_rotated_comes_with_the_next_look(
+    running: Cluster, render_chart: Callable[..., list[Object]], secrets_manager: SecretsManager
+) -> None:
     secrets_manager.put(f"jobyard/{TEAM}/database", user="risk", password="second")
     # A platform engineer's way not to wait for the quarter of an hour.
     command = ["annotate", "externalsecret/database", "force-sync=1", "-n", NAMESPACE, "--overwrite"]
     assert running.kubectl(*command).returncode == 0
     wait_until(lambda: content(running, "database")["password"] == "second")
+    # While the annotation is there, the team's sync is refused, as docs/secrets.md says.
+    chart = yaml.safe_dump_all(team_chart(running, render_chart, "database"))
+    sync = ["apply", "--server-side", "-f", "-", *running.as_team(TEAM)]
+    assert (
+        "may have annotations argocd.argoproj.io/tracking-id, not force-sync"
+        in running.kubectl(*sync, stdin=chart).stderr
+    )
+    there = ["annotate", "externalsecret/database", "force-sync-", "-n", NAMESPACE]
+    assert running.kubectl(*there).returncode == 0
+    synced = running.kubectl(*sync, stdin=chart)
+    assert synced.returncode == 0, synced.stderr
 
 
 def test_even_a_store_for_all_would_not_serve_another_namespace(

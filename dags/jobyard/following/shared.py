@@ -174,6 +174,8 @@ class Shared:
         self._teams: dict[tuple[str, str], Team] = {}
         self._lines = Allowance(*LINES_OF_ALL)
         self._closing: asyncio.Task[None] | None = None
+        # The event loop alone would not keep them.
+        self._abandoning: set[asyncio.Task[None]] = set()
 
     def team(self, target: Target) -> Team:
         """Return the team's watch, begun if there was none yet."""
@@ -205,9 +207,18 @@ class Shared:
     async def abandon(self, target: Target) -> None:
         """Delete the pod if its task does not want it any longer: somebody has cleared or marked it.
 
+        This goes on if the caller is cancelled: Airflow's triggerer cancels a trigger about once a second until it has
+        ended, so that it would cut off a deletion that takes longer.
+
         Raises:
             Exception: neither Airflow nor the API server could be asked.
         """
+        abandoning = asyncio.create_task(self._abandon(target))
+        self._abandoning.add(abandoning)
+        abandoning.add_done_callback(self._abandoning.discard)
+        await asyncio.shield(abandoning)
+
+    async def _abandon(self, target: Target) -> None:
         if await task_state.state(target.task) == task_state.DEFERRED:
             # The triggerer stops, or another one follows the pod from now on.
             return

@@ -494,6 +494,25 @@ def test_a_cancelled_trigger_of_a_run_that_was_deleted(server: ApiServer, kubeco
     triggerer(lambda found: abandon(target(kubeconfig).arguments()))
 
 
+def test_a_trigger_that_is_cancelled_once_more_deletes_the_pod_all_the_same(
+    server: ApiServer, kubeconfig: str, airflow: Airflow
+) -> None:
+    """Airflow's triggerer cancels a trigger about once a second, until it has ended, and so while its `on_kill` runs."""
+    airflow.set("running")
+    server.put(of("a"))
+
+    async def act(found: Shared) -> None:
+        server.delay = 0.2
+        abandoning = asyncio.create_task(abandon(target(kubeconfig).arguments()))
+        await until(lambda: server.asked("delete"))
+        abandoning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await abandoning
+        await until(lambda: not server.has("a"), 10)
+
+    triggerer(act)
+
+
 def test_a_server_that_was_away_then_has_the_pod_swept_up(
     server: ApiServer, kubeconfig: str, airflow: Airflow, quick: Callable[..., None]
 ) -> None:

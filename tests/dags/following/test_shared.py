@@ -497,7 +497,7 @@ def test_a_cancelled_trigger_of_a_run_that_was_deleted(server: ApiServer, kubeco
 def test_a_trigger_that_is_cancelled_once_more_deletes_the_pod_all_the_same(
     server: ApiServer, kubeconfig: str, airflow: Airflow
 ) -> None:
-    """Airflow's triggerer cancels a trigger about once a second, until it has ended, and so while its `on_kill` runs."""
+    """Airflow's triggerer cancels a trigger about once a second until it has ended, also while its `on_kill` runs."""
     airflow.set("running")
     server.put(of("a"))
 

@@ -27,6 +27,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "workflows",
         "run",
         "notebook",
+        "mlflow",
         "runs",
         "ingestion",
         "import-crontab",

@@ -24,7 +24,7 @@ KEEP = os.environ.get("KEEP") == "1"
 """Write the report again of the nights that were played last, and play only those that were not."""
 GROWN = (10, 40, 200)
 PICTURE = ROOT / "docs" / "pictures" / "night.png"
-BEFORE, AFTER = "one type", "several sizes"
+BEFORE, AFTER, MOVED = "one type", "several sizes", "pods moved"
 
 TEXT = f"""\
 ## A night of {{jobs}} jobs of {{teams}} teams
@@ -32,8 +32,9 @@ TEXT = f"""\
 The real scheduler, Kueue and Karpenter, with machines and pods that kwok plays, {{speed}} times as fast;
 [docs/night.md](../docs/night.md) has the workload, the sides and how it is played. A machine takes pods {START_SECONDS}
 s after its launch. `{BEFORE}`: one instance type a node group, and a machine goes when it has been empty for 2 minutes.
-`{AFTER}`: the catalogue's, and a machine goes when it has been empty for a minute. Dollars are of the whole night; the
-bound is each task's share of the cheapest machine, while it runs.
+`{AFTER}`: the catalogue's, and a machine goes when it has been empty for a minute. `{MOVED}`: the same, and Karpenter also
+moves pods that may be moved off machines that are not full (`WhenEmptyOrUnderutilized`). Dollars are of the whole
+night; the bound is each task's share of the cheapest machine, while it runs.
 
 {{costs}}
 
@@ -90,3 +91,4 @@ def section() -> str:
 def _scenarios() -> Iterator[tuple[str, Scenario]]:
     yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, TEAMS, SPEED)
     yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, TEAMS, SPEED)
+    yield MOVED, Scenario("pods-moved", catalogue(), "WhenEmptyOrUnderutilized", 60, TEAMS, SPEED)

@@ -1,5 +1,6 @@
 """A job of the release becomes a DAG. The same release makes the same DAG, to the byte, in any process."""
 
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from jobyard.edges import put_before
 from jobyard.entries import Foreach, Job, Task
 from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameError
 from jobyard.finish import announce_success
-from jobyard.images import MACRO, ImageLookup
+from jobyard.images import COMMIT_MACRO, MACRO, ImageLookup
 from jobyard.operator import JobPodOperator
 from jobyard.outputs import Items
 from jobyard.plain import refuse_serialized
@@ -31,13 +32,16 @@ from jobyard.waiting import wait_operator
 MAP_INDEX = guarded("{{ item | string | truncate(100, true) }}")
 
 
-def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) -> DAG:
-    """Return the job's DAG; of a job that does not fit or cannot be built, a DAG that says why."""
+def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError, commit: str = "") -> DAG:
+    """Return the job's DAG; of a job that does not fit or cannot be built, a DAG that says why.
+
+    `commit` is that of the release.
+    """
     access = access_arguments(platform, team)
     if isinstance(job, UnfitJobError):
         return broken_dag(team, name, job.entry, str(job), access)
     try:
-        return job_dag(platform, team, name, job)
+        return job_dag(platform, team, name, job, commit)
     except JobyardError as error:
         return broken_dag(team, name, job, str(error), access)
     # What Airflow itself refuses, in whatever way, must not take the team's other jobs with it.
@@ -46,7 +50,7 @@ def build(platform: Platform, team: str, name: str, job: Job | UnfitJobError) ->
         return broken_dag(team, name, job, reason, access)
 
 
-def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
+def job_dag(platform: Platform, team: str, name: str, job: Job, commit: str = "") -> DAG:
     """Return the job's DAG.
 
     Raises:
@@ -56,7 +60,7 @@ def job_dag(platform: Platform, team: str, name: str, job: Job) -> DAG:
     refuse_serialized(job)
     check_name("job", name)
     order = task_order(job["tasks"])
-    dag = DAG(**dag_arguments(platform, team, name, job))
+    dag = DAG(**dag_arguments(platform, team, name, job, commit))
     tasks = _Tasks(platform, team, name, job, dag)
     for task_name in order:
         check_name("task", task_name)
@@ -156,7 +160,7 @@ def _used_as_lists(tasks: dict[str, Task]) -> set[str | None]:
     return used
 
 
-def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[str, Any]:
+def dag_arguments(platform: Platform, team: str, name: str, job: Job, commit: str) -> dict[str, Any]:
     """Return the keyword arguments of the DAG."""
     owner = job["owner"] or team
     schedule = schedule_arguments(job)
@@ -177,7 +181,7 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job) -> dict[st
         **template_arguments(
             team,
             schedule["start_date"].tzinfo,
-            {MACRO: ImageLookup(team, platform.image_registries)},
+            {MACRO: ImageLookup(team, platform.image_registries), COMMIT_MACRO: partial(str, commit)},
             platform.variables,
         ),
         **dag_alerts(job, team, name),

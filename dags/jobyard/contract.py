@@ -8,10 +8,10 @@ Airflow's: the command line has no Airflow.
 import re
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of a release. Version 1 lacks the fields that are NotRequired in `entries`, version 2 the digests of the jobs,
 version 3 `read_only_root_filesystem`, version 4 `on_oom`, version 5 `queue_timeout` and its
-alert."""
+alert, version 6 `jobyard_commit` in templates."""
 
 # The bucket. Paths are below `dags/`.
 RELEASE_FILE = "jobs.json"

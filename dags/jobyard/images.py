@@ -11,6 +11,7 @@ from jobyard.contract import images_variable, is_image_address
 from jobyard.errors import ImageError, ImageSourceError, suggest
 
 MACRO = "jobyard_image"
+COMMIT_MACRO = "jobyard_commit"
 
 
 def image_field(image: str, registries: Collection[str] | None = None) -> str:

@@ -72,6 +72,7 @@ JOB_NAME = 100
 OWNER = 94
 """A tag in Airflow has 100, and each job has the tag `owner:<owner>`."""
 TAG = 100
+COMMIT = 64
 DESCRIPTION = 5_000
 SCHEDULE = 100
 """Of a cron expression. Airflow stores its description, in a database column of 1,000 characters."""

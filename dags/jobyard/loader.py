@@ -22,7 +22,7 @@ from jobyard.contract import LOADERS_FILE, loader_of, release_path
 from jobyard.errors import ReleaseError
 from jobyard.parts import LoadersFile, counts_at, own_jobs
 from jobyard.platform import read_platform
-from jobyard.release import checked_jobs, read_jobs, read_json
+from jobyard.release import checked_jobs, read_json, read_release
 
 
 def load(file: str) -> dict[str, DAG]:
@@ -43,14 +43,14 @@ def load(file: str) -> dict[str, DAG]:
 
 def _load(folder: Path, team: str, part: int) -> dict[str, DAG]:
     release = folder / release_path(team)
-    entries = read_jobs(release, team)
+    entries, commit = read_release(release, team)
     chosen = {name: entries[name] for name in _chosen(folder, team, part, entries)}
     if not chosen:
         return {}
     platform = read_platform(folder, VERSION)
     dags: dict[str, DAG] = {}
     for name, job in checked_jobs(release, chosen).items():
-        dag = build(platform, team, name, job)
+        dag = build(platform, team, name, job, commit)
         dags[dag.dag_id] = dag
     return dags
 

@@ -50,7 +50,7 @@ ERRORS: Mapping[Kind, type[JobyardError]] = {
     Kind.CANNOT_START: PodCannotStartError,
 }
 CLEARED_SECONDS = 15
-"""How long the triggerer has to delete the pod of a task that was cleared, before the next try takes it up."""
+"""How long the triggerer has to delete the pod of a task that was stopped, before the next try takes it up."""
 
 
 class JobPodOperator(KubernetesPodOperator):
@@ -168,7 +168,8 @@ class JobPodOperator(KubernetesPodOperator):
     def _left_over(self, context: Context) -> V1Pod | None:
         """Return the pod that a lost try left."""
         patience = CLEARED_SECONDS if self.is_deferred() or self.is_deferred_in_queue() else 0
-        return self._pods.take_up(self._build_find_pod_label_selector(context), patience)
+        first_try = first_try_since_cleared(context["ti"], self.retries or 0)
+        return self._pods.take_up(self._build_find_pod_label_selector(context), patience, first_try)
 
     def _request(self, context: Context, progress: Progress) -> V1Pod:
         """Return the pod to make."""
@@ -353,6 +354,14 @@ class JobPodOperator(KubernetesPodOperator):
         for container in pod.spec.containers:
             container.termination_message_path = OUTPUT_PATH
         return pod
+
+
+def first_try_since_cleared(instance: Any, retries: int) -> int:
+    """Return the number of the first try after a person has cleared the task; 1 of a task that nobody has.
+
+    To clear a task, Airflow raises the number of its last try: to that of the try it had, and the retries besides.
+    """
+    return int(getattr(instance, "max_tries", retries)) - retries + 1
 
 
 def resources(container: V1Container) -> Resources:

@@ -49,12 +49,13 @@ class Pods:
                 raise
             return self._patiently(lambda: self._client.read_namespaced_pod(name, self._namespace))
 
-    def take_up(self, selector: str, patience: float = 0) -> V1Pod | None:
+    def take_up(self, selector: str, patience: float = 0, first_try: int = 1) -> V1Pod | None:
         """Return the pod that a lost try of the task left waiting or running; None if there was none.
 
         Any other that it left is deleted: nothing distinguishes what it wrote from what an earlier run of the task
-        wrote. So is one that is deleted within `patience` seconds: the triggerer followed it until somebody cleared
-        the task, which the triggerer may notice later than the next try starts.
+        wrote. So is a pod of a try before `first_try`, the first since somebody cleared the task, and one that is
+        deleted within `patience` seconds: the triggerer followed it until somebody stopped the task, which the
+        triggerer may notice later than the next try starts.
 
         Raises:
             ApiException: the API server refused.
@@ -63,7 +64,7 @@ class Pods:
         found = self._patiently(
             lambda: self._client.list_namespaced_pod(self._namespace, label_selector=selector)
         ).items
-        alive = [pod for pod in found if pod.status.phase in ALIVE and not pod.metadata.deletion_timestamp]
+        alive = [pod for pod in found if _is_alive(pod) and _try_of(pod) >= first_try]
         alive.sort(key=lambda pod: pod.metadata.creation_timestamp)
         chosen = alive.pop() if alive else None
         if chosen is not None and self._goes(chosen.metadata.name, patience):
@@ -128,3 +129,12 @@ def _is_transient(error: BaseException) -> bool:
 def _cause(state: Any) -> BaseException | None:
     found: BaseException | None = state.outcome.exception()
     return found
+
+
+def _is_alive(pod: V1Pod) -> bool:
+    return pod.status.phase in ALIVE and not pod.metadata.deletion_timestamp
+
+
+def _try_of(pod: V1Pod) -> int:
+    """Return the number of the try that made the pod, from the provider's label."""
+    return int((pod.metadata.labels or {}).get("try_number", 1))

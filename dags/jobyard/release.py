@@ -6,7 +6,7 @@ it is used before it is known to fit, and finding out takes little time and memo
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from jobyard import limits
 from jobyard.contract import SCHEMA_VERSION
@@ -17,14 +17,23 @@ from jobyard.rules import MisfitError, shown
 from jobyard.validation import Counts, check_job, check_release
 
 
-def read_jobs(path: Path, team: str) -> dict[str, Any]:
-    """Return the entries of the release at `path` by the jobs' names, unchecked; none if there is no release yet.
+class Contents(NamedTuple):
+    """What a release has, unchecked."""
+
+    jobs: dict[str, Any]
+    """Entries by the jobs' names."""
+    commit: str
+    """The commit that the release was made of; empty if the release does not say."""
+
+
+def read_release(path: Path, team: str) -> Contents:
+    """Return what the release at `path` has; no jobs if it does not exist yet.
 
     Raises:
         ReleaseError: the file is too large, or not a release of this team, or not one this version can read.
     """
     if not path.is_file():
-        return {}
+        return Contents({}, "")
     release = read_json(path)
     if release.get("team") != team:
         raise ReleaseError(path, f"is a release of team {shown(release.get('team'))}, not of {team!r}")
@@ -33,7 +42,8 @@ def read_jobs(path: Path, team: str) -> dict[str, Any]:
         raise ReleaseError(path, "has no object 'jobs'")
     if len(jobs) > limits.RELEASE_JOBS:
         raise ReleaseError(path, f"has {len(jobs):,} jobs, more than {limits.RELEASE_JOBS:,}")
-    return jobs
+    commit = release.get("commit")
+    return Contents(jobs, commit[: limits.COMMIT] if isinstance(commit, str) else "")
 
 
 def checked_jobs(path: Path, entries: Mapping[str, object]) -> dict[str, Job | UnfitJobError]:

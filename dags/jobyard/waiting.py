@@ -19,7 +19,7 @@ from jobyard.entries import WaitFor
 from jobyard.errors import JobError, UnknownNameError
 from jobyard.interval import data_interval
 from jobyard.platform import Platform
-from jobyard.release import checked_job, read_jobs
+from jobyard.release import checked_job, read_release
 from jobyard.schedule import is_cron
 
 POKE_SECONDS = 60
@@ -72,7 +72,7 @@ class LastRun:
         from airflow.timetables.interval import CronDataIntervalTimetable
 
         team, _, name = self.job.partition(".")
-        jobs = read_jobs(self.dags / release_path(team), team)
+        jobs = read_release(self.dags / release_path(team), team).jobs
         if name not in jobs:
             raise UnknownNameError(f"job of team {team!r}", name, jobs)
         job = checked_job(jobs[name])

@@ -19,7 +19,14 @@ from jobyard_cli.running.values import all_params
 
 from tests.support.airflow_workers import SOURCE, VERSIONS, AskAll, StartWorkers
 
-VARIABLES = {"jobyard_data_bucket": "s3-data", "risk_table": "claims", "risk_limits": '{"high": 5}'}
+COMMIT = "c0ffee" + "0" * 34
+"""That of the releases of tests/dags."""
+VARIABLES = {
+    "jobyard_data_bucket": "s3-data",
+    "risk_table": "claims",
+    "risk_limits": '{"high": 5}',
+    "risk_mlflow": "http://a",
+}
 TEAMS = {"risk": {"costCenter": "4711", "assets": [], "pools": {}}}
 PLATFORM = platform_data(
     node_groups(SOURCE.values),
@@ -99,7 +106,8 @@ def renderer(job: Job, day: date, at: str | None) -> Renderer:
         conf={},
         shared_variables=frozenset(["jobyard_data_bucket"]),
         variables=VARIABLES,
-        images=lambda name: name,
+        images=lambda name: f"registry.example.com/risk/{name}:1",
+        commit=lambda: COMMIT,
     )
 
 
@@ -119,6 +127,8 @@ def test_a_task_gets_what_airflow_gives_it(
     workers: AskAll, team_repo: Path, add_job: AddJob, schedule: str, zone: str, day: date, at: str | None
 ) -> None:
     add_job("score", JOB % (schedule, zone))
+    values = team_repo / "values" / "team.yaml"
+    values.write_text(f"{values.read_text()}mlflow: {{trackingUri: '{{{{ var.value.risk_mlflow }}}}'}}\n")
     entry: Job = json.loads(compile_release(team_repo, "").body)["jobs"]["score"]
     made = renderer(entry, day, at)
     here = rendered_here(made)
@@ -128,6 +138,8 @@ def test_a_task_gets_what_airflow_gives_it(
     question = {"entry": entry, "after": after, "outputs": OUTPUTS, "variables": variables}
     answers = workers(question)
     assert {version: answer["tasks"] for version, answer in answers.items()} == dict.fromkeys(VERSIONS, here)
+    tags = json.loads(here["train 1"]["env"]["MLFLOW_RUN_CONTEXT"])
+    assert (tags["jobyard.commit"], tags["jobyard.image"]) == (COMMIT, "registry.example.com/risk/inference:1")
     newest = {version: answer["run_id"] for version, answer in answers.items() if version.startswith("3.")}
     assert newest == dict.fromkeys(newest, made.moments.run_id)
     assert newest

@@ -151,6 +151,9 @@ def core_dag(dag: DAG) -> Any:
     return DagSerialization.from_dict(DagSerialization.to_dict(dag))
 
 
+COMMIT = "c0ffee" + "0" * 34
+
+
 class Bucket:
     """The dags folder of an environment: the library, the platform's data, and whatever teams release."""
 
@@ -176,8 +179,8 @@ class Bucket:
 
     def release(self, jobs: dict[str, Any], team: str = "risk", **changes: Any) -> Path:
         """Put a team's loader and release into the bucket; return the loader."""
-        release = {"schema_version": 1, "team": team, "namespace": f"team-{team}", "jobs": jobs, **changes}
-        self.write(f"{team}/jobs.json", release)
+        names = {"team": team, "namespace": f"team-{team}"}
+        self.write(f"{team}/jobs.json", {"schema_version": 1, **names, "commit": COMMIT, "jobs": jobs, **changes})
         return self.loader(team)
 
     def parse(self, folder: Path | None = None) -> DagBag:

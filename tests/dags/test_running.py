@@ -2,17 +2,20 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
+from airflow.models.taskinstance import clear_task_instances
+from airflow.utils.session import create_session
 from fake_cluster import PENDING, RUNNING, FakeCluster, ended, event, waiting
 from jobyard.compat import AirflowException, AirflowFailException
 from jobyard.errors import PodCannotStartError, PodInterruptedError, PodLostError, PodNotStartedError
-from jobyard.operator import JobPodOperator
-from support import Bucket, context, job, run, task
+from jobyard.operator import JobPodOperator, first_try_since_cleared
+from support import AIRFLOW_3, Bucket, context, core_dag, job, run, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 NOT_FOUND = f'Failed to pull image "{URL}": {URL}: not found'
-RETRIES = {"attempts": 3, "delay": 0, "backoff": "none", "max_delay": None}
+RETRIES: dict[str, Any] = {"attempts": 3, "delay": 0, "backoff": "none", "max_delay": None}
 
 
 @pytest.fixture
@@ -174,3 +177,22 @@ class TestByAirflow:
 
     def test_a_broken_job_fails(self, bucket: Bucket) -> None:
         assert run(bucket, tasks={"score": task(node_group="gone")}) == {"broken": ("failed", 1)}
+
+
+@pytest.mark.usefixtures("database")
+def test_airflow_says_which_tries_were_before_a_clear(
+    bucket: Bucket, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.states = [ended(0)]
+    dag = bucket.dag(job(tasks={"score": task(image=URL, retries=RETRIES)}))
+    [instance] = dag.test().get_task_instances()
+    assert first_try_since_cleared(instance, RETRIES["attempts"]) == 1
+    # The DAG is in no database here.
+    options = {} if AIRFLOW_3 else {"dag": dag}
+    if AIRFLOW_3:
+        monkeypatch.setattr("airflow.models.dagbag.DBDagBag.get_dag_for_run", lambda *_, **__: core_dag(dag))
+    with create_session() as session:
+        found = session.merge(instance)
+        clear_task_instances([found], session, **options)
+        session.flush()
+        assert first_try_since_cleared(found, RETRIES["attempts"]) == instance.try_number + 1

@@ -9,7 +9,7 @@ from jobyard.errors import ImageError, VariableError
 from jobyard.operator import JobPodOperator
 from jobyard.template_guard import guarded
 from jobyard.templates import bound, template_arguments
-from support import NO_RETRIES, Bucket, context, job, run_once, states, task, within_a_run
+from support import COMMIT, NO_RETRIES, Bucket, context, job, run_once, states, task, within_a_run
 
 pytestmark = pytest.mark.usefixtures("database")
 URL = "registry.example.com/risk/inference@sha256:0123"
@@ -45,6 +45,7 @@ GOOD = {
     "{{ prev_data_interval_start_success is none }}": "True",
     "{{ prev_start_date_success }}{{ prev_end_date_success }}{{ prev_data_interval_end_success }}": "NoneNoneNone",
     "{{ task_instance_key_str.partition('__')[0] }}": "risk.score",
+    "{{ jobyard_commit() }}": COMMIT,
     "{% if ds > '2026' %}{{ '%02d' % 7 }}{% else %}old{% endif %}": "07",
     "{% for name in ['a', 'b'] %}{{ loop.index }}{{ name }}{% endfor %}": "1a2b",
 }

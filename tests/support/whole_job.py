@@ -7,11 +7,13 @@ waits for another Python that loads its libraries.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import feature_generation.__main__ as generation_job
 import inference.__main__ as inference_job
@@ -23,6 +25,7 @@ from jobyard_cli.running.job import JobRun, Outcome
 from jobyard_cli.running.prepare import Options, prepare
 from jobyard_cli.running.rendering import Instance, Rendered
 from jobyard_cli.running.store import Place
+from jobyard_cli.running.tracking import own_server
 from jobyard_cli.system.programs import Report, Running
 from rich.console import Console
 
@@ -58,11 +61,12 @@ class Functions(Backend):
         """Nothing has to be built."""
 
     def start(
-        self, task: Task, _instance: Instance, rendered: Rendered, place: Place, _given: Mapping[str, str]
+        self, task: Task, _instance: Instance, rendered: Rendered, place: Place, given: Mapping[str, str]
     ) -> Started:
         """Call it, to its end."""
         self.monkeypatch.setattr(inference_job, "XCOM", place.written)
-        with place.log.open("w") as log, redirect_stdout(log), redirect_stderr(log):
+        variables = patch.dict(os.environ, {**rendered.env, **given})
+        with variables, place.log.open("w") as log, redirect_stdout(log), redirect_stderr(log):
             code = PROGRAMS[task["image"]](rendered.args)
         return Started(cast(Running, Ended(code)), lambda: None)
 
@@ -72,14 +76,24 @@ class Functions(Backend):
 
 
 def run_job(
-    repo: Path, job: str, day: date, bucket: str, monkeypatch: pytest.MonkeyPatch
+    repo: Path,
+    job: str,
+    day: date,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, dict[str, Any], str]:
-    """Run a job of a day: how its tasks ended, what they left, and what was printed of them."""
+    """Run a job of a day: how its tasks ended, what they left, and what was printed of them.
+
+    `environment` are the variables of the person who runs it.
+    """
+    variables = environment or {}
     options = Options(job=job, day=day, variables=[f"jobyard_data_bucket={bucket}"])
-    prepared = prepare(repo, options, datetime.now(UTC), {})
+    prepared = prepare(repo, options, datetime.now(UTC), variables)
     printed = io.StringIO()
     steps = Steps(Console(file=printed, width=200))
     # One instance at a time: the programs share standard output.
-    made = JobRun(prepared, Functions(monkeypatch), steps, secrets={}, given={}, data=None, parallel=1, say=print)
+    given = own_server(prepared.repo.mlflow, variables, None)
+    made = JobRun(prepared, Functions(monkeypatch), steps, secrets={}, given=given, data=None, parallel=1, say=print)
     outcome = made.run()
     return outcome, prepared.outputs, printed.getvalue()

@@ -36,7 +36,7 @@ def compiled(repo: Path, commit: str = "c0ffee") -> dict[str, Any]:
 def test_the_least_job_gets_every_default(add_job: AddJob, team_repo: Path) -> None:
     text = add_job("score").read_text()
     release = compiled(team_repo)
-    assert (release["schema_version"], release["team"]) == (6, "risk")
+    assert (release["schema_version"], release["team"]) == (7, "risk")
     assert release["commit"] == "c0ffee"
     assert re.fullmatch("[0-9a-f]{12}", release["jobs"]["score"].pop("digest"))
     assert release["jobs"]["score"] == {

@@ -15,6 +15,7 @@ from jobyard_cli.check.limits import check_all_limits
 from jobyard_cli.check.links import check_links
 from jobyard_cli.check.loaders import doubt_loaders
 from jobyard_cli.check.notebooks import doubt_notebooks
+from jobyard_cli.check.tracking import check_tracking
 from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.system.sharing import nothing, share
@@ -142,6 +143,7 @@ def _shared_files(repo: TeamRepo) -> Iterator[Finding]:
     for name in ("team", "allowedNodeGroups", "serviceAccounts", "priorities"):
         if not team.data.get(name):
             yield team.finding((name,), f"'{name}' must be set and not empty", "team")
+    yield from check_tracking(repo)
 
 
 def _conflicts(repo: TeamRepo) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from jobyard_cli.check.findings import Finding, unknown
@@ -63,7 +63,14 @@ def _of_job(document: Document, repo: TeamRepo, path: KeyPath, text: str, params
         yield document.finding(path, problem, "template")
     for name in sorted(template.params - set(params)):
         yield document.finding(path, unknown("parameter", name, params, "the job has"), "template")
-    for name in sorted(template.variables):
+    yield from variable_findings(document, repo, path, template.variables)
+
+
+def variable_findings(
+    document: Document, repo: TeamRepo, path: KeyPath, variables: Collection[str]
+) -> Iterator[Finding]:
+    """Yield a finding for each Airflow Variable that is neither the team's nor shared by the platform."""
+    for name in sorted(variables):
         if not _may_read(repo, name):
             allowed = ", ".join([f"{repo.team}_*", *sorted(repo.shared_variables)])
             message = f"a job of team {repo.team} may not read the Airflow Variable '{name}' (allowed: {allowed})"

@@ -23,6 +23,7 @@ NAMES = {
     "ds": "the date, in UTC, of the run's logical date: `2026-11-02`",
     "ds_nodash": "the same without dashes: `20261102`",
     "item": "in a task with `foreach`, the item of the pod; if it is a mapping, also `item.name`",
+    "jobyard_commit": "`jobyard_commit()`, the git commit of the release that the task is of",
     "jobyard_image": "`jobyard_image('inference')`, the address of one of the team's images",
     "logical_date": "the run's logical date; with a cron schedule, the start of its data interval",
     "macros": "`macros.ds_add(ds, 7)`, `macros.ds_format(ds, '%Y-%m-%d', '%Y/%m')`, `macros.datetime`,"

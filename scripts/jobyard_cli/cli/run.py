@@ -77,6 +77,7 @@ def run(
     from jobyard_cli.running.backends import check_images
     from jobyard_cli.running.engines import find_engine
     from jobyard_cli.running.prepare import Options, day_of, prepare, time_of
+    from jobyard_cli.running.tracking import in_words, own_server
 
     _check_engine(engine)
     root = team_root(repo)
@@ -100,8 +101,10 @@ def run(
     # What stops this command stops its tasks.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _data(data, prepared) as folder:
-        given, words = _credentials(folder, data, backend)
-        _announce(prepared, backend, why, words)
+        credentials, words = _credentials(folder, data, backend)
+        given = {**credentials, **own_server(prepared.repo.mlflow, os.environ, backend.host)}
+        tracking = in_words(prepared.repo.mlflow, os.environ)
+        _announce(prepared, backend, why, [words, tracking] if tracking else [words])
         outcome = _run(prepared, backend, given, folder, parallel, log)
     _finish(prepared, outcome)
 
@@ -150,12 +153,12 @@ def _credentials(data: DataFolder | None, folder: Path | None, backend: Backend)
     return given, "tasks have your own AWS credentials, not their role's"
 
 
-def _announce(prepared: Prepared, backend: Backend, why: str, data: str) -> None:
+def _announce(prepared: Prepared, backend: Backend, why: str, places: list[str]) -> None:
     from jobyard_cli.running.differences import differences
 
     print(f"{prepared.repo.team}.{prepared.name}: {prepared.moments.words}")
     print("unlike in production:")
-    for line in differences(prepared, backend, why, data):
+    for line in differences(prepared, backend, why, places):
         print(f"  - {line}")
     sys.stdout.flush()
 

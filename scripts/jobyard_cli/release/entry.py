@@ -17,6 +17,7 @@ from jobyard_cli.parsing.durations import parse_duration
 from jobyard_cli.parsing.growth import parse_growth
 from jobyard_cli.parsing.quantities import canonical_cpu, disk_of
 from jobyard_cli.release.job_defaults import JOB_DEFAULTS, RESOURCES, RETRIES, WAIT_TIMEOUT
+from jobyard_cli.release.tracking import tracking_variables
 from jobyard_cli.team.repo import TeamRepo
 
 
@@ -128,7 +129,7 @@ class _Tasks:
             image=task["image"],
             command=task.get("command"),
             args=task.get("args"),
-            env=self._merged(task, "env"),
+            env=self._environment(task),
             secrets={name: _secret(key) for name, key in self._merged(task, "secrets").items()},
             node_group=self._setting(task, "node_group", "default"),
             resources=_resources(self._setting(task, "resources", {}), scratch),
@@ -151,6 +152,15 @@ class _Tasks:
             entry["inputs"] = inputs
         if outputs := task.get("outputs"):
             entry["outputs"] = outputs
+
+    def _environment(self, task: Written) -> dict[str, str]:
+        """The environment of the task's pod; what the job states comes before what the team's values do."""
+        tracking = tracking_variables(
+            self._repo.mlflow, self._repo.team, task["image"], has_items=task.get("foreach") is not None
+        )
+        secrets = self._merged(task, "secrets")
+        of_team = {name: value for name, value in tracking.items() if name not in secrets}
+        return {**of_team, **self._merged(task, "env")}
 
     def _setting(self, task: Written, name: str, default: object = None) -> Any:
         """What the task states, or else what the job states for all of them."""

@@ -19,12 +19,12 @@ RUN_ID = re.compile(r"\brun_id\b")
 EARLIER_RUNS = re.compile(r"\bprev_\w+_success\b")
 
 
-def differences(prepared: Prepared, backend: Backend, why: str, data: str) -> list[str]:
-    """Return a line for each difference; `why` says why there is no engine, `data` where the data is."""
+def differences(prepared: Prepared, backend: Backend, why: str, places: list[str]) -> list[str]:
+    """Return a line for each difference; `why` says why there is no engine, `places` where data and logs are."""
     return [
         "the job and the images are those of this folder, not of a release",
         *_place(prepared, backend, why),
-        data,
+        *places,
         *_job(prepared),
         *_tasks(prepared),
         *_templates(prepared),

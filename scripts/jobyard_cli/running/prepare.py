@@ -22,6 +22,7 @@ from jobyard_cli.running.errors import InvalidOptionError, MissingValuesError, U
 from jobyard_cli.running.moments import Moments, find_moments
 from jobyard_cli.running.rendering import Instance, Renderer, RenderingError, local_image
 from jobyard_cli.running.store import Store
+from jobyard_cli.running.tracking import without_teams_server
 from jobyard_cli.running.values import (
     Given,
     SecretsFile,
@@ -31,6 +32,7 @@ from jobyard_cli.running.values import (
     params_of,
     variables_of,
 )
+from jobyard_cli.system.git import GitError, git
 from jobyard_cli.team.repo import TeamRepo
 from jobyard_cli.usage.report import UnknownJobError
 
@@ -113,7 +115,7 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
         MissingValuesError: Variables, secrets or outputs are missing.
     """
     repo = TeamRepo.load(root)
-    job = checked_job(repo, options.job)
+    job = without_teams_server(checked_job(repo, options.job), repo.mlflow, environment)
     chosen = _chosen(job, options.task)
     moments = find_moments(job, options.day, options.at, now, repo.other_job)
     given = _given(job, chosen, options, environment)
@@ -128,6 +130,7 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
         shared_variables=frozenset(repo.shared_variables),
         variables={**given.variables, **({BUCKET_VARIABLE: bucket} if bucket else {})},
         images=local_image,
+        commit=lambda: _commit(root),
     )
     prepared = Prepared(
         repo=repo,
@@ -144,6 +147,14 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
     _fill_outputs(prepared, given.outputs)
     _raise_missing(prepared, environment)
     return prepared
+
+
+def _commit(root: Path) -> str:
+    """The commit that is checked out; empty outside of a repository of git's."""
+    try:
+        return git(root, "rev-parse", "HEAD").strip()
+    except GitError:
+        return ""
 
 
 def _given(job: Job, chosen: Sequence[str], options: Options, environment: Mapping[str, str]) -> Given:

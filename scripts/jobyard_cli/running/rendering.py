@@ -14,7 +14,7 @@ from jobyard.entries import Job
 from jobyard_cli.running.errors import LocalRunError
 from jobyard_cli.running.moments import Moments
 
-FUNCTION = "jobyard_image"
+IMAGE_FUNCTION, COMMIT_FUNCTION = "jobyard_image", "jobyard_commit"
 
 
 class RenderingError(LocalRunError):
@@ -88,6 +88,8 @@ class Renderer:
     variables: Mapping[str, str]
     images: Callable[[str], str]
     """The address of one of the team's images, by its name."""
+    commit: Callable[[], str]
+    """The commit that is checked out."""
     missing: set[str] = field(default_factory=set)
 
     def render(self, instance: Instance, outputs: Mapping[str, Any], *, try_all: bool = False) -> Rendered:
@@ -160,7 +162,7 @@ class Renderer:
 
         return Sources(
             timezone=pendulum.timezone(self.job["timezone"]),
-            functions={FUNCTION: self.images},
+            functions={IMAGE_FUNCTION: self.images, COMMIT_FUNCTION: self.commit},
             output=output,
             find_variable=find,
             get_variable=get,

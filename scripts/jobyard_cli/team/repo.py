@@ -148,6 +148,12 @@ class TeamRepo:
     def pools(self) -> list[str]:
         return list(self._value("pools") or {})
 
+    @cached_property
+    def mlflow(self) -> dict[str, Any]:
+        """The team's MLflow server and experiment; empty for a team without one."""
+        stated = _part(self.team_values, "mlflow")
+        return stated if isinstance(stated.get("trackingUri"), str) else {}
+
     @property
     def documents(self) -> list[Document]:
         """The files of values, which are read before the jobs."""

@@ -24,10 +24,11 @@ def refusal(status: int, body: str = "") -> ApiException:
     return found
 
 
-def made(name: str = "a", phase: str = "Running", minute: int = 0, is_going: bool = False) -> V1Pod:
+def made(name: str = "a", phase: str = "Running", minute: int = 0, is_going: bool = False, attempt: int = 1) -> V1Pod:
     """Return a pod as the API server has it."""
     at = datetime(2026, 11, 3, 12, minute, tzinfo=UTC)
-    metadata = V1ObjectMeta(name=name, uid=f"uid-{name}", creation_timestamp=at)
+    labels = {"try_number": str(attempt)}
+    metadata = V1ObjectMeta(name=name, uid=f"uid-{name}", creation_timestamp=at, labels=labels)
     metadata.deletion_timestamp = at if is_going else None
     return V1Pod(metadata=metadata, status=V1PodStatus(phase=phase))
 
@@ -136,6 +137,16 @@ def test_one_that_stays_is_taken_up_after_a_while(server: Server, pods: Pods) ->
     found = pods.take_up("a=b", patience=0.05)
     assert found is not None and found.metadata.name == "new"
     assert "delete new" not in server.requests
+
+
+def test_the_pod_of_a_task_that_was_cleared_is_not_taken_up(server: Server, pods: Pods) -> None:
+    """However late the triggerer notices it."""
+    server.pods = [made("before", attempt=2)]
+    assert pods.take_up("a=b", patience=60, first_try=3) is None
+    assert server.requests == ["list", "delete before"]
+    server.pods = [made("before", minute=2, attempt=2), made("after", minute=1, attempt=3)]
+    found = pods.take_up("a=b", first_try=3)
+    assert found is not None and found.metadata.name == "after"
 
 
 def test_without_one_there_is_nothing_to_take_up(server: Server, pods: Pods) -> None:

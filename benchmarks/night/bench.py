@@ -32,8 +32,8 @@ TEXT = f"""\
 The real scheduler, Kueue and Karpenter, with machines and pods that kwok plays, {{speed}} times as fast;
 [docs/night.md](../docs/night.md) has the workload, the sides and how it is played. A machine takes pods {START_SECONDS}
 s after its launch. `{BEFORE}`: one instance type a node group, and a machine goes when it has been empty for 2 minutes.
-`{AFTER}`: the catalogue's, and a machine goes when it has been empty for a minute. `{MOVED}`: the same, and Karpenter also
-moves pods that may be moved off machines that are not full (`WhenEmptyOrUnderutilized`). Dollars are of the whole
+`{AFTER}`: the catalogue's, and a machine goes when it has been empty for a minute. `{MOVED}`: the same, and Karpenter
+also moves pods that may be moved off machines that are not full (`WhenEmptyOrUnderutilized`). Dollars are of the whole
 night; the bound is each task's share of the cheapest machine, while it runs.
 
 {{costs}}

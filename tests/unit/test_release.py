@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobyard.contract import SCHEMA_VERSION
+from jobyard_cli.check.run import check_repo
 from jobyard_cli.release.compile import InvalidJobsError, compile_release
 from jobyard_cli.release.releases import OlderReleaseError, StoreError, publish
 from jobyard_cli.team.scaffold import NewJobError, examples, new_job
@@ -217,10 +218,38 @@ def test_a_repository_with_a_broken_job_has_no_release(add_job: AddJob, team_rep
 
 @pytest.mark.parametrize("example", examples())
 def test_every_example_passes_the_check_and_compiles(team_repo: Path, example: str) -> None:
+    allow_gpu(team_repo)
     file, *images = new_job(team_repo, "mine", example)
     assert file == team_repo / "dags" / "mine" / "job.yaml"
     assert not [written for written in (file, *images) if "TEAM" in written.read_text()]
     assert list(compiled(team_repo)["jobs"]) == ["mine"]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_example_may_start_after_other_jobs(team_repo: Path, example: str) -> None:
+    allow_gpu(team_repo)
+    new_job(team_repo, "mine", example, ["care.ingest", "care.claims"])
+    assert compiled(team_repo)["jobs"]["mine"]["schedule"] == {"after": ["care.ingest", "care.claims"]}
+
+
+def test_a_job_to_start_after_has_a_team(team_repo: Path, jobyard: Jobyard) -> None:
+    code, _, said = jobyard("new", "mine", "--after", "ingest")
+    assert (code, "--after must be <team>.<job>, such as care.ingest; got 'ingest'" in said) == (2, True)
+    assert not (team_repo / "dags" / "mine").exists()
+
+
+def test_a_gpu_job_of_a_team_that_may_not_use_the_machines_is_found(team_repo: Path) -> None:
+    new_job(team_repo, "mine", "gpu-training")
+    [found] = map(str, check_repo(team_repo).findings)
+    assert found.startswith("dags/mine/job.yaml:19:17: team risk may not use node group 'gpu'"), found
+    allow_gpu(team_repo)
+    train = compiled(team_repo)["jobs"]["mine"]["tasks"]["train"]
+    assert (train["node_group"], train["resources"]["limits"]["nvidia.com/gpu"]) == ("gpu", "1")
+
+
+def allow_gpu(team_repo: Path) -> None:
+    values = team_repo / "values" / "team.yaml"
+    values.write_text(values.read_text().replace("[default,", "[default, gpu,"))
 
 
 def test_an_examples_image_is_completed_and_none_of_its_files_replaced(team_repo: Path, jobyard: Jobyard) -> None:

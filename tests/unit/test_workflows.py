@@ -334,13 +334,14 @@ def test_the_pages_examples_exist_and_its_jobs_pass_the_check(team_repo: Path) -
     page = (ROOT / "docs" / "workflows.md").read_text()
     named = set(re.findall(r"jobyard new [a-z-]+ --like ([a-z-]+)", page))
     assert named <= set(examples())
-    assert {"promote-if-better", "ensemble"} < named
+    assert {"promote-if-better", "ensemble", "gpu-training"} < named
     team = team_repo / "values" / "team.yaml"
     team.write_text(team.read_text().replace("[default,", "[default, gpu,"))
-    jobs = re.findall(r"```yaml\n(apiVersion.*?)```", page, re.DOTALL)
-    assert len(jobs) == 2
-    for number, job in enumerate(jobs):
-        file = team_repo / "dags" / f"job-{number}" / "job.yaml"
-        file.parent.mkdir()
-        file.write_text(job)
+    written = ""
+    for name, example, after in re.findall(r"jobyard new ([a-z-]+) --like ([a-z-]+)(?: --after (\S+))?", page):
+        file, *_ = new_job(team_repo, name, example, [after] if after else [])
+        written += file.read_text()
     assert list(map(str, check_repo(team_repo).findings)) == []
+    parts = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(parts) == 2
+    assert all(part in written for part in parts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jobyard.contract import NAME, NAME_RULE
+from jobyard.contract import JOB_ID, NAME, NAME_RULE
 
 from jobyard_cli.check.findings import unknown
 from jobyard_cli.errors import UsageError
@@ -15,12 +16,13 @@ EXAMPLES = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE = "batch-inference"
 TEAM = "TEAM"
 """Stands for the team's name in the text of an example."""
+SCHEDULE = re.compile("^schedule: .*$", re.MULTILINE)
 NOT_SOURCE = frozenset({"__pycache__", ".ipynb_checkpoints"})
 """Folders that Python and Jupyter leave beside what people write."""
 
 
 class NewJobError(UsageError):
-    """The name of the new job is invalid or taken, or the example does not exist."""
+    """The name of the new job is invalid or taken, the example does not exist, or a job's id has another form."""
 
 
 def examples() -> list[str]:
@@ -28,25 +30,32 @@ def examples() -> list[str]:
     return sorted(folder.name for folder in EXAMPLES.iterdir() if (folder / "job.yaml").exists())
 
 
-def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE) -> list[Path]:
+def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE, after: Sequence[str] = ()) -> list[Path]:
     """Write `dags/<name>/job.yaml` and the example's images, if it has any; return what was written, the job first.
 
-    An existing file is never changed: of an image that the repository has, only missing files are written.
+    An existing file is never changed: of an image that the repository has, only missing files are written. With jobs
+    in `after`, the new job starts after these, in place of the example's schedule.
 
     Raises:
         NotATeamRepoError: the folder is not a team's repository.
-        NewJobError: the name is invalid or taken, or the example does not exist.
+        NewJobError: the name is invalid or taken, the example does not exist, or a job's id has another form.
     """
     repo = TeamRepo.load(root)
     if not NAME.fullmatch(name):
         raise NewJobError(f"a job must have {NAME_RULE}; got '{name}'")
     if example not in examples():
         raise NewJobError(unknown("example", example, examples(), "available"))
+    for job in after:
+        if not JOB_ID.fullmatch(job):
+            raise NewJobError(f"--after must be <team>.<job>, such as care.ingest; got '{job}'")
     file = repo.root / "dags" / name / "job.yaml"
     if file.exists():
         raise NewJobError(f"dags/{name}/job.yaml already exists; it was not changed")
     source = EXAMPLES / example
     _write(file, source / "job.yaml", repo.team)
+    if after:
+        schedule = f"schedule: {{after: [{', '.join(after)}]}}"
+        file.write_text(SCHEDULE.sub(schedule, file.read_text(encoding="utf-8"), count=1), encoding="utf-8")
     return [file, *_new_images(source / "images", repo)]
 
 

@@ -20,6 +20,8 @@ from ingestion.errors import IngestionError
 from ingestion.extract import ContentHash, Row, write
 from ingestion.store import TAIL, Store
 
+from tests.support.paths import ROOT
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -186,3 +188,11 @@ def test_options_have_bounds(options: list[str], message: str, capsys: pytest.Ca
     with pytest.raises(SystemExit):
         job.main([*needed, *options])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("image", ["feature-generation", "notebook"])
+def test_the_images_that_read_the_rows_have_time_zones(image: str) -> None:
+    """pyarrow needs them for a `timestamptz`, pandas does not bring them, and a slim base image has none."""
+    wanted = (ROOT / "images" / image / "requirements.in").read_text().split()
+    assert "tzdata" in wanted
+    assert "\ntzdata==" in (ROOT / "images" / image / "requirements.txt").read_text()

@@ -9,13 +9,13 @@ from jobyard.alerts import dag_alerts, set_deadline, task_alerts
 from jobyard.assets import refuse_others
 from jobyard.broken import broken_dag
 from jobyard.compat import DAG, Param, TaskGroup
-from jobyard.contract import NAME
+from jobyard.contract import COMMIT_MACRO, IMAGE_MACRO, NAME
 from jobyard.docs import job_page
 from jobyard.edges import put_before
 from jobyard.entries import Foreach, Job, Task
 from jobyard.errors import JobError, JobyardError, UnfitJobError, UnknownNameError
 from jobyard.finish import announce_success
-from jobyard.images import COMMIT_MACRO, MACRO, ImageLookup
+from jobyard.images import ImageLookup
 from jobyard.operator import JobPodOperator
 from jobyard.outputs import Items
 from jobyard.plain import refuse_serialized
@@ -181,7 +181,7 @@ def dag_arguments(platform: Platform, team: str, name: str, job: Job, commit: st
         **template_arguments(
             team,
             schedule["start_date"].tzinfo,
-            {MACRO: ImageLookup(team, platform.image_registries), COMMIT_MACRO: partial(str, commit)},
+            {IMAGE_MACRO: ImageLookup(team, platform.image_registries), COMMIT_MACRO: partial(str, commit)},
             platform.variables,
         ),
         **dag_alerts(job, team, name),

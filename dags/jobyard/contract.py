@@ -59,6 +59,11 @@ def images_variable(team: str) -> str:
     return f"jobyard_images_{team}"
 
 
+# What templates may call.
+IMAGE_MACRO = "jobyard_image"
+COMMIT_MACRO = "jobyard_commit"
+
+
 def is_image_address(image: str) -> bool:
     """Return whether `image` is an address as it is; otherwise it is a name, looked up in the team's Variable."""
     return any(character in image for character in "/@:")

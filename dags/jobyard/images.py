@@ -7,11 +7,8 @@ import json
 from collections.abc import Collection
 
 from jobyard.compat import Variable
-from jobyard.contract import images_variable, is_image_address
+from jobyard.contract import IMAGE_MACRO, images_variable, is_image_address
 from jobyard.errors import ImageError, ImageSourceError, suggest
-
-MACRO = "jobyard_image"
-COMMIT_MACRO = "jobyard_commit"
 
 
 def image_field(image: str, registries: Collection[str] | None = None) -> str:
@@ -23,7 +20,7 @@ def image_field(image: str, registries: Collection[str] | None = None) -> str:
     if is_image_address(image):
         check_source(image, registries)
         return image
-    return f"{{{{ {MACRO}({image!r}) }}}}"
+    return f"{{{{ {IMAGE_MACRO}({image!r}) }}}}"
 
 
 def check_source(image: str, registries: Collection[str] | None) -> None:

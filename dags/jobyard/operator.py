@@ -361,7 +361,7 @@ def first_try_since_cleared(instance: Any, retries: int) -> int:
 
     To clear a task, Airflow raises the number of its last try: to that of the try it had, and the retries besides.
     """
-    return int(getattr(instance, "max_tries", retries)) - retries + 1
+    return int(instance.max_tries) - retries + 1
 
 
 def resources(container: V1Container) -> Resources:

@@ -128,7 +128,7 @@ def context(**changes: Any) -> Any:
     import pendulum
 
     instance = SimpleNamespace(
-        dag_id="risk.score", task_id="score", map_index=-1, try_number=1, xcom_push=lambda **_: None
+        dag_id="risk.score", task_id="score", map_index=-1, try_number=1, max_tries=0, xcom_push=lambda **_: None
     )
     whole = {
         "ti": instance,

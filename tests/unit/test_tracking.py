@@ -25,6 +25,7 @@ from jobyard_local.demo.data import land
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from tests.support.git import commit_all, git
 from tests.support.mlflow_server import QUIET, environment, mlflow_server
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
@@ -76,9 +77,7 @@ def repo(team_repo: Path, s3: S3Client) -> Path:
     """A team with a server, in a repository of git's, and raw rows of sixteen days."""
     land(s3, BUCKET, "risk", TODAY, 16)
     has_server(team_repo)
-    git = ["git", "-C", str(team_repo), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "first"]):
-        subprocess.run([*git, *command], check=True)
+    commit_all(team_repo)
     return team_repo
 
 
@@ -126,17 +125,17 @@ def test_the_tasks_of_a_run_are_runs_with_its_tags(client: MlflowClient, repo: P
     found = runs_of(client)
     assert set(found) == {f"train {back(3)}", f"evaluate {TODAY}", f"promote {TODAY}", f"register {TODAY}"}
     trained = found[f"train {back(3)}"].data
-    commit = subprocess.run(["git", "-C", repo, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    commit = git(repo, "rev-parse", "HEAD")
     wanted = {
         "jobyard.job": "risk.promote",
         "jobyard.task": "train",
         "jobyard.run_id": f"scheduled__{TODAY + timedelta(days=1)}T05:00:00+00:00",
         "jobyard.try_number": "1",
-        "jobyard.commit": commit.strip(),
+        "jobyard.commit": commit,
         "jobyard.image": "localhost/jobyard/inference",
         "jobyard.data_interval_start": f"{TODAY}T05:00:00+00:00",
         "mlflow.source.name": "risk.promote/train",
-        "mlflow.source.git.commit": commit.strip(),
+        "mlflow.source.git.commit": commit,
         "jobyard.model": f"models/risk/{QUALITY}-candidate/dt={back(3)}/model.ubj",
     }
     assert {name: trained.tags.get(name) for name in wanted} == wanted
@@ -192,6 +191,23 @@ def test_a_server_that_is_away_fails_the_task_in_one_line(
     [line] = [line for line in printed.splitlines() if line.startswith("inference: ")]
     assert line.startswith(f"inference: MLflow at http://127.0.0.1:{port}: API request to ")
     assert "Traceback" not in printed
+
+
+def test_a_password_in_an_address_is_in_no_message(
+    client: MlflowClient, repo: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    new_job(repo, "train", "batch-training")
+    (port,) = free_ports(1)
+    address = f"http://me:s3cret@127.0.0.1:{port}"
+    states, printed = run("train", TODAY, address)
+    assert states["train"] == [State.FAILED]
+    assert f"inference: MLflow at http://127.0.0.1:{port}: API request to http://127.0.0.1:{port}/" in printed
+    assert "s3cret" not in printed
+    words = in_words({"trackingUri": SERVER}, {"MLFLOW_TRACKING_URI": address})
+    assert words == f"tasks log to your own MLflow server, MLFLOW_TRACKING_URI=http://127.0.0.1:{port}"
+    reached = own_server({"trackingUri": SERVER}, {"MLFLOW_TRACKING_URI": address}, "host.docker.internal")
+    assert reached == {"MLFLOW_TRACKING_URI": f"http://me:s3cret@host.docker.internal:{port}"}
 
 
 def test_a_run_on_ones_own_machine_logs_to_ones_own_server_alone(

@@ -17,7 +17,7 @@ from inference.model import BOOSTING, DEPTH, KINDS, ROUNDS, TableError, predict,
 from inference.promotion import run_blending, run_evaluation, run_promotion
 from inference.selection import CandidatesError, best
 from inference.store import Store, UnreadableError
-from inference.tracking import TrackingError, is_tracked, log_run, name_champion
+from inference.tracking import TrackingError, is_tracked, log_run
 
 XCOM = Path("/airflow/xcom/return.json")
 """What a task writes here is its result for the tasks after it: less than 4 KiB of JSON."""
@@ -96,34 +96,23 @@ def run_selection(store: Store, options: Options) -> Result:
     return {"model": chosen["model"], "auc": chosen["auc"]}
 
 
-def track(store: Store, options: Options, result: Result) -> Result:
-    """Log a task in MLflow, and name the champion that it has promoted; the task's result, with the version of that.
-
-    A champion of an earlier day, as of a backfill, does not replace that of a later one.
+def track(options: Options, result: Result) -> None:
+    """Log a task in MLflow: its options as parameters, and what it left.
 
     Raises:
         TrackingError: the server does not answer, or refuses.
     """
-    given = {name: value for name, value in vars(options).items() if name not in ("run", "command", *UNTRACKED)}
+    given = {name: value for name, value in vars(options).items() if name not in UNTRACKED}
     log_run(f"{options.command} {getattr(options, 'date', '')}".strip(), given, result)
-    if options.command != "promote":
-        return result
-    pointer = store.pointer(result["model"])
-    if store.latest(options.model)["model"] != pointer["model"]:
-        print(f"MLflow: the champion of a later day keeps the alias of {options.model}", flush=True)
-        return result
-    name = f"{options.team}.{options.model}"
-    return {**result, "mlflow_version": name_champion(name, pointer, store.content(pointer))}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when it is done, 1 with one line on stderr when it can't be."""
     options = _parser().parse_args(arguments)
     try:
-        store = Store(options.bucket, options.team)
-        result = options.run(store, options)
+        result = options.run(Store(options.bucket, options.team), options)
         if is_tracked() and options.command in TRACKED:
-            result = track(store, options, result)
+            track(options, result)
     except (UnreadableError, TableError, CandidatesError, TrackingError) as error:
         print(f"inference: {error}", file=sys.stderr, flush=True)
         return 1
@@ -174,8 +163,8 @@ COMMANDS: dict[str, Callable[[Store, Options], Result]] = {
 
 TRACKED = ("train", "select", "blend", "evaluate", "promote")
 """The commands that are logged in MLflow: those that make or compare models."""
-UNTRACKED = ("candidates", "bucket")
-"""Options that are not logged as parameters: outputs of other tasks, which have runs of their own, and the place."""
+UNTRACKED = ("run", "command", "candidates", "bucket")
+"""What is not logged as a parameter: what runs, outputs of other tasks, which have runs of their own, and the place."""
 
 
 def _share(text: str) -> float:

@@ -17,6 +17,7 @@ from inference.evaluation import CONFIDENCE, Comparison, compare
 from inference.model import LABEL, Model, check_features, check_labels, is_held_out
 from inference.selection import CandidatesError, results_of
 from inference.store import Store
+from inference.tracking import is_tracked, name_champion
 
 Options = argparse.Namespace
 Pointer = dict[str, Any]
@@ -99,6 +100,7 @@ def run_promotion(store: Store, options: Options) -> Result:
     Raises:
         CandidatesError: the candidate has learned from a later day.
         UnreadableError: the candidate is missing.
+        TrackingError: the team's MLflow server does not answer, or refuses.
     """
     candidate = store.pointer(options.candidate)
     last = learned_days(candidate)[-1]
@@ -107,7 +109,17 @@ def run_promotion(store: Store, options: Options) -> Result:
         raise CandidatesError(f"--date must be {last} or later, the last day that the candidate learned from")
     promoted = store.promote(options.model, candidate, options.date)
     print(f"{options.model} is {promoted['model']} from {options.date} on", flush=True)
-    return {"model": promoted["model"], "auc": promoted["auc"]}
+    result = {"model": promoted["model"], "auc": promoted["auc"]}
+    return {**result, **_registered(store, options, promoted)} if is_tracked() else result
+
+
+def _registered(store: Store, options: Options, promoted: Pointer) -> Result:
+    """Name the champion in MLflow too; its version there. A champion of a later day, as beside a backfill, stays."""
+    if store.latest(options.model)["model"] != promoted["model"]:
+        print(f"MLflow: the champion of a later day keeps the alias of {options.model}", flush=True)
+        return {}
+    name = f"{options.team}.{options.model}"
+    return {"mlflow_version": name_champion(name, promoted, store.content(promoted))}
 
 
 def _check_alike(pointers: Sequence[Pointer]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 URI = "MLFLOW_TRACKING_URI"
+LOGIN = re.compile("(?<=://)[^/]*@")
+"""The user and the password in an address."""
 CHAMPION = "champion"
 """The alias of the version that scores."""
 MODEL_TAG = "jobyard.model"
@@ -105,10 +108,13 @@ def _is_number(value: object) -> bool:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn MLflow's own exceptions into one of ours, in one line."""
+    """Turn MLflow's own exceptions into one of ours, in one line that has no password of the address."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as error:
-        raise TrackingError(f"MLflow at {os.environ[URI]}: {' '.join(str(error).split())}") from error
+        address = os.environ[URI]
+        shown = LOGIN.sub("", address)
+        message = " ".join(str(error).replace(address, shown).split())
+        raise TrackingError(f"MLflow at {shown}: {message}") from error

@@ -67,6 +67,18 @@ def check_values(document: Document, schema: Path, name: str) -> Iterator[Findin
     yield from part_findings(document, (), document.data, _value_validator(schema, name))
 
 
+def check_value(document: Document, schema: Path, name: str) -> Iterator[Finding]:
+    """Yield a finding for each violation of a chart's schema in one of the chart's values that a file sets."""
+    yield from part_findings(document, (name,), document.data[name], _part_validator(schema, name))
+
+
+@cache
+def _part_validator(schema: Path, name: str) -> Draft202012Validator:
+    """Return the validator of one value; anything fits one that the chart does not know."""
+    content = json.loads(schema.read_text())
+    return compiled({**content["properties"].get(name, {}), "definitions": content.get("definitions", {})})
+
+
 @cache
 def _value_validator(schema: Path, name: str) -> Draft202012Validator:
     content = json.loads(schema.read_text())

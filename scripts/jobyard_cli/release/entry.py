@@ -155,12 +155,13 @@ class _Tasks:
 
     def _environment(self, task: Written) -> dict[str, str]:
         """The environment of the task's pod; what the job states comes before what the team's values do."""
-        tracking = tracking_variables(
-            self._repo.mlflow, self._repo.team, task["image"], has_items=task.get("foreach") is not None
-        )
+        stated = self._merged(task, "env")
+        if not self._repo.mlflow:
+            return stated
         secrets = self._merged(task, "secrets")
+        tracking = tracking_variables(self._repo.mlflow, self._repo.team, task["image"], has_items="foreach" in task)
         of_team = {name: value for name, value in tracking.items() if name not in secrets}
-        return {**of_team, **self._merged(task, "env")}
+        return {**of_team, **stated}
 
     def _setting(self, task: Written, name: str, default: object = None) -> Any:
         """What the task states, or else what the job states for all of them."""

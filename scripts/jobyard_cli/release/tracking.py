@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobyard.contract import is_image_address
+from jobyard.contract import COMMIT_MACRO, IMAGE_MACRO, is_image_address
 
 URI = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
@@ -20,23 +20,21 @@ TAGS = {
     "jobyard.task": "ti.task_id",
     "jobyard.run_id": "run_id",
     "jobyard.try_number": "ti.try_number | string",
-    "jobyard.commit": "jobyard_commit()",
+    "jobyard.commit": f"{COMMIT_MACRO}()",
     "jobyard.data_interval_start": "data_interval_start.isoformat()",
     "jobyard.data_interval_end": "data_interval_end.isoformat()",
     "mlflow.source.name": "ti.dag_id ~ '/' ~ ti.task_id",
     "mlflow.source.type": "'JOB'",
-    "mlflow.source.git.commit": "jobyard_commit()",
+    "mlflow.source.git.commit": f"{COMMIT_MACRO}()",
 }
 """Tags by name, each an expression of a template. MLflow's pages show those that begin with `mlflow.`."""
 
 
 def tracking_variables(mlflow: Mapping[str, Any], team: str, image: str, *, has_items: bool) -> dict[str, str]:
-    """Return the environment of a task's pod, sorted; nothing for a team without an MLflow server.
+    """Return the environment of a task's pod that a team with an MLflow server has.
 
     `mlflow` is the part of values/team.yaml. A task `has_items` if it has a `foreach`: then one of them is a tag.
     """
-    if not mlflow:
-        return {}
     return {
         EXPERIMENT: mlflow.get("experiment", team),
         CONTEXT: _context(image, has_items=has_items),
@@ -46,7 +44,7 @@ def tracking_variables(mlflow: Mapping[str, Any], team: str, image: str, *, has_
 
 def _context(image: str, *, has_items: bool) -> str:
     """Return the template of the tags: what a run is of is known when it runs."""
-    tags = {**TAGS, "jobyard.image": f"'{image}'" if is_image_address(image) else f"jobyard_image('{image}')"}
+    tags = {**TAGS, "jobyard.image": f"'{image}'" if is_image_address(image) else f"{IMAGE_MACRO}('{image}')"}
     if has_items:
         tags["jobyard.item"] = "item | string"
     pairs = ", ".join(f"'{name}': {expression}" for name, expression in sorted(tags.items()))

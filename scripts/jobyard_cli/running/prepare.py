@@ -32,7 +32,7 @@ from jobyard_cli.running.values import (
     params_of,
     variables_of,
 )
-from jobyard_cli.system.git import GitError, git
+from jobyard_cli.system import git
 from jobyard_cli.team.repo import TeamRepo
 from jobyard_cli.usage.report import UnknownJobError
 
@@ -130,7 +130,7 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
         shared_variables=frozenset(repo.shared_variables),
         variables={**given.variables, **({BUCKET_VARIABLE: bucket} if bucket else {})},
         images=local_image,
-        commit=lambda: _commit(root),
+        commit=lambda: git.commit(root),
     )
     prepared = Prepared(
         repo=repo,
@@ -147,14 +147,6 @@ def prepare(root: Path, options: Options, now: datetime, environment: Mapping[st
     _fill_outputs(prepared, given.outputs)
     _raise_missing(prepared, environment)
     return prepared
-
-
-def _commit(root: Path) -> str:
-    """The commit that is checked out; empty outside of a repository of git's."""
-    try:
-        return git(root, "rev-parse", "HEAD").strip()
-    except GitError:
-        return ""
 
 
 def _given(job: Job, chosen: Sequence[str], options: Options, environment: Mapping[str, str]) -> Given:

@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from jobyard.contract import is_image_address
+from jobyard.contract import COMMIT_MACRO, IMAGE_MACRO, is_image_address
 from jobyard.entries import Job
 
 from jobyard_cli.running.errors import LocalRunError
 from jobyard_cli.running.moments import Moments
-
-IMAGE_FUNCTION, COMMIT_FUNCTION = "jobyard_image", "jobyard_commit"
 
 
 class RenderingError(LocalRunError):
@@ -162,7 +160,7 @@ class Renderer:
 
         return Sources(
             timezone=pendulum.timezone(self.job["timezone"]),
-            functions={IMAGE_FUNCTION: self.images, COMMIT_FUNCTION: self.commit},
+            functions={IMAGE_MACRO: self.images, COMMIT_MACRO: self.commit},
             output=output,
             find_variable=find,
             get_variable=get,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from jobyard.entries import Job, Task
 
 from jobyard_cli.release.tracking import URI, VARIABLES
+from jobyard_cli.system.addresses import without_login
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -50,8 +51,9 @@ def _reachable(address: str, host: str) -> str:
     parts = urlsplit(address)
     if parts.hostname not in LOOPBACK:
         return address
+    login, at, _ = parts.netloc.rpartition("@")
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=f"{host}{port}"))
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{host}{port}"))
 
 
 def in_words(mlflow: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
@@ -59,5 +61,5 @@ def in_words(mlflow: Mapping[str, Any], environment: Mapping[str, str]) -> str |
     if not mlflow:
         return None
     if server := environment.get(URI):
-        return f"tasks log to your own MLflow server, {URI}={server}"
+        return f"tasks log to your own MLflow server, {URI}={without_login(server)}"
     return f"tasks log nothing in MLflow; set {URI} to log to a server of your own"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from jobyard_cli.errors import JobyardError
+from jobyard_cli.system.addresses import without_login
 from jobyard_cli.system.errors import ProgramNotFoundError, ProgramTimeoutError
 from jobyard_cli.system.programs import DEADLINE, Finished, finish
 
@@ -74,11 +74,7 @@ def origin(repo: Path) -> str:
 
     A pipeline's clone often has a token in it, which must not end in a file.
     """
-    address = _asked(repo, "remote", "get-url", "origin")
-    parts = urlsplit(address)
-    if parts.scheme in ("http", "https"):
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return address
+    return without_login(_asked(repo, "remote", "get-url", "origin"))
 
 
 def is_later(repo: Path, commit: str, earlier: str) -> bool:

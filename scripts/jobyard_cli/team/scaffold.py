@@ -52,10 +52,10 @@ def new_job(root: Path, name: str, example: str = DEFAULT_EXAMPLE, after: Sequen
     if file.exists():
         raise NewJobError(f"dags/{name}/job.yaml already exists; it was not changed")
     source = EXAMPLES / example
-    _write(file, source / "job.yaml", repo.team)
+    text = (source / "job.yaml").read_text(encoding="utf-8")
     if after:
-        schedule = f"schedule: {{after: [{', '.join(after)}]}}"
-        file.write_text(SCHEDULE.sub(schedule, file.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+        text = SCHEDULE.sub(f"schedule: {{after: [{', '.join(after)}]}}", text, count=1)
+    _write(file, text, repo.team)
     return [file, *_new_images(source / "images", repo)]
 
 
@@ -68,11 +68,10 @@ def _new_images(source: Path, repo: TeamRepo) -> Iterator[Path]:
         for found in sorted(image.rglob("*")):
             target = repo.root / "images" / found.relative_to(source)
             if found.is_file() and NOT_SOURCE.isdisjoint(found.parts) and not target.exists():
-                _write(target, found, repo.team)
+                _write(target, found.read_text(encoding="utf-8"), repo.team)
                 yield target
 
 
-def _write(target: Path, source: Path, team: str) -> None:
-    text = source.read_text(encoding="utf-8")
+def _write(target: Path, text: str, team: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text.replace(TEAM, team), encoding="utf-8")

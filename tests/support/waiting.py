@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from jobyard_cli.system.waiting import PATIENCE_SECONDS, NotYetError, until
 
@@ -16,9 +17,15 @@ def wait_until(holds: Callable[[], object], seconds: float = PATIENCE_SECONDS) -
 
     def look() -> None:
         if not holds():
-            raise NotYetError("it does not hold")
+            raise NotYetError(f"{_place(holds)} does not hold")
 
     try:
         until(look, seconds, lambda last: NotYetError(f"not so after {seconds:.0f} s: {last}"), pause=0.1)
     except NotYetError as late:
         raise NotSoError(str(late)) from late
+
+
+def _place(condition: Callable[[], object]) -> str:
+    """Return where a condition is written: the summary of a run has an error's text, and no traceback."""
+    code = getattr(condition, "__code__", None)
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else repr(condition)

@@ -16,7 +16,7 @@ NAMED = re.compile(rf"(?<![\w/.<>*:}}-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*{{/-]|
 TEST = re.compile(r"(?<![\w/])(test_[a-z0-9_]+\.py)\b")
 MADE = re.compile(
     r"dags/(risk|fraud|a|jobyard/(platform\.json|loaders\.json|prices\.yaml)|check-day|score|score-records|train-model"
-    r"|ingest-consultations|JOB)\b.*"
+    r"|train-on-gpu|ingest-consultations|JOB)\b.*"
     r"|(dags|images)/(features|features-to-inference|inference|rates|shop)\b.*"
     r"|values/(published-jobs(\.yaml|/.*)?|team\.yaml|teams/(fraud|NAME)\.yaml|environments/staging\.yaml)"
 )

@@ -69,7 +69,7 @@ INTRODUCTION = """\
 
 The rules `other-job`, `resources` and `timeout` also have warnings, which do not fail the check: a job that is not
 released in every environment, memory after an OOM that only some environments' quotas allow, time limits that do not
-fit each other. `notebook` has warnings alone.
+fit each other. `notebook` and `secret-name` have warnings alone.
 
 The examples belong to a team `risk` that may use the node groups default, high-cpu and high-memory, the service account
 jobs, the pool warehouse, and the priorities low, normal and high, in an environment `prod`. Its images are

@@ -316,6 +316,16 @@ def test_a_secret_that_the_chart_names_is_there_with_all_its_keys(
     wait_until(lambda: content(running, "database") == {"user": "risk", "password": "first"})
 
 
+def test_argo_cd_sees_no_difference_between_the_chart_and_the_cluster(
+    cluster: Cluster, render_chart: Callable[..., list[Object]]
+) -> None:
+    """The API server adds defaults; one that the chart does not state would be a difference at each look."""
+    (wanted,) = [one for one in team_chart(cluster, render_chart, "other") if one["kind"] == "ExternalSecret"]
+    cluster.apply([wanted], *cluster.as_team(TEAM))
+    found = cluster.kubectl("get", "externalsecret/other", "-n", NAMESPACE, "-o", "json")
+    assert json.loads(found.stdout)["spec"] == wanted["spec"]
+
+
 def test_a_secret_that_is_missing_is_seen_by_its_team(
     running: Cluster, render_chart: Callable[..., list[Object]]
 ) -> None:

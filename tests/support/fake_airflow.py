@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
-Answer = tuple[int, Any]
+from tests.support.json_api import Answer, JsonServer
+
 NEVER = "0001-01-01T00:00:00Z"
 VERSIONS = {2: "2.10.3", 3: "3.3.1"}
 FORBIDDEN = {"detail": "Forbidden", "status": 403}
@@ -85,6 +84,18 @@ class FakeAirflow:
         }
         self.tasks.setdefault(run_id, []).append(entry)
         return entry
+
+    def call(self, method: str, address: SplitResult, body: Any) -> Answer | None:
+        """Answer one call, whatever its address."""
+        if address.path == "/auth/token":
+            return 201, {"access_token": "everyone"}
+        if not address.path.startswith(self.root):
+            return 404, {"detail": "Not Found"}
+        path = address.path.removeprefix(self.root)
+        self.asked.append((method, path, body))
+        answer = self.answer(method, path, dict(parse_qsl(address.query)), body)
+        lost = method == "POST" and any(path.endswith(end) for end in self.lose)
+        return None if lost else answer
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Answer:
         """Status and content of one call below the API's root."""
@@ -195,47 +206,9 @@ def _page(key: str, entries: list[dict[str, Any]], body: Mapping[str, Any]) -> A
 @contextmanager
 def served(airflow: FakeAirflow) -> Iterator[FakeAirflow]:
     """Serve it on a port of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(airflow))
-    airflow.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    server = JsonServer(airflow.call)
+    airflow.url = server.url
     try:
         yield airflow
     finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _handler(airflow: FakeAirflow) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            address = urlsplit(self.path)
-            if address.path == "/auth/token":
-                return self._send(201, {"access_token": "everyone"})
-            if not address.path.startswith(airflow.root):
-                return self._send(404, {"detail": "Not Found"})
-            path = address.path.removeprefix(airflow.root)
-            airflow.asked.append((self.command, path, body))
-            answer = airflow.answer(self.command, path, dict(parse_qsl(address.query)), body)
-            if self.command == "POST" and any(path.endswith(end) for end in airflow.lose):
-                self.close_connection = True
-                return None
-            return self._send(*answer)
-
-        do_POST = do_PATCH = do_GET
-
-        def _send(self, status: int, content: Any) -> None:
-            text = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    return Handler
+        server.close()

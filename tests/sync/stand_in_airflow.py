@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 from botocore.exceptions import ClientError
+
+from tests.support.json_api import Answer, JsonServer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,9 +23,8 @@ class StandInAirflow:
         self.variables: dict[str, str] = {}
         self.written = 0
         """How often a Variable was written."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._server = JsonServer(self.answer)
+        self.url = self._server.url
 
     def reset(self, bucket: str) -> None:
         """Forget everything, and use another bucket."""
@@ -33,12 +32,11 @@ class StandInAirflow:
 
     def close(self) -> None:
         """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        """Status and content."""
-        match [method, *path.strip("/").removeprefix("api/v2/").split("/")]:
+    def answer(self, method: str, address: SplitResult, body: Any) -> Answer:
+        """Answer one call."""
+        match [method, *address.path.strip("/").removeprefix("api/v2/").split("/")]:
             case ["GET", "version"]:
                 return 200, {"version": "3.3.1"}
             case ["GET", "auth", "token"]:
@@ -54,9 +52,9 @@ class StandInAirflow:
                 return 200, {"doc_md": f"Digest of the job: `{self._jobs()[dag]}`"}
             case [_, "variables", *name]:
                 return self._variable(method, "".join(name), body)
-        return 404, {"detail": f"{method} {path}"}
+        return 404, {"detail": f"{method} {address.path}"}
 
-    def _variable(self, method: str, name: str, body: Any) -> tuple[int, Any]:
+    def _variable(self, method: str, name: str, body: Any) -> Answer:
         if method != "GET":
             self.written += 1
             self.variables[body["key"]] = body["value"]
@@ -71,26 +69,3 @@ class StandInAirflow:
         except ClientError:
             return {}
         return {f"risk.{name}": job["digest"] for name, job in json.loads(body)["jobs"].items()}
-
-
-def _handler(airflow: StandInAirflow) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            status, content = airflow.answer(self.command, urlsplit(self.path).path, body)
-            text = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_POST = do_PATCH = do_GET
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    return Handler

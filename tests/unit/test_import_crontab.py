@@ -163,6 +163,8 @@ def test_a_chain_is_proposed_and_joined_only_on_request(jobyard: Jobyard, team_r
     assert {job.name for job in (team_repo / "dags").iterdir()} == {"shop-features", "shop-inference"}
     code, out, _ = jobyard(*command.split()[1:])
     assert (code, "Proposals" in out) == (0, False)
+    assert "dags/shop-features-to-shop-inference/job.yaml: at 12:15 on Thursday (UTC)" in out
+    assert "dags/shop-features-to-shop-inference/job.yaml: task shop-inference, after shop-features" in out
     assert "dags/shop-features/job.yaml: its task is in a joined job now: delete this file, or both run" in out
     joined = job_of(team_repo, "shop-features-to-shop-inference")
     assert joined["schedule"] == "15 12 * * 4"

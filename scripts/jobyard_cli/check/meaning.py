@@ -16,6 +16,7 @@ from jobyard_cli.check.more_memory import check_more_memory, doubt_more_memory
 from jobyard_cli.check.names import check_names
 from jobyard_cli.check.other_jobs import check_other_jobs
 from jobyard_cli.check.parameters import check_parameters
+from jobyard_cli.check.secret_names import doubt_secret_names
 from jobyard_cli.check.template_uses import check_templates
 from jobyard_cli.check.time_limits import doubt_time_limits
 from jobyard_cli.check.timing import check_timing
@@ -52,3 +53,4 @@ def doubts(document: Document, job: Job, repo: TeamRepo) -> Iterator[Finding]:
     """Yield a warning for each part of a compiled job, in whose file nothing was found, that may not work."""
     yield from doubt_time_limits(document, job, repo)
     yield from doubt_more_memory(document, repo)
+    yield from doubt_secret_names(document, repo)

@@ -15,7 +15,7 @@ from jobyard_cli.check.limits import check_all_limits
 from jobyard_cli.check.links import check_links
 from jobyard_cli.check.loaders import doubt_loaders
 from jobyard_cli.check.notebooks import doubt_notebooks
-from jobyard_cli.check.tracking import check_tracking
+from jobyard_cli.check.team_values import check_team_values
 from jobyard_cli.errors import UsageError
 from jobyard_cli.parsing.documents import load
 from jobyard_cli.system.sharing import nothing, share
@@ -133,17 +133,7 @@ def _shared_files(repo: TeamRepo) -> Iterator[Finding]:
     """Yield the findings of the files that all jobs depend on."""
     for document in repo.documents:
         yield from document.findings
-    team = repo.team_values
-    if team.findings:
-        return
-    if not isinstance(team.data, dict):
-        message = "the file must be a mapping with the keys team, allowedNodeGroups, serviceAccounts and priorities"
-        yield team.finding((), message, "team")
-        return
-    for name in ("team", "allowedNodeGroups", "serviceAccounts", "priorities"):
-        if not team.data.get(name):
-            yield team.finding((name,), f"'{name}' must be set and not empty", "team")
-    yield from check_tracking(repo)
+    yield from check_team_values(repo)
 
 
 def _conflicts(repo: TeamRepo) -> Iterator[Finding]:

@@ -67,16 +67,15 @@ def check_values(document: Document, schema: Path, name: str) -> Iterator[Findin
     yield from part_findings(document, (), document.data, _value_validator(schema, name))
 
 
-def check_value(document: Document, schema: Path, name: str) -> Iterator[Finding]:
-    """Yield a finding for each violation of a chart's schema in one of the chart's values that a file sets."""
-    yield from part_findings(document, (name,), document.data[name], _part_validator(schema, name))
+def check_some_values(document: Document, values: Mapping[str, Any], schema: Path) -> Iterator[Finding]:
+    """Yield a finding for each violation of a chart's schema in values that come from a document.
 
-
-@cache
-def _part_validator(schema: Path, name: str) -> Draft202012Validator:
-    """Return the validator of one value; anything fits one that the chart does not know."""
-    content = json.loads(schema.read_text())
-    return compiled({**content["properties"].get(name, {}), "definitions": content.get("definitions", {})})
+    They need not be all of the chart's. Like Helm, this takes null for a value that is not set.
+    """
+    content = {**json.loads(schema.read_text()), "required": []}
+    stated = {name: value for name, value in values.items() if value is not None}
+    if not _is_valid(_quick(content), stated):
+        yield from part_findings(document, (), stated, compiled(content))
 
 
 @cache
@@ -114,17 +113,25 @@ def is_valid(schema: Path, data: Any) -> bool:
     Nearly every job is, and the library in Rust finds out in microseconds. The one in Python, which explains
     violations, decides where the data holds values that the other does not take.
     """
+    return _is_valid(_quick_validator(schema), data)
+
+
+def _is_valid(quick: Any, data: Any) -> bool:
     try:
-        return bool(_quick_validator(schema).is_valid(data))
+        return bool(quick.is_valid(data))
     except ValueError:
         return False
 
 
 @cache
 def _quick_validator(schema: Path) -> Any:
+    return _quick(json.loads(schema.read_text()))
+
+
+def _quick(content: Mapping[str, Any]) -> Any:
     import jsonschema_rs
 
-    return jsonschema_rs.Draft202012Validator(json.loads(schema.read_text()))
+    return jsonschema_rs.Draft202012Validator(content)
 
 
 def part_findings(document: Document, path: KeyPath, part: Any, schema: Draft202012Validator) -> Iterator[Finding]:

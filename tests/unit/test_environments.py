@@ -645,7 +645,7 @@ OWN_CLASS = "{group: karpenter.k8s.aws, kind: EC2NodeClass, name: batch}"
         ("{nodeRole: a, discovery: b, fixedNodeGroups: [gpu], consolidateAfter: 10m}", []),
         (
             "{nodeRole: a, discovery: b, consolidationPolicy: Never}",
-            ["15:66: 'consolidationPolicy' must be one of WhenEmpty, WhenEmptyOrUnderutilized; got 'Never'"],
+            ["15:63: 'consolidationPolicy' must be one of WhenEmpty, WhenEmptyOrUnderutilized; got 'Never'"],
         ),
         (f"{{nodeClass: {OWN_CLASS}, autoMode: true}}", []),
         ("{discovery: b}", ["15:3: 'karpenter' is missing the required key 'nodeRole'"]),

@@ -13,9 +13,9 @@ import yaml
 from jobyard_cli.chart.helm import render
 from jobyard_cli.errors import JobyardError
 from jobyard_cli.parsing.documents import load
+from jobyard_cli.team.repo import TEAM_VALUES
 
 CHART = "charts/team"
-TEAM_VALUES = "values/team.yaml"
 VALUES = ("values/node-groups.yaml", TEAM_VALUES)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SEPARATOR = re.compile(r"^---\n", re.MULTILINE)

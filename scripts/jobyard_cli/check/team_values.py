@@ -11,7 +11,7 @@ from jobyard_cli.check.template_uses import variable_findings
 from jobyard_cli.check.templates import read_template
 from jobyard_cli.parsing.documents import Document
 from jobyard_cli.platform.teams import merged
-from jobyard_cli.team.repo import TeamRepo
+from jobyard_cli.team.repo import TEAM_VALUES, TeamRepo
 
 NEEDED = ("team", "allowedNodeGroups", "serviceAccounts", "priorities")
 SCHEMA = "charts/team/values.schema.json"
@@ -32,6 +32,9 @@ def check_team_values(repo: TeamRepo) -> Iterator[Finding]:
     for name in NEEDED:
         if not document.data.get(name):
             yield document.finding((name,), f"'{name}' must be set and not empty", "team")
+    if document.path != TEAM_VALUES:
+        # The platform's own team, whose file has values of the bounds' chart, too.
+        return
     misfits = list(_misfits(repo, document, document.data))
     document.findings += [misfit for misfit in misfits if misfit.rule == "type"]
     yield from misfits

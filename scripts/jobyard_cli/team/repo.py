@@ -21,7 +21,8 @@ from jobyard_cli.platform.teams import Team, readable_team
 from jobyard_cli.team.conflicts import Conflict, conflicts
 
 T = TypeVar("T")
-NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", "values/team.yaml")
+TEAM_VALUES = "values/team.yaml"
+NEEDED = ("dags", "schemas/job.schema.json", "values/node-groups.yaml", TEAM_VALUES)
 
 
 class NotATeamRepoError(UsageError):
@@ -105,7 +106,7 @@ class TeamRepo:
             raise NotATeamRepoError(root, missing)
         return cls(
             root=root,
-            team_values=load(root / "values/team.yaml", "values/team.yaml"),
+            team_values=load(root / TEAM_VALUES, TEAM_VALUES),
             catalogue=load(root / "values/node-groups.yaml", "values/node-groups.yaml"),
             types=_optional(root, "values/task-types.yaml"),
             published=_optional(root, PUBLISHED_JOBS),

@@ -45,9 +45,9 @@ rest of the difference to the bound is machines with a higher price for the same
 
 {{waste}}
 
-A pod is lost with its machine, and runs again. With `{MOVED}`, Karpenter removed the machine for that; with the others,
-most likely it found the machine empty while the pod was on its way, as it looks {{speed}} times as often, and the API
-server answers no faster.
+A pod is lost with its machine, and runs again. With `{MOVED}`, these are the pods that Karpenter moved. With the
+others, it most likely found the machine empty while the pod was on its way, as it looks {{speed}} times as often, and
+the API server answers no faster.
 
 How long pods waited with `{AFTER}`, in seconds of the night, from creation until they ran. There was room in
 every queue. Queue and machine both have the processor time of the control plane in them, {{speed}} times as long in a

@@ -27,7 +27,8 @@ def check_team_values(repo: TeamRepo) -> Iterator[Finding]:
     if document.findings:
         return
     if not isinstance(document.data, dict):
-        yield document.finding((), f"the file must be a mapping with the keys {_words(NEEDED)}", "team")
+        message = "the file must be a mapping with the keys team, allowedNodeGroups, serviceAccounts and priorities"
+        yield document.finding((), message, "team")
         return
     for name in NEEDED:
         if not document.data.get(name):
@@ -71,7 +72,3 @@ def _tracking(repo: TeamRepo) -> Iterator[Finding]:
     """Yield a finding for each Airflow Variable in the address of MLflow that a template may not read."""
     used = read_template(str(repo.mlflow.get("trackingUri", ""))).variables
     yield from variable_findings(repo.team_values, repo, ("mlflow", "trackingUri"), used)
-
-
-def _words(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -50,11 +50,11 @@ def lanes() -> tuple[Lane, ...]:
     processor for as long as they are up.
     """
     return (
-        _lane("all others", *ALL_OTHERS, niceness=10),
+        _lane("all others", *ALL_OTHERS, niceness=5),
         # The browser comes after the hostile images: as root it has processes without rights, whose folders a step of
         # an image's build may look into.
         _lane("end to end", "--verbose", "tests/end_to_end", "tests/page"),
-        _lane("airflow", "--verbose", "tests/airflow", "tests/sync", "tests/ingestion", niceness=5),
+        _lane("airflow", "--verbose", "tests/airflow", "tests/sync", "tests/ingestion", niceness=3),
     )
 
 

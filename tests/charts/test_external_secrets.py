@@ -48,7 +48,7 @@ def server(programs: Path, operator: Path, tmp_path_factory: pytest.TempPathFact
     with serving(programs, tmp_path_factory.mktemp("external-secrets")) as server:
         applied = server.kubectl("apply", "--server-side", "-f", str(operator / "kinds"))
         assert applied.returncode == 0, applied.stderr
-        served = ["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"]
+        served = ["wait", "crd", "--all", "--for=condition=Established", "--timeout=300s"]
         wait_until(lambda: server.kubectl(*served).returncode == 0)
         yield server
 

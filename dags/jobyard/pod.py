@@ -33,14 +33,18 @@ def typed(kind: str, document: Mapping[str, Any]) -> Any:
     fields: dict[str, Any] = {}
     for key, value in document.items():
         attribute = attributes[key]
-        value_kind = model.openapi_types[attribute]
-        if value_kind.startswith("V1"):
-            value = typed(value_kind, value)
-        fields[attribute] = value
+        fields[attribute] = _typed_value(model.openapi_types[attribute], value)
     return model(**fields, local_vars_configuration=CLIENT)
 
 
+def _typed_value(kind: str, value: Any) -> Any:
+    if kind.startswith("list[V1"):
+        return [typed(kind.removeprefix("list[").removesuffix("]"), item) for item in value]
+    return typed(kind, value) if kind.startswith("V1") else value
+
+
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
+AFFINITY = typed("V1Affinity", pod_parts.AFFINITY)
 POD_SECURITY = typed("V1PodSecurityContext", pod_parts.POD_SECURITY)
 CONTAINER_SECURITY = typed("V1SecurityContext", pod_parts.CONTAINER_SECURITY)
 READ_ONLY_SECURITY = typed("V1SecurityContext", pod_parts.READ_ONLY_SECURITY)
@@ -105,6 +109,7 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
 
 
 FIXED: dict[str, Any] = {
+    "affinity": AFFINITY,
     "security_context": POD_SECURITY,
     "on_finish_action": "delete_pod",
     "deferrable": False,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.charts.team_pods import BASE, CONTAINER, LABELS
+from tests.charts.team_pods import BASE, CONTAINER, LABELS, NEAR_OTHER_TASKS
 
 Object = dict[str, Any]
 RESTRICTED = 'violates PodSecurity "restricted:latest"'
@@ -59,17 +59,62 @@ def affinity(kind: str, term: Object) -> Object:
     return {"spec.affinity": {kind: term}}
 
 
+def neighbours(changes: Object, words: str = "affinity must be the preference, of weight 100") -> tuple[Object, str]:
+    """The machines that the pod prefers, with something changed."""
+    return {f"{PREFERENCE}.{path}": value for path, value in changes.items()}, words
+
+
 EVERYWHERE = {"labelSelector": {}, "namespaceSelector": {}, "topologyKey": "jobyard.dev/node-group"}
 ON_GPU = {"matchExpressions": [{"key": "jobyard.dev/node-group", "operator": "In", "values": ["gpu"]}]}
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+PREFERENCE = f"spec.affinity.podAffinity.{PREFERRED}.0"
+OF_FRAUD = [{"key": "jobyard.dev/team", "operator": "In", "values": ["fraud"]}]
 SCRATCH_CLAIM = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
 
 SHARES: dict[str, tuple[Object, str]] = {
-    "keeps-every-pod-off-a-node-group": (affinity("podAntiAffinity", {REQUIRED: [EVERYWHERE]}), field("spec.affinity")),
-    "near-other-teams-pods": (affinity("podAffinity", {REQUIRED: [EVERYWHERE]}), field("spec.affinity")),
+    "keeps-every-pod-off-a-node-group": (
+        affinity("podAntiAffinity", {REQUIRED: [EVERYWHERE]}),
+        field("spec.affinity.podAntiAffinity"),
+    ),
+    "only-near-other-teams-pods": (
+        affinity("podAffinity", {REQUIRED: [EVERYWHERE]}),
+        field(f"spec.affinity.podAffinity.{REQUIRED}"),
+    ),
+    "near-one-teams-pods": neighbours(
+        {"podAffinityTerm.labelSelector.matchExpressions": OF_FRAUD},
+        field(f"spec.affinity.podAffinity.{PREFERRED}[].podAffinityTerm.labelSelector.matchExpressions[].values"),
+    ),
+    "near-pods-of-one-team-by-its-label": neighbours(
+        {"podAffinityTerm.labelSelector": {"matchLabels": {"jobyard.dev/team": "fraud"}}},
+        field(f"spec.affinity.podAffinity.{PREFERRED}[].podAffinityTerm.labelSelector.matchLabels"),
+    ),
+    "near-pods-in-one-namespace": neighbours(
+        {"podAffinityTerm.namespaces": ["team-fraud"]},
+        field(f"spec.affinity.podAffinity.{PREFERRED}[].podAffinityTerm.namespaces"),
+    ),
+    "near-pods-in-chosen-namespaces": neighbours(
+        {"podAffinityTerm.namespaceSelector.matchLabels": {"jobyard.dev/team": "fraud"}},
+        field(f"spec.affinity.podAffinity.{PREFERRED}[].podAffinityTerm.namespaceSelector.matchLabels"),
+    ),
+    "near-all-pods": neighbours({"podAffinityTerm.labelSelector": {}}),
+    "near-pods-of-another-label": neighbours(
+        {"podAffinityTerm.labelSelector.matchExpressions.0.key": "k8s-app"},
+    ),
+    "near-pods-without-a-team": neighbours(
+        {"podAffinityTerm.labelSelector.matchExpressions.0.operator": "DoesNotExist"},
+    ),
+    "near-the-teams-own-pods": neighbours({"podAffinityTerm.namespaceSelector": None}),
+    "on-another-kind-of-neighbourhood": neighbours({"podAffinityTerm.topologyKey": "topology.kubernetes.io/zone"}),
+    "two-preferences": (
+        affinity("podAffinity", {PREFERRED: [NEAR_OTHER_TASKS, NEAR_OTHER_TASKS]}),
+        "affinity must be the preference, of weight 100",
+    ),
+    "less-preferred": neighbours({"weight": 1}),
+    "an-affinity-of-nothing": ({"spec.affinity": {}}, "affinity must be the preference, of weight 100"),
     "node-group-by-affinity": (
         affinity("nodeAffinity", {REQUIRED: {"nodeSelectorTerms": [ON_GPU]}}),
-        field("spec.affinity"),
+        field("spec.affinity.nodeAffinity"),
     ),
     "spread-that-never-fits": (
         {

@@ -45,6 +45,15 @@ CONTAINER: Object = {
     "terminationMessagePath": "/airflow/xcom/return.json",
     "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
 }
+NEAR_OTHER_TASKS: Object = {
+    "weight": 100,
+    "podAffinityTerm": {
+        "topologyKey": "kubernetes.io/hostname",
+        "namespaceSelector": {},
+        "labelSelector": {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]},
+    },
+}
+"""The preference of every pod."""
 USUAL: Object = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -56,6 +65,7 @@ USUAL: Object = {
     },
     "spec": {
         "activeDeadlineSeconds": 7200,
+        "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [NEAR_OTHER_TASKS]}},
         "automountServiceAccountToken": False,
         "containers": [CONTAINER],
         "nodeSelector": {"jobyard.dev/node-group": "default", "kubernetes.io/arch": "amd64"},

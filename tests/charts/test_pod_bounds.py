@@ -57,6 +57,7 @@ def test_a_pod_in_another_teams_namespace_is_refused(cluster: Cluster) -> None:
     [
         pytest.param({}, id="as-the-builder-makes-it"),
         pytest.param({"metadata.annotations": None}, id="that-may-be-moved"),
+        pytest.param({"spec.affinity": None}, id="that-prefers-no-machine"),
         pytest.param({f"{BASE}.securityContext.readOnlyRootFilesystem": True}, id="that-writes-to-scratch-alone"),
         pytest.param({"spec.volumes": None, f"{BASE}.volumeMounts": None}, id="without-scratch-space"),
         pytest.param(ROLES_FOR_ACCOUNTS, id="with-an-aws-role-by-its-service-account"),

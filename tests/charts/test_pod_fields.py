@@ -221,7 +221,8 @@ def with_field(pods: list[Object], path: str, schema: Object) -> Object:
     """The first of the pods that has what the field is in, with the field."""
     value = METADATA.get(path, VALUES[schema.get("type", "string")])
     for pod in map(deepcopy, pods):
-        if owner := next(_owners(pod, path.split(".")[:-1]), None):
+        owner = next(_owners(pod, path.split(".")[:-1]), None)
+        if owner is not None:
             owner[path.rpartition(".")[2]] = value
             return pod
     raise AssertionError(f"no pod has what {path} would be in")

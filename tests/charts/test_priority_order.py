@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from jobyard_local.processes import Process, Supervisor
 
 from tests.charts.conftest import CATALOGUE
-from tests.support.ports import free_ports
+from tests.charts.scheduler import add_machine, add_namespace, create, kube_scheduler, nodes_of_pods, remove
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -27,29 +24,9 @@ NODE = "one-core"
 @pytest.fixture
 def scheduler(tmp_path: Path, api_server: ApiServer, programs: Path) -> Iterator[Callable[[], None]]:
     """Start kube-scheduler when it is called; what it schedules is gone at the end."""
-    supervisor = Supervisor(tmp_path)
-    [port] = free_ports(1)
-    command = [
-        f"{programs}/kube-scheduler",
-        f"--kubeconfig={api_server.kubeconfig}",
-        f"--secure-port={port}",
-        "--bind-address=127.0.0.1",
-        "--leader-elect=false",
-    ]
-    try:
-        yield lambda: supervisor.start(Process("kube-scheduler", command))
-    finally:
-        supervisor.stop(supervisor.names(), grace=0)
-        api_server.kubectl("delete", "node", NODE)
-        api_server.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--grace-period=0", "--force")
-
-
-def node() -> Object:
-    """A machine on which one of the pods fits at a time."""
-    capacity = {"cpu": "1", "memory": "1Gi", "pods": "10"}
-    ready = {"type": "Ready", "status": "True"}
-    status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "status": status}
+    with kube_scheduler(api_server, programs, tmp_path) as start:
+        yield start
+    remove(api_server, NAMESPACE, [NODE])
 
 
 def pod(level: str) -> Object:
@@ -75,24 +52,15 @@ def test_of_a_teams_waiting_pods_the_one_of_the_highest_priority_gets_the_machin
         "nodeGroups": CATALOGUE,
     }
     classes = [one for one in render_chart("team", values=values) if one["kind"] == "PriorityClass"]
-    namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}}
+    add_namespace(api_server, NAMESPACE)
     # The least urgent comes first.
-    for one in (namespace, account, *classes, *map(pod, LEVELS), node()):
-        made = api_server.kubectl("create", "-f", "-", stdin=yaml.safe_dump(one))
-        assert made.returncode == 0, made.stderr
-    untainted = api_server.kubectl("taint", "nodes", NODE, "node.kubernetes.io/not-ready-")
-    assert untainted.returncode == 0, untainted.stderr
-
-    def scheduled() -> list[str]:
-        listed = json.loads(api_server.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json").stdout)["items"]
-        return [one["metadata"]["name"] for one in listed if one["spec"].get("nodeName")]
-
+    create(api_server, *classes, *map(pod, LEVELS))
+    add_machine(api_server, NODE, cores=1)
     scheduler()
     order = []
     for _ in LEVELS:
-        wait_until(scheduled)
-        [first] = scheduled()
+        wait_until(lambda: nodes_of_pods(api_server, NAMESPACE))
+        [first] = nodes_of_pods(api_server, NAMESPACE)
         order.append(first)
         api_server.kubectl("delete", "pod", first, "-n", NAMESPACE, "--grace-period=0", "--force")
     assert order == ["high", "normal", "low"]

@@ -17,6 +17,15 @@ from support import PLATFORM, Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 
+NEAR_OTHER_TASKS = {
+    "weight": 100,
+    "podAffinityTerm": {
+        "topologyKey": "kubernetes.io/hostname",
+        "namespaceSelector": {},
+        "labelSelector": {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]},
+    },
+}
+
 
 def operator(bucket: Bucket, **changes: Any) -> JobPodOperator:
     """Return the operator of a job's only task, its image a URL."""
@@ -59,6 +68,7 @@ def test_the_whole_pod(bucket: Bucket) -> None:
         },
         "spec": {
             "activeDeadlineSeconds": 8100,
+            "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [NEAR_OTHER_TASKS]}},
             "automountServiceAccountToken": False,
             "containers": [
                 {

@@ -24,7 +24,7 @@ KEEP = os.environ.get("KEEP") == "1"
 """Write the report again of the nights that were played last, and play only those that were not."""
 GROWN = (10, 40, 200)
 PICTURE = ROOT / "docs" / "pictures" / "night.png"
-BEFORE, AFTER, MOVED = "one type", "several sizes", "pods moved"
+BEFORE, SIZES, AFTER, MOVED = "one type", "several sizes", "machines filled", "pods moved"
 
 TEXT = f"""\
 ## A night of {{jobs}} jobs of {{teams}} teams
@@ -90,6 +90,7 @@ def section() -> str:
 
 
 def _scenarios() -> Iterator[tuple[str, Scenario]]:
-    yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, TEAMS, SPEED)
-    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, TEAMS, SPEED)
-    yield MOVED, Scenario("pods-moved", catalogue(), "WhenEmptyOrUnderutilized", 60, TEAMS, SPEED)
+    yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, False, TEAMS, SPEED)
+    yield SIZES, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, False, TEAMS, SPEED)
+    yield AFTER, Scenario("filled", catalogue(), "WhenEmpty", 60, True, TEAMS, SPEED)
+    yield MOVED, Scenario("pods-moved", catalogue(), "WhenEmptyOrUnderutilized", 60, True, TEAMS, SPEED)

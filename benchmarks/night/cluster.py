@@ -23,31 +23,12 @@ from night.built_karpenter import SPEED
 from night.cost import Machines
 from night.scenario import ROOT, Object, Scenario, node_pools_and_queues
 
-SECONDS = "night.jobyard.dev/seconds"
-"""Annotation of a pod: how long it runs, as kwok reads it."""
 START_SECONDS = 60
 """From Karpenter's call to EC2 until the machine takes pods."""
 MEMORY = {"GOGC": "400"}
 """Environment of the Go programs: more memory for less of the processor, of which the night has little."""
 OVERHEAD = {"cpu": 100, "memory": 10}
 """Thousandths of a core, and MiB, that Karpenter's provider of simulated machines takes off."""
-ENDS: Object = {
-    "apiVersion": "kwok.x-k8s.io/v1alpha1",
-    "kind": "Stage",
-    "metadata": {"name": "pod-ends"},
-    "spec": {
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-        "selector": {
-            "matchExpressions": [
-                {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
-                {"key": ".status.phase", "operator": "In", "values": ["Running"]},
-            ]
-        },
-        "delay": {"durationFrom": {"expressionFrom": f'.metadata.annotations["{SECONDS}"]'}},
-        "next": {"statusTemplate": "phase: Succeeded\n"},
-    },
-}
-"""A pod ends after the time that it says."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +49,7 @@ def running(tools: Path, karpenter: Path, state: Path, scenario: Scenario) -> It
     try:
         for process in control_plane.processes(layout, authority):
             supervisor.start(_tuned(process, layout))
-        supervisor.start(_kwok(layout, authority))
+        supervisor.start(kwok_process(layout, authority))
         queues = kueue.beside(layout, authority)
         kueue.install(kubectl, queues)
         autoscaler = _autoscaler(layout)
@@ -130,16 +111,6 @@ def _scheduler(layout: Layout) -> Path:
     file = layout.state / "scheduler.yaml"
     file.write_text(yaml.safe_dump(configuration))
     return file
-
-
-def _kwok(layout: Layout, authority: CertificateAuthority) -> Process:
-    process = kwok_process(layout, authority)
-    documents = yaml.safe_load_all((layout.tools / "kwok-stages.yaml").read_text())
-    kept = [one for one in documents if one["metadata"]["name"] != "pod-complete"]
-    file = layout.state / "kwok-stages.yaml"
-    file.write_text(yaml.safe_dump_all([*kept, ENDS]))
-    command = [one for one in process.command if not one.startswith("--config=")]
-    return replace(process, command=[*command, f"--config={file}"])
 
 
 def _kueue(layout: Layout, queues: kueue.Kueue) -> Process:

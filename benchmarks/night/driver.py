@@ -1,4 +1,7 @@
-"""Plays a night: makes each task's pod when the crontab, or the task before it, says, and writes down what happens."""
+"""Plays a night: makes each task's pod when the crontab, or the task before it, says, and writes down what happens.
+
+It also ends the pods, as a stage of kwok's begins its delay again each time that the pod changes.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import requests
 from jobyard.contract import QUEUE, QUEUE_LABEL
-from jobyard.pod_parts import CONTAINER_SECURITY, DO_NOT_DISRUPT, LONG_SECONDS, POD_SECURITY
+from jobyard.pod_parts import AFFINITY, CONTAINER_SECURITY, DO_NOT_DISRUPT, LONG_SECONDS, POD_SECURITY, labels
 from jobyard_cli.errors import JobyardError
 
-from night.cluster import SECONDS, Cluster
+from night.cluster import Cluster
 from night.scenario import Object, Scenario
 from night.workload import Job, Task
 
@@ -95,9 +99,10 @@ class Night:
         self._session = self._new_session()
         self._hands = ThreadPoolExecutor(HANDS)
         self._changed = threading.Condition()
-        self._due: list[tuple[float, str, int, tuple[Task, ...]]] = []
+        self._plan: list[tuple[float, int, Callable[[], object]]] = []
         self._rest: dict[str, tuple[Task, ...]] = {}
         self._open = 0
+        self._planned = 0
         self._tries = 0
         self._over = False
         self._shown = -1
@@ -110,9 +115,8 @@ class Night:
             threading.Thread(target=self._watch, args=(path, take), daemon=True).start()
         self._open = len(jobs)
         self._began = time.monotonic()
-        with self._changed:
-            for job in jobs:
-                self._add(job.start, job.tasks)
+        for job in jobs:
+            self._at(job.start, partial(self._make, job.start, job.tasks))
         while self._step():
             pass
         self._over = True
@@ -124,13 +128,13 @@ class Night:
         return (time.monotonic() - self._began) * self._scenario.speed
 
     def _step(self) -> bool:
-        """Make the pods that are due, and wait for the next one, or for a change; whether the night goes on."""
+        """Do what is due, and wait for what is due next, or for a change; whether the night goes on."""
         with self._changed:
             if self._error is not None:
                 raise self._error
-            while self._due and self._due[0][0] <= self.now():
-                due, _name, _number, tasks = heapq.heappop(self._due)
-                self._submit(self._make, due, tasks)
+            while self._plan and self._plan[0][0] <= self.now():
+                _due, _number, work = heapq.heappop(self._plan)
+                self._submit(work)
             there = any(machine.gone is None for machine in self.record.machines.values())
             if int(self.now()) // 1800 != self._shown:
                 self._shown = int(self.now()) // 1800
@@ -140,14 +144,16 @@ class Night:
                 raise AssertionError(f"{self._open} jobs are open, and there are machines: {there}")
             if not self._open and not there:
                 return False
-            wait = (self._due[0][0] - self.now()) / self._scenario.speed if self._due else 1.0
+            wait = (self._plan[0][0] - self.now()) / self._scenario.speed if self._plan else 1.0
             self._changed.wait(min(max(wait, 0.001), 1.0))
         return True
 
-    def _add(self, due: float, tasks: tuple[Task, ...]) -> None:
-        self._tries += 1
-        heapq.heappush(self._due, (due, tasks[0].name, self._tries, tasks))
-        self._changed.notify()
+    def _at(self, due: float, work: Callable[[], object]) -> None:
+        """Have a hand do this at a second of the night."""
+        with self._changed:
+            self._planned += 1
+            heapq.heappush(self._plan, (due, self._planned, work))
+            self._changed.notify()
 
     def _make(self, due: float, tasks: tuple[Task, ...]) -> None:
         task = tasks[0]
@@ -156,7 +162,7 @@ class Night:
             name = f"{task.name}-{self._tries}"
             self.record.pods[name] = Pod(task, due)
             self._rest[name] = tasks
-        self._create(pod_of(task, name, self._scenario), f"/api/v1/namespaces/team-{task.team}/pods")
+        self._create(pod_of(task, name, self._scenario), _path_of_pods(task))
         self.record.pods[name].created = self.now()
 
     def _create(self, pod: Object, path: str) -> None:
@@ -165,23 +171,30 @@ class Night:
         if not answer.ok and answer.status_code != HTTPStatus.CONFLICT:
             raise NightError(f"pod {pod['metadata']['name']}: {answer.status_code} {answer.text}")
 
+    def _end(self, name: str, task: Task) -> None:
+        """Have the pod succeed, as its kubelet would; it may have gone with its machine."""
+        answer = self._ask("PATCH", f"{_path_of_pods(task)}/{name}/status", {"status": {"phase": "Succeeded"}})
+        if not answer.ok and answer.status_code != HTTPStatus.NOT_FOUND:
+            raise NightError(f"pod {name}: {answer.status_code} {answer.text}")
+
     def _ask(self, method: str, path: str, body: Object | None = None) -> requests.Response:
         """Make a request, again where a connection that was idle is closed meanwhile."""
+        headers = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else None
         for _ in range(TRIES):
             try:
-                return self._session.request(method, f"{self._cluster.url}{path}", json=body)
+                return self._session.request(method, f"{self._cluster.url}{path}", json=body, headers=headers)
             except requests.ConnectionError as error:
                 last = error
         raise NightError(f"{method} {path}: no answer: {last}")
 
-    def _submit(self, work: Callable[..., object], *arguments: object) -> None:
+    def _submit(self, work: Callable[[], object]) -> None:
         """Have a hand do it; what it raises ends the night, which would wait for its pod for ever."""
 
         def done(future: Future[object]) -> None:
             if error := future.exception():
                 self._error = error
 
-        self._hands.submit(work, *arguments).add_done_callback(done)
+        self._hands.submit(work).add_done_callback(done)
 
     def _pod(self, kind: str, pod: Object) -> None:
         name, spec, status = pod["metadata"]["name"], pod["spec"], pod.get("status", {})
@@ -195,6 +208,7 @@ class Night:
             known.bound, known.node = now, spec["nodeName"]
         if status.get("phase") == "Running" and known.running is None:
             known.running = now
+            self._at(now + known.task.seconds, partial(self._end, name, known.task))
         succeeded = status.get("phase") == "Succeeded"
         if succeeded or kind == "DELETED":
             known.ended, known.succeeded = now, succeeded
@@ -205,15 +219,14 @@ class Night:
         assert pod.ended is not None
         tasks = self._rest.pop(name)
         left = tasks[1:] if pod.succeeded else tasks
-        with self._changed:
-            if left:
-                self._add(pod.ended, left)
-            else:
+        if left:
+            self._at(pod.ended, partial(self._make, pod.ended, left))
+        else:
+            with self._changed:
                 self._open -= 1
-            self._changed.notify()
+                self._changed.notify()
         if pod.succeeded:
-            path = f"/api/v1/namespaces/team-{pod.task.team}/pods/{name}?gracePeriodSeconds=0"
-            self._submit(self._ask, "DELETE", path)
+            self._submit(partial(self._ask, "DELETE", f"{_path_of_pods(pod.task)}/{name}?gracePeriodSeconds=0"))
 
     def _claim(self, kind: str, claim: Object) -> None:
         name, labels = claim["metadata"]["name"], claim["metadata"].get("labels", {})
@@ -255,6 +268,10 @@ class Night:
         return session
 
 
+def _path_of_pods(task: Task) -> str:
+    return f"/api/v1/namespaces/team-{task.team}/pods"
+
+
 def _events(answer: requests.Response) -> Iterator[tuple[str, Object]]:
     for line in answer.iter_lines(chunk_size=None):
         if line:
@@ -276,10 +293,11 @@ def pod_of(task: Task, name: str, scenario: Scenario) -> Object:
     kept = DO_NOT_DISRUPT if task.timeout > LONG_SECONDS else {}
     metadata = {
         "name": name,
-        "labels": {QUEUE_LABEL: QUEUE},
-        "annotations": {SECONDS: f"{task.seconds / scenario.speed:.3f}s", **kept},
+        "labels": {**labels(task.team, "job", "task"), QUEUE_LABEL: QUEUE},
+        "annotations": kept,
     }
     spec = {
+        **({"affinity": AFFINITY} if scenario.fills else {}),
         "automountServiceAccountToken": False,
         "containers": [container],
         "nodeSelector": {**group["labels"], "kubernetes.io/arch": group["architecture"]},

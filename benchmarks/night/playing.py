@@ -46,4 +46,4 @@ def played(scenario: Scenario) -> Record | None:
 
 def file_of(scenario: Scenario) -> Path:
     """Return where its record is kept."""
-    return RECORDS / f"{scenario.name}.json"
+    return RECORDS / f"{scenario.name}-{scenario.teams}-teams-{scenario.speed}-times.json"

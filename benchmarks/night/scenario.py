@@ -34,12 +34,13 @@ MODEL = "team-of-the-bench"
 
 @dataclass(frozen=True)
 class Scenario:
-    """One side: node groups, when a machine goes, how many teams, and how many times as fast as a real night."""
+    """One side: node groups, when a machine goes, where pods go, how many teams, and how many times as fast."""
 
     name: str
     groups: Groups
     policy: str
     after: int  # seconds
+    fills: bool  # pods prefer machines that run others, as the builder's do
     teams: int
     speed: int
 

@@ -45,11 +45,15 @@ def pod(name: str, namespace: str, is_task: bool = True, **spec: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
 
 
+def node_of(server: ApiServer, one: Object) -> str:
+    """Make the pod, and return the node that it gets."""
+    name = one["metadata"]["name"]
+    create(server, one)
+    wait_until(lambda: name in nodes_of_pods(server, NAMESPACE))
+    return nodes_of_pods(server, NAMESPACE)[name]
+
+
 def test_a_pod_gets_the_machine_that_runs_most_tasks_until_it_is_full(machines: ApiServer) -> None:
-    """Without the preference it gets the one with most room."""
-    names = ["without", "one", "two", "three"]
-    for name in names:
-        affinity = {} if name == "without" else {"affinity": AFFINITY}
-        create(machines, pod(name, NAMESPACE, name != "without", **affinity))
-        wait_until(lambda name=name: name in nodes_of_pods(machines, NAMESPACE))
-    assert nodes_of_pods(machines, NAMESPACE) == {"without": IDLE, "one": BUSY, "two": BUSY, "three": IDLE}
+    assert node_of(machines, pod("without-preference", NAMESPACE, is_task=False)) == IDLE
+    tasks = [pod(name, NAMESPACE, affinity=AFFINITY) for name in ("one", "two", "three")]
+    assert [node_of(machines, one) for one in tasks] == [BUSY, BUSY, IDLE]

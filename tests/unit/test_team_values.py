@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jobyard_cli.check.report import lines
 from jobyard_cli.check.run import check_repo
 
 from tests.conftest import TEAM
@@ -88,6 +89,20 @@ def test_values_of_one_environment_are_checked_too(with_chart: Path) -> None:
     assert found(with_chart) == ["values/environments/prod.yaml:2:15: 'viewerGroups' must be a list, not a string"]
     file.write_text("- viewerGroups\n")
     assert found(with_chart) == ["values/environments/prod.yaml:1:1: the file must be a mapping of the chart's values"]
+
+
+def test_mistakes_in_both_files_are_reported_at_once_each_in_its_own_with_its_line(with_chart: Path) -> None:
+    file = with_chart / "values/environments/prod.yaml"
+    file.parent.mkdir()
+    file.write_text("viewerGroups: risk\nsecret: [database]\n")
+    state(with_chart, "priorities: {normal: high}")
+    checked = check_repo(with_chart)
+    assert [str(finding) for finding in checked.findings] == [
+        "values/environments/prod.yaml:1:15: 'viewerGroups' must be a list, not a string",
+        "values/environments/prod.yaml:2:1: unknown key 'secret' (did you mean 'secrets'?)",
+        "values/team.yaml:2:22: 'normal' must be a whole number, not a string",
+    ]
+    assert "     1 | viewerGroups: risk" in list(lines(checked, snippets=True))
 
 
 def test_a_key_without_a_value_is_not_set_as_to_helm(with_chart: Path) -> None:

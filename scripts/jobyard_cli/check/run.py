@@ -40,7 +40,8 @@ class Checked:
 
     def lines_of(self, path: str) -> list[str]:
         """Return the lines of a file that was checked, to quote them; none of another."""
-        read = {*self.jobs.values(), *(document.path for document in self.repo.documents)}
+        documents = (*self.repo.documents, *self.repo.own_environments)
+        read = {*self.jobs.values(), *(document.path for document in documents)}
         return load(self.repo.root / path, path).text.splitlines() if path in read else []
 
 

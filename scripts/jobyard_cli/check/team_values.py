@@ -41,7 +41,7 @@ def check_team_values(repo: TeamRepo) -> Iterator[Finding]:
     yield from misfits
     if not misfits:
         yield from _tracking(repo)
-        yield from _environments(repo)
+    yield from _environments(repo, _sound(repo, document) if misfits else document.data)
 
 
 def _misfits(repo: TeamRepo, document: Document, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -50,14 +50,19 @@ def _misfits(repo: TeamRepo, document: Document, values: Mapping[str, Any]) -> I
         yield from check_some_values(document, values, schema)
 
 
-def _environments(repo: TeamRepo) -> Iterator[Finding]:
+def _sound(repo: TeamRepo, document: Document) -> dict[str, Any]:
+    """Return the values without those that have a mistake, which would be found again in each environment."""
+    return {name: value for name, value in document.data.items() if not any(_misfits(repo, document, {name: value}))}
+
+
+def _environments(repo: TeamRepo, values: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield a finding for each mistake in the values for one environment, which Helm merges over the team's."""
     for document in repo.own_environments:
         if _is_blank(document.text):
             continue
         yield from document.findings
         if isinstance(document.data, dict):
-            yield from _misfits(repo, document, merged(repo.team_values.data, document.data))
+            yield from _misfits(repo, document, merged(values, document.data))
         elif not document.findings:
             yield document.finding((), "the file must be a mapping of the chart's values", "type")
 

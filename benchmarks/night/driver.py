@@ -19,7 +19,7 @@ from typing import Any
 
 import requests
 from jobyard.contract import QUEUE, QUEUE_LABEL
-from jobyard.pod_parts import AFFINITY, CONTAINER_SECURITY, DO_NOT_DISRUPT, LONG_SECONDS, POD_SECURITY, labels
+from jobyard.pod_parts import CONTAINER_SECURITY, DO_NOT_DISRUPT, LONG_SECONDS, NEAR_OTHER_TASKS, POD_SECURITY, labels
 from jobyard_cli.errors import JobyardError
 
 from night.cluster import Cluster
@@ -297,7 +297,7 @@ def pod_of(task: Task, name: str, scenario: Scenario) -> Object:
         "annotations": kept,
     }
     spec = {
-        **({"affinity": AFFINITY} if scenario.fills else {}),
+        **({"affinity": NEAR_OTHER_TASKS} if scenario.fills else {}),
         "automountServiceAccountToken": False,
         "containers": [container],
         "nodeSelector": {**group["labels"], "kubernetes.io/arch": group["architecture"]},

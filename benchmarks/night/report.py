@@ -16,6 +16,7 @@ from night.outcome import Outcome, Waits
 from night.workload import Job, draw
 
 COSTS = "| | teams | dollars | times the bound | of its own types | machines | machine hours | pods lost |"
+COMPARED = "| | teams | times as fast | dollars | times the bound | not filled | wait, p95, in machine starts |"
 WASTE = "| | starting | empty | not filled | lost with pods |"
 GROWN = "| teams | jobs | bound, dollars | a machine a team: all day | in the night alone |"
 WAITS = "| | pods | p50 | p95 | p99 | most | p95 in machine starts |"
@@ -83,6 +84,17 @@ def _cost_rows(side: Side) -> Iterable[list[str]]:
     own = float(outcome.cost / side.own_bound)
     numbers = [f"{side.times:.2f}", f"{own:.2f}", str(len(outcome.record.machines)), f"{outcome.machine_hours:.1f}"]
     yield [side.title, str(side.teams), dollars(outcome.cost), *numbers, str(outcome.lost)]
+
+
+def compared(sides: Iterable[Side]) -> str:
+    """Return the figures of nights that are not looked at more closely."""
+    return table(COMPARED, map(_compared_row, sides))
+
+
+def _compared_row(side: Side) -> list[str]:
+    outcome, teams, speed = side.outcome, str(side.teams), str(side.outcome.record.scenario.speed)
+    unfilled = _part(outcome.waste().unused, outcome.cost)
+    return [side.title, teams, speed, dollars(outcome.cost), f"{side.times:.2f}", unfilled, f"{side.starts:.1f}"]
 
 
 def waste(sides: Iterable[Side]) -> str:

@@ -340,13 +340,17 @@ class JobPodOperator(KubernetesPodOperator):
         return Pods(self.client, self.pod_manager, str(self.namespace), self.log)
 
     def build_pod_request_obj(self, context: Context | None = None, **options: bool) -> V1Pod:
-        """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output."""
+        """Return the pod, with what provider 9.0.1 has no argument for: no Kubernetes token, a place for the output.
+
+        An empty affinity counts as a field to the admission policy, which admits only the fields of this pod.
+        """
         wanted, self.do_xcom_push = self.do_xcom_push, False
         try:
             pod = super().build_pod_request_obj(context, **options)
         finally:
             self.do_xcom_push = wanted
         pod.spec.automount_service_account_token = False
+        pod.spec.affinity = self.affinity or None
         for container in pod.spec.containers:
             container.termination_message_path = OUTPUT_PATH
         return pod

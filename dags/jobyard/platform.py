@@ -62,6 +62,7 @@ class Platform:
     deferred: bool  # the triggerer follows pods, where it has the plugin
     has_plugin: bool
     pod_replacements: int  # pods that a try makes for those that it lost
+    fill_machines: bool  # pods prefer the machines that run most others
     queueing: str  # what a pod waits in for its team's quota, one of `contract.QUEUEING`
     image_registries: list[str] | None  # where images may come from; None where the file does not say
     teams: dict[str, Team]
@@ -145,6 +146,7 @@ def _platform(library: Path, data: PlatformFile) -> Platform:
         deferred=bool(data.get("deferred", True)),
         has_plugin=has_plugin(),
         pod_replacements=int(data.get("pod_replacements", POD_REPLACEMENTS)),
+        fill_machines=bool(data.get("fill_machines", False)),
         queueing=_queueing(data.get("queueing", NO_QUEUEING)),
         image_registries=data.get("image_registries"),
         teams=teams,

@@ -46,6 +46,7 @@ class PodLimits(TypedDict, total=False):
     longest_task: int  # seconds that a pod may run
     deferred: bool  # the triggerer follows pods
     pod_replacements: int  # pods that a try makes for those that it lost
+    fill_machines: bool  # pods prefer the machines that run most others
     queueing: str  # one of `contract.QUEUEING`
 
 

@@ -44,7 +44,7 @@ def _typed_value(kind: str, value: Any) -> Any:
 
 
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
-AFFINITY = typed("V1Affinity", pod_parts.AFFINITY)
+NEAR_OTHER_TASKS = typed("V1Affinity", pod_parts.NEAR_OTHER_TASKS)
 POD_SECURITY = typed("V1PodSecurityContext", pod_parts.POD_SECURITY)
 CONTAINER_SECURITY = typed("V1SecurityContext", pod_parts.CONTAINER_SECURITY)
 READ_ONLY_SECURITY = typed("V1SecurityContext", pod_parts.READ_ONLY_SECURITY)
@@ -103,13 +103,13 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         **({"on_oom": task["on_oom"]} if task.get("on_oom") else {}),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
+        **({"affinity": NEAR_OTHER_TASKS} if platform.fill_machines else {}),
         **connection_arguments(platform, team),
         **FIXED,
     }
 
 
 FIXED: dict[str, Any] = {
-    "affinity": AFFINITY,
     "security_context": POD_SECURITY,
     "on_finish_action": "delete_pod",
     "deferrable": False,

@@ -13,9 +13,9 @@ DISK_KIND = "ephemeral-storage"
 # A batch pod that is moved starts again from nothing, so Karpenter is not to consolidate the node of a long one.
 LONG_SECONDS = 600
 DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true"}
-# The scheduler would spread pods over all machines with room, so that few become empty and can go. With this it prefers
-# those that run more tasks, of any team.
-AFFINITY: Mapping[str, Any] = {
+# An affinity. The scheduler would spread pods over all machines with room, so that few become empty and can go. With it
+# the machines that run most tasks, of any team, come first.
+NEAR_OTHER_TASKS: Mapping[str, Any] = {
     "podAffinity": {
         "preferredDuringSchedulingIgnoredDuringExecution": [
             {

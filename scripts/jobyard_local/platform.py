@@ -289,6 +289,7 @@ class LocalPlatform:
             "registry": self.layout.registry,
             "bucket": AIRFLOW_BUCKET,
             "queueing": self.cluster.queueing,
+            "fillMachines": True,
         }
         if not self.layout.embedded:
             # The person's cluster may have no Prometheus, and its machines are the person's.

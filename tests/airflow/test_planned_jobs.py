@@ -36,7 +36,7 @@ PLATFORM = platform_data(
     "dev",
     task_types=task_types(SOURCE.values),
     teams=TEAMS,
-    limits=PodLimits(queueing=KUEUE),
+    limits=PodLimits(queueing=KUEUE, fill_machines=True),
 )
 VALID = FIXTURES / "valid"
 EVERYTHING = """\

@@ -117,7 +117,7 @@ def _platform() -> PlatformFile:
         "prod",
         task_types=task_types(SOURCE.values),
         teams={"risk": {"assets": ["s3://"], "pools": {"warehouse": 4}}},
-        limits={"image_registries": [REGISTRY]},
+        limits={"image_registries": [REGISTRY], "fill_machines": True},
     )
 
 

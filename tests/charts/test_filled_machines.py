@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobyard.pod_parts import AFFINITY
+from jobyard.pod_parts import NEAR_OTHER_TASKS
 
 from tests.charts.scheduler import add_machine, add_namespace, create, kube_scheduler, nodes_of_pods, remove
 from tests.support.waiting import wait_until
@@ -55,5 +55,5 @@ def node_of(server: ApiServer, one: Object) -> str:
 
 def test_a_pod_gets_the_machine_that_runs_most_tasks_until_it_is_full(machines: ApiServer) -> None:
     assert node_of(machines, pod("without-preference", NAMESPACE, is_task=False)) == IDLE
-    tasks = [pod(name, NAMESPACE, affinity=AFFINITY) for name in ("one", "two", "three")]
+    tasks = [pod(name, NAMESPACE, affinity=NEAR_OTHER_TASKS) for name in ("one", "two", "three")]
     assert [node_of(machines, one) for one in tasks] == [BUSY, BUSY, IDLE]

@@ -38,11 +38,11 @@ def _sent(operator: Any, name: str) -> dict[str, Any]:
 
 
 def pod(operator: Any) -> dict[str, Any]:
-    """Return the pod without what is empty, what is Airflow's own, and the preference that all pods have."""
+    """Return the pod without what is empty, what is Airflow's own, and what an environment prefers."""
     one = operator.unmap({"item": None}) if hasattr(operator, "unmap") else operator
     sent = ApiClient().sanitize_for_serialization(one.build_pod_request_obj())
     del sent["metadata"]["name"]
-    del sent["spec"]["affinity"]
+    sent["spec"].pop("affinity", None)
     labels = sent["metadata"]["labels"]
     sent["metadata"]["labels"] = {name: value for name, value in labels.items() if name not in OWN_LABELS}
     # Kubernetes' default, which the provider writes out.

@@ -17,15 +17,6 @@ from support import PLATFORM, Bucket, context, job, task
 
 URL = "registry.example.com/risk/inference@sha256:0123"
 
-NEAR_OTHER_TASKS = {
-    "weight": 100,
-    "podAffinityTerm": {
-        "topologyKey": "kubernetes.io/hostname",
-        "namespaceSelector": {},
-        "labelSelector": {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]},
-    },
-}
-
 
 def operator(bucket: Bucket, **changes: Any) -> JobPodOperator:
     """Return the operator of a job's only task, its image a URL."""
@@ -68,7 +59,6 @@ def test_the_whole_pod(bucket: Bucket) -> None:
         },
         "spec": {
             "activeDeadlineSeconds": 8100,
-            "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [NEAR_OTHER_TASKS]}},
             "automountServiceAccountToken": False,
             "containers": [
                 {
@@ -300,6 +290,23 @@ def test_a_growth_that_is_malformed_makes_the_dag_that_says_why(
 def test_the_platform_says_how_long_a_pod_may_run(bucket: Bucket) -> None:
     bucket.write("jobyard/platform.json", {**PLATFORM, "longest_task": 3600})
     assert pod(bucket, timeout=None)["spec"]["activeDeadlineSeconds"] == 3600
+
+
+@pytest.mark.parametrize("stated", [{}, {"fill_machines": False}])
+def test_where_machines_are_not_filled_a_pod_prefers_none(bucket: Bucket, stated: dict[str, bool]) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, **stated})
+    assert "affinity" not in pod(bucket)["spec"]
+
+
+def test_where_machines_are_filled_a_pod_prefers_those_with_tasks_of_any_team(bucket: Bucket) -> None:
+    bucket.write("jobyard/platform.json", {**PLATFORM, "fill_machines": True})
+    with_tasks = {
+        "topologyKey": "kubernetes.io/hostname",
+        "namespaceSelector": {},
+        "labelSelector": {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]},
+    }
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": with_tasks}]}
+    assert pod(bucket)["spec"]["affinity"] == {"podAffinity": preferred}
 
 
 @pytest.mark.parametrize(("stated", "queueing"), [({}, "none"), ({"queueing": "kueue"}, "kueue")])

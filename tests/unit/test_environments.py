@@ -391,16 +391,20 @@ def test_publish_platform_puts_the_environments_teams_and_kubeconfig_into_its_bu
     [key] = [key for key in keys if key.endswith("/platform.json")]
     platform = json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())
     assert (platform["environment"], platform["cost_centers"]) == ("dev", {"risk": "risk-ml"})
-    assert "queueing" not in platform
+    assert ("queueing" in platform, platform["fill_machines"]) == (False, True)
 
 
-def test_publish_platform_says_what_pods_wait_in(jobyard: Jobyard, platform_repo: Path, s3: S3Client) -> None:
+def test_publish_platform_says_what_pods_wait_in_and_which_machines_they_prefer(
+    jobyard: Jobyard, platform_repo: Path, s3: S3Client
+) -> None:
     change(platform_repo, "environments/dev.yaml", "^  bucket: .*", "  bucket: airflow\n  queueing: kueue")
+    change(platform_repo, "environments/dev.yaml", "^  fillMachines: .*", "  fillMachines: false")
     code, _, err = jobyard("publish-platform", "--environment", "dev", "--no-pools")
     assert (code, err) == (0, "")
     keys = [entry.get("Key", "") for entry in s3.list_objects_v2(Bucket="airflow")["Contents"]]
     [key] = [key for key in keys if key.endswith("/platform.json")]
-    assert json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())["queueing"] == "kueue"
+    platform = json.loads(s3.get_object(Bucket="airflow", Key=key)["Body"].read())
+    assert (platform["queueing"], "fill_machines" in platform) == ("kueue", False)
 
 
 def test_publish_platform_warns_of_quotas_for_which_there_are_no_machines(

@@ -32,9 +32,11 @@ def pod_limits(environment: Environment) -> PodLimits:
         deferred=values.get("deferred", True),
         pod_replacements=values.get("podReplacements", POD_REPLACEMENTS),
     )
-    # Left out without queues, so that the file stays as it was.
+    # Left out where an environment does not use them, so that the file stays as it was.
     if (queueing := values.get("queueing", NO_QUEUEING)) != NO_QUEUEING:
         limits["queueing"] = queueing
+    if values.get("fillMachines", False):
+        limits["fill_machines"] = True
     return limits
 
 

@@ -22,7 +22,7 @@ _NOWHERE = NodeGroupEntry(node_selector={}, tolerations=[], startup_timeout=0)
 def pod(platform: PlatformFile, team: str, job: str, name: str, task: Task) -> Pod:
     """Return the pod of a compiled task, without empty fields, what Airflow adds, and its name's random part.
 
-    The machines that it prefers are left out too: they are the same for every pod, and no job can change them.
+    The machines that an environment's pods prefer are left out too, as no job can change them.
     With no environment's name in the platform's file, the labels that depend on one are left out. Templates are as they
     are written, and an image has its short name.
     """

@@ -51,6 +51,8 @@ A pod is lost with its machine, and runs again. With `{MOVED}`, these are the po
 others, it most likely found the machine empty while the pod was on its way, as it looks {{speed}} times as often, and
 the API server answers no faster.
 
+A pod ran {{overtime:.1f}} s of the night longer than its task takes, at most.
+
 How long pods waited with `{AFTER}`, in seconds of the night, from creation until they ran. There was room in
 every queue. Queue and machine both have the processor time of the control plane in them, {{speed}} times as long in a
 night that passes so fast: these waits say more of the machine that played the night than of a real one.
@@ -88,6 +90,7 @@ def section() -> str:
         costs=report.costs(sides.values()),
         machine_a_team=report.a_machine_a_team(side),
         waste=report.waste(sides.values()),
+        overtime=max(one.outcome.overtime().at(100) for one in sides.values()),
         waits=report.waits(side),
         verdicts=report.verdicts(side),
         fewer=report.compared(fewer),

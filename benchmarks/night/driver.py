@@ -172,7 +172,7 @@ class Night:
             raise NightError(f"pod {pod['metadata']['name']}: {answer.status_code} {answer.text}")
 
     def _end(self, name: str, task: Task) -> None:
-        """Have the pod succeed, as its kubelet would; it may have gone with its machine."""
+        """Have the pod succeed, as its kubelet would; it may have been deleted with its machine."""
         answer = self._ask("PATCH", f"{_path_of_pods(task)}/{name}/status", {"status": {"phase": "Succeeded"}})
         if not answer.ok and answer.status_code != HTTPStatus.NOT_FOUND:
             raise NightError(f"pod {name}: {answer.status_code} {answer.text}")

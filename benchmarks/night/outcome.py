@@ -85,6 +85,10 @@ class Outcome:
         """From when a pod was due until it was made: what the measurement itself adds."""
         return Waits.of(one.created - one.due for one in self._started(None))
 
+    def overtime(self) -> Waits:
+        """How much longer pods ran than their tasks take: what the measurement itself adds to the machines."""
+        return Waits.of(_time(pod) - pod.task.seconds for pod in self.pods if pod.succeeded)
+
     def _started(self, group: str | None) -> Iterator[Started]:
         for pod in self.pods:
             if group in (None, pod.task.group):

@@ -66,6 +66,11 @@ def test_waits_are_from_creation_to_running(record: Record) -> None:
     assert outcome.waits("plain").at(50) == 69
 
 
+def test_overtime_is_what_a_pod_runs_beyond_its_task(record: Record) -> None:
+    record.pods["one"].ended = 391
+    assert Outcome(record, MACHINES).overtime().seconds == [0, 20]
+
+
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50), (95, 95), (99, 99), (100, 100), (1, 1)])
 def test_a_percentile_is_a_wait_that_there_was(percent: int, expected: float) -> None:
     assert Waits.of(range(100, 0, -1)).at(percent) == expected

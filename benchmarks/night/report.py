@@ -16,7 +16,9 @@ from night.outcome import Outcome, Waits
 from night.workload import Job, draw
 
 COSTS = "| | teams | dollars | times the bound | of its own types | machines | machine hours | pods lost |"
-COMPARED = "| | teams | times as fast | dollars | times the bound | not filled | wait, p95, in machine starts |"
+COMPARED = (
+    "| | teams | times as fast | dollars | times the bound | not filled | pods lost | wait, p95, in machine starts |"
+)
 WASTE = "| | starting | empty | not filled | lost with pods |"
 GROWN = "| teams | jobs | bound, dollars | a machine a team: all day | in the night alone |"
 WAITS = "| | pods | p50 | p95 | p99 | most | p95 in machine starts |"
@@ -92,9 +94,10 @@ def compared(sides: Iterable[Side]) -> str:
 
 
 def _compared_row(side: Side) -> list[str]:
-    outcome, teams, speed = side.outcome, str(side.teams), str(side.outcome.record.scenario.speed)
-    unfilled = _part(outcome.waste().unused, outcome.cost)
-    return [side.title, teams, speed, dollars(outcome.cost), f"{side.times:.2f}", unfilled, f"{side.starts:.1f}"]
+    outcome, speed = side.outcome, str(side.outcome.record.scenario.speed)
+    cost, unfilled = dollars(outcome.cost), _part(outcome.waste().unused, outcome.cost)
+    numbers = [f"{side.times:.2f}", unfilled, str(outcome.lost), f"{side.starts:.1f}"]
+    return [side.title, str(side.teams), speed, cost, *numbers]
 
 
 def waste(sides: Iterable[Side]) -> str:

@@ -36,7 +36,7 @@ from jobyard.memory import more_memory
 from jobyard.output_values import read_list, read_output, read_unneeded
 from jobyard.outputs import Gate, push_output
 from jobyard.platform import has_plugin
-from jobyard.pod import environment
+from jobyard.pod import NEAR_OTHER_TASKS, environment
 from jobyard.pods import Pods
 from jobyard.progress import Progress
 
@@ -82,13 +82,15 @@ class JobPodOperator(KubernetesPodOperator):
         deferred_in_queue: bool = False,
         on_oom: OnOom | None = None,
         replacements: int = POD_REPLACEMENTS,
+        near_other_tasks: bool = False,
         **arguments: Any,
     ) -> None:
         """Add to the provider's arguments.
 
         The container's environment, the item of a `foreach`, the gate before the task, what output it has, how many
         seconds its container may run, how many its pod may wait for quota, whether the triggerer is to follow its pod,
-        whether it is if the pod waits for quota, how the memory grows, how many lost pods are replaced.
+        whether it is if the pod waits for quota, how the memory grows, how many lost pods are replaced, whether the pod
+        prefers machines that run other tasks.
         """
         super().__init__(env_vars=environment(env_vars or {}), **arguments)
         self.item = item
@@ -100,6 +102,7 @@ class JobPodOperator(KubernetesPodOperator):
         self.deferred_in_queue = deferred_in_queue
         self.on_oom = on_oom
         self.replacements = replacements
+        self.near_other_tasks = near_other_tasks
         self.measured: dict[str, float] | None = None
         self.pod_name: str | None = None
         self.earlier_pods: list[dict[str, str]] | None = None
@@ -350,7 +353,7 @@ class JobPodOperator(KubernetesPodOperator):
         finally:
             self.do_xcom_push = wanted
         pod.spec.automount_service_account_token = False
-        pod.spec.affinity = self.affinity or None
+        pod.spec.affinity = NEAR_OTHER_TASKS if self.near_other_tasks else None
         for container in pod.spec.containers:
             container.termination_message_path = OUTPUT_PATH
         return pod

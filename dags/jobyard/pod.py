@@ -44,7 +44,6 @@ def _typed_value(kind: str, value: Any) -> Any:
 
 
 # Shared by all pods: nothing changes them, and making them costs more than the rest of a task.
-NEAR_OTHER_TASKS = typed("V1Affinity", pod_parts.NEAR_OTHER_TASKS)
 POD_SECURITY = typed("V1PodSecurityContext", pod_parts.POD_SECURITY)
 CONTAINER_SECURITY = typed("V1SecurityContext", pod_parts.CONTAINER_SECURITY)
 READ_ONLY_SECURITY = typed("V1SecurityContext", pod_parts.READ_ONLY_SECURITY)
@@ -103,12 +102,14 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
         **({"on_oom": task["on_oom"]} if task.get("on_oom") else {}),
         **({"output": True} if task.get("output") else {}),
         **({"gate": gate(task["gate"])} if task.get("gate") else {}),
-        **({"affinity": NEAR_OTHER_TASKS} if platform.fill_machines else {}),
+        **({"near_other_tasks": True} if platform.fill_machines else {}),
         **connection_arguments(platform, team),
         **FIXED,
     }
 
 
+# The operator puts it into the pod: as an argument, Airflow would store it with each task of a `foreach`.
+NEAR_OTHER_TASKS = typed("V1Affinity", pod_parts.NEAR_OTHER_TASKS)
 FIXED: dict[str, Any] = {
     "security_context": POD_SECURITY,
     "on_finish_action": "delete_pod",

@@ -30,9 +30,11 @@ class KarpenterCluster:
 
     def __init__(self, kubectl: Kubectl) -> None:
         self.kubectl = kubectl
+        self._added: dict[str, Object] = {}
 
     def add(self, *pods: Object) -> None:
         """Make pods."""
+        self._added |= {pod["metadata"]["name"]: pod for pod in pods}
         self.kubectl.apply(*pods)
 
     def remove(self, *names: str) -> None:
@@ -60,8 +62,19 @@ class KarpenterCluster:
         return found["spec"].get("nodeName") if found.get("status", {}).get("phase") == "Running" else None
 
     def wait_for_running(self, names: Sequence[str]) -> None:
-        """Wait until all these pods run."""
-        wait_until(lambda: all(self.machine_of(name) for name in names), SECONDS)
+        """Wait until all these pods run.
+
+        Kubernetes may evict a pod as soon as it has its node, for the taint that the node had until it was registered.
+        Such a pod is made again, as the operator replaces one that is lost.
+        """
+
+        def run() -> bool:
+            there = self.pods()
+            if lost := [self._added[name] for name in names if name not in there]:
+                self.kubectl.apply(*lost)
+            return all(self.machine_of(name) for name in names)
+
+        wait_until(run, SECONDS)
 
 
 @contextmanager

@@ -106,12 +106,13 @@ def _side(title: str, scenario: Scenario, machines: Machines, steps: Steps) -> S
 
 
 def _scenarios() -> Iterator[tuple[str, Scenario]]:
-    yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, False, TEAMS, SPEED)
-    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, True, TEAMS, SPEED)
+    yield BEFORE, Scenario("one-type", of_types(ONE_TYPE), "WhenEmpty", 120, fills=False, teams=TEAMS, speed=SPEED)
+    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, fills=True, teams=TEAMS, speed=SPEED)
 
 
 def _scenarios_of_fewer() -> Iterator[tuple[str, Scenario]]:
-    yield SPREAD, Scenario("pods-spread", catalogue(), "WhenEmpty", 60, False, FEWER_TEAMS, FEWER_SPEED)
-    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, True, FEWER_TEAMS, FEWER_SPEED)
+    fewer = {"teams": FEWER_TEAMS, "speed": FEWER_SPEED}
+    yield SPREAD, Scenario("pods-spread", catalogue(), "WhenEmpty", 60, fills=False, **fewer)
+    yield AFTER, Scenario("several-sizes", catalogue(), "WhenEmpty", 60, fills=True, **fewer)
     policy = "WhenEmptyOrUnderutilized"
-    yield MOVED, Scenario("pods-moved", catalogue(), policy, 60, True, FEWER_TEAMS, FEWER_SPEED)
+    yield MOVED, Scenario("pods-moved", catalogue(), policy, 60, fills=True, **fewer)

@@ -47,6 +47,8 @@ def _typed_value(kind: str, value: Any) -> Any:
 POD_SECURITY = typed("V1PodSecurityContext", pod_parts.POD_SECURITY)
 CONTAINER_SECURITY = typed("V1SecurityContext", pod_parts.CONTAINER_SECURITY)
 READ_ONLY_SECURITY = typed("V1SecurityContext", pod_parts.READ_ONLY_SECURITY)
+# The operator puts it into the pod: as an argument, Airflow would store it with each task of a `foreach`.
+NEAR_OTHER_TASKS = typed("V1Affinity", pod_parts.NEAR_OTHER_TASKS)
 
 
 def task_arguments(name: str, task: Task) -> dict[str, Any]:
@@ -108,8 +110,6 @@ def pod_arguments(platform: Platform, team: str, job: str, name: str, task: Task
     }
 
 
-# The operator puts it into the pod: as an argument, Airflow would store it with each task of a `foreach`.
-NEAR_OTHER_TASKS = typed("V1Affinity", pod_parts.NEAR_OTHER_TASKS)
 FIXED: dict[str, Any] = {
     "security_context": POD_SECURITY,
     "on_finish_action": "delete_pod",

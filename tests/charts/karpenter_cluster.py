@@ -58,8 +58,7 @@ class KarpenterCluster:
 
     def machine_of(self, pod: str) -> str | None:
         """The machine on which a pod runs; None while it has none, or is no longer there."""
-        found = self.pods().get(pod, {})
-        return found["spec"].get("nodeName") if found.get("status", {}).get("phase") == "Running" else None
+        return _machine(self.pods().get(pod, {}))
 
     def wait_for_running(self, names: Sequence[str]) -> None:
         """Wait until all these pods run.
@@ -72,9 +71,13 @@ class KarpenterCluster:
             there = self.pods()
             if lost := [self._added[name] for name in names if name not in there]:
                 self.kubectl.apply(*lost)
-            return all(self.machine_of(name) for name in names)
+            return all(_machine(there.get(name, {})) for name in names)
 
         wait_until(run, SECONDS)
+
+
+def _machine(pod: Object) -> str | None:
+    return pod["spec"].get("nodeName") if pod.get("status", {}).get("phase") == "Running" else None
 
 
 @contextmanager

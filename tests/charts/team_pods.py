@@ -53,7 +53,7 @@ NEAR_OTHER_TASKS: Object = {
         "labelSelector": {"matchExpressions": [{"key": "jobyard.dev/team", "operator": "Exists"}]},
     },
 }
-"""The preference of every pod."""
+"""The preference of pods where an environment has `fillMachines`."""
 USUAL: Object = {
     "apiVersion": "v1",
     "kind": "Pod",

@@ -1,4 +1,4 @@
-"""Which machine with room Kubernetes' own scheduler gives a task's pod, by the preference that all pods have."""
+"""Which machine with room Kubernetes' own scheduler gives a task's pod, by the preference of `fillMachines`."""
 
 from __future__ import annotations
 

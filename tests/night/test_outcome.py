@@ -26,7 +26,7 @@ HALF = Task("t000-1-features", "t000", "plain", 1850, 1024, 0, 300, 600)
 @pytest.fixture
 def record() -> Record:
     """A machine with a pod that fills it, then one that fills half of it, is lost, and runs on another machine."""
-    scenario = Scenario("test", {"plain": {}}, "WhenEmpty", 120, False, 1, 40)
+    scenario = Scenario("test", {"plain": {}}, "WhenEmpty", 120, fills=False, teams=1, speed=40)
     pods = {
         "one": Pod(TASK, 0, 1, 2, 70, 71, 371, True, "a"),
         "two": Pod(HALF, 400, 401, 401, 410, 411, 511, False, "a"),

@@ -12,7 +12,7 @@ from night.workload import Task
 
 @pytest.fixture(scope="module")
 def objects() -> list[Object]:
-    return node_pools_and_queues(Scenario("test", of_types(ONE_TYPE), "WhenEmpty", 120, True, 3, 20))
+    return node_pools_and_queues(Scenario("test", of_types(ONE_TYPE), "WhenEmpty", 120, fills=True, teams=3, speed=20))
 
 
 def test_each_team_has_a_queue_of_its_own(objects: list[Object]) -> None:
@@ -38,7 +38,7 @@ def test_pools_have_the_machines_of_the_side_and_its_times_made_shorter(objects:
 
 @pytest.mark.parametrize(("timeout", "kept"), [(600, False), (1800, True)])
 def test_a_pod_is_as_the_builder_makes_it(timeout: int, kept: bool) -> None:
-    scenario = Scenario("test", catalogue(), "WhenEmpty", 120, True, 3, 20)
+    scenario = Scenario("test", catalogue(), "WhenEmpty", 120, fills=True, teams=3, speed=20)
     task = Task("t000-0-neural", "t000", "gpu", 4000, 16384, 1, 90, timeout)
     made = pod_of(task, "mine", scenario)
     assert made["metadata"]["annotations"] == ({"karpenter.sh/do-not-disrupt": "true"} if kept else {})
